@@ -1,0 +1,215 @@
+//! Files as the log needs them: positional, explicitly synced, directories too.
+
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the room that owns files")]
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How a file is opened. Every mode but `Read` allows reading too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OpenMode {
+    /// Must exist; not writable.
+    Read,
+    /// Must exist.
+    Write,
+    /// Must not exist. Its directory entry survives a crash only after `sync_dir` of its parent.
+    Create,
+}
+
+/// An open file. Positional only: there is no cursor to share.
+pub trait File: Send + Sync + 'static {
+    /// Reads up to `buffer.len()` bytes at `offset`; 0 at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bytes` at `offset`. After an error any part may have been written.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes content and length durable (`fdatasync`). An error is final: the kernel forgets the dirty pages,
+    /// so a second call that succeeds proves nothing.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Cuts or extends (with zeroes) the file. Durable only after `sync_data`.
+    fn set_len(&self, length: u64) -> io::Result<()>;
+    /// The file's length.
+    fn length(&self) -> io::Result<u64>;
+    /// Asks the kernel to forget clean cached pages, so that the next read comes from the disk.
+    fn drop_cache(&self) -> io::Result<()>;
+    /// The descriptor, where there is one, for `sendfile` and residency probes.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Fills `buffer` from `offset` or fails with `UnexpectedEof`.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.read_at(&mut buffer[filled..], offset + filled as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Held as long as the directory is ours; released on drop or when the process dies.
+pub trait LockGuard: Send + Sync + 'static {}
+
+/// A file system.
+pub trait Files: Send + Sync + 'static {
+    /// Opens a file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// Creates a directory and its missing parents.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Names of a directory's entries, sorted. Not their paths.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Whether a file or directory of that path exists.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Atomically gives a file or directory another name, replacing a file of that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory with everything in it.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals inside a directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Takes an exclusive lock by the file's name; `WouldBlock` if another process holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+    /// Bytes free for us on the file system that holds `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+
+    /// Reads a whole file of at most `length_max` bytes; longer is `InvalidData`.
+    fn read(&self, path: &Path, length_max: u64) -> io::Result<Vec<u8>> {
+        let file = self.open(path, OpenMode::Read)?;
+        let length = file.length()?;
+        if length > length_max {
+            let message = format!("{} has {length} bytes; at most {length_max} are expected", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
+    /// Replaces a file's content so that a crash leaves either the old or the new one, whole.
+    ///
+    /// Temporary file, `fdatasync`, rename, directory sync: a rename that reached the disk before the content
+    /// would leave an empty file under the name, and without the last step the old name could come back after
+    /// the caller was told that the new content is durable.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
+        if self.exists(&temporary)? {
+            self.remove_file(&temporary)?;
+        }
+        let file = self.open(&temporary, OpenMode::Create)?;
+        file.write_all_at(bytes, 0)?;
+        file.sync_data()?;
+        self.rename(&temporary, path)?;
+        self.sync_dir(parent)
+    }
+}
+
+/// The operating system's file system.
+pub struct RealFiles;
+
+struct RealFile(std::fs::File);
+
+impl File for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match self.0.read_at(buffer, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed)?)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+}
+
+struct RealLock(#[expect(dead_code, reason = "the lock lives as long as the descriptor")] std::fs::File);
+
+impl LockGuard for RealLock {}
+
+impl Files for RealFiles {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::Read => &mut options,
+            OpenMode::Write => options.write(true),
+            OpenMode::Create => options.write(true).create_new(true),
+        };
+        Ok(Arc::new(RealFile(options.open(path)?)))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            // A name that is not UTF-8 was not made by us.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        std::fs::exists(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir_all(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(RealLock(file)))
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(path)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
