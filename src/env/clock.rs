@@ -1,4 +1,8 @@
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the room that owns the clock")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the room that owns the clock"
+)]
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

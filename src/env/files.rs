@@ -50,6 +50,17 @@ pub trait File: Send + Sync + 'static {
     }
 }
 
+/// A run of bytes of an open file, to be sent as it lies there.
+#[derive(Clone)]
+pub struct FileExtent {
+    /// The file; kept open as long as the extent lives, so a deleted segment can still be sent.
+    pub file: Arc<dyn File>,
+    /// First byte.
+    pub offset: u64,
+    /// Number of bytes.
+    pub length: u64,
+}
+
 /// Held as long as the directory is ours; released on drop or when the process dies.
 pub trait LockGuard: Send + Sync + 'static {}
 

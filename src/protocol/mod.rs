@@ -1,1 +1,5 @@
 //! (room under construction)
+
+mod piece;
+
+pub use piece::Piece;
