@@ -1,0 +1,103 @@
+//! What the metadata store holds. Values are JSON: there is one per topic, never one per batch, and a person
+//! with `etcdctl` or a hex dump should be able to read them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::{Offset, TopicId, TopicPartition};
+
+/// All topics, one key per name.
+pub const TOPICS: &str = "topics/";
+/// Deleted topics whose records may still stand in the WAL, one key per topic id.
+pub const TOMBSTONES: &str = "tombstones/";
+/// Log start offsets that retention or a client moved, one key per partition.
+pub const LOG_STARTS: &str = "log-starts/";
+/// How often the broker has started, a decimal number.
+pub const BOOT: &str = "boot";
+/// First producer id that was never given out, a decimal number.
+pub const PRODUCER_IDS: &str = "producer-ids";
+
+/// Value of a `topics/<name>` key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicRecord {
+    /// This incarnation's identity.
+    #[serde(with = "uuid_text")]
+    pub topic_id: Uuid,
+    /// Number of partitions, at least 1.
+    pub partitions: i32,
+    /// As asked for at creation, at least 1: remembered and reported; durability is the WAL's.
+    pub replication_factor: i16,
+    /// Topic configurations that were set, by Kafka's names.
+    pub configs: BTreeMap<String, String>,
+    /// The boot in which it was created: a partition's leader epoch is the current boot minus this.
+    pub created_at_boot: i32,
+}
+
+/// Value of a `tombstones/<topic id>` key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tombstone {
+    /// Name it had, for the directories that are still to be removed.
+    pub name: String,
+    /// Number of partitions it had.
+    pub partitions: i32,
+}
+
+/// Key of a topic.
+pub fn topic(name: &str) -> String {
+    format!("{TOPICS}{name}")
+}
+
+/// Key of a deleted topic.
+pub fn tombstone(topic_id: TopicId) -> String {
+    format!("{TOMBSTONES}{topic_id}")
+}
+
+/// Key of a partition's log start offset.
+pub fn log_start(topic_partition: TopicPartition) -> String {
+    format!("{LOG_STARTS}{}/{}", topic_partition.topic_id, topic_partition.partition)
+}
+
+/// All log start keys of one topic.
+pub fn log_starts_of(topic_id: TopicId) -> String {
+    format!("{LOG_STARTS}{topic_id}/")
+}
+
+/// Reads a topic id back from the part of a key after its prefix.
+pub(super) fn parse_topic_id(text: &str) -> Option<TopicId> {
+    Uuid::parse_str(text).ok().map(TopicId)
+}
+
+/// Reads `<topic id>/<partition>` back.
+pub(super) fn parse_topic_partition(text: &str) -> Option<TopicPartition> {
+    let (topic_id, partition) = text.split_once('/')?;
+    Some(TopicPartition { topic_id: parse_topic_id(topic_id)?, partition: partition.parse().ok()? })
+}
+
+/// Reads a decimal value, as `boot`, `producer-ids` and log starts have.
+pub fn parse_number(value: &[u8]) -> Option<i64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Writes an offset as a value.
+pub fn offset_value(offset: Offset) -> Vec<u8> {
+    offset.0.to_string().into_bytes()
+}
+
+/// A UUID as people write it.
+mod uuid_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use uuid::Uuid;
+
+    pub fn serialize<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(id)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Uuid::parse_str(&text).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,92 @@
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::model::{LeaderEpoch, Offset, TopicId, TopicPartition};
+
+const ORDERS: TopicId = TopicId(Uuid::from_u128(7));
+
+fn orders() -> TopicRecord {
+    TopicRecord {
+        topic_id: ORDERS.0,
+        partitions: 3,
+        replication_factor: 2,
+        configs: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
+        created_at_boot: 4,
+    }
+}
+
+fn set(image: &mut ClusterImage, key: &str, value: impl serde::Serialize) {
+    let value = serde_json::to_vec(&value).unwrap();
+    image.apply(MetadataChange { key, value: Some(&value) }).unwrap();
+}
+
+fn remove(image: &mut ClusterImage, key: &str) {
+    image.apply(MetadataChange { key, value: None }).unwrap();
+}
+
+#[test]
+fn a_topic_is_found_by_name_and_by_id_until_it_is_removed() {
+    let mut image = ClusterImage::default();
+    set(&mut image, &keys::topic("orders"), orders());
+    let topic = image.topic("orders").unwrap();
+    assert_eq!((topic.partitions, topic.replication_factor), (3, 2));
+    assert_eq!(topic.leader_epoch(6), LeaderEpoch(2));
+    assert_eq!(image.topic_by_id(ORDERS).unwrap().name.as_ref(), "orders");
+    assert_eq!(topic.topic_partitions().count(), 3);
+
+    remove(&mut image, &keys::topic("orders"));
+    assert!(image.topic("orders").is_none());
+    assert!(image.topic_by_id(ORDERS).is_none());
+}
+
+#[test]
+fn a_topic_created_again_under_its_name_is_another() {
+    let mut image = ClusterImage::default();
+    set(&mut image, &keys::topic("orders"), orders());
+    let again = TopicRecord { topic_id: Uuid::from_u128(8), ..orders() };
+    set(&mut image, &keys::topic("orders"), again);
+    assert!(image.topic_by_id(ORDERS).is_none());
+    assert_eq!(image.topic_by_id(TopicId(Uuid::from_u128(8))).unwrap().name.as_ref(), "orders");
+    assert_eq!(image.topics_count(), 1);
+}
+
+#[test]
+fn log_starts_and_tombstones_are_kept_by_topic_id() {
+    let mut image = ClusterImage::default();
+    let second = TopicPartition { topic_id: ORDERS, partition: 2 };
+    assert_eq!(image.log_start(second), Offset(0));
+    let key = keys::log_start(second);
+    image.apply(MetadataChange { key: &key, value: Some(&keys::offset_value(Offset(41))) }).unwrap();
+    assert_eq!(image.log_start(second), Offset(41));
+    remove(&mut image, &key);
+    assert_eq!(image.log_start(second), Offset(0));
+
+    set(&mut image, &keys::tombstone(ORDERS), Tombstone { name: "orders".to_owned(), partitions: 3 });
+    assert_eq!(image.tombstone(ORDERS).unwrap().name, "orders");
+    remove(&mut image, &keys::tombstone(ORDERS));
+    assert_eq!(image.tombstones().count(), 0);
+}
+
+#[test]
+fn an_unreadable_value_is_named() {
+    for (key, value) in [("topics/a", "{}"), ("tombstones/x", "{}"), ("log-starts/x/y", "1")] {
+        let change = MetadataChange { key, value: Some(value.as_bytes()) };
+        let message = ClusterImage::default().apply(change).unwrap_err().to_string();
+        assert!(message.contains(key) && message.contains(value), "{message}");
+    }
+}
+
+#[test]
+fn topic_names_follow_kafkas_rule() {
+    let longest = "x".repeat(TOPIC_NAME_LENGTH_MAX);
+    for name in ["a", "A.b_c-9", "...", longest.as_str()] {
+        assert_eq!(validate_topic_name(name), Ok(()), "{name}");
+    }
+    let too_long = "x".repeat(TOPIC_NAME_LENGTH_MAX + 1);
+    for name in ["", ".", "..", "a/b", "a b", "é", "a\0", too_long.as_str()] {
+        assert!(validate_topic_name(name).is_err(), "{name}");
+    }
+    assert_eq!(colliding_form("a.b"), colliding_form("a_b"));
+}
