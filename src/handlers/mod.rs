@@ -1,1 +1,96 @@
-//! (room under construction)
+//! One file per API key: authorise, resolve, call one room below, fill the response.
+//!
+//! **Owns** the table of served APIs (`APIS`), from which dispatch, ApiVersions and the coverage document are
+//! fed, and the shape of a request and of its reply.
+//! **Does not own** sockets, frames, order (`server`) or any state (`broker` and below).
+//! **Invariants**: only this room branches on wire versions. A handler returns a `Reply`, never a `Result`:
+//! failure is an error code inside the response. A handler runs in connection order until its work is admitted;
+//! what may wait goes into `Reply::Pending`.
+
+mod api;
+mod api_versions;
+mod connection;
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use api::Api;
+pub use connection::{ClientSoftware, Connection};
+pub use reply::{PendingReply, Reply};
+
+use crate::broker::Broker;
+pub use crate::protocol::frame::RequestHeader;
+
+/// What a handler is given beside the request's body.
+#[derive(Clone)]
+pub struct RequestContext {
+    /// Everything below.
+    pub broker: Arc<Broker>,
+    /// The connection by which the request came.
+    pub connection: Arc<Connection>,
+    /// The request's header: its version is served, except that ApiVersions comes in any (KIP-511).
+    pub header: RequestHeader,
+}
+
+/// A handler's work; boxed, so that an idle connection does not hold room for the biggest of them.
+pub type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// What `server` calls for each request of a connection, in order.
+pub trait RequestHandler: Send + Sync + 'static {
+    /// Runs in connection order: the connection's next request is read once the future is done. The future may
+    /// be dropped when the connection ends.
+    ///
+    /// `body` is the frame after the request header, already checked by the guard. For an ApiVersions request
+    /// of an unknown version it is unchecked and must not be decoded.
+    fn handle(&self, connection: &Arc<Connection>, header: RequestHeader, body: Bytes) -> Handling;
+}
+
+/// Answers requests by `APIS`, on behalf of a broker.
+pub struct BrokerHandler {
+    broker: Arc<Broker>,
+}
+
+impl BrokerHandler {
+    /// A handler for the server of this broker.
+    pub fn new(broker: Arc<Broker>) -> BrokerHandler {
+        BrokerHandler { broker }
+    }
+}
+
+impl RequestHandler for BrokerHandler {
+    fn handle(&self, connection: &Arc<Connection>, header: RequestHeader, body: Bytes) -> Handling {
+        let broker = self.broker.clone();
+        dispatch(RequestContext { broker, connection: connection.clone(), header }, body)
+    }
+}
+
+/// Every API that is served, ascending by key.
+pub const APIS: &[Api] = &[api_versions::API];
+
+/// The API of a key, if it is served.
+pub fn api(key: i16) -> Option<&'static Api> {
+    APIS.iter().find(|api| api.key == key)
+}
+
+/// Whether a request may reach its handler.
+///
+/// Measured against Kafka 4.3: a request of an unknown key or version closes the connection, whatever its API;
+/// only ApiVersions is answered in any version (KIP-511).
+pub fn is_served(api_key: i16, api_version: i16) -> bool {
+    let known = api(api_key).is_some_and(|api| api.served().contains(&api_version));
+    known || api_key == api_versions::API.key
+}
+
+/// Hands a request to its API's handler. Runs in connection order until its work is admitted.
+pub fn dispatch(context: RequestContext, body: Bytes) -> Handling {
+    match api(context.header.api_key) {
+        Some(api) if is_served(api.key, context.header.api_version) => (api.handle)(context, body),
+        _ => Box::pin(std::future::ready(Reply::Close("the API or its version is not served"))),
+    }
+}
