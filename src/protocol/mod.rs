@@ -15,7 +15,6 @@ mod error_code;
 pub mod frame;
 mod piece;
 pub mod response;
-#[allow(dead_code, reason = "the record scanner is under construction")]
 mod varint;
 pub mod versions;
 

@@ -3,6 +3,8 @@
 //! Each reader takes its bytes off the front of the slice, or gives `None` and leaves the slice undefined: the bytes
 //! ended, or the number is longer than its type allows.
 
+use bytes::BufMut;
+
 /// Longest encoding of a 32-bit number.
 const BYTES_MAX_32: u32 = 5;
 /// Longest encoding of a 64-bit number.
@@ -52,12 +54,27 @@ fn long(bytes: &mut &[u8], bytes_max: u32) -> Option<u64> {
 }
 
 /// Appends an unsigned number.
-pub(super) fn put_unsigned(buffer: &mut Vec<u8>, mut value: u32) {
+#[cfg_attr(not(test), expect(dead_code, reason = "the fetch writer, which is next, needs it"))]
+pub(super) fn put_unsigned(buffer: &mut impl BufMut, value: u32) {
+    put_long(buffer, u64::from(value));
+}
+
+/// Appends a signed 32-bit number.
+pub(super) fn put_signed(buffer: &mut impl BufMut, value: i32) {
+    put_long(buffer, u64::from((value << 1 ^ value >> 31) as u32));
+}
+
+/// Appends a signed 64-bit number.
+pub(super) fn put_signed_long(buffer: &mut impl BufMut, value: i64) {
+    put_long(buffer, (value << 1 ^ value >> 63) as u64);
+}
+
+fn put_long(buffer: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
-        buffer.push(value as u8 | 0x80);
+        buffer.put_u8(value as u8 | 0x80);
         value >>= 7;
     }
-    buffer.push(value as u8);
+    buffer.put_u8(value as u8);
 }
 
 #[cfg(test)]

@@ -293,3 +293,6 @@ pub(super) fn with_timestamp_type(attributes: Attributes, kind: TimestampType) -
         TimestampType::LogAppendTime => Attributes(attributes.0 | Attributes::LOG_APPEND_TIME),
     }
 }
+
+#[cfg(test)]
+mod tests;
