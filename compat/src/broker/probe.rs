@@ -1,0 +1,39 @@
+//! Whether a broker serves: a Metadata request, byte by byte, so that no client's patience is measured.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
+const RESPONSE_BYTES_MAX: usize = 1 << 20;
+
+/// Metadata (key 3) version 1, correlation id 7, no client id, all topics.
+const REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+
+/// Whether the broker names at least one broker (itself) in its metadata. False while it cannot be reached.
+pub fn serves(address: &str) -> Result<bool> {
+    let address: SocketAddr = address.parse().with_context(|| format!("{address} is no address"))?;
+    Ok(brokers_count(address).is_ok_and(|count| count > 0))
+}
+
+fn brokers_count(address: SocketAddr) -> Result<i32> {
+    let mut stream = TcpStream::connect_timeout(&address, ATTEMPT_DEADLINE)?;
+    stream.set_read_timeout(Some(ATTEMPT_DEADLINE))?;
+    stream.write_all(&REQUEST)?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = usize::try_from(i32::from_be_bytes(length))?;
+    ensure!((12..RESPONSE_BYTES_MAX).contains(&length), "a Metadata response of {length} bytes");
+    let mut response = vec![0; length];
+    stream.read_exact(&mut response)?;
+    // Correlation id, then the array of brokers.
+    let count = response[4..8].try_into().context("four bytes")?;
+    Ok(i32::from_be_bytes(count))
+}
+
+/// A loopback port that was free a moment ago, for a broker that cannot choose one itself.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,103 @@
+//! Highwater seen from outside: stock clients, real crashes, and Apache Kafka as the oracle.
+
+mod broker;
+mod differences;
+mod namespace;
+mod process;
+mod report;
+mod scenario;
+mod stream;
+mod tools;
+mod transcript;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use broker::Flavor;
+use scenario::{Context, Scale, Scenario};
+use tools::Tools;
+use transcript::Transcript;
+
+const USAGE: &str = "usage: compat run [--against kafka] [--soak] [NAME...]
+       compat oracle [NAME...]
+       compat list
+
+run      every scenario (or the named ones) against the highwater built beside this program, compared with the
+         transcripts recorded from Apache Kafka; --soak does more of the long ones; --against kafka runs them
+         against Apache Kafka instead, to see whether it still gives the recorded transcripts
+oracle   records the transcripts from Apache Kafka again
+list     names the scenarios";
+
+const CI: Scale = Scale { stream_bytes: 64 << 20, kills_count: 20 };
+const SOAK: Scale = Scale { stream_bytes: 1 << 30, kills_count: 100 };
+
+fn main() -> ExitCode {
+    match dispatch(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("compat: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(words: Vec<String>) -> Result<ExitCode> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match &words[..] {
+        ["run", rest @ ..] => {
+            let names: Vec<&str> = rest
+                .iter()
+                .copied()
+                .filter(|word| !["--soak", "--against", "kafka"].contains(word))
+                .collect();
+            let scale = if rest.contains(&"--soak") { SOAK } else { CI };
+            let against_kafka = rest.windows(2).any(|pair| pair == ["--against", "kafka"]);
+            let flavor = if against_kafka { Flavor::Kafka } else { Flavor::Highwater };
+            report::run(&chosen(&names, flavor)?, flavor, scale, names.is_empty())
+        }
+        ["oracle", names @ ..] => report::record(&chosen(names, Flavor::Kafka)?, CI),
+        ["list"] => {
+            scenario::ALL.iter().for_each(|scenario| println!("{}", scenario.name));
+            Ok(ExitCode::SUCCESS)
+        }
+        ["inside", name, folder] => inside(name, PathBuf::from(folder)),
+        _ => {
+            eprintln!("{USAGE}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// The named scenarios, or all that this broker can run.
+fn chosen(names: &[&str], flavor: Flavor) -> Result<Vec<&'static Scenario>> {
+    let possible = |scenario: &&Scenario| flavor == Flavor::Highwater || scenario.oracle;
+    if names.is_empty() {
+        return Ok(scenario::ALL.iter().filter(possible).collect());
+    }
+    let find = |name: &&str| {
+        let found = scenario::ALL.iter().filter(possible).find(|scenario| scenario.name == *name);
+        found.with_context(|| format!("there is no scenario {name} here (compat list)"))
+    };
+    names.iter().map(find).collect()
+}
+
+/// The inner part of a scenario, in a namespace; prints its transcript.
+fn inside(name: &str, folder: PathBuf) -> Result<ExitCode> {
+    let tools = Tools::find_or_install()?;
+    let mut context = Context {
+        tools: &tools,
+        flavor: Flavor::Highwater,
+        folder,
+        scale: CI,
+        transcript: Transcript::default(),
+    };
+    match name {
+        "newcomer" => scenario::newcomer::inside(&mut context)?,
+        "disk-full" => scenario::disk_full::inside(&mut context)?,
+        other => bail!("{other} has no inner part"),
+    }
+    print!("{}", context.transcript.text());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,165 @@
+//! The scenarios: each drives stock clients against a broker and says what they saw.
+//!
+//! **Owns** what is asked and what is written into the transcript. **Does not own** how brokers are started nor
+//! how transcripts are compared.
+//! **Invariants**: a scenario starts its own brokers on empty directories; what it writes into the transcript is
+//! the same in every run; the same code runs against Highwater and Apache Kafka.
+
+mod api_versions;
+mod console;
+mod crash;
+pub mod disk_full;
+mod dump_log;
+mod java_client;
+mod kcat;
+pub mod newcomer;
+mod offsets;
+mod python_client;
+mod real_input;
+mod restart;
+mod topics;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::broker::{self, Broker, Flavor, Settings};
+use crate::process::{Outcome, run};
+use crate::tools::Tools;
+use crate::transcript::Transcript;
+
+/// How long one client may take for one small task.
+const CLIENT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A named test from outside.
+pub struct Scenario {
+    /// Its name: of the transcript's file too.
+    pub name: &'static str,
+    /// Whether Apache Kafka can run it, so that there is a recorded transcript to compare with.
+    pub oracle: bool,
+    /// Runs it.
+    pub run: fn(&mut Context) -> Result<()>,
+}
+
+/// All scenarios, the quick ones first.
+pub const ALL: &[Scenario] = &[
+    Scenario { name: "newcomer", oracle: false, run: newcomer::run },
+    Scenario { name: "kcat-metadata", oracle: true, run: kcat::metadata },
+    Scenario { name: "kcat-codecs", oracle: true, run: kcat::codecs },
+    Scenario { name: "kcat-records", oracle: true, run: kcat::records },
+    Scenario { name: "kcat-acks", oracle: true, run: kcat::acks },
+    Scenario { name: "kcat-offsets", oracle: true, run: kcat::offsets },
+    Scenario { name: "python-client", oracle: true, run: python_client::run },
+    Scenario { name: "java-client", oracle: true, run: java_client::run },
+    Scenario { name: "kafka-topics", oracle: true, run: topics::run },
+    Scenario { name: "kafka-console", oracle: true, run: console::run },
+    Scenario { name: "kafka-get-offsets", oracle: true, run: offsets::run },
+    Scenario { name: "kafka-broker-api-versions", oracle: true, run: api_versions::run },
+    Scenario { name: "kafka-dump-log", oracle: true, run: dump_log::run },
+    Scenario { name: "restart", oracle: true, run: restart::run },
+    Scenario { name: "disk-full", oracle: false, run: disk_full::run },
+    Scenario { name: "real-input", oracle: true, run: real_input::run },
+    Scenario { name: "crash", oracle: true, run: crash::run },
+];
+
+/// How much work the long scenarios do.
+#[derive(Clone, Copy)]
+pub struct Scale {
+    /// Bytes of the real input.
+    pub stream_bytes: u64,
+    /// How often the broker is killed under load.
+    pub kills_count: u32,
+}
+
+/// What a scenario works with.
+pub struct Context<'a> {
+    /// The outside tools.
+    pub tools: &'a Tools,
+    /// The broker under test.
+    pub flavor: Flavor,
+    /// An empty folder of its own.
+    pub folder: PathBuf,
+    /// How much work to do.
+    pub scale: Scale,
+    /// What it saw.
+    pub transcript: Transcript,
+}
+
+impl Context<'_> {
+    /// Starts a broker with the ordinary settings.
+    pub fn start(&mut self) -> Result<Box<dyn Broker>> {
+        self.start_with(&Settings::default())
+    }
+
+    /// Starts a broker.
+    pub fn start_with(&mut self, settings: &Settings) -> Result<Box<dyn Broker>> {
+        let started = broker::start(self.flavor, self.tools, &self.folder, settings)?;
+        self.transcript.replace(started.bootstrap(), "broker");
+        self.transcript.replace(started.log_dir().display().to_string(), "data");
+        Ok(started)
+    }
+
+    /// kcat with `words` (split at spaces; `\t` and `\n` are kcat's own escapes) and `input`.
+    pub fn kcat(&self, broker: &dyn Broker, words: &str, input: &str) -> Result<Outcome> {
+        run(kcat_command(broker, words), input.as_bytes(), CLIENT_DEADLINE)
+    }
+
+    /// Runs kcat and writes what it printed into the transcript under its own words as heading.
+    pub fn see_kcat(&mut self, broker: &dyn Broker, words: &str, input: &str) -> Result<()> {
+        let outcome = self.kcat(broker, words, input)?;
+        self.transcript.section(&format!("kcat {words}"));
+        self.transcript.outcome(&outcome);
+        if !outcome.status.success() {
+            self.transcript.add(&outcome.stderr);
+        }
+        Ok(())
+    }
+
+    /// A Java program (one of Kafka's tools, or ours) with `words`, pointed at the broker.
+    pub fn java(&self, broker: &dyn Broker, main_class: &str, words: &str, input: &str) -> Result<Outcome> {
+        let mut command = self.tools.java(main_class);
+        command.args(["--bootstrap-server", broker.bootstrap()]).args(words.split_whitespace());
+        run(command, input.as_bytes(), CLIENT_DEADLINE)
+    }
+
+    /// Runs a Java program and writes what it printed into the transcript.
+    pub fn see_java(
+        &mut self,
+        broker: &dyn Broker,
+        main_class: &str,
+        words: &str,
+        input: &str,
+    ) -> Result<()> {
+        let outcome = self.java(broker, main_class, words, input)?;
+        let name = main_class.rsplit('.').next().unwrap_or(main_class);
+        self.transcript.section(&format!("{name} {words}"));
+        self.transcript.outcome(&outcome);
+        Ok(())
+    }
+}
+
+/// kcat pointed at the broker, quiet about what differs from run to run.
+pub fn kcat_command(broker: &dyn Broker, words: &str) -> Command {
+    let mut command = Command::new("kcat");
+    command.args(["-b", broker.bootstrap()]).args(words.split_whitespace());
+    command
+}
+
+/// Creates a topic through the Python client, which starts ten times as fast as a Java one; kcat cannot.
+pub fn create_topic(context: &Context, broker: &dyn Broker, topic: &str, partitions: u32) -> Result<()> {
+    let mut command = context.tools.python("create_topic.py");
+    command.args([broker.bootstrap(), topic, &partitions.to_string()]);
+    run(command, b"", CLIENT_DEADLINE)?.success()?;
+    Ok(())
+}
+
+/// Produces one record for each of the timestamps (milliseconds), which kcat cannot set.
+pub fn produce_at(context: &Context, broker: &dyn Broker, place: (&str, u32), times: &[i64]) -> Result<()> {
+    let mut command = context.tools.python("produce_at.py");
+    command.args([broker.bootstrap(), place.0, &place.1.to_string()]);
+    command.args(times.iter().map(i64::to_string));
+    run(command, b"", CLIENT_DEADLINE)?.success()?;
+    Ok(())
+}

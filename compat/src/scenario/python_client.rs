@@ -1,0 +1,16 @@
+//! confluent-kafka for Python: admin, produce, consume by assignment, offsets.
+
+use anyhow::Result;
+
+use super::{CLIENT_DEADLINE, Context};
+use crate::process::run as run_program;
+
+/// The script says what it sees.
+pub fn run(context: &mut Context) -> Result<()> {
+    let broker = context.start()?;
+    let mut command = context.tools.python("client.py");
+    command.arg(broker.bootstrap());
+    let seen = run_program(command, b"", CLIENT_DEADLINE)?.success()?;
+    context.transcript.add(&seen.stdout);
+    Ok(())
+}
