@@ -1,1 +1,38 @@
-//! (room under construction)
+//! Settings by Kafka's own names: where they come from, what they may be, what they mean.
+//!
+//! **Owns** the table of keys (`definitions`), their reading from file, environment and flags with the origin
+//! of each kept, the typed `ServerConfig`, per-topic `TopicConfig`, listeners, and the descriptions
+//! DescribeConfigs shows.
+//! **Does not own** their effect: a room takes the values it needs as plain numbers. It logs nothing;
+//! warnings are returned as data. It does not open sockets or data directories.
+//! **Invariants**: flag > environment > file > default. Every key is typed and bounded before anyone sees a
+//! value. A key that is not in the table is never silently dropped. A topic's effective value is computed in
+//! one place.
+
+mod definition;
+mod definitions;
+mod describe;
+mod environment;
+mod error;
+mod listeners;
+mod no_effect;
+mod properties;
+mod reference;
+mod server_config;
+mod settings;
+mod suggest;
+mod topic_config;
+mod value;
+
+pub use definition::{Allowed, Definition, Kind};
+pub use definitions::{BROKER, Synonym, TOPIC, TopicDefinition};
+pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_topic};
+pub use error::ConfigError;
+pub use listeners::{AdvertisedListener, Host, Listener, SecurityProtocol};
+pub use reference::reference_properties;
+pub use server_config::{AdminListener, LogDefaults, ServerConfig, SocketLimits, SyncMode, WalLimits};
+pub use settings::{Layers, Origin, Setting, Settings, Warning};
+pub use topic_config::{
+    Cleanup, Compression, InvalidTopicConfig, TimestampType, TopicConfig, TopicOverrides,
+};
+pub use value::{InvalidValue, Value};

@@ -1,0 +1,342 @@
+//! The table of keys: Kafka's names, types, bounds and defaults as of 4.3, in our own words; then our own.
+//!
+//! A key is here when it has a meaning here. Kafka's other keys are listed in `no_effect`.
+
+use super::definition::Allowed::{
+    Any, AtLeast, Between, BetweenOr, EachOf, NotEmpty, OneOf, ThrottledReplicas,
+};
+use super::definition::Kind::{Boolean, Double, Int, List, Long, String};
+use super::definition::{Allowed, Definition, Kind};
+
+/// A broker key whose value is a topic key's default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Synonym {
+    /// The broker key.
+    pub broker_key: &'static str,
+    /// What one of its units is in the topic key's unit: hours are 3,600,000 of milliseconds.
+    pub multiplier: i64,
+}
+
+/// A topic key and where its default comes from.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct TopicDefinition {
+    /// The key; its `default` counts only where no synonym has a value.
+    pub definition: Definition,
+    /// Broker keys, the first that has a value wins.
+    pub synonyms: &'static [Synonym],
+}
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    allowed: Allowed,
+    doc: &'static str,
+) -> Definition {
+    Definition { name, kind, default, allowed, doc }
+}
+
+const fn topic(definition: Definition, synonyms: &'static [Synonym]) -> TopicDefinition {
+    TopicDefinition { definition, synonyms }
+}
+
+const fn same(broker_key: &'static str) -> Synonym {
+    Synonym { broker_key, multiplier: 1 }
+}
+
+const fn minutes(broker_key: &'static str) -> Synonym {
+    Synonym { broker_key, multiplier: 60_000 }
+}
+
+const fn hours(broker_key: &'static str) -> Synonym {
+    Synonym { broker_key, multiplier: 3_600_000 }
+}
+
+const FOREVER: Option<&str> = Some("9223372036854775807");
+const POLICIES: Allowed = EachOf(&["compact", "delete"]);
+const CODECS: Allowed = OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]);
+const TIMESTAMPS: Allowed = OneOf(&["CreateTime", "LogAppendTime"]);
+const MIB: i64 = 1 << 20;
+const GIB: i64 = 1 << 30;
+
+/// Keys of the broker.
+#[rustfmt::skip]
+pub const BROKER: &[Definition] = &[
+    // Who and where.
+    key("node.id", Int, Some("1"), AtLeast(0),
+        "This broker's number. Clients tell brokers apart by it alone: keep it."),
+    key("broker.id", Int, Some("-1"), AtLeast(-1),
+        "The older name of node.id; -1 is unset. If both are set they must agree."),
+    key("broker.rack", String, None, Any,
+        "Where the broker stands; shown to clients, which may prefer their own rack."),
+    key("process.roles", List, Some("broker"), EachOf(&["broker", "controller"]),
+        "Read for compatibility. This process always serves as a broker; it needs no controller."),
+    key("listeners", List, Some("PLAINTEXT://:9092"), NotEmpty,
+        "Addresses to listen on, as name://host:port. No host or 0.0.0.0 is every address, [::1] an IPv6 \
+         one, port 0 any free port. Controller listeners are accepted and not opened."),
+    key("advertised.listeners", List, None, Any,
+        "Addresses told to clients, as name://host:port. Without an entry a client is told the address by \
+         which it came."),
+    key("listener.security.protocol.map", String,
+        Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"), Any,
+        "Which protocol a listener's name stands for, as name:protocol pairs. Only PLAINTEXT can be opened \
+         so far."),
+    key("inter.broker.listener.name", String, None, Any,
+        "Read for compatibility: must name a listener, and nothing else follows from it with one broker."),
+    key("controller.listener.names", List, Some("CONTROLLER"), Any,
+        "Names of listeners that are not opened here: there is no controller."),
+    key("authorizer.class.name", String, Some(""), Any,
+        "Must be empty: access control is not served yet, and starting without it although it was asked \
+         for would open every topic."),
+    key("log.dirs", List, Some("./data"), NotEmpty,
+        "The data directory. One only: durability comes from one write-ahead log. Made when absent."),
+    key("log.dir", List, None, Any, "The older name of log.dirs, used where log.dirs is not set."),
+
+    // Topics.
+    key("num.partitions", Int, Some("1"), AtLeast(1),
+        "Partitions of a topic that is created without a number."),
+    key("default.replication.factor", Int, Some("1"), AtLeast(1),
+        "Replication factor of a topic that is created without one; remembered and shown. Copies are the \
+         storage's matter."),
+    key("min.insync.replicas", Int, Some("1"), AtLeast(1),
+        "Shown, never failed on: an acknowledged record is durable by the write-ahead log alone."),
+    key("auto.create.topics.enable", Boolean, Some("true"), Any,
+        "Whether asking for an unknown topic creates it."),
+    key("delete.topic.enable", Boolean, Some("true"), Any, "Whether topics can be deleted."),
+    key("unclean.leader.election.enable", Boolean, Some("false"), Any,
+        "Shown only: there is no replica that could lag."),
+
+    // Requests and connections.
+    key("message.max.bytes", Int, Some("1048588"), AtLeast(0),
+        "Largest record batch taken, as compressed by the producer."),
+    key("socket.request.max.bytes", Int, Some("104857600"), AtLeast(1),
+        "Largest request; a longer one closes its connection."),
+    key("socket.send.buffer.bytes", Int, Some("102400"), AtLeast(-1),
+        "Kernel send buffer of a connection; -1 leaves it to the system."),
+    key("socket.receive.buffer.bytes", Int, Some("102400"), AtLeast(-1),
+        "Kernel receive buffer of a connection; -1 leaves it to the system."),
+    key("socket.listen.backlog.size", Int, Some("50"), AtLeast(1),
+        "Connections the kernel keeps waiting until they are accepted."),
+    key("connections.max.idle.ms", Long, Some("600000"), AtLeast(-1),
+        "A connection without a request for so long is closed; -1 keeps it."),
+    key("max.connections", Int, Some("2147483647"), AtLeast(0),
+        "Connections open at once; the next one waits to be accepted."),
+    key("max.connections.per.ip", Int, Some("2147483647"), AtLeast(0),
+        "Connections open at once from one address; the next one is closed."),
+    key("queued.max.request.bytes", Long, Some("-1"), AtLeast(-1),
+        "Memory that requests in progress may take before sockets are no longer read; -1 is 128 MiB, or \
+         one largest request if that is more."),
+    key("fetch.max.bytes", Int, Some("57671680"), AtLeast(1024),
+        "Most record bytes in one fetch response, whatever the client asks for."),
+    key("max.request.partition.size.limit", Int, Some("2000"), AtLeast(1),
+        "Most partitions in one DescribeTopicPartitions response."),
+    key("request.timeout.ms", Int, Some("30000"), AtLeast(1),
+        "Longest wait for work that a request started and that has no limit of its own."),
+
+    // The log.
+    key("log.segment.bytes", Int, Some("1073741824"), AtLeast(1_048_576),
+        "Size at which a segment is closed and the next begun."),
+    key("log.roll.ms", Long, None, AtLeast(1), "Age at which a segment is closed though it is not full."),
+    key("log.roll.hours", Int, Some("168"), AtLeast(1), "The same in hours, where log.roll.ms is not set."),
+    key("log.roll.jitter.ms", Long, None, AtLeast(0),
+        "Most by which that age is shortened, so that not all segments close at once."),
+    key("log.roll.jitter.hours", Int, Some("0"), AtLeast(0),
+        "The same in hours, where log.roll.jitter.ms is not set."),
+    key("log.retention.ms", Long, None, AtLeast(-1),
+        "Age at which a closed segment is deleted; -1 keeps it."),
+    key("log.retention.minutes", Int, None, AtLeast(-1),
+        "The same in minutes, where log.retention.ms is not set."),
+    key("log.retention.hours", Int, Some("168"), AtLeast(-1),
+        "The same in hours, where neither of the two is set."),
+    key("log.retention.bytes", Long, Some("-1"), Any,
+        "Size of a partition above which its oldest segments are deleted; -1 sets no size."),
+    key("log.retention.check.interval.ms", Long, Some("300000"), AtLeast(1),
+        "How often segments are looked at for deletion."),
+    key("log.cleanup.policy", List, Some("delete"), POLICIES,
+        "delete removes old segments; compact keeps the last record of each key."),
+    key("log.index.interval.bytes", Int, Some("4096"), AtLeast(0),
+        "Bytes of log between two entries of a segment's offset index."),
+    key("log.index.size.max.bytes", Int, Some("10485760"), AtLeast(4),
+        "Size of an index at which its segment is closed."),
+    key("log.segment.delete.delay.ms", Long, Some("60000"), AtLeast(0),
+        "How long the files of a deleted segment stay."),
+    key("log.message.timestamp.type", String, Some("CreateTime"), TIMESTAMPS,
+        "Whether a record keeps its producer's time or gets the broker's."),
+    key("log.message.timestamp.before.max.ms", Long, FOREVER, AtLeast(0),
+        "How far a producer's timestamp may lie in the past."),
+    key("log.message.timestamp.after.max.ms", Long, Some("3600000"), AtLeast(0),
+        "How far a producer's timestamp may lie in the future."),
+    key("compression.type", String, Some("producer"), CODECS,
+        "Shown; batches are kept as their producer compressed them."),
+    key("compression.gzip.level", Int, Some("-1"), BetweenOr(1, 9, -1),
+        "Shown; the broker does not compress."),
+    key("compression.lz4.level", Int, Some("9"), Between(1, 17), "Shown; the broker does not compress."),
+    key("compression.zstd.level", Int, Some("3"), Between(-131_072, 22),
+        "Shown; the broker does not compress."),
+    key("log.preallocate", Boolean, Some("false"), Any,
+        "Shown only: segments are written behind a log that is written in advance."),
+    key("log.flush.interval.messages", Long, FOREVER, AtLeast(1),
+        "Shown only: every acknowledged record is durable already."),
+    key("log.flush.interval.ms", Long, None, Any, "Shown only, for the same reason."),
+    key("log.flush.scheduler.interval.ms", Long, FOREVER, Any, "Shown only, for the same reason."),
+    key("log.cleaner.delete.retention.ms", Long, Some("86400000"), AtLeast(0),
+        "How long compaction keeps the mark of a deleted key."),
+    key("log.cleaner.min.compaction.lag.ms", Long, Some("0"), AtLeast(0),
+        "Age below which a record is not compacted."),
+    key("log.cleaner.max.compaction.lag.ms", Long, FOREVER, AtLeast(1),
+        "Age at which a record must have been compacted."),
+    key("log.cleaner.min.cleanable.ratio", Double, Some("0.5"), Between(0, 1),
+        "Share of a log not yet compacted at which compaction begins."),
+    key("log.local.retention.ms", Long, Some("-2"), AtLeast(-2),
+        "Age at which a tiered segment leaves the disk; -2 is log.retention.ms."),
+    key("log.local.retention.bytes", Long, Some("-2"), AtLeast(-2),
+        "Size at which tiered segments leave the disk; -2 is log.retention.bytes."),
+    key("producer.id.expiration.ms", Int, Some("86400000"), AtLeast(1),
+        "How long a partition remembers an idempotent producer that is silent."),
+
+    // Our own.
+    key("highwater.cluster.id", String, None, Any,
+        "The cluster's id, for a data directory that has none yet; without it one is made up. CLUSTER_ID \
+         in the environment sets it."),
+    key("highwater.wal.sync", String, Some("fsync"), OneOf(&["fsync", "os"]),
+        "When a record counts as durable. fsync: when the disk says so. os: when the operating system has \
+         it, which survives a killed process and not a power cut."),
+    key("highwater.wal.file.bytes", Long, Some("67108864"), Between(8 * MIB, GIB),
+        "Size of one file of the write-ahead log."),
+    key("highwater.wal.capacity.bytes", Long, Some("536870912"), Between(32 * MIB, 64 * GIB),
+        "Most space the write-ahead log takes for records that are not yet in synced segments. Must be at \
+         least twice highwater.wal.file.bytes."),
+    key("highwater.tail.bytes", Long, Some("67108864"), Between(4 * MIB, 16 * GIB),
+        "Memory for the newest records of all partitions, from which waiting consumers are answered."),
+    key("highwater.checkpoint.bytes", Long, Some("268435456"), Between(4 * MIB, 32 * GIB),
+        "Bytes of write-ahead log after which segments are synced at the latest; bounds what a start has \
+         to replay."),
+    key("highwater.checkpoint.interval.ms", Long, Some("60000"), AtLeast(100),
+        "Time after which changed segments are synced at the latest."),
+    key("highwater.segment.disk.reserve.bytes", Long, Some("67108864"), AtLeast(0),
+        "Free disk space below which records are refused, so that what was promised can still be written."),
+    key("highwater.file.handles", Int, Some("1024"), Between(64, 1_000_000),
+        "Segment files kept open at once."),
+    key("highwater.scrub.bytes.per.second", Long, Some("4194304"), AtLeast(0),
+        "Speed at which checksums of old segments are read again; 0 never does."),
+    key("highwater.connection.inflight.max", Int, Some("64"), Between(1, 10_000),
+        "Requests of one connection in progress at once; further ones are not read."),
+    key("highwater.frame.deadline.ms", Long, Some("30000"), AtLeast(100),
+        "A connection that has sent part of a request must send the rest within this time."),
+    key("highwater.write.deadline.ms", Long, Some("60000"), AtLeast(100),
+        "A connection that takes no byte of its response for so long is closed."),
+    key("highwater.shutdown.timeout.ms", Long, Some("30000"), AtLeast(1),
+        "Longest time from SIGTERM to the end of the process."),
+    key("highwater.admin.listener", String, Some("http://127.0.0.1:9644"), Any,
+        "Where health and metrics are served, as http://host:port; empty switches it off."),
+    key("highwater.metrics.partitions.max", Int, Some("1000"), AtLeast(0),
+        "Partitions up to which each has metrics of its own; above, none has."),
+];
+
+/// Keys of a topic.
+#[rustfmt::skip]
+pub const TOPIC: &[TopicDefinition] = &[
+    topic(key("cleanup.policy", List, Some("delete"), POLICIES,
+        "delete removes old segments; compact keeps the last record of each key."),
+        &[same("log.cleanup.policy")]),
+    topic(key("compression.gzip.level", Int, Some("-1"), BetweenOr(1, 9, -1),
+        "Kept and shown; the broker does not compress."),
+        &[same("compression.gzip.level")]),
+    topic(key("compression.lz4.level", Int, Some("9"), Between(1, 17),
+        "Kept and shown; the broker does not compress."),
+        &[same("compression.lz4.level")]),
+    topic(key("compression.type", String, Some("producer"), CODECS,
+        "Kept and shown; batches stay as their producer compressed them."),
+        &[same("compression.type")]),
+    topic(key("compression.zstd.level", Int, Some("3"), Between(-131_072, 22),
+        "Kept and shown; the broker does not compress."),
+        &[same("compression.zstd.level")]),
+    topic(key("delete.retention.ms", Long, Some("86400000"), AtLeast(0),
+        "How long compaction keeps the mark of a deleted key."),
+        &[same("log.cleaner.delete.retention.ms")]),
+    topic(key("file.delete.delay.ms", Long, Some("60000"), AtLeast(0),
+        "How long the files of a deleted segment stay."),
+        &[same("log.segment.delete.delay.ms")]),
+    topic(key("flush.messages", Long, FOREVER, AtLeast(1),
+        "Kept and shown: every acknowledged record is durable already."),
+        &[same("log.flush.interval.messages")]),
+    topic(key("flush.ms", Long, FOREVER, AtLeast(0), "Kept and shown, for the same reason."),
+        &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")]),
+    topic(key("follower.replication.throttled.replicas", List, Some(""), ThrottledReplicas,
+        "Kept and shown: no follower copies from here."), &[]),
+    topic(key("index.interval.bytes", Int, Some("4096"), AtLeast(0),
+        "Bytes of log between two entries of a segment's offset index."),
+        &[same("log.index.interval.bytes")]),
+    topic(key("leader.replication.throttled.replicas", List, Some(""), ThrottledReplicas,
+        "Kept and shown: no follower copies from here."), &[]),
+    topic(key("local.retention.bytes", Long, Some("-2"), AtLeast(-2),
+        "Size at which tiered segments leave the disk; -2 is retention.bytes."),
+        &[same("log.local.retention.bytes")]),
+    topic(key("local.retention.ms", Long, Some("-2"), AtLeast(-2),
+        "Age at which a tiered segment leaves the disk; -2 is retention.ms."),
+        &[same("log.local.retention.ms")]),
+    topic(key("max.compaction.lag.ms", Long, FOREVER, AtLeast(1),
+        "Age at which a record must have been compacted."),
+        &[same("log.cleaner.max.compaction.lag.ms")]),
+    topic(key("max.message.bytes", Int, Some("1048588"), AtLeast(0),
+        "Largest record batch taken, as compressed by the producer."),
+        &[same("message.max.bytes")]),
+    topic(key("message.timestamp.after.max.ms", Long, Some("3600000"), AtLeast(0),
+        "How far a producer's timestamp may lie in the future."),
+        &[same("log.message.timestamp.after.max.ms")]),
+    topic(key("message.timestamp.before.max.ms", Long, FOREVER, AtLeast(0),
+        "How far a producer's timestamp may lie in the past."),
+        &[same("log.message.timestamp.before.max.ms")]),
+    topic(key("message.timestamp.type", String, Some("CreateTime"), TIMESTAMPS,
+        "Whether a record keeps its producer's time or gets the broker's."),
+        &[same("log.message.timestamp.type")]),
+    topic(key("min.cleanable.dirty.ratio", Double, Some("0.5"), Between(0, 1),
+        "Share of a log not yet compacted at which compaction begins."),
+        &[same("log.cleaner.min.cleanable.ratio")]),
+    topic(key("min.compaction.lag.ms", Long, Some("0"), AtLeast(0),
+        "Age below which a record is not compacted."),
+        &[same("log.cleaner.min.compaction.lag.ms")]),
+    topic(key("min.insync.replicas", Int, Some("1"), AtLeast(1),
+        "Kept and shown, never failed on: durability is the write-ahead log's."),
+        &[same("min.insync.replicas")]),
+    topic(key("preallocate", Boolean, Some("false"), Any,
+        "Kept and shown: segments are written behind a log that is written in advance."),
+        &[same("log.preallocate")]),
+    topic(key("remote.log.copy.disable", Boolean, Some("false"), Any,
+        "Kept and shown until there is tiering."), &[]),
+    topic(key("remote.log.delete.on.disable", Boolean, Some("false"), Any,
+        "Kept and shown until there is tiering."), &[]),
+    topic(key("remote.storage.enable", Boolean, Some("false"), Any,
+        "Whether closed segments go to the object store; refused until there is tiering."), &[]),
+    topic(key("retention.bytes", Long, Some("-1"), Any,
+        "Size of a partition above which its oldest segments are deleted; -1 sets no size."),
+        &[same("log.retention.bytes")]),
+    topic(key("retention.ms", Long, Some("604800000"), AtLeast(-1),
+        "Age at which a closed segment is deleted; -1 keeps it."),
+        &[same("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")]),
+    topic(key("segment.bytes", Int, Some("1073741824"), AtLeast(1_048_576),
+        "Size at which a segment is closed and the next begun."),
+        &[same("log.segment.bytes")]),
+    topic(key("segment.index.bytes", Int, Some("10485760"), AtLeast(4),
+        "Size of an index at which its segment is closed."),
+        &[same("log.index.size.max.bytes")]),
+    topic(key("segment.jitter.ms", Long, Some("0"), AtLeast(0),
+        "Most by which segment.ms is shortened, so that not all segments close at once."),
+        &[same("log.roll.jitter.ms"), hours("log.roll.jitter.hours")]),
+    topic(key("segment.ms", Long, Some("604800000"), AtLeast(1),
+        "Age at which a segment is closed though it is not full."),
+        &[same("log.roll.ms"), hours("log.roll.hours")]),
+    topic(key("unclean.leader.election.enable", Boolean, Some("false"), Any,
+        "Kept and shown: there is no replica that could lag."),
+        &[same("unclean.leader.election.enable")]),
+];
+
+/// The broker key of that name.
+pub(super) fn broker_key(name: &str) -> Option<&'static Definition> {
+    BROKER.iter().find(|definition| definition.name == name)
+}
+
+/// The topic key of that name.
+pub(super) fn topic_key(name: &str) -> Option<&'static TopicDefinition> {
+    TOPIC.iter().find(|entry| entry.definition.name == name)
+}
