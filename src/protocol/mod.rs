@@ -13,6 +13,8 @@
 pub mod batch;
 mod error_code;
 pub mod frame;
+pub mod guard;
+mod layouts;
 mod piece;
 pub mod response;
 mod varint;
