@@ -12,6 +12,7 @@
 
 pub mod batch;
 mod error_code;
+pub mod fetch_response;
 pub mod frame;
 pub mod guard;
 mod layouts;

@@ -54,7 +54,6 @@ fn long(bytes: &mut &[u8], bytes_max: u32) -> Option<u64> {
 }
 
 /// Appends an unsigned number.
-#[cfg_attr(not(test), expect(dead_code, reason = "the fetch writer, which is next, needs it"))]
 pub(super) fn put_unsigned(buffer: &mut impl BufMut, value: u32) {
     put_long(buffer, u64::from(value));
 }

@@ -32,7 +32,7 @@ const fn served(
 }
 
 /// All served keys, ascending. Ranges are what Kafka 4.3 serves and the `kafka-protocol` crate carries (a test
-/// compares them with the crate's): of ListOffsets it lacks version 11, and InitProducerId 6 is unstable in Kafka.
+/// compares them with the crate's): of ListOffsets it lacks version 11.
 pub const SERVED: &[KeyVersions] = &[
     // KAFKA-18659: librdkafka before 2.8 stops compressing when Produce 0 is not advertised. 0 to 2 are refused.
     KeyVersions { advertised: 0..=13, ..served(0, "Produce", 3..=13, 9) },
