@@ -1,0 +1,261 @@
+//! The registry, and one method per thing that happens.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+
+use super::api_names::{API_NAMES, api_name};
+use super::kafka_names::KafkaNames;
+use super::names::{self, Name};
+use super::partitions::{PartitionSnapshot, PartitionsSource, VisitPartitions};
+use crate::model::Timestamp;
+
+/// The content type of `Metrics::render`.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One label with a value out of fixed text.
+pub(super) type Label = [(&'static str, &'static str); 1];
+type TwoLabels = [(&'static str, &'static str); 2];
+
+/// Every metric of the process. Made once; recording is cheap and never waits.
+pub struct Metrics {
+    registry: Registry,
+    counters: Arc<Counters>,
+    /// One slot per API key, then one for keys that Kafka does not have.
+    apis: Vec<OnceLock<ApiMetrics>>,
+    partitions: Arc<PartitionsSource>,
+}
+
+/// What is counted; shared with the collector that shows it by Kafka's names.
+pub(super) struct Counters {
+    pub requests: Family<Label, Counter>,
+    errors: Family<TwoLabels, Counter>,
+    durations: Family<Label, Histogram, fn() -> Histogram>,
+    in_progress: Gauge,
+    memory: Gauge,
+    received: Counter,
+    sent: Counter,
+    connections: Gauge,
+    accepted: Counter,
+    closed: Family<Label, Counter>,
+    pub records_appended: Counter,
+    pub bytes_appended: Counter,
+    pub bytes_fetched: Counter,
+    pub produce_failed: Counter,
+    pub fetch_failed: Counter,
+    commit_duration: Histogram,
+    group_bytes: Histogram,
+    group_entries: Histogram,
+    checkpoint_duration: Histogram,
+}
+
+/// One API's, kept at hand so that a request takes no look-up by label.
+struct ApiMetrics {
+    requests: Counter,
+    duration: Histogram,
+}
+
+/// Produce and Fetch, whose failures Kafka's dashboards show by themselves.
+const PRODUCE: i16 = 0;
+const FETCH: i16 = 1;
+
+/// 0.1 ms to 26 s in powers of two: a commit to page cache at one end, a long poll at the other.
+fn durations() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 19))
+}
+
+impl Counters {
+    fn new() -> Counters {
+        Counters {
+            requests: Family::default(),
+            errors: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            in_progress: Gauge::default(),
+            memory: Gauge::default(),
+            received: Counter::default(),
+            sent: Counter::default(),
+            connections: Gauge::default(),
+            accepted: Counter::default(),
+            closed: Family::default(),
+            records_appended: Counter::default(),
+            bytes_appended: Counter::default(),
+            bytes_fetched: Counter::default(),
+            produce_failed: Counter::default(),
+            fetch_failed: Counter::default(),
+            commit_duration: durations(),
+            // 256 bytes to 8 MiB, and 1 to 32,768 entries.
+            group_bytes: Histogram::new(exponential_buckets(256.0, 2.0, 16)),
+            group_entries: Histogram::new(exponential_buckets(1.0, 2.0, 16)),
+            checkpoint_duration: durations(),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let mut add = Adder(registry);
+        add.metric(names::REQUESTS, self.requests.clone());
+        add.metric(names::REQUEST_ERRORS, self.errors.clone());
+        add.metric(names::REQUEST_DURATION, self.durations.clone());
+        add.metric(names::REQUESTS_IN_PROGRESS, self.in_progress.clone());
+        add.metric(names::REQUEST_MEMORY, self.memory.clone());
+        add.metric(names::BYTES_RECEIVED, self.received.clone());
+        add.metric(names::BYTES_SENT, self.sent.clone());
+        add.metric(names::CONNECTIONS, self.connections.clone());
+        add.metric(names::CONNECTIONS_ACCEPTED, self.accepted.clone());
+        add.metric(names::CONNECTIONS_CLOSED, self.closed.clone());
+        add.metric(names::RECORDS_APPENDED, self.records_appended.clone());
+        add.metric(names::BYTES_APPENDED, self.bytes_appended.clone());
+        add.metric(names::BYTES_FETCHED, self.bytes_fetched.clone());
+        add.metric(names::WAL_COMMIT_DURATION, self.commit_duration.clone());
+        add.metric(names::WAL_GROUP_BYTES, self.group_bytes.clone());
+        add.metric(names::WAL_GROUP_ENTRIES, self.group_entries.clone());
+        add.metric(names::CHECKPOINT_DURATION, self.checkpoint_duration.clone());
+    }
+}
+
+struct Adder<'a>(&'a mut Registry);
+
+impl Adder<'_> {
+    fn metric(&mut self, name: Name, metric: impl Metric) {
+        self.0.register(name.name, name.help, metric);
+    }
+}
+
+impl Metrics {
+    /// Empty metrics of a process that began at `started`. Partitions have metrics of their own while there
+    /// are at most `partitions_max` of them.
+    pub fn new(started: Timestamp, partitions_max: usize) -> Arc<Metrics> {
+        let counters = Arc::new(Counters::new());
+        let partitions = Arc::new(PartitionsSource::new(partitions_max));
+        let mut registry = Registry::default();
+        counters.register(&mut registry);
+        let start = Gauge::<f64, AtomicU64>::default();
+        start.set(started.0 as f64 / 1000.0);
+        let mut add = Adder(&mut registry);
+        add.metric(names::PROCESS_START, start);
+        add.metric(names::BUILD, Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        add.metric(names::EXPORTER_BROKERS, ConstGauge::new(1));
+        add.metric(names::KAFKA_UNDER_REPLICATED, ConstGauge::new(0));
+        add.metric(names::KAFKA_ACTIVE_CONTROLLER, ConstGauge::new(1));
+        registry.register_collector(Box::new(KafkaNames(counters.clone())));
+        registry.register_collector(Box::new(partitions.clone()));
+        let apis = std::iter::repeat_with(OnceLock::new).take(API_NAMES.len() + 1).collect();
+        Arc::new(Metrics { registry, counters, apis, partitions })
+    }
+
+    fn api(&self, api_key: i16) -> &ApiMetrics {
+        let known = usize::try_from(api_key).ok().filter(|key| *key < API_NAMES.len());
+        self.apis[known.unwrap_or(API_NAMES.len())].get_or_init(|| {
+            let label = [("api", api_name(api_key))];
+            ApiMetrics {
+                requests: self.counters.requests.get_or_create_owned(&label),
+                duration: self.counters.durations.get_or_create_owned(&label),
+            }
+        })
+    }
+
+    /// A request was received whole.
+    pub fn request_started(&self, _api_key: i16) {
+        self.counters.in_progress.inc();
+    }
+
+    /// Its response is finished (or it needs none), `latency` after it was received.
+    pub fn request_finished(&self, api_key: i16, latency: Duration) {
+        self.counters.in_progress.dec();
+        let api = self.api(api_key);
+        api.requests.inc();
+        api.duration.observe(latency.as_secs_f64());
+    }
+
+    /// Its connection went away before it was answered.
+    pub fn request_abandoned(&self) {
+        self.counters.in_progress.dec();
+    }
+
+    /// An error code was answered, by Kafka's name of it; once for each partition or item that has one.
+    pub fn request_error(&self, api_key: i16, error: &'static str) {
+        let label = [("api", api_name(api_key)), ("error", error)];
+        self.counters.errors.get_or_create(&label).inc();
+        match api_key {
+            PRODUCE => drop(self.counters.produce_failed.inc()),
+            FETCH => drop(self.counters.fetch_failed.inc()),
+            _ => {}
+        }
+    }
+
+    /// Memory for requests in progress, now.
+    pub fn set_request_memory(&self, bytes: u64) {
+        self.counters.memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Bytes were read from a client.
+    pub fn bytes_in(&self, bytes: u64) {
+        self.counters.received.inc_by(bytes);
+    }
+
+    /// Bytes were written to a client.
+    pub fn bytes_out(&self, bytes: u64) {
+        self.counters.sent.inc_by(bytes);
+    }
+
+    /// A connection was accepted.
+    pub fn connection_opened(&self) {
+        self.counters.accepted.inc();
+        self.counters.connections.inc();
+    }
+
+    /// It was closed; the reason is a word or two of fixed text.
+    pub fn connection_closed(&self, reason: &'static str) {
+        self.counters.connections.dec();
+        self.counters.closed.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Batches were admitted to the log.
+    pub fn appended(&self, records: u64, bytes: u64) {
+        self.counters.records_appended.inc_by(records);
+        self.counters.bytes_appended.inc_by(bytes);
+    }
+
+    /// Batches were given to a consumer.
+    pub fn fetched(&self, bytes: u64) {
+        self.counters.bytes_fetched.inc_by(bytes);
+    }
+
+    /// A group of the write-ahead log became durable, `duration` after its write began.
+    pub fn wal_commit(&self, duration: Duration, group_bytes: u64, group_entries: u64) {
+        self.counters.commit_duration.observe(duration.as_secs_f64());
+        self.counters.group_bytes.observe(group_bytes as f64);
+        self.counters.group_entries.observe(group_entries as f64);
+    }
+
+    /// A checkpoint became durable.
+    pub fn checkpoint(&self, duration: Duration) {
+        self.counters.checkpoint_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Sets, once, who can name every partition. The visit runs at each scrape and must not wait for a disk.
+    pub fn set_partitions(
+        &self,
+        visit: impl Fn(&mut dyn FnMut(PartitionSnapshot<'_>)) + Send + Sync + 'static,
+    ) {
+        let visit: VisitPartitions = Box::new(visit);
+        self.partitions.set(visit);
+    }
+
+    /// All of it as Prometheus reads it; its type is `CONTENT_TYPE`.
+    pub fn render(&self) -> String {
+        let mut rendered = String::new();
+        text::encode(&mut rendered, &self.registry).expect("a String takes everything");
+        rendered
+    }
+}
+
+#[cfg(test)]
+mod tests;

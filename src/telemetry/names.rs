@@ -1,0 +1,98 @@
+//! Every metric's name and meaning, in one place. Units come last; counters gain `_total` when written.
+
+/// A metric's name and help text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name {
+    pub name: &'static str,
+    pub help: &'static str,
+}
+
+const fn name(name: &'static str, help: &'static str) -> Name {
+    Name { name, help }
+}
+
+// Requests and connections.
+pub(super) const REQUESTS: Name = name("highwater_requests", "Requests answered, by API");
+pub(super) const REQUEST_ERRORS: Name =
+    name("highwater_request_errors", "Error codes answered, by API and error");
+pub(super) const REQUEST_DURATION: Name = name(
+    "highwater_request_duration_seconds",
+    "From the last byte of a request to its finished response, by API",
+);
+pub(super) const REQUESTS_IN_PROGRESS: Name =
+    name("highwater_requests_in_progress", "Requests received and not yet answered");
+pub(super) const REQUEST_MEMORY: Name =
+    name("highwater_request_memory_bytes", "Memory reserved for requests in progress");
+pub(super) const BYTES_RECEIVED: Name = name("highwater_received_bytes", "Bytes read from clients");
+pub(super) const BYTES_SENT: Name = name("highwater_sent_bytes", "Bytes written to clients");
+pub(super) const CONNECTIONS: Name = name("highwater_connections", "Connections open");
+pub(super) const CONNECTIONS_ACCEPTED: Name = name("highwater_connections_accepted", "Connections accepted");
+pub(super) const CONNECTIONS_CLOSED: Name =
+    name("highwater_connections_closed", "Connections closed, by reason");
+
+// Records and the write-ahead log.
+pub(super) const RECORDS_APPENDED: Name = name("highwater_appended_records", "Records admitted to the log");
+pub(super) const BYTES_APPENDED: Name =
+    name("highwater_appended_bytes", "Bytes of record batches admitted to the log");
+pub(super) const BYTES_FETCHED: Name =
+    name("highwater_fetched_bytes", "Bytes of record batches given to consumers");
+pub(super) const WAL_COMMIT_DURATION: Name =
+    name("highwater_wal_commit_duration_seconds", "From a group's first write to its durability");
+pub(super) const WAL_GROUP_BYTES: Name = name("highwater_wal_group_bytes", "Size of committed groups");
+pub(super) const WAL_GROUP_ENTRIES: Name = name("highwater_wal_group_entries", "Entries of committed groups");
+pub(super) const CHECKPOINT_DURATION: Name =
+    name("highwater_checkpoint_duration_seconds", "From the first segment's sync to the durable checkpoint");
+
+// Partitions.
+pub(super) const PARTITIONS: Name = name("highwater_partitions", "Partitions held");
+pub(super) const LOG_BYTES: Name = name("highwater_log_bytes", "Size of all partitions' segments");
+pub(super) const PARTITION_LOG_BYTES: Name =
+    name("highwater_partition_log_bytes", "Size of a partition's segments");
+pub(super) const PARTITION_HIGH_WATERMARK: Name =
+    name("highwater_partition_high_watermark", "Offset below which every record is durable");
+pub(super) const PARTITION_LOG_START: Name =
+    name("highwater_partition_log_start_offset", "First offset that can be read");
+pub(super) const PARTITION_LOG_END: Name =
+    name("highwater_partition_log_end_offset", "Offset that the next record gets");
+
+// The process.
+pub(super) const BUILD: Name = name("highwater_build", "The running version");
+pub(super) const PROCESS_START: Name =
+    name("process_start_time_seconds", "Start of the process, in seconds since the Unix epoch");
+
+// The same numbers by the names that Kafka's JMX exporter gives them.
+pub(super) const KAFKA_MESSAGES_IN: Name = name("kafka_server_brokertopicmetrics_messagesin", "Records in");
+pub(super) const KAFKA_BYTES_IN: Name = name("kafka_server_brokertopicmetrics_bytesin", "Record bytes in");
+pub(super) const KAFKA_BYTES_OUT: Name = name("kafka_server_brokertopicmetrics_bytesout", "Record bytes out");
+pub(super) const KAFKA_PRODUCE_REQUESTS: Name =
+    name("kafka_server_brokertopicmetrics_totalproducerequests", "Produce requests");
+pub(super) const KAFKA_FETCH_REQUESTS: Name =
+    name("kafka_server_brokertopicmetrics_totalfetchrequests", "Fetch requests");
+pub(super) const KAFKA_PRODUCE_FAILED: Name =
+    name("kafka_server_brokertopicmetrics_failedproducerequests", "Error codes answered to Produce");
+pub(super) const KAFKA_FETCH_FAILED: Name =
+    name("kafka_server_brokertopicmetrics_failedfetchrequests", "Error codes answered to Fetch");
+pub(super) const KAFKA_REQUESTS: Name =
+    name("kafka_network_requestmetrics_requests", "Requests answered, by API");
+pub(super) const KAFKA_PARTITION_COUNT: Name =
+    name("kafka_server_replicamanager_partitioncount", "Partitions held");
+pub(super) const KAFKA_LEADER_COUNT: Name = name("kafka_server_replicamanager_leadercount", "Partitions led");
+pub(super) const KAFKA_UNDER_REPLICATED: Name = name(
+    "kafka_server_replicamanager_underreplicatedpartitions",
+    "Always 0: one replica, the leader, is all there is",
+);
+pub(super) const KAFKA_ACTIVE_CONTROLLER: Name = name(
+    "kafka_controller_kafkacontroller_activecontrollercount",
+    "Always 1: one node is its own controller",
+);
+pub(super) const KAFKA_OFFLINE_PARTITIONS: Name =
+    name("kafka_controller_kafkacontroller_offlinepartitionscount", "Partitions that stopped on a fault");
+pub(super) const KAFKA_LOG_SIZE: Name = name("kafka_log_log_size", "Size of a partition's segments");
+
+// The same numbers by the names that kafka_exporter gives them.
+pub(super) const EXPORTER_BROKERS: Name = name("kafka_brokers", "Brokers in the cluster");
+pub(super) const EXPORTER_TOPIC_PARTITIONS: Name = name("kafka_topic_partitions", "Partitions of a topic");
+pub(super) const EXPORTER_CURRENT_OFFSET: Name =
+    name("kafka_topic_partition_current_offset", "High watermark of a partition");
+pub(super) const EXPORTER_OLDEST_OFFSET: Name =
+    name("kafka_topic_partition_oldest_offset", "Log start offset of a partition");

@@ -1,0 +1,160 @@
+//! Metrics of each partition, read when somebody scrapes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::OnceLock;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::names::{self, Name};
+use crate::model::Offset;
+
+/// A partition at the moment of a scrape.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartitionSnapshot<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's index.
+    pub partition: i32,
+    /// First offset that can be read.
+    pub log_start_offset: Offset,
+    /// Offset below which every record is durable.
+    pub high_watermark: Offset,
+    /// Offset that the next record gets.
+    pub log_end_offset: Offset,
+    /// Size of its segments.
+    pub log_bytes: u64,
+    /// Whether it stopped on a fault.
+    pub offline: bool,
+}
+
+/// Calls back for every partition.
+pub(super) type VisitPartitions = Box<dyn Fn(&mut dyn FnMut(PartitionSnapshot<'_>)) + Send + Sync>;
+
+/// Where partitions are learned from; empty until the broker is there.
+pub(super) struct PartitionsSource {
+    visit: OnceLock<VisitPartitions>,
+    partitions_max: usize,
+}
+
+impl fmt::Debug for PartitionsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PartitionsSource")
+    }
+}
+
+/// One partition's numbers, by topic and index.
+struct Numbers {
+    log_start_offset: i64,
+    high_watermark: i64,
+    log_end_offset: i64,
+    log_bytes: i64,
+}
+
+#[derive(Default)]
+struct Scrape {
+    count: usize,
+    offline: usize,
+    log_bytes: u64,
+    topics: BTreeMap<String, BTreeMap<i32, Numbers>>,
+}
+
+impl PartitionsSource {
+    pub fn new(partitions_max: usize) -> PartitionsSource {
+        PartitionsSource { visit: OnceLock::new(), partitions_max }
+    }
+
+    /// The first one set stays.
+    pub fn set(&self, visit: VisitPartitions) {
+        let _ = self.visit.set(visit);
+    }
+
+    fn scrape(&self) -> Scrape {
+        let mut scrape = Scrape::default();
+        if let Some(visit) = self.visit.get() {
+            visit(&mut |partition| scrape.add(partition, self.partitions_max));
+        }
+        if scrape.count > self.partitions_max {
+            scrape.topics.clear();
+        }
+        scrape
+    }
+}
+
+impl Scrape {
+    fn add(&mut self, partition: PartitionSnapshot<'_>, partitions_max: usize) {
+        self.count += 1;
+        self.offline += usize::from(partition.offline);
+        self.log_bytes += partition.log_bytes;
+        if self.count > partitions_max {
+            return;
+        }
+        let numbers = Numbers {
+            log_start_offset: partition.log_start_offset.0,
+            high_watermark: partition.high_watermark.0,
+            log_end_offset: partition.log_end_offset.0,
+            log_bytes: signed(partition.log_bytes),
+        };
+        self.topics.entry(partition.topic.to_owned()).or_default().insert(partition.partition, numbers);
+    }
+}
+
+fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: Name, value: i64) -> fmt::Result {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?)
+}
+
+fn per_partition(
+    encoder: &mut DescriptorEncoder,
+    scrape: &Scrape,
+    name: Name,
+    value: fn(&Numbers) -> i64,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?;
+    for (topic, partitions) in &scrape.topics {
+        for (partition, numbers) in partitions {
+            let labels = [("topic", topic.clone()), ("partition", partition.to_string())];
+            ConstGauge::new(value(numbers)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+impl Collector for PartitionsSource {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let scrape = self.scrape();
+        let count = signed(scrape.count);
+        let encoder = &mut encoder;
+        gauge(encoder, names::PARTITIONS, count)?;
+        gauge(encoder, names::KAFKA_PARTITION_COUNT, count)?;
+        gauge(encoder, names::KAFKA_LEADER_COUNT, count - signed(scrape.offline))?;
+        gauge(encoder, names::KAFKA_OFFLINE_PARTITIONS, signed(scrape.offline))?;
+        gauge(encoder, names::LOG_BYTES, signed(scrape.log_bytes))?;
+        if scrape.topics.is_empty() {
+            return Ok(());
+        }
+        per_partition(encoder, &scrape, names::PARTITION_LOG_BYTES, |n| n.log_bytes)?;
+        per_partition(encoder, &scrape, names::KAFKA_LOG_SIZE, |n| n.log_bytes)?;
+        per_partition(encoder, &scrape, names::PARTITION_LOG_START, |n| n.log_start_offset)?;
+        per_partition(encoder, &scrape, names::EXPORTER_OLDEST_OFFSET, |n| n.log_start_offset)?;
+        per_partition(encoder, &scrape, names::PARTITION_HIGH_WATERMARK, |n| n.high_watermark)?;
+        per_partition(encoder, &scrape, names::EXPORTER_CURRENT_OFFSET, |n| n.high_watermark)?;
+        per_partition(encoder, &scrape, names::PARTITION_LOG_END, |n| n.log_end_offset)?;
+        let Name { name, help } = names::EXPORTER_TOPIC_PARTITIONS;
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (topic, partitions) in &scrape.topics {
+            let labels = [("topic", topic.clone())];
+            ConstGauge::new(signed(partitions.len())).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

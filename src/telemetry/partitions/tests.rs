@@ -1,0 +1,57 @@
+use super::*;
+use crate::model::Timestamp;
+use crate::telemetry::Metrics;
+
+fn rendered(partitions: i32, partitions_max: usize) -> String {
+    let metrics = Metrics::new(Timestamp(0), partitions_max);
+    metrics.set_partitions(move |visit| {
+        for partition in (0..partitions).rev() {
+            visit(PartitionSnapshot {
+                topic: if partition < 2 { "a\"b" } else { "c" },
+                partition,
+                log_start_offset: Offset(1),
+                high_watermark: Offset(5),
+                log_end_offset: Offset(7),
+                log_bytes: 100,
+                offline: partition == 2,
+            });
+        }
+    });
+    metrics.render()
+}
+
+fn has(rendered: &str, line: &str) -> bool {
+    rendered.lines().any(|other| other == line)
+}
+
+#[test]
+fn each_partition_is_shown_by_all_three_sets_of_names() {
+    let rendered = rendered(3, 3);
+    for line in [
+        "highwater_partitions 3",
+        "highwater_log_bytes 300",
+        "kafka_server_replicamanager_partitioncount 3",
+        "kafka_server_replicamanager_leadercount 2",
+        "kafka_controller_kafkacontroller_offlinepartitionscount 1",
+        "highwater_partition_log_bytes{topic=\"c\",partition=\"2\"} 100",
+        "kafka_log_log_size{topic=\"c\",partition=\"2\"} 100",
+        "highwater_partition_log_start_offset{topic=\"c\",partition=\"2\"} 1",
+        "kafka_topic_partition_oldest_offset{topic=\"c\",partition=\"2\"} 1",
+        "highwater_partition_high_watermark{topic=\"c\",partition=\"2\"} 5",
+        "kafka_topic_partition_current_offset{topic=\"c\",partition=\"2\"} 5",
+        "highwater_partition_log_end_offset{topic=\"c\",partition=\"2\"} 7",
+        "kafka_topic_partitions{topic=\"c\"} 1",
+        "kafka_topic_partitions{topic=\"a\\\"b\"} 2",
+    ] {
+        assert!(has(&rendered, line), "{line} is not in\n{rendered}");
+    }
+}
+
+#[test]
+fn above_the_bound_no_partition_has_its_own_but_the_sums_stay() {
+    let rendered = rendered(4, 3);
+    assert!(has(&rendered, "highwater_partitions 4"), "{rendered}");
+    assert!(has(&rendered, "highwater_log_bytes 400"), "{rendered}");
+    assert!(!rendered.contains("partition=\""), "{rendered}");
+    assert!(!rendered.contains("topic=\""), "{rendered}");
+}
