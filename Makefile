@@ -13,6 +13,7 @@
 # for Python, a folder for jars. HIGHWATER_CACHE names the folder for what is installed; without it, it is the target
 # folder.
 
+SHELL := /bin/bash
 CARGO ?= cargo
 # Words after `compat run`: make compat ARGS="kcat-codecs crash"
 ARGS ?=
@@ -23,7 +24,12 @@ COMPAT = $(CARGO) run --quiet --package compat --
 run:
 	$(CARGO) run --release
 
-test: check test-rust compat
+# Its three parts one after the other, each with the time it took.
+test:
+	@for part in check test-rust compat; do \
+	  start=$$SECONDS; $(MAKE) --no-print-directory $$part || exit; \
+	  echo "== make $$part: $$((SECONDS - start)) s"; \
+	done
 
 check:
 	$(CARGO) fmt --all --check

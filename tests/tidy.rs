@@ -1,1 +1,139 @@
-fn main() {}
+//! The repository tests its own shape: rooms and their arrows, sizes, names, heads.
+//!
+//! The tables stand here; the rules under `tests/tidy/`, each with tests that show it can fail.
+
+#[path = "tidy/arrows.rs"]
+mod arrows;
+#[path = "tidy/heads.rs"]
+mod heads;
+#[path = "tidy/names.rs"]
+mod names;
+#[path = "tidy/sizes.rs"]
+mod sizes;
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::Source;
+
+/// A room of `src/` and the rooms it may touch: arrows point down only. A new room or arrow comes with an
+/// ADR.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("env", &["model"]),
+    ("config", &["model", "env"]),
+    ("telemetry", &["model"]),
+    // `env` for one type: the extent of an open file in a zero-copy response.
+    ("protocol", &["model", "env"]),
+    ("metadata", &["model"]),
+    ("log", &["model", "env", "protocol"]),
+    ("wal", &["model", "env"]),
+    ("partition", &["model", "env", "protocol", "log", "wal"]),
+    ("cluster", &["model", "env", "metadata", "wal", "partition"]),
+    ("broker", &BELOW_BROKER),
+    ("handlers", &BELOW_HANDLERS),
+    ("server", &["model", "env", "config", "telemetry", "protocol", "broker", "handlers"]),
+    ("admin", &["model", "env", "config", "telemetry", "broker"]),
+    ("cli", &["model", "env", "config", "telemetry", "broker", "server", "admin"]),
+];
+
+const BELOW_BROKER: [&str; 10] =
+    ["model", "env", "config", "telemetry", "protocol", "metadata", "log", "wal", "partition", "cluster"];
+const BELOW_HANDLERS: [&str; 11] = [
+    "model",
+    "env",
+    "config",
+    "telemetry",
+    "protocol",
+    "metadata",
+    "log",
+    "wal",
+    "partition",
+    "cluster",
+    "broker",
+];
+
+/// What only some rooms may name: the crate or module, and the rooms.
+const RESTRICTED: &[(&str, &[&str])] = &[
+    ("kafka_protocol", &["protocol", "handlers", "server", "cli"]),
+    ("std::fs", &["env"]),
+    ("tokio::fs", &[]),
+    ("tokio::time", &["env"]),
+    ("std::time::SystemTime", &["env"]),
+    ("std::time::Instant", &["env"]),
+    ("getrandom", &["env"]),
+    // `protocol` because the codec crate's encoders fail with it.
+    ("anyhow", &["cli", "protocol"]),
+];
+
+/// Files that are tables of data: they may be long, and so may their functions.
+const DATA_TABLES: &[&str] =
+    &["src/config/definitions.rs", "src/protocol/layouts.rs", "src/protocol/versions.rs"];
+
+/// The helpers that wait for a condition: the only test code that may sleep.
+const MAY_SLEEP: &[&str] = &["compat/src/wait.rs"];
+
+/// The tidy rules' own examples of what is forbidden stand in string literals, so no file is exempt from the
+/// rest.
+fn sources() -> Vec<Source> {
+    source::read_all(&["src", "tests", "compat/src", "protocol-tests/src"])
+}
+
+/// Fails with every finding at once.
+fn expect_none(findings: Vec<String>) {
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn the_table_lists_the_rooms_that_are_there() {
+    let library =
+        sources().into_iter().find(|source| source.path == "src/lib.rs").expect("there is a library");
+    let mut declared = library.declared_modules();
+    let mut listed: Vec<String> = ROOMS.iter().map(|(room, _)| (*room).to_owned()).collect();
+    declared.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(declared, listed);
+}
+
+#[test]
+fn arrows_point_down_only() {
+    expect_none(sources().iter().flat_map(|source| arrows::check_rooms(source, ROOMS)).collect());
+}
+
+#[test]
+fn the_table_of_arrows_has_no_cycle() {
+    for (place, (room, below)) in ROOMS.iter().enumerate() {
+        for other in *below {
+            let other_place = ROOMS.iter().position(|(name, _)| name == other).expect("a listed room");
+            assert!(other_place < place, "{room} stands below {other}, which it touches");
+        }
+    }
+}
+
+#[test]
+fn the_outside_world_is_named_where_it_is_owned() {
+    expect_none(sources().iter().flat_map(|source| arrows::check_restricted(source, RESTRICTED)).collect());
+}
+
+#[test]
+fn sizes_keep_their_bounds() {
+    let sources = sources();
+    let mut findings: Vec<String> =
+        sources.iter().flat_map(|source| sizes::check(source, DATA_TABLES)).collect();
+    findings.extend(sizes::check_all(&sources, DATA_TABLES));
+    expect_none(findings);
+}
+
+#[test]
+fn names_are_the_fields_own() {
+    expect_none(sources().iter().flat_map(names::check).collect());
+}
+
+#[test]
+fn tests_neither_sleep_nor_are_ignored() {
+    expect_none(sources().iter().flat_map(|source| names::check_tests(source, MAY_SLEEP)).collect());
+}
+
+#[test]
+fn every_room_says_what_it_owns() {
+    expect_none(sources().iter().flat_map(heads::check).collect());
+}

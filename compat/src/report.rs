@@ -14,7 +14,8 @@ use crate::scenario::{Context, Scale, Scenario};
 use crate::tools::{Tools, package_dir};
 use crate::transcript::Transcript;
 
-/// Runs and compares. `all` tells that nothing was left out, so that an allowed difference nobody needed is stale.
+/// Runs and compares. `all` tells that nothing was left out, so that an allowed difference nobody needed is
+/// stale.
 pub fn run(scenarios: &[&Scenario], flavor: Flavor, scale: Scale, all: bool) -> Result<ExitCode> {
     let tools = Tools::find_or_install()?;
     let path = package_dir().join("differences.txt");

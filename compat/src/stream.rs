@@ -61,9 +61,8 @@ impl LogStream {
         let (method, path, status) = (self.pick(&METHODS), self.pick(&PATHS), self.pick(&STATUS));
         let (id, bytes, agent) = (self.next_random(), self.below(60_000), self.pick(&AGENTS));
         let (time, number) = (self.clock_ms, self.line);
-        let value = format!(
-            "{key} - - [{time}] \"{method} {path}?id={id:x} HTTP/1.1\" {status} {bytes} \"-\" \"{agent}\" {number}"
-        );
+        let request = format!("\"{method} {path}?id={id:x} HTTP/1.1\" {status} {bytes}");
+        let value = format!("{key} - - [{time}] {request} \"-\" \"{agent}\" {number}");
         LogLine { key, value }
     }
 }
@@ -93,7 +92,8 @@ pub fn fnv1a(hash: u64, bytes: &[u8]) -> u64 {
 }
 
 impl Digest {
-    /// Adds `key`, a tab, `value` and a line feed: a consumer that prints records so can be compared line by line.
+    /// Adds `key`, a tab, `value` and a line feed: a consumer that prints records so can be compared line by
+    /// line.
     pub fn add_line(&mut self, line: &[u8]) {
         self.hash = fnv1a(fnv1a(self.hash, line), b"\n");
         self.records += 1;

@@ -44,8 +44,8 @@ pub fn package_dir() -> &'static Path {
 }
 
 impl Tools {
-    /// Finds or installs everything. `HIGHWATER_CACHE` names a folder that outlives the clone; without it, tools
-    /// lie in the target folder.
+    /// Finds or installs everything. `HIGHWATER_CACHE` names a folder that outlives the clone; without it,
+    /// tools lie in the target folder.
     pub fn find_or_install() -> Result<Tools> {
         for (program, package) in PROGRAMS {
             find_or_install_program(program, package)?;
@@ -58,8 +58,8 @@ impl Tools {
         Ok(Tools { jars, classes, python })
     }
 
-    /// A Java program with Kafka's jars and our classes. Started for a second or two: the quick compiler and the
-    /// simplest collector fit it best.
+    /// A Java program with Kafka's jars and our classes. Started for a second or two: the quick compiler and
+    /// the simplest collector fit it best.
     pub fn java(&self, main_class: &str) -> Command {
         let mut command = Command::new("java");
         let log_configuration = package_dir().join("log4j2.properties");
@@ -117,8 +117,8 @@ fn first_line(error: &anyhow::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
-/// Makes `<cache>/<name>` by `make`, once: it is made beside and renamed when whole, so that a run that was ended
-/// half-way leaves nothing that looks complete.
+/// Makes `<cache>/<name>` by `make`, once: it is made beside and renamed when whole, so that a run that was
+/// ended half-way leaves nothing that looks complete.
 fn once(cache: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let done = cache.join(name);
     if done.exists() {

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
-/// Asks `condition` until it gives a value; fails with `what` when `deadline` has passed, and at once when the
-/// condition itself fails.
+/// Asks `condition` until it gives a value; fails with `what` when `deadline` has passed, and at once when
+/// the condition itself fails.
 #[expect(clippy::disallowed_methods, reason = "this is the helper that waits")]
 pub fn eventually<T>(
     deadline: Duration,

@@ -1,8 +1,8 @@
 //! A broker under test: Highwater, or the Apache Kafka that settles arguments, behind one trait.
 //!
-//! **Owns** starting, killing and stopping, always by process id. **Does not own** what is asked of the broker.
-//! **Invariants**: loopback only; ports are free ones unless a scenario must know them; a broker never outlives
-//! the run (killed on drop, and by the kernel should this process die first).
+//! **Owns** starting, killing and stopping, always by process id. **Does not own** what is asked of the
+//! broker. **Invariants**: loopback only; ports are free ones unless a scenario must know them; a broker
+//! never outlives the run (killed on drop, and by the kernel should this process die first).
 
 mod highwater;
 mod kafka;
@@ -91,8 +91,8 @@ pub fn start(flavor: Flavor, tools: &Tools, folder: &Path, settings: &Settings) 
     })
 }
 
-/// `command`, killed by the kernel when the thread that starts it ends: so a run that is ended with SIGKILL leaves
-/// no broker behind. To be started from the main thread only.
+/// `command`, killed by the kernel when the thread that starts it ends: so a run that is ended with SIGKILL
+/// leaves no broker behind. To be started from the main thread only.
 pub fn tied_to_this_process(command: &Command) -> Command {
     let mut tied = Command::new("setpriv");
     tied.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());

@@ -93,8 +93,9 @@ fn read_acknowledgements(output: ChildStdout, acknowledged: &Acknowledged) -> Jo
     })
 }
 
-/// Every record was acknowledged in the end, so the partition holds the numbers from 0, dense, each at the offset
-/// that its acknowledgement named. The client checks each batch's checksum: a batch is there wholly or not at all.
+/// Every record was acknowledged in the end, so the partition holds the numbers from 0, dense, each at the
+/// offset that its acknowledgement named. The client checks each batch's checksum: a batch is there wholly or
+/// not at all.
 fn compare(broker: &dyn Broker, partition: usize, acknowledged: &[(u64, i64)]) -> Result<()> {
     let words = format!(r"-C -t crash -p {partition} -o beginning -e -q -X check.crcs=true -f %o\x20%s\n");
     let command: Command = kcat_command(broker, &words);

@@ -1,9 +1,9 @@
 //! The scenarios: each drives stock clients against a broker and says what they saw.
 //!
-//! **Owns** what is asked and what is written into the transcript. **Does not own** how brokers are started nor
-//! how transcripts are compared.
-//! **Invariants**: a scenario starts its own brokers on empty directories; what it writes into the transcript is
-//! the same in every run; the same code runs against Highwater and Apache Kafka.
+//! **Owns** what is asked and what is written into the transcript. **Does not own** how brokers are started
+//! nor how transcripts are compared. **Invariants**: a scenario starts its own brokers on empty directories;
+//! what it writes into the transcript is the same in every run; the same code runs against Highwater and
+//! Apache Kafka.
 
 mod api_versions;
 mod console;

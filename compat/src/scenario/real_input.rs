@@ -17,8 +17,8 @@ use crate::wait::eventually;
 
 const PRODUCE_DEADLINE: Duration = Duration::from_secs(900);
 const CONSUME_DEADLINE: Duration = Duration::from_secs(300);
-/// Two partitions written by one kcat each, two by one Java producer, none by two clients: so that what each must
-/// hold is known exactly.
+/// Two partitions written by one kcat each, two by one Java producer, none by two clients: so that what each
+/// must hold is known exactly.
 const PARTITIONS: u64 = 4;
 const SEED: u64 = 0x5eed;
 
