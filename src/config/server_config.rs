@@ -45,7 +45,7 @@ pub struct SocketLimits {
     /// Kernel receive buffer; `None` leaves it to the system.
     pub receive_buffer_bytes: Option<u32>,
     /// Connections the kernel keeps until they are accepted.
-    pub listen_backlog: i32,
+    pub listen_backlog: u16,
     /// Idle connections are closed after this; `None` keeps them.
     pub idle_max: Option<Duration>,
     /// Connections open at once.
@@ -56,9 +56,9 @@ pub struct SocketLimits {
     pub request_memory_bytes: u64,
     /// Requests of one connection in progress at once.
     pub inflight_max: usize,
-    /// A begun frame must be complete after this.
+    /// A begun frame must be complete after this, beside what its bytes earn.
     pub frame_deadline: Duration,
-    /// A response of which no byte is taken for so long closes the connection.
+    /// A response must be taken after this.
     pub write_deadline: Duration,
 }
 
