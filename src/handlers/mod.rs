@@ -78,19 +78,12 @@ pub fn api(key: i16) -> Option<&'static Api> {
     APIS.iter().find(|api| api.key == key)
 }
 
-/// Whether a request may reach its handler.
-///
-/// Measured against Kafka 4.3: a request of an unknown key or version closes the connection, whatever its API;
-/// only ApiVersions is answered in any version (KIP-511).
-pub fn is_served(api_key: i16, api_version: i16) -> bool {
-    let known = api(api_key).is_some_and(|api| api.served().contains(&api_version));
-    known || api_key == api_versions::API.key
-}
-
 /// Hands a request to its API's handler. Runs in connection order until its work is admitted.
+///
+/// The server lets no version through that `protocol::versions` does not serve, save for ApiVersions.
 pub fn dispatch(context: RequestContext, body: Bytes) -> Handling {
     match api(context.header.api_key) {
-        Some(api) if is_served(api.key, context.header.api_version) => (api.handle)(context, body),
-        _ => Box::pin(std::future::ready(Reply::Close("the API or its version is not served"))),
+        Some(api) => (api.handle)(context, body),
+        None => Box::pin(std::future::ready(Reply::Close("the API is not served"))),
     }
 }

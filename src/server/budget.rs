@@ -1,0 +1,149 @@
+//! The process's budget for request memory (`queued.max.request.bytes`).
+//!
+//! A request is charged before memory is taken for it: a first piece before its socket is read, more as its
+//! buffer grows, and what the guard foresees for its decoded form. While the budget is exhausted no request is
+//! begun. Requests that were begun could then wait for each other for ever, so that *one* of them at a time may go
+//! beyond the budget: the process never holds more than the budget and one request.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+/// Bytes of one permit.
+const UNIT_BYTES: u64 = 1024;
+
+/// Charged for a request before its first byte is read; also how much is read at once while its length is unknown.
+pub(super) const FIRST_CHARGE_BYTES: usize = 4096;
+
+/// Memory that requests may take.
+pub(super) struct MemoryBudget {
+    /// Units that are free.
+    free: Semaphore,
+    /// One permit: the right to go beyond.
+    overdraft: Semaphore,
+}
+
+impl MemoryBudget {
+    /// A budget of `bytes_max`, but at least of a first charge; `None`: without limit.
+    pub(super) fn new(bytes_max: Option<u64>) -> Arc<MemoryBudget> {
+        let units =
+            bytes_max.map_or(usize::MAX, |bytes| units(bytes.max(FIRST_CHARGE_BYTES as u64)) as usize);
+        let free = Semaphore::new(units.min(Semaphore::MAX_PERMITS));
+        Arc::new(MemoryBudget { free, overdraft: Semaphore::new(1) })
+    }
+
+    /// Waits until a request may be begun.
+    pub(super) async fn begin(self: &Arc<MemoryBudget>) -> Charge {
+        let units = units(FIRST_CHARGE_BYTES as u64);
+        self.free.acquire_many(units).await.expect("the semaphore is never closed").forget();
+        Charge { budget: self.clone(), units, overdrawn: false }
+    }
+
+    /// Bytes that are not charged to anybody.
+    #[cfg(test)]
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.free.available_permits() as u64 * UNIT_BYTES
+    }
+}
+
+/// Units that hold `bytes`. A request has at most 2 GiB, so the number fits.
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+}
+
+/// What one request holds of the budget; given back on drop.
+pub(super) struct Charge {
+    budget: Arc<MemoryBudget>,
+    /// Units taken from `free`.
+    units: u32,
+    /// Whether the request holds the overdraft: what it takes further is not counted.
+    overdrawn: bool,
+}
+
+impl Charge {
+    /// Raises the charge by `bytes`; waits until they, or the overdraft, are free.
+    pub(super) async fn grow(&mut self, bytes: u64) {
+        let more = units(bytes);
+        if more == 0 || self.overdrawn {
+            return;
+        }
+        tokio::select! {
+            biased;
+            permit = self.budget.free.acquire_many(more) => {
+                permit.expect("the semaphore is never closed").forget();
+                self.units += more;
+            }
+            permit = self.budget.overdraft.acquire() => {
+                permit.expect("the semaphore is never closed").forget();
+                self.overdrawn = true;
+            }
+        }
+    }
+
+    /// Lowers the charge to `bytes`, if it is higher.
+    pub(super) fn shrink_to(&mut self, bytes: u64) {
+        let excess = self.units.saturating_sub(units(bytes));
+        self.units -= excess;
+        self.budget.free.add_permits(excess as usize);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+        if self.overdrawn {
+            self.budget.overdraft.add_permits(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn now<F: Future>(future: F) -> Option<F::Output> {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn one_request_at_a_time_goes_beyond_the_budget() {
+        let budget = MemoryBudget::new(Some(10 * 1024));
+        let mut first = now(budget.begin()).unwrap();
+        let mut second = now(budget.begin()).unwrap();
+        assert!(now(budget.begin()).is_none(), "2 KiB are free, 4 KiB are needed");
+        now(first.grow(1 << 20)).expect("the overdraft is free");
+        assert!(now(second.grow(1 << 20)).is_none(), "the overdraft is taken");
+        now(first.grow(1 << 20)).expect("who has the overdraft goes on");
+        drop(first);
+        now(second.grow(1 << 20)).expect("the overdraft is free again");
+        drop(second);
+        assert_eq!(budget.free_bytes(), 10 * 1024);
+    }
+
+    #[test]
+    fn charges_shrink_to_what_was_read() {
+        let budget = MemoryBudget::new(Some(64 * 1024));
+        let mut charge = now(budget.begin()).unwrap();
+        now(charge.grow(20_000)).unwrap();
+        charge.shrink_to(1500);
+        assert_eq!(budget.free_bytes(), 62 * 1024);
+        charge.shrink_to(20_000);
+        assert_eq!(budget.free_bytes(), 62 * 1024, "shrinking never grows");
+        drop(charge);
+        assert_eq!(budget.free_bytes(), 64 * 1024);
+    }
+
+    #[test]
+    fn a_budget_below_the_first_charge_lets_one_request_begin() {
+        let budget = MemoryBudget::new(Some(1));
+        let charge = now(budget.begin());
+        assert!(charge.is_some() && now(budget.begin()).is_none());
+    }
+}

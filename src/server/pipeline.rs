@@ -1,0 +1,148 @@
+//! Replies of one connection between handler and socket, in the order of their requests.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::budget::Charge;
+use crate::handlers::{PendingReply, Reply};
+
+/// One request's reply on its way.
+enum Slot {
+    /// Not there yet. The request's memory stays charged until it is.
+    Waiting(PendingReply, #[expect(dead_code, reason = "held until the reply is there")] Charge),
+    /// To be sent once it is the first.
+    Ready(Reply),
+}
+
+/// Replies that are awaited or not yet taken by the writer: at most `in_flight_max`.
+///
+/// Reader, writer and `progress` are parts of one task, so the locks are never contended; they are there because
+/// a task may move between threads.
+pub(super) struct Pipeline {
+    in_flight_max: usize,
+    slots: Mutex<VecDeque<Slot>>,
+    /// When something was last read or sent, on the monotonic clock.
+    active_at: Mutex<Duration>,
+    /// Replies were taken and are being sent.
+    sending: AtomicBool,
+    /// No further request will come.
+    finished: AtomicBool,
+    room: Notify,
+    /// The first reply may be ready, or `finished` was set.
+    ready: Notify,
+}
+
+impl Pipeline {
+    pub(super) fn new(in_flight_max: usize, now: Duration) -> Pipeline {
+        Pipeline {
+            in_flight_max: in_flight_max.max(1),
+            slots: Mutex::default(),
+            active_at: Mutex::new(now),
+            sending: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            room: Notify::new(),
+            ready: Notify::new(),
+        }
+    }
+
+    /// Waits until a further request may be read.
+    pub(super) async fn room(&self) {
+        while self.slots.lock().len() >= self.in_flight_max {
+            self.room.notified().await;
+        }
+    }
+
+    /// Adds the reply of the request that was read last.
+    pub(super) fn push(&self, reply: Reply, charge: Charge) {
+        let slot = match reply {
+            Reply::Pending(pending) => Slot::Waiting(pending, charge),
+            reply => Slot::Ready(reply),
+        };
+        self.slots.lock().push_back(slot);
+        self.ready.notify_one();
+    }
+
+    /// No request will follow: `next` ends with the last reply.
+    pub(super) fn finish(&self) {
+        self.finished.store(true, Ordering::Relaxed);
+        self.ready.notify_one();
+    }
+
+    /// Drives the replies that are awaited, all of them: a later one must not wait for an earlier one's turn to
+    /// start its work. Never completes.
+    pub(super) async fn progress(&self) -> Infallible {
+        poll_fn(|context| {
+            self.poll_waiting(context);
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn poll_waiting(&self, context: &mut Context<'_>) {
+        for slot in self.slots.lock().iter_mut() {
+            let Slot::Waiting(pending, _) = slot else { continue };
+            if let Poll::Ready(reply) = pending.as_mut().poll(context) {
+                *slot = Slot::Ready(match reply {
+                    Reply::Pending(_) => Reply::Close("a pending reply resolved to another pending one"),
+                    reply => reply,
+                });
+                self.ready.notify_one();
+            }
+        }
+    }
+
+    /// Takes the first reply once it is there; `None` after `finish` and the last one.
+    pub(super) async fn next(&self) -> Option<Reply> {
+        loop {
+            if let Some(reply) = self.take_ready() {
+                return Some(reply);
+            }
+            if self.finished.load(Ordering::Relaxed) && self.slots.lock().is_empty() {
+                return None;
+            }
+            self.ready.notified().await;
+        }
+    }
+
+    /// Takes the first reply if it is there.
+    pub(super) fn take_ready(&self) -> Option<Reply> {
+        let mut slots = self.slots.lock();
+        let ready = slots.pop_front_if(|first| matches!(first, Slot::Ready(_)))?;
+        if slots.is_empty() {
+            // An idle connection holds no buffer.
+            *slots = VecDeque::new();
+        }
+        self.sending.store(true, Ordering::Relaxed);
+        self.room.notify_one();
+        match ready {
+            Slot::Ready(reply) => Some(reply),
+            Slot::Waiting(..) => unreachable!("only a ready slot was popped"),
+        }
+    }
+
+    /// A request was read.
+    pub(super) fn received(&self, now: Duration) {
+        *self.active_at.lock() = now;
+    }
+
+    /// The replies that were taken are sent.
+    pub(super) fn sent(&self, now: Duration) {
+        self.sending.store(false, Ordering::Relaxed);
+        *self.active_at.lock() = now;
+    }
+
+    /// For how long nothing was read, awaited or sent.
+    pub(super) fn idle_for(&self, now: Duration) -> Duration {
+        if self.sending.load(Ordering::Relaxed) || !self.slots.lock().is_empty() {
+            return Duration::ZERO;
+        }
+        now.saturating_sub(*self.active_at.lock())
+    }
+}
