@@ -1,0 +1,4 @@
+//! The log over a simulated disk.
+
+mod round_trip;
+mod support;
