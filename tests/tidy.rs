@@ -4,6 +4,8 @@
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
+#[path = "tidy/coverage.rs"]
+mod coverage;
 #[path = "tidy/heads.rs"]
 mod heads;
 #[path = "tidy/names.rs"]
@@ -136,4 +138,9 @@ fn tests_neither_sleep_nor_are_ignored() {
 #[test]
 fn every_room_says_what_it_owns() {
     expect_none(sources().iter().flat_map(heads::check).collect());
+}
+
+#[test]
+fn tests_named_in_the_coverage_document_exist() {
+    expect_none(coverage::check(include_str!("../docs/coverage.md"), &sources()));
 }
