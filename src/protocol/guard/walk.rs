@@ -4,8 +4,8 @@ use super::super::varint;
 use super::Fault;
 use super::layout::{Field, Kind};
 
-/// What an array element or a tagged field is charged: no request's element, with the map that the decoder gives it
-/// for unknown tagged fields, is larger (a test measures it).
+/// What an array element or a tagged field is charged. No request's element is larger, nor a tagged field's entry in
+/// the decoder's map; a struct with tagged fields is charged once more for the map itself (a test measures both).
 pub const CHARGE_BYTES_PER_ELEMENT: u64 = 256;
 
 /// Why walking ended early.
@@ -116,7 +116,10 @@ impl<'a> Walk<'a> {
         if u64::from(count) > self.rest.len() as u64 / 2 {
             return Err(Fault::Count(count.into()).into());
         }
-        self.charge(count.into())?;
+        if count > 0 {
+            // One more, since the decoder's map begins with room for eleven.
+            self.charge(u64::from(count) + 1)?;
+        }
         for _ in 0..count {
             let tag = self.unsigned()?;
             let size = self.unsigned()? as usize;

@@ -75,15 +75,15 @@ fn nullable_structs() {
 
 #[test]
 fn tagged_fields() {
-    check(true, "b", &[1, 1, 9, 3, 1, 2, 3], Ok((7, 1)));
+    check(true, "b", &[1, 1, 9, 3, 1, 2, 3], Ok((7, 2)));
     check(true, "b", &[1, 1, 9, 4, 1, 2, 3], Err(Fault::Truncated));
-    check(true, "b @0?s", &[1, 1, 0, 2, 2, b'a'], Ok((6, 1)));
+    check(true, "b @0?s", &[1, 1, 0, 2, 2, b'a'], Ok((6, 2)));
     check(true, "b @0?s", &[1, 1, 0, 3, 2, b'a', 9], Err(Fault::TagSize(0)));
     check(true, "b @0?s", &[1, 1, 0, 1, 2, b'a'], Err(Fault::Truncated));
     check(true, "b @0?s", &[1, 1, 0, 9, 2, b'a'], Err(Fault::Truncated));
-    check(true, "b @1{i l}", &[&[1, 1, 1, 13][..], &[0; 13]].concat(), Ok((17, 1)));
+    check(true, "b @1{i l}", &[&[1, 1, 1, 13][..], &[0; 13]].concat(), Ok((17, 2)));
     check(true, "b @1l0-0", &[&[1, 1, 1, 8][..], &[0; 8]].concat(), Err(Fault::Tag(1)));
-    check(true, "b @0*u", &[&[1, 1, 0, 17, 2][..], &[0; 16]].concat(), Ok((21, 2)));
+    check(true, "b @0*u", &[&[1, 1, 0, 17, 2][..], &[0; 16]].concat(), Ok((21, 3)));
 }
 
 #[test]

@@ -1,0 +1,34 @@
+//! Memory: what passes the guard costs no more than its charge, and the shapes of frame that abort a process built on
+//! the codec crate alone are refused without taking any.
+//!
+//! The allocator counts for the whole process, so only one test runs at a time: each begins with
+//! `alone()`.
+
+mod abort_shapes;
+mod charges;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// What the test harness itself may allocate beside us.
+pub const SLACK_BYTES: usize = 64 << 10;
+
+/// Held by each test from its first line: the others wait.
+pub fn alone() -> MutexGuard<'static, ()> {
+    // A failed test leaves nothing behind that another could stumble over.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `work`, and gives its result and by how many bytes the process grew at most.
+pub fn measured<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.current_usage();
+    let result = work();
+    (result, ALLOCATOR.peak_usage().saturating_sub(before))
+}

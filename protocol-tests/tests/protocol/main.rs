@@ -1,0 +1,5 @@
+//! Guard and decoder together: they must agree on every byte, and nothing may panic.
+
+mod batches;
+mod lockstep;
+mod mutations;
