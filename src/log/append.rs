@@ -1,0 +1,300 @@
+//! The writer: appends batches, rolls segments, rewinds after a failed sync.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::env::OpenMode;
+use crate::log::indexer::Indexer;
+use crate::log::partition_log::{ActiveAge, Published, Writer};
+use crate::log::recovery::Recovery;
+use crate::log::scan::BATCH_BYTES_MAX;
+use crate::log::segment::Segment;
+use crate::log::{LogConfig, LogError, PartitionLog, RecoveryPoint};
+use crate::model::Offset;
+use crate::protocol::batch::BatchHeader;
+
+/// Small batches are gathered up to about this size into one write.
+const RUN_BYTES: usize = 256 << 10;
+
+/// Batches that go to the active segment in one write.
+#[derive(Default)]
+struct Run<'a> {
+    batches: Vec<(BatchHeader, &'a Bytes)>,
+    bytes: usize,
+}
+
+impl PartitionLog {
+    /// Appends whole batches with final offsets, in order, to the page cache.
+    ///
+    /// A batch that lies wholly below the written end is skipped, so a failed call may be repeated with the same
+    /// batches. One that lies wholly below the log start counts for the state and the end, and is not written.
+    pub fn append(&self, batches: &[Bytes]) -> Result<(), LogError> {
+        let config = *self.config.read();
+        let mut writer = self.writer.lock();
+        self.check_open()?;
+        check_trusted(&writer)?;
+        let mut session = Session { log: self, writer: &mut writer, published: self.published(), config };
+        session.append(batches)
+    }
+
+    /// Closes the active segment if it has records and is older than `segment.ms`, so that idle topics expire.
+    pub fn roll_if_due(&self) -> Result<bool, LogError> {
+        self.roll_when(|log, writer, published| {
+            let active = published.active();
+            let now = log.directory.clock.monotonic_ms();
+            // Records older than the bound when this process found them count as well: a broker that restarts often
+            // must still roll.
+            let is_old = now.saturating_sub(active.birth_ms()) >= writer.active.age_max_ms;
+            active.bytes() > 0 && (is_old || writer.active.is_due(now, -1))
+        })
+    }
+
+    /// Closes the active segment if everything in it lies below the log start; its successor keeps the end's name.
+    pub(super) fn roll_if_dead(&self) -> Result<bool, LogError> {
+        self.roll_when(|log, _, published| {
+            let is_dead = published.end <= log.log_start_offset();
+            is_dead && published.active().base_offset < published.end
+        })
+    }
+
+    fn roll_when(
+        &self,
+        due: impl FnOnce(&PartitionLog, &Writer, &Published) -> bool,
+    ) -> Result<bool, LogError> {
+        let config = *self.config.read();
+        let mut writer = self.writer.lock();
+        self.check_open()?;
+        check_trusted(&writer)?;
+        let published = self.published();
+        if !due(self, &writer, &published) {
+            return Ok(false);
+        }
+        let end = published.end;
+        Session { log: self, writer: &mut writer, published, config }.roll(end)?;
+        Ok(true)
+    }
+
+    /// Goes back to the last good sync after [`LogError::RewindNeeded`]: everything above is cut away, state and
+    /// all. The caller appends from `written_end_offset()` on, out of the WAL.
+    pub fn rewind_to_synced(&self) -> Result<(), LogError> {
+        let _sync = self.syncing.lock();
+        let mut writer = self.writer.lock();
+        self.check_open()?;
+        let config = *self.config.read();
+        let point = RecoveryPoint { offset: writer.synced, log_start_offset: self.log_start_offset() };
+        for segment in self.published().segments.iter() {
+            segment.forget_handles(&self.directory);
+        }
+        let recovered = Recovery {
+            directory: &self.directory,
+            path: &self.path,
+            partition: self.partition,
+            point,
+            index_interval_bytes: config.index_interval_bytes,
+        }
+        .run()?;
+        // What the failed sync took with it is still to be synced.
+        let (changed, checkpointed) = (writer.changed, writer.checkpointed);
+        let (published, fresh) = PartitionLog::assemble(&self.directory, &config, point, recovered)?;
+        *writer = fresh;
+        writer.changed = writer.changed.and(changed);
+        writer.checkpointed = checkpointed;
+        *self.published.write() = published;
+        Ok(())
+    }
+}
+
+fn check_trusted(writer: &Writer) -> Result<(), LogError> {
+    match &writer.rewind_needed {
+        Some(path) => Err(LogError::RewindNeeded { path: PathBuf::clone(path) }),
+        None => Ok(()),
+    }
+}
+
+impl Published {
+    pub(super) fn active(&self) -> &Arc<Segment> {
+        self.segments.last().expect("there is always an active segment")
+    }
+}
+
+/// One append under the writer's lock.
+struct Session<'a> {
+    log: &'a PartitionLog,
+    writer: &'a mut Writer,
+    published: Published,
+    config: LogConfig,
+}
+
+impl Session<'_> {
+    fn append(&mut self, batches: &[Bytes]) -> Result<(), LogError> {
+        let mut run = Run::default();
+        let mut end = self.published.end;
+        for batch in batches {
+            let header = self.check(batch, end)?;
+            let Some(header) = header else { continue };
+            end = header.next_offset();
+            if end <= self.log.log_start_offset() {
+                self.flush(&mut run)?;
+                self.skip(&header);
+                continue;
+            }
+            if self.must_roll(&header, &run) {
+                self.flush(&mut run)?;
+                self.roll_for(&header)?;
+            }
+            run.bytes += batch.len();
+            run.batches.push((header, batch));
+            if run.bytes >= RUN_BYTES {
+                self.flush(&mut run)?;
+            }
+        }
+        self.flush(&mut run)
+    }
+
+    /// The batch's header; `None` if it is in the log already.
+    fn check(&self, batch: &Bytes, end: Offset) -> Result<Option<BatchHeader>, LogError> {
+        let refuse = |what: String| LogError::NotAppendable { path: self.log.path.clone(), what };
+        let header = BatchHeader::parse(batch).map_err(|error| refuse(error.to_string()))?;
+        if header.size_bytes() != batch.len() || header.last_offset_delta < 0 {
+            return Err(refuse(format!("{} bytes are not one whole batch", batch.len())));
+        }
+        if header.next_offset() <= end {
+            return Ok(None);
+        }
+        if header.base_offset < end {
+            return Err(refuse(format!("a batch at offset {} overlaps the end {end}", header.base_offset)));
+        }
+        Ok(Some(header))
+    }
+
+    fn must_roll(&self, header: &BatchHeader, run: &Run<'_>) -> bool {
+        let active = self.published.active();
+        let bytes = active.bytes() + run.bytes as u64;
+        let is_empty = bytes == 0;
+        if header.last_offset().0 - active.base_offset.0 > i64::from(i32::MAX) {
+            return true;
+        }
+        if is_empty {
+            return false;
+        }
+        let size = bytes + header.size_bytes() as u64;
+        let index_bytes = active.offset_index.bytes().max(active.time_index.bytes());
+        let now = self.log.directory.clock.monotonic_ms();
+        size > u64::from(self.config.segment_bytes).min(BATCH_BYTES_MAX)
+            || index_bytes >= u64::from(self.config.segment_index_bytes)
+            || self.writer.active.is_due(now, header.max_timestamp.0)
+    }
+
+    fn roll_for(&mut self, header: &BatchHeader) -> Result<(), LogError> {
+        let end = self.published.end;
+        let fits = header.last_offset().0 - end.0 <= i64::from(i32::MAX);
+        self.roll(if fits { end } else { header.base_offset })
+    }
+
+    /// Begins the segment `base_offset`. An empty predecessor goes: two segments would claim the same offsets.
+    fn roll(&mut self, base_offset: Offset) -> Result<(), LogError> {
+        let directory = &*self.log.directory;
+        let previous = Arc::clone(self.published.active());
+        if previous.base_offset == base_offset {
+            return Ok(());
+        }
+        self.writer.indexer.close(&previous);
+        self.writer.indexer.flush(&previous, directory)?;
+        let generation = directory.handles.next_generation();
+        let segment = Segment::new(&self.log.path, generation, base_offset);
+        let created = directory.env.files.open(&segment.path, OpenMode::Create);
+        created.map_err(LogError::changing("create", &segment.path))?;
+        self.mark_dirty();
+        self.writer.changed.names = true;
+        let mut segments = Vec::clone(&self.published.segments);
+        if previous.bytes() == 0 {
+            self.writer.dirty.remove(&previous.base_offset);
+            self.log.unlink_segment(&previous)?;
+            segments.pop();
+        }
+        segments.push(Arc::new(segment));
+        self.writer.indexer = Indexer::new(self.config.index_interval_bytes);
+        self.writer.active = ActiveAge::new(directory, &self.config);
+        self.published.segments = Arc::new(segments);
+        self.published.active_bytes = 0;
+        self.publish();
+        Ok(())
+    }
+
+    /// A batch below the log start: nobody may read it, but its producer's next batch follows it.
+    fn skip(&mut self, header: &BatchHeader) {
+        self.apply(header);
+        self.mark_dirty();
+        self.writer.changed.state = true;
+        self.published.end = header.next_offset();
+        self.publish();
+    }
+
+    fn apply(&mut self, header: &BatchHeader) {
+        let now = self.log.directory.believed_now();
+        self.writer.producers.apply(header, now);
+        self.writer.epochs.assign(header.partition_leader_epoch, header.base_offset);
+    }
+
+    fn mark_dirty(&mut self) {
+        let now = self.log.directory.env.clock.monotonic();
+        self.writer.dirty_since.get_or_insert(now);
+    }
+
+    fn publish(&self) {
+        *self.log.published.write() = self.published.clone();
+    }
+
+    fn flush(&mut self, run: &mut Run<'_>) -> Result<(), LogError> {
+        if run.batches.is_empty() {
+            return Ok(());
+        }
+        let active = Arc::clone(self.published.active());
+        self.mark_dirty();
+        self.write(&active, run)?;
+        let mut position = active.bytes();
+        if position == 0 {
+            self.writer.active.first_timestamp_ms = run.batches[0].0.max_timestamp.0;
+        }
+        for (header, batch) in &run.batches {
+            self.writer.indexer.add(&active, position, header);
+            self.apply(header);
+            active.born(self.log.directory.clock.birth_ms(header.max_timestamp));
+            position += batch.len() as u64;
+            self.published.end = header.next_offset();
+        }
+        self.writer.unsynced_bytes += run.bytes as u64;
+        active.set_bytes(position);
+        self.published.active_bytes = position;
+        self.publish();
+        *run = Run::default();
+        self.writer.indexer.flush(&active, &self.log.directory)
+    }
+
+    /// Writes the run behind the segment's good end; after an error nothing of it is left.
+    fn write(&mut self, active: &Arc<Segment>, run: &Run<'_>) -> Result<(), LogError> {
+        if !self.writer.dirty.contains_key(&active.base_offset) {
+            let pinned = active.pin(&self.log.directory)?;
+            self.writer.dirty.insert(active.base_offset, pinned);
+        }
+        let file = &self.writer.dirty[&active.base_offset].file;
+        let end = active.bytes();
+        let written = match run.batches.as_slice() {
+            [(_, batch)] => file.write_all_at(batch, end),
+            batches => {
+                let mut bytes = Vec::with_capacity(run.bytes);
+                batches.iter().for_each(|(_, batch)| bytes.extend_from_slice(batch));
+                file.write_all_at(&bytes, end)
+            }
+        };
+        written.map_err(|error| {
+            let error = LogError::changing("write", &active.path)(error);
+            match (file.set_len(end), error) {
+                (Err(source), LogError::NoSpace { path, .. }) => LogError::Io { action: "cut", path, source },
+                (_, error) => error,
+            }
+        })
+    }
+}

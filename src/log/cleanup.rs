@@ -1,0 +1,96 @@
+//! Removing what nobody may read any more, and looking for rot in what stays.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::log::retention::{self, Reason, SegmentSummary};
+use crate::log::segment::Segment;
+use crate::log::{LogError, PartitionLog};
+use crate::model::Offset;
+
+impl PartitionLog {
+    /// The log start that retention asks for, if it moves. Nothing above `high_watermark` goes, nor above the
+    /// checkpoint (`checkpointed`): what the WAL would bring back is not deleted.
+    pub fn next_log_start(&self, high_watermark: Offset) -> Option<(Offset, Reason)> {
+        let checkpointed = self.writer.lock().checkpointed;
+        let config = *self.config.read();
+        let next = retention::next_log_start(&self.summaries(), &config, high_watermark.min(checkpointed));
+        next.filter(|(offset, _)| *offset > self.log_start_offset())
+    }
+
+    /// Removes the segments that lie wholly below the log start and returns how many. The caller has made that log
+    /// start durable.
+    ///
+    /// An active segment all of whose records are below it is closed first: an empty one keeps the end's name.
+    pub fn delete_old_segments(&self) -> Result<usize, LogError> {
+        self.roll_if_dead()?;
+        let start = self.log_start_offset();
+        // Unlinking excludes a sync: its snapshot and its handles name segments that are there.
+        let _sync = self.syncing.lock();
+        let mut writer = self.writer.lock();
+        self.check_open()?;
+        let mut published = self.published();
+        let count = published.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count();
+        if count == 0 {
+            return Ok(0);
+        }
+        let mut segments = Vec::clone(&published.segments);
+        let removed: Vec<Arc<Segment>> = segments.drain(..count).collect();
+        published.segments = Arc::new(segments);
+        *self.published.write() = published;
+        writer.epochs.truncate_below(start);
+        for segment in &removed {
+            writer.dirty.remove(&segment.base_offset);
+        }
+        drop(writer);
+        // Not followed by a directory sync: a segment that comes back after a crash is removed by recovery.
+        removed.iter().try_for_each(|segment| self.unlink_segment(segment))?;
+        Ok(count)
+    }
+
+    /// Verifies the checksum of every batch of one segment (`at` counts from the oldest); `false` if there is no
+    /// such segment. Damage is [`LogError::Corrupt`].
+    pub fn scrub_segment(&self, at: usize) -> Result<bool, LogError> {
+        let published = self.published();
+        if at >= published.segments.len() {
+            return Ok(false);
+        }
+        let view = published.view(at);
+        let scrub = || {
+            let mut scanner = view.segment.scan(&self.directory, 0, view.bytes)?;
+            while let Some(found) = scanner.next()? {
+                scanner.read_verified(&found)?;
+            }
+            Ok(true)
+        };
+        scrub().map_err(|error| self.explain_missing(error, view.segment.base_offset))
+    }
+
+    fn summaries(&self) -> Vec<SegmentSummary> {
+        let published = self.published();
+        let now = self.directory.clock.monotonic_ms();
+        let summary = |at| {
+            let view = published.view(at);
+            let age = now.saturating_sub(view.segment.birth_ms());
+            SegmentSummary {
+                base_offset: view.segment.base_offset,
+                end_offset: view.end,
+                bytes: view.bytes,
+                age: Duration::from_millis(u64::try_from(age).unwrap_or(0)),
+            }
+        };
+        (0..published.segments.len()).map(summary).collect()
+    }
+
+    /// Removes a segment's files; readers that hold them open may go on.
+    pub(super) fn unlink_segment(&self, segment: &Segment) -> Result<(), LogError> {
+        let files = &*self.directory.env.files;
+        segment.forget_handles(&self.directory);
+        for path in [segment.offset_index.path(), segment.time_index.path(), &segment.path] {
+            if files.exists(path).map_err(LogError::reading(path))? {
+                files.remove_file(path).map_err(LogError::changing("remove", path))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+use std::io;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::env::{File, Files, OpenMode};
+use crate::log::handles::{FileKey, HandleCache};
+use crate::model::Timestamp;
+
+/// Entries read at once when a look-up has come near: one page of offsets.
+const SCAN_ENTRIES: u32 = 512;
+
+/// An entry of fixed size, ascending.
+pub(super) trait IndexEntry: Copy {
+    /// Bytes on disk.
+    const BYTES: usize;
+    fn encode(&self, to: &mut Vec<u8>);
+    /// `bytes` has `BYTES` bytes.
+    fn decode(bytes: &[u8]) -> Self;
+    /// Whether it may stand after `previous`.
+    fn follows(&self, previous: &Self) -> bool;
+    /// Whether it may stand in the index of a segment of so many bytes.
+    fn is_within(&self, segment_bytes: u64) -> bool;
+}
+
+/// `<base>.index`: where the batch that ends with an offset begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct OffsetEntry {
+    /// Last offset of the batch, less the segment's base offset (as Kafka writes it).
+    pub relative_offset: i32,
+    /// First byte of the batch.
+    pub position: i32,
+}
+
+impl IndexEntry for OffsetEntry {
+    const BYTES: usize = 8;
+
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.relative_offset.to_be_bytes());
+        to.extend_from_slice(&self.position.to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> OffsetEntry {
+        let (offset, position) = bytes.split_at(4);
+        let number = |bytes: &[u8]| i32::from_be_bytes(bytes.try_into().expect("half of 8 bytes"));
+        OffsetEntry { relative_offset: number(offset), position: number(position) }
+    }
+
+    fn follows(&self, previous: &OffsetEntry) -> bool {
+        self.relative_offset > previous.relative_offset && self.position > previous.position
+    }
+
+    fn is_within(&self, segment_bytes: u64) -> bool {
+        self.relative_offset >= 0 && u64::try_from(self.position).is_ok_and(|at| at < segment_bytes)
+    }
+}
+
+/// `<base>.timeindex`: the largest timestamp so far, and where it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct TimeEntry {
+    /// Largest timestamp of the segment up to and with that batch.
+    pub timestamp: Timestamp,
+    /// Last offset of the first batch with that timestamp, less the segment's base offset (as Kafka writes it).
+    pub relative_offset: i32,
+}
+
+impl IndexEntry for TimeEntry {
+    const BYTES: usize = 12;
+
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.timestamp.0.to_be_bytes());
+        to.extend_from_slice(&self.relative_offset.to_be_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> TimeEntry {
+        let (timestamp, offset) = bytes.split_at(8);
+        TimeEntry {
+            timestamp: Timestamp(i64::from_be_bytes(timestamp.try_into().expect("8 of 12 bytes"))),
+            relative_offset: i32::from_be_bytes(offset.try_into().expect("4 of 12 bytes")),
+        }
+    }
+
+    fn follows(&self, previous: &TimeEntry) -> bool {
+        self.timestamp > previous.timestamp && self.relative_offset > previous.relative_offset
+    }
+
+    fn is_within(&self, segment_bytes: u64) -> bool {
+        self.relative_offset >= 0 && segment_bytes > 0
+    }
+}
+
+/// One index file of one segment: a cache, never synced. It grows by append; how many entries of it are good is
+/// known from the `.state` file, not from its length.
+pub(super) struct IndexFile<E> {
+    key: FileKey,
+    path: PathBuf,
+    entries: AtomicU32,
+    entry: PhantomData<fn() -> E>,
+}
+
+impl<E: IndexEntry> IndexFile<E> {
+    pub(super) fn new(key: FileKey, path: PathBuf) -> IndexFile<E> {
+        IndexFile { key, path, entries: AtomicU32::new(0), entry: PhantomData }
+    }
+
+    pub(super) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    pub(super) fn key(&self) -> FileKey {
+        self.key
+    }
+
+    /// Good entries.
+    pub(super) fn entries_count(&self) -> u32 {
+        self.entries.load(Ordering::Acquire)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        u64::from(self.entries_count()) * E::BYTES as u64
+    }
+
+    fn handle(&self, files: &dyn Files, handles: &HandleCache) -> io::Result<Arc<dyn File>> {
+        handles.get(self.key, || match files.open(&self.path, OpenMode::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => files.open(&self.path, OpenMode::Create),
+            other => other,
+        })
+    }
+
+    /// Takes `count` entries of the file as good if they ascend and lie within the segment, and cuts off what
+    /// follows them. `false`: the file is no use and must be written anew.
+    pub(super) fn adopt(
+        &self,
+        files: &dyn Files,
+        handles: &HandleCache,
+        count: u32,
+        segment_bytes: u64,
+    ) -> io::Result<bool> {
+        self.entries.store(0, Ordering::Release);
+        if !files.exists(&self.path)? {
+            return Ok(count == 0);
+        }
+        let file = self.handle(files, handles)?;
+        let length = file.length()?;
+        let expected = u64::from(count) * E::BYTES as u64;
+        if length < expected || segment_bytes < u64::from(count) {
+            return Ok(false);
+        }
+        let mut bytes = vec![0; usize::try_from(expected).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        let entries: Vec<E> = bytes.chunks_exact(E::BYTES).map(E::decode).collect();
+        let good = entries.iter().all(|entry| entry.is_within(segment_bytes))
+            && entries.windows(2).all(|pair| pair[1].follows(&pair[0]));
+        if !good {
+            return Ok(false);
+        }
+        if length > expected {
+            file.set_len(expected)?;
+        }
+        self.entries.store(count, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Empties the file.
+    pub(super) fn clear(&self, files: &dyn Files, handles: &HandleCache) -> io::Result<()> {
+        self.entries.store(0, Ordering::Release);
+        if files.exists(&self.path)? { self.handle(files, handles)?.set_len(0) } else { Ok(()) }
+    }
+
+    /// Adds entries after the good ones. After an error none of them counts.
+    pub(super) fn append(&self, files: &dyn Files, handles: &HandleCache, entries: &[E]) -> io::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = Vec::with_capacity(entries.len() * E::BYTES);
+        entries.iter().for_each(|entry| entry.encode(&mut bytes));
+        self.handle(files, handles)?.write_all_at(&bytes, self.bytes())?;
+        let added = u32::try_from(entries.len()).map_err(io::Error::other)?;
+        self.entries.fetch_add(added, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// The last entry for which `belongs` holds; `belongs` holds for a front part of the index.
+    pub(super) fn last_where(
+        &self,
+        files: &dyn Files,
+        handles: &HandleCache,
+        belongs: impl Fn(&E) -> bool,
+    ) -> io::Result<Option<E>> {
+        let (mut low, mut high) = (0, self.entries_count());
+        if high == 0 {
+            return Ok(None);
+        }
+        let file = self.handle(files, handles)?;
+        let read = |at: u32, count: u32| -> io::Result<Vec<u8>> {
+            let mut bytes = vec![0; count as usize * E::BYTES];
+            file.read_exact_at(&mut bytes, u64::from(at) * E::BYTES as u64)?;
+            Ok(bytes)
+        };
+        // Everything below `low` belongs, nothing from `high` on does.
+        while high - low > SCAN_ENTRIES {
+            let middle = low + (high - low) / 2;
+            if belongs(&E::decode(&read(middle, 1)?)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        // One entry more to the left, for it may be the last that belongs.
+        let from = low.saturating_sub(1);
+        let bytes = read(from, high - from)?;
+        Ok(bytes.chunks_exact(E::BYTES).map(E::decode).take_while(|entry| belongs(entry)).last())
+    }
+
+    /// The last entry.
+    pub(super) fn last(&self, files: &dyn Files, handles: &HandleCache) -> io::Result<Option<E>> {
+        let count = self.entries_count();
+        if count == 0 {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; E::BYTES];
+        self.handle(files, handles)?.read_exact_at(&mut bytes, u64::from(count - 1) * E::BYTES as u64)?;
+        Ok(Some(E::decode(&bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

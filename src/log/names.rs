@@ -1,0 +1,60 @@
+//! Names in a log directory. Kafka's own, so that its tools read them; `.state` is ours.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{Offset, TopicId};
+
+pub(super) const METADATA: &str = "partition.metadata";
+pub(super) const LOG: &str = "log";
+pub(super) const OFFSET_INDEX: &str = "index";
+pub(super) const TIME_INDEX: &str = "timeindex";
+pub(super) const STATE: &str = "state";
+/// What `Files::replace` leaves behind when it is interrupted.
+pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
+const DELETE_SUFFIX: &str = "-delete";
+
+/// The longest file name of every file system we know.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Digits of an offset in a file name: sorted by name is sorted by offset.
+const OFFSET_DIGITS: usize = 20;
+
+/// `<topic>-<partition>`.
+pub(super) fn partition_directory(topic: &str, partition: i32) -> String {
+    format!("{topic}-{partition}")
+}
+
+/// `<topic>-<partition>.<topic id>-delete`; the topic is shortened where the name would be too long for a file
+/// system, as Kafka does it.
+pub(super) fn deleted_directory(topic: &str, partition: i32, topic_id: TopicId) -> String {
+    let suffix = format!("-{partition}.{}{DELETE_SUFFIX}", topic_id.0.as_simple());
+    let kept = topic.len().min(NAME_BYTES_MAX - suffix.len());
+    // Topic names are ASCII; a name that is not keeps what is whole.
+    let kept = (0..=kept).rev().find(|&end| topic.is_char_boundary(end)).unwrap_or(0);
+    format!("{}{suffix}", &topic[..kept])
+}
+
+/// Whether a directory was renamed for deletion.
+pub(super) fn is_deleted_directory(name: &str) -> bool {
+    let Some((_, id)) = name.strip_suffix(DELETE_SUFFIX).and_then(|rest| rest.rsplit_once('.')) else {
+        return false;
+    };
+    id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// `<20 digits>.<extension>` in `directory`.
+pub(super) fn file(directory: &Path, offset: Offset, extension: &str) -> PathBuf {
+    directory.join(format!("{:0width$}.{extension}", offset.0, width = OFFSET_DIGITS))
+}
+
+/// The offset and extension of a name of that shape.
+pub(super) fn parse_file(name: &str) -> Option<(Offset, &str)> {
+    let (digits, extension) = name.split_once('.')?;
+    if digits.len() != OFFSET_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((Offset(digits.parse().ok()?), extension))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,429 @@
+//! Opening a partition's directory: what lies below the recovery offset is checked and kept, the rest is cut away
+//! (the WAL appends it again).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::env::OpenMode;
+use crate::log::handles::PinnedHandle;
+use crate::log::indexer::{self, Indexer};
+use crate::log::metadata_file::{self, Metadata};
+use crate::log::segment::{Largest, Segment};
+use crate::log::state_file::{self, SegmentRecord, Snapshot};
+use crate::log::{LeaderEpochs, LogDirectory, LogError, ProducerStates, RecoveryPoint, names};
+use crate::model::{Offset, TopicPartition};
+
+/// What of a partition's directory is to be made durable at the next sync.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Changed {
+    /// Names in the data directory: the partition's own directory is new.
+    pub parent: bool,
+    /// Names in the partition's directory.
+    pub names: bool,
+    /// `partition.metadata` was written.
+    pub metadata: bool,
+    /// There is no good `.state` file for the end offset.
+    pub state: bool,
+}
+
+impl Changed {
+    pub(super) fn any(self) -> bool {
+        self != Changed::default()
+    }
+}
+
+/// A directory after recovery.
+pub(super) struct Recovered {
+    /// At least one; the last is the active one.
+    pub segments: Vec<Arc<Segment>>,
+    pub producers: ProducerStates,
+    pub epochs: LeaderEpochs,
+    /// Offsets of the `.state` files, ascending.
+    pub states: Vec<Offset>,
+    pub dirty: BTreeMap<Offset, PinnedHandle>,
+    pub changed: Changed,
+}
+
+/// One recovery under way.
+pub(super) struct Recovery<'a> {
+    pub directory: &'a LogDirectory,
+    pub path: &'a Path,
+    pub partition: TopicPartition,
+    pub point: RecoveryPoint,
+    pub index_interval_bytes: u32,
+}
+
+/// Offsets of the files of each kind, ascending.
+#[derive(Default)]
+struct Listing {
+    segments: Vec<Offset>,
+    states: Vec<Offset>,
+}
+
+impl Recovery<'_> {
+    pub(super) fn run(&self) -> Result<Recovered, LogError> {
+        let mut changed = self.ensure_directory()?;
+        let listing = self.list(&mut changed)?;
+        let (snapshot, states) = self.load_snapshot(&listing, &mut changed)?;
+        let generation = self.directory.handles.next_generation();
+        let bases = self.bases_to_keep(&listing, &snapshot, &mut changed)?;
+        let segments: Vec<Arc<Segment>> =
+            bases.iter().map(|&base| Arc::new(Segment::new(self.path, generation, base))).collect();
+        let mut replay = Replay { recovery: self, state: snapshot, dirty: BTreeMap::new() };
+        replay.segments(&segments)?;
+        let Replay { state, dirty, .. } = replay;
+        changed.state = self.point.offset > Offset(0) && states.last() != Some(&self.point.offset);
+        let (producers, epochs) = (state.producers, state.epochs);
+        let mut recovered = Recovered { segments, producers, epochs, states, dirty, changed };
+        self.drop_dead(&mut recovered)?;
+        self.ensure_active(&mut recovered, generation)?;
+        Ok(recovered)
+    }
+
+    fn corrupt(&self, what: impl Into<String>) -> LogError {
+        LogError::corrupt(self.path, 0, what)
+    }
+
+    /// Makes the directory and its metadata file where nothing durable can be missing yet; else checks them.
+    fn ensure_directory(&self) -> Result<Changed, LogError> {
+        let files = &*self.directory.env.files;
+        let mut changed = Changed::default();
+        if !files.exists(self.path).map_err(LogError::reading(self.path))? {
+            if self.point.offset > Offset(0) {
+                let what =
+                    format!("the directory is missing, and offsets up to {} were in it", self.point.offset);
+                return Err(self.corrupt(what));
+            }
+            files.create_dir_all(self.path).map_err(LogError::changing("create", self.path))?;
+            changed.parent = true;
+        }
+        let path = self.path.join(names::METADATA);
+        match metadata_file::read(files, self.path)? {
+            Metadata::Of(found) if found == self.partition.topic_id => {}
+            Metadata::Of(found) => {
+                let expected = self.partition.topic_id;
+                return Err(LogError::WrongTopic { path, found, expected });
+            }
+            Metadata::Unreadable if self.point.offset > Offset(0) => {
+                return Err(LogError::corrupt(&path, 0, "it does not name a topic id"));
+            }
+            // Never synced: an interrupted creation.
+            Metadata::Unreadable => {
+                self.write_metadata()?;
+                // What an interrupted creation may have lost, a sync must bring: the parent's entry too.
+                changed = Changed { parent: true, names: true, metadata: true, state: false };
+            }
+        }
+        Ok(changed)
+    }
+
+    fn write_metadata(&self) -> Result<(), LogError> {
+        let files = &*self.directory.env.files;
+        let path = self.path.join(names::METADATA);
+        let content = metadata_file::encode(self.partition.topic_id);
+        let exists = files.exists(&path).map_err(LogError::reading(&path))?;
+        let mode = if exists { OpenMode::Write } else { OpenMode::Create };
+        let write = || {
+            let file = files.open(&path, mode)?;
+            file.set_len(0)?;
+            file.write_all_at(content.as_bytes(), 0)
+        };
+        write().map_err(LogError::changing("write", &path))
+    }
+
+    /// Lists the directory; leftovers of interrupted work and what lies above the recovery offset go.
+    fn list(&self, changed: &mut Changed) -> Result<Listing, LogError> {
+        let found = self.directory.env.files.list(self.path).map_err(LogError::reading(self.path))?;
+        let mut listing = Listing::default();
+        let end = self.point.offset;
+        for name in &found {
+            match names::parse_file(name) {
+                // Named by the end itself: an empty active segment, if nothing is in it.
+                Some((base, names::LOG)) if base <= end => listing.segments.push(base),
+                Some((offset, names::STATE)) if offset <= end => listing.states.push(offset),
+                Some((_, names::LOG | names::STATE)) => self.remove(&self.path.join(name), changed)?,
+                Some((base, names::OFFSET_INDEX | names::TIME_INDEX)) if !self.has_log(&found, base) => {
+                    self.remove(&self.path.join(name), changed)?;
+                }
+                None if name.ends_with(names::TEMPORARY_SUFFIX) => {
+                    self.remove(&self.path.join(name), changed)?
+                }
+                Some((_, extension)) if extension.ends_with(names::TEMPORARY_SUFFIX) => {
+                    self.remove(&self.path.join(name), changed)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(listing)
+    }
+
+    fn has_log(&self, found: &[String], base: Offset) -> bool {
+        base <= self.point.offset
+            && found.iter().any(|name| names::parse_file(name) == Some((base, names::LOG)))
+    }
+
+    fn remove(&self, path: &Path, changed: &mut Changed) -> Result<(), LogError> {
+        changed.names = true;
+        self.directory.env.files.remove_file(path).map_err(LogError::changing("remove", path))
+    }
+
+    /// The newest good snapshot; from offset 0 the segments themselves tell all.
+    fn load_snapshot(
+        &self,
+        listing: &Listing,
+        changed: &mut Changed,
+    ) -> Result<(Snapshot, Vec<Offset>), LogError> {
+        let empty = Snapshot {
+            offset: Offset(0),
+            producers: ProducerStates::default(),
+            epochs: LeaderEpochs::default(),
+            segments: Vec::new(),
+        };
+        let mut reasons = Vec::new();
+        let mut damaged = Vec::new();
+        for (at, &offset) in listing.states.iter().enumerate().rev() {
+            let path = names::file(self.path, offset, names::STATE);
+            let bytes = self.directory.env.files.read(&path, state_file::BYTES_MAX);
+            let bytes = bytes.map_err(LogError::reading(&path))?;
+            match state_file::decode(&bytes, self.partition) {
+                Ok(snapshot) if snapshot.offset == offset => {
+                    self.remove_states(&damaged, changed)?;
+                    return Ok((snapshot, listing.states[..=at].to_vec()));
+                }
+                Ok(_) => reasons.push(format!("{}: it names another offset", path.display())),
+                Err(reason) => reasons.push(format!("{}: {reason}", path.display())),
+            }
+            tracing::warn!(path = %path.display(), "producer state is damaged; taking the one before it");
+            damaged.push(offset);
+        }
+        if self.point.log_start_offset > Offset(0) && self.point.offset > Offset(0) {
+            let what = format!(
+                "no good producer state is left below offset {}, and the records from which it could be rebuilt \
+                 are deleted; {}",
+                self.point.offset,
+                if reasons.is_empty() { "there is no .state file".to_owned() } else { reasons.join("; ") }
+            );
+            return Err(self.corrupt(what));
+        }
+        self.remove_states(&damaged, changed)?;
+        Ok((empty, Vec::new()))
+    }
+
+    fn remove_states(&self, offsets: &[Offset], changed: &mut Changed) -> Result<(), LogError> {
+        for &offset in offsets {
+            let path = names::file(self.path, offset, names::STATE);
+            self.remove(&path, changed)?;
+        }
+        Ok(())
+    }
+
+    /// Base offsets of the segments that stay, after a look whether any is missing.
+    fn bases_to_keep(
+        &self,
+        listing: &Listing,
+        snapshot: &Snapshot,
+        changed: &mut Changed,
+    ) -> Result<Vec<Offset>, LogError> {
+        for (at, record) in snapshot.segments.iter().enumerate() {
+            let end = snapshot.segments.get(at + 1).map_or(snapshot.offset, |next| next.base_offset);
+            let needed = end > self.point.log_start_offset && record.bytes > 0;
+            if needed && listing.segments.binary_search(&record.base_offset).is_err() {
+                let path = names::file(self.path, record.base_offset, names::LOG);
+                let what = format!("the file is missing; it held offsets {} to {end}", record.base_offset);
+                return Err(LogError::corrupt(&path, 0, what));
+            }
+        }
+        // An unlinked segment can come back when the directory was not synced before the crash.
+        let start = self.point.log_start_offset;
+        let is_dead = |at: usize| {
+            listing.segments.get(at + 1).is_some_and(|&next| next <= start)
+                && listing.segments[at] < snapshot.offset.min(start)
+        };
+        let mut kept = Vec::new();
+        for (at, &base) in listing.segments.iter().enumerate() {
+            let is_known = snapshot.segments.iter().any(|record| record.base_offset == base);
+            if is_dead(at) && listing.segments[at + 1] <= snapshot.offset {
+                self.remove_segment(base, changed)?;
+            } else if base < snapshot.offset && !is_known {
+                let path = names::file(self.path, base, names::LOG);
+                let what =
+                    format!("no such segment was there when offset {} was made durable", snapshot.offset);
+                return Err(LogError::corrupt(&path, 0, what));
+            } else {
+                kept.push(base);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn remove_segment(&self, base: Offset, changed: &mut Changed) -> Result<(), LogError> {
+        for extension in [names::OFFSET_INDEX, names::TIME_INDEX, names::LOG] {
+            let path = names::file(self.path, base, extension);
+            if self.directory.env.files.exists(&path).map_err(LogError::reading(&path))? {
+                self.remove(&path, changed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes segments that hold nothing at or above the log start, once their state was replayed.
+    fn drop_dead(&self, recovered: &mut Recovered) -> Result<(), LogError> {
+        let start = self.point.log_start_offset;
+        let count = recovered.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count();
+        for segment in recovered.segments.drain(..count) {
+            recovered.dirty.remove(&segment.base_offset);
+            segment.forget_handles(self.directory);
+            self.remove_segment(segment.base_offset, &mut recovered.changed)?;
+        }
+        Ok(())
+    }
+
+    fn ensure_active(&self, recovered: &mut Recovered, generation: u64) -> Result<(), LogError> {
+        if recovered.segments.is_empty() {
+            let segment = Segment::new(self.path, generation, self.point.offset);
+            let created = self.directory.env.files.open(&segment.path, OpenMode::Create);
+            created.map_err(LogError::changing("create", &segment.path))?;
+            recovered.segments.push(Arc::new(segment));
+            recovered.changed.names = true;
+        }
+        Ok(())
+    }
+}
+
+/// Carries the snapshot forward to the recovery offset.
+struct Replay<'a> {
+    recovery: &'a Recovery<'a>,
+    /// Its `offset` is how far it has come.
+    state: Snapshot,
+    dirty: BTreeMap<Offset, PinnedHandle>,
+}
+
+impl Replay<'_> {
+    fn segments(&mut self, segments: &[Arc<Segment>]) -> Result<(), LogError> {
+        let records = std::mem::take(&mut self.state.segments);
+        for (at, segment) in segments.iter().enumerate() {
+            let closed = at + 1 < segments.len();
+            let place = records.iter().position(|record| record.base_offset == segment.base_offset);
+            let record = place.map(|at| records[at]);
+            let was_closed = place.is_some_and(|at| at + 1 < records.len());
+            self.segment(segment, record, was_closed)?;
+            self.finish_index(segment, record, closed)?;
+            let clock = &self.recovery.directory.clock;
+            segment.born(clock.birth_ms(segment.largest().timestamp));
+        }
+        let (point, reached) = (self.recovery.point, self.state.offset);
+        if reached < point.offset {
+            let what = format!("offsets {reached} to {} were in it and are missing", point.offset);
+            let path = segments.last().map_or(self.recovery.path, |segment| &segment.path);
+            return Err(LogError::corrupt(path, segments.last().map_or(0, |segment| segment.bytes()), what));
+        }
+        Ok(())
+    }
+
+    /// Checks one segment's length, replays what the snapshot does not know, cuts what lies above the recovery
+    /// offset.
+    fn segment(
+        &mut self,
+        segment: &Arc<Segment>,
+        record: Option<SegmentRecord>,
+        was_closed: bool,
+    ) -> Result<(), LogError> {
+        let directory = self.recovery.directory;
+        let length = segment.handle(directory)?.length().map_err(LogError::reading(&segment.path))?;
+        let known = record.map_or(0, |record| record.bytes);
+        if length < known || (was_closed && length > known) {
+            let what = format!("the file has {length} bytes, but {known} bytes of it were made durable");
+            return Err(LogError::corrupt(&segment.path, length.min(known), what));
+        }
+        let mut largest = record.map_or(Largest::NONE, |record| Largest {
+            timestamp: record.max_timestamp,
+            last_offset: record.max_timestamp_offset,
+        });
+        let end = self.replay(segment, known, length, &mut largest)?;
+        segment.set_largest(largest);
+        segment.set_bytes(end);
+        if length > end {
+            let pinned = segment.pin(directory)?;
+            pinned.file.set_len(end).map_err(LogError::changing("cut", &segment.path))?;
+            self.dirty.insert(segment.base_offset, pinned);
+        }
+        Ok(())
+    }
+
+    /// Applies the batches from the byte `from` on that lie below the recovery offset; returns where they end.
+    fn replay(
+        &mut self,
+        segment: &Arc<Segment>,
+        from: u64,
+        length: u64,
+        largest: &mut Largest,
+    ) -> Result<u64, LogError> {
+        let point = self.recovery.point;
+        let mut scanner = segment.scan(self.recovery.directory, from, length)?;
+        // Beyond the recovery offset nothing is looked at: it may be torn.
+        while self.state.offset < point.offset {
+            let before = scanner.position();
+            let Some(found) = scanner.next()? else { break };
+            if found.header.base_offset >= point.offset {
+                self.state.offset = point.offset;
+                return Ok(before);
+            }
+            if found.header.next_offset() > point.offset {
+                let what = format!(
+                    "offsets {} to {} are one record batch, but the durable end is {}",
+                    found.header.base_offset,
+                    found.header.last_offset(),
+                    point.offset
+                );
+                return Err(LogError::corrupt(&segment.path, found.position, what));
+            }
+            scanner.read_verified(&found)?;
+            largest.add(found.header.max_timestamp, found.header.last_offset());
+            let now = self.recovery.directory.clock.believed_now();
+            self.state.producers.apply(&found.header, now);
+            self.state.epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);
+            self.state.offset = found.header.next_offset();
+        }
+        Ok(scanner.position())
+    }
+
+    /// Takes the indexes as they are if they are what the snapshot says, and adds what it does not know; else
+    /// writes them anew.
+    fn finish_index(
+        &self,
+        segment: &Arc<Segment>,
+        record: Option<SegmentRecord>,
+        closed: bool,
+    ) -> Result<(), LogError> {
+        let directory = self.recovery.directory;
+        let interval = self.recovery.index_interval_bytes;
+        if !record.is_some_and(|record| self.adopt_indexes(segment, record)) {
+            if segment.bytes() > 0 && record.is_some() {
+                tracing::warn!(path = %segment.path.display(), "an index is missing or wrong; rebuilding both");
+            }
+            return indexer::rebuild(segment, directory, interval, closed);
+        }
+        let known = record.map_or(0, |record| record.bytes);
+        if known < segment.bytes() {
+            let mut indexer = Indexer::resume(segment, directory, interval)?;
+            let mut scanner = segment.scan(directory, known, segment.bytes())?;
+            while let Some(found) = scanner.next()? {
+                indexer.add(segment, found.position, &found.header);
+            }
+            if closed {
+                indexer.close(segment);
+            }
+            indexer.flush(segment, directory)?;
+        }
+        Ok(())
+    }
+
+    fn adopt_indexes(&self, segment: &Segment, record: SegmentRecord) -> bool {
+        let directory = self.recovery.directory;
+        let (files, handles) = (&*directory.env.files, &*directory.handles);
+        let offsets = segment.offset_index.adopt(files, handles, record.offset_entries, record.bytes);
+        let times = segment.time_index.adopt(files, handles, record.time_entries, record.bytes);
+        matches!((offsets, times), (Ok(true), Ok(true)))
+    }
+}

@@ -1,0 +1,219 @@
+//! `<20 digits>.state`: what cannot be rebuilt from the segments. Drawn in `docs/formats/partition-state.md`.
+
+use crate::log::{AppendedBatch, EpochStart, LeaderEpochs, ProducerEntry, ProducerStates};
+use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
+
+const MAGIC: &[u8; 8] = b"HWSTATE\n";
+const VERSION: u16 = 1;
+
+/// The largest file that is read: some millions of producers.
+pub(super) const BYTES_MAX: u64 = 1 << 30;
+
+const EPOCH_BYTES: usize = 12;
+const PRODUCER_BYTES_MIN: usize = 19;
+const BATCH_BYTES: usize = 32;
+const SEGMENT_BYTES: usize = 40;
+const CRC_BYTES: usize = 4;
+
+/// A segment as it was when the snapshot was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SegmentRecord {
+    pub base_offset: Offset,
+    /// Bytes of `.log` that were synced.
+    pub bytes: u64,
+    /// Largest timestamp, -1 if there is none.
+    pub max_timestamp: Timestamp,
+    /// Last offset of the first batch with that timestamp, -1 if there is none.
+    pub max_timestamp_offset: Offset,
+    pub offset_entries: u32,
+    pub time_entries: u32,
+}
+
+/// State as of `offset`: everything below it is in synced segments.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Snapshot {
+    pub offset: Offset,
+    pub producers: ProducerStates,
+    pub epochs: LeaderEpochs,
+    /// Oldest first.
+    pub segments: Vec<SegmentRecord>,
+}
+
+pub(super) fn encode(snapshot: &Snapshot, partition: TopicPartition) -> Vec<u8> {
+    let mut to = Writer(Vec::new());
+    to.0.extend_from_slice(MAGIC);
+    to.0.extend_from_slice(&VERSION.to_be_bytes());
+    to.0.extend_from_slice(partition.topic_id.0.as_bytes());
+    to.i32(partition.partition);
+    to.i64(snapshot.offset.0);
+    to.count(snapshot.epochs.entries().len());
+    for entry in snapshot.epochs.entries() {
+        to.i32(entry.leader_epoch.0);
+        to.i64(entry.start_offset.0);
+    }
+    to.count(snapshot.producers.len());
+    for (id, entry) in snapshot.producers.iter() {
+        to.producer(id, entry);
+    }
+    to.count(snapshot.segments.len());
+    for segment in &snapshot.segments {
+        to.segment(segment);
+    }
+    let crc = crc32c::crc32c(&to.0);
+    to.0.extend_from_slice(&crc.to_be_bytes());
+    to.0
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn i32(&mut self, value: i32) {
+        self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    fn i64(&mut self, value: i64) {
+        self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    fn count(&mut self, value: usize) {
+        let value =
+            u32::try_from(value).expect("far fewer than 2^32 entries fit the memory of one partition");
+        self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    fn producer(&mut self, id: ProducerId, entry: &ProducerEntry) {
+        self.i64(id.0);
+        self.0.extend_from_slice(&entry.producer_epoch.0.to_be_bytes());
+        self.i64(entry.last_append.0);
+        self.0.push(u8::try_from(entry.batches.len()).expect("at most five batches are kept"));
+        for batch in &entry.batches {
+            self.i32(batch.first_sequence);
+            self.i32(batch.last_sequence);
+            self.i64(batch.base_offset.0);
+            self.i64(batch.last_offset.0);
+            self.i64(batch.max_timestamp.0);
+        }
+    }
+
+    fn segment(&mut self, segment: &SegmentRecord) {
+        self.i64(segment.base_offset.0);
+        self.0.extend_from_slice(&segment.bytes.to_be_bytes());
+        self.i64(segment.max_timestamp.0);
+        self.i64(segment.max_timestamp_offset.0);
+        self.0.extend_from_slice(&segment.offset_entries.to_be_bytes());
+        self.0.extend_from_slice(&segment.time_entries.to_be_bytes());
+    }
+}
+
+/// Reads a snapshot; otherwise says what is wrong with it.
+pub(super) fn decode(bytes: &[u8], partition: TopicPartition) -> Result<Snapshot, &'static str> {
+    let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or("it is too short")?;
+    if crc32c::crc32c(content) != u32::from_be_bytes(*crc) {
+        return Err("its checksum does not match");
+    }
+    let mut from = Reader(content);
+    if from.take(MAGIC.len()) != Some(MAGIC) {
+        return Err("it is not a state file");
+    }
+    if from.array().map(u16::from_be_bytes) != Some(VERSION) {
+        return Err("its format version is not 1");
+    }
+    let owner = from.owner().ok_or("it is too short")?;
+    if owner != partition {
+        return Err("it belongs to another partition");
+    }
+    from.snapshot().ok_or("its counts do not fit its length")
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    /// A count whose elements, of at least `element_bytes` each, can still be there.
+    fn count(&mut self, element_bytes: usize) -> Option<usize> {
+        let count = self.u32()? as usize;
+        (count <= self.0.len() / element_bytes).then_some(count)
+    }
+
+    fn owner(&mut self) -> Option<TopicPartition> {
+        let topic_id = TopicId(uuid::Uuid::from_bytes(self.array()?));
+        Some(TopicPartition { topic_id, partition: self.i32()? })
+    }
+
+    fn snapshot(&mut self) -> Option<Snapshot> {
+        let offset = Offset(self.i64()?);
+        let count = self.count(EPOCH_BYTES)?;
+        let mut epochs = Vec::with_capacity(count);
+        for _ in 0..count {
+            let leader_epoch = LeaderEpoch(self.i32()?);
+            epochs.push(EpochStart { leader_epoch, start_offset: Offset(self.i64()?) });
+        }
+        let epochs = LeaderEpochs::from_entries(epochs)?;
+        let mut producers = ProducerStates::default();
+        for _ in 0..self.count(PRODUCER_BYTES_MIN)? {
+            let id = ProducerId(self.i64()?);
+            producers.insert(id, self.producer()?);
+        }
+        let count = self.count(SEGMENT_BYTES)?;
+        let mut segments = Vec::with_capacity(count);
+        for _ in 0..count {
+            segments.push(self.segment()?);
+        }
+        self.0.is_empty().then_some(Snapshot { offset, producers, epochs, segments })
+    }
+
+    fn producer(&mut self) -> Option<ProducerEntry> {
+        let producer_epoch = ProducerEpoch(self.array().map(i16::from_be_bytes)?);
+        let last_append = Timestamp(self.i64()?);
+        let count = usize::from(self.array::<1>()?[0]);
+        if count > self.0.len() / BATCH_BYTES {
+            return None;
+        }
+        let mut batches = Vec::with_capacity(count);
+        for _ in 0..count {
+            batches.push(AppendedBatch {
+                first_sequence: self.i32()?,
+                last_sequence: self.i32()?,
+                base_offset: Offset(self.i64()?),
+                last_offset: Offset(self.i64()?),
+                max_timestamp: Timestamp(self.i64()?),
+            });
+        }
+        Some(ProducerEntry { producer_epoch, last_append, batches })
+    }
+
+    fn segment(&mut self) -> Option<SegmentRecord> {
+        Some(SegmentRecord {
+            base_offset: Offset(self.i64()?),
+            bytes: self.array().map(u64::from_be_bytes)?,
+            max_timestamp: Timestamp(self.i64()?),
+            max_timestamp_offset: Offset(self.i64()?),
+            offset_entries: self.u32()?,
+            time_entries: self.u32()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Tests of the whole room, over the simulated disk.
+
+mod fixture;
+mod reading;
