@@ -4,6 +4,7 @@ mod broker;
 mod differences;
 mod namespace;
 mod process;
+mod raw_producer;
 mod report;
 mod scenario;
 mod stream;

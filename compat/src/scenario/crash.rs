@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
+use super::batches::BatchLoad;
 use super::{Context, create_topic, kcat_command};
 use crate::broker::{Broker, Flavor};
 use crate::process::{Process, run as run_program};
@@ -15,6 +16,7 @@ use crate::stream::LogStream;
 use crate::wait::eventually;
 
 const PARTITIONS: usize = 3;
+const BATCHES: &str = "batches";
 const SEED: u64 = 0xdead;
 /// At most so many acknowledgements pass between two kills.
 const ACKNOWLEDGED_BETWEEN_KILLS_MAX: u64 = 6_000;
@@ -41,6 +43,8 @@ pub fn run(context: &mut Context) -> Result<()> {
         Flavor::Highwater => context.scale.kills_count,
         Flavor::Kafka => KILLS_OF_KAFKA,
     };
+    create_topic(context, &*broker, BATCHES, 1)?;
+    let batches = BatchLoad::start(broker.bootstrap(), BATCHES)?;
     let mut random = LogStream::new(SEED);
     for kill in 1..=kills {
         let target = count(&acknowledged) + random.below(ACKNOWLEDGED_BETWEEN_KILLS_MAX);
@@ -56,6 +60,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         }
         broker.restart()?;
     }
+    let sent = batches.finish()?;
     // The end of its input tells the producer to stop.
     drop(producer.take_stdin()?);
     let status = producer.wait(DEADLINE)?;
@@ -67,6 +72,8 @@ pub fn run(context: &mut Context) -> Result<()> {
         compare(&*broker, partition, acknowledged)?;
         context.transcript.add(&format!("partition {partition}: all acknowledged records, in order, once"));
     }
+    sent.compare(&*broker)?;
+    context.transcript.add("batches of a producer that never retries: each wholly or not at all, none twice");
     Ok(())
 }
 
@@ -93,32 +100,49 @@ fn read_acknowledgements(output: ChildStdout, acknowledged: &Acknowledged) -> Jo
     })
 }
 
-/// Every record was acknowledged in the end, so the partition holds the numbers from 0, dense, each at the
-/// offset that its acknowledgement named. The client checks each batch's checksum: a batch is there wholly or
-/// not at all.
+/// Compares what a partition holds with what was acknowledged. The client checks each batch's checksum.
 fn compare(broker: &dyn Broker, partition: usize, acknowledged: &[(u64, i64)]) -> Result<()> {
-    let words = format!(r"-C -t crash -p {partition} -o beginning -e -q -X check.crcs=true -f %o\x20%s\n");
+    let words = format!(r"-C -t crash -p {partition} -o beginning -e -q -X check.crcs=true -f %s\x20%o\n");
     let command: Command = kcat_command(broker, &words);
     let read = run_program(command, b"", DEADLINE)?.success()?;
     let mut held = Vec::new();
     for line in read.stdout.lines() {
-        let mut words = line.split(' ');
-        let mut next = || words.next().with_context(|| format!("a record: {line}"));
-        held.push((next()?.parse::<i64>()?, next()?.parse::<u64>()?));
+        let words: Vec<&str> = line.split(' ').collect();
+        let [number, _, offset] = words[..] else { bail!("a record: {line}") };
+        held.push((number.parse()?, offset.parse()?));
     }
-    ensure!(
-        held.len() == acknowledged.len(),
-        "partition {partition}: {} of {}",
-        held.len(),
-        acknowledged.len()
-    );
+    check(&held, acknowledged).with_context(|| format!("partition {partition}"))
+}
+
+/// Every record was acknowledged in the end, so a partition must hold the numbers from 0, dense, each at the offset
+/// that its acknowledgement named.
+fn check(held: &[(u64, i64)], acknowledged: &[(u64, i64)]) -> Result<()> {
+    ensure!(held.len() == acknowledged.len(), "{} records of {}", held.len(), acknowledged.len());
     let mut sorted = acknowledged.to_vec();
     sorted.sort_unstable();
-    for (place, ((offset, number), expected)) in held.iter().zip(&sorted).enumerate() {
-        ensure!(
-            (*number, *offset) == *expected && *number == place as u64,
-            "partition {partition}: record {number} at offset {offset}, acknowledged as {expected:?}"
-        );
+    for (place, (record, expected)) in held.iter().zip(&sorted).enumerate() {
+        let dense = record.0 == place as u64;
+        ensure!(dense && record == expected, "record and offset {record:?}, acknowledged as {expected:?}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_repetition_and_disorder_are_found() {
+        let acknowledged = [(1, 1), (0, 0), (2, 2)];
+        for (held, sound) in [
+            (&[(0, 0), (1, 1), (2, 2)][..], true),
+            (&[(0, 0), (1, 1)], false),
+            (&[(0, 0), (1, 1), (1, 2), (2, 3)], false),
+            (&[(0, 0), (1, 1), (1, 2)], false),
+            (&[(1, 0), (0, 1), (2, 2)], false),
+            (&[(0, 0), (1, 1), (2, 3)], false),
+        ] {
+            assert_eq!(check(held, &acknowledged).is_ok(), sound, "{held:?}");
+        }
+    }
 }

@@ -32,7 +32,11 @@ pub fn inside(context: &mut Context) -> Result<()> {
     mount.args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES}"), "tmpfs"]).arg(&disk);
     run_program(mount, b"", CLIENT_DEADLINE)?.success()?;
 
-    let settings = Settings { log_dir: Some(disk.join("data")), ..Settings::default() };
+    // Small files, so that all of it fits twice and fills within seconds.
+    let settings = Settings { log_dir: Some(disk.join("data")), ..Settings::default() }
+        .with("highwater.wal.file.bytes", "8388608")
+        .with("highwater.wal.capacity.bytes", "33554432")
+        .with("highwater.segment.disk.reserve.bytes", "16777216");
     let mut broker = context.start_with(&settings)?;
     let id = broker.id();
     create_topic(context, &*broker, "full", 1)?;

@@ -6,6 +6,7 @@
 //! Apache Kafka.
 
 mod api_versions;
+mod batches;
 mod console;
 mod crash;
 pub mod disk_full;
