@@ -28,8 +28,9 @@ struct Run<'a> {
 impl PartitionLog {
     /// Appends whole batches with final offsets, in order, to the page cache.
     ///
-    /// A batch that lies wholly below the written end is skipped, so a failed call may be repeated with the same
-    /// batches. One that lies wholly below the log start counts for the state and the end, and is not written.
+    /// A batch that lies wholly below the written end is skipped, so a failed call may be repeated with the
+    /// same batches. One that lies wholly below the log start counts for the state and the end, and is not
+    /// written.
     pub fn append(&self, batches: &[Bytes]) -> Result<(), LogError> {
         let config = *self.config.read();
         let mut writer = self.writer.lock();
@@ -39,19 +40,21 @@ impl PartitionLog {
         session.append(batches)
     }
 
-    /// Closes the active segment if it has records and is older than `segment.ms`, so that idle topics expire.
+    /// Closes the active segment if it has records and is older than `segment.ms`, so that idle topics
+    /// expire.
     pub fn roll_if_due(&self) -> Result<bool, LogError> {
         self.roll_when(|log, writer, published| {
             let active = published.active();
             let now = log.directory.clock.monotonic_ms();
-            // Records older than the bound when this process found them count as well: a broker that restarts often
-            // must still roll.
+            // Records older than the bound when this process found them count as well: a broker that
+            // restarts often must still roll.
             let is_old = now.saturating_sub(active.birth_ms()) >= writer.active.age_max_ms;
             active.bytes() > 0 && (is_old || writer.active.is_due(now, -1))
         })
     }
 
-    /// Closes the active segment if everything in it lies below the log start; its successor keeps the end's name.
+    /// Closes the active segment if everything in it lies below the log start; its successor keeps the
+    /// end's name.
     pub(super) fn roll_if_dead(&self) -> Result<bool, LogError> {
         self.roll_when(|log, _, published| {
             let is_dead = published.end <= log.log_start_offset();
@@ -76,8 +79,8 @@ impl PartitionLog {
         Ok(true)
     }
 
-    /// Goes back to the last good sync after [`LogError::RewindNeeded`]: everything above is cut away, state and
-    /// all. The caller appends from `written_end_offset()` on, out of the WAL.
+    /// Goes back to the last good sync after [`LogError::RewindNeeded`]: everything above is cut away,
+    /// state and all. The caller appends from `written_end_offset()` on, out of the WAL.
     pub fn rewind_to_synced(&self) -> Result<(), LogError> {
         let _sync = self.syncing.lock();
         let mut writer = self.writer.lock();
@@ -193,7 +196,8 @@ impl Session<'_> {
         self.roll(if fits { end } else { header.base_offset })
     }
 
-    /// Begins the segment `base_offset`. An empty predecessor goes: two segments would claim the same offsets.
+    /// Begins the segment `base_offset`. An empty predecessor goes: two segments would claim the same
+    /// offsets.
     fn roll(&mut self, base_offset: Offset) -> Result<(), LogError> {
         let directory = &*self.log.directory;
         let previous = Arc::clone(self.published.active());
@@ -235,7 +239,7 @@ impl Session<'_> {
     fn apply(&mut self, header: &BatchHeader) {
         let now = self.log.directory.believed_now();
         self.writer.producers.apply(header, now);
-        self.writer.epochs.assign(header.partition_leader_epoch, header.base_offset);
+        self.writer.leader_epochs.assign(header.partition_leader_epoch, header.base_offset);
     }
 
     fn mark_dirty(&mut self) {

@@ -9,8 +9,8 @@ use crate::log::{LogError, PartitionLog};
 use crate::model::Offset;
 
 impl PartitionLog {
-    /// The log start that retention asks for, if it moves. Nothing above `high_watermark` goes, nor above the
-    /// checkpoint (`checkpointed`): what the WAL would bring back is not deleted.
+    /// The log start that retention asks for, if it moves. Nothing above `high_watermark` goes, nor above
+    /// the checkpoint (`checkpointed`): what the WAL would bring back is not deleted.
     pub fn next_log_start(&self, high_watermark: Offset) -> Option<(Offset, Reason)> {
         let checkpointed = self.writer.lock().checkpointed;
         let config = *self.config.read();
@@ -18,10 +18,11 @@ impl PartitionLog {
         next.filter(|(offset, _)| *offset > self.log_start_offset())
     }
 
-    /// Removes the segments that lie wholly below the log start and returns how many. The caller has made that log
-    /// start durable.
+    /// Removes the segments that lie wholly below the log start and returns how many. The caller has made
+    /// that log start durable.
     ///
-    /// An active segment all of whose records are below it is closed first: an empty one keeps the end's name.
+    /// An active segment all of whose records are below it is closed first: an empty one keeps the end's
+    /// name.
     pub fn delete_old_segments(&self) -> Result<usize, LogError> {
         self.roll_if_dead()?;
         let start = self.log_start_offset();
@@ -38,7 +39,7 @@ impl PartitionLog {
         let removed: Vec<Arc<Segment>> = segments.drain(..count).collect();
         published.segments = Arc::new(segments);
         *self.published.write() = published;
-        writer.epochs.truncate_below(start);
+        writer.leader_epochs.truncate_below(start);
         for segment in &removed {
             writer.dirty.remove(&segment.base_offset);
         }
@@ -48,8 +49,8 @@ impl PartitionLog {
         Ok(count)
     }
 
-    /// Verifies the checksum of every batch of one segment (`at` counts from the oldest); `false` if there is no
-    /// such segment. Damage is [`LogError::Corrupt`].
+    /// Verifies the checksum of every batch of one segment (`at` counts from the oldest); `false` if there
+    /// is no such segment. Damage is [`LogError::Corrupt`].
     pub fn scrub_segment(&self, at: usize) -> Result<bool, LogError> {
         let published = self.published();
         if at >= published.segments.len() {

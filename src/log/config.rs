@@ -3,12 +3,13 @@ use std::time::Duration;
 /// The settings of one partition's log. Field names are Kafka's topic keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LogConfig {
-    /// `segment.bytes`: a segment that would grow past it is closed. A single larger batch gets its own segment.
+    /// `segment.bytes`: a segment that would grow past it is closed. A single larger batch gets its own
+    /// segment.
     pub segment_bytes: u32,
     /// `segment.ms`: a segment older than this is closed, so that idle topics expire too.
     pub segment_age_max: Duration,
-    /// `segment.jitter.ms`: up to this much is taken off `segment.ms`, drawn per segment, so that partitions made
-    /// together do not all roll together.
+    /// `segment.jitter.ms`: up to this much is taken off `segment.ms`, drawn per segment, so that
+    /// partitions made together do not all roll together.
     pub segment_jitter: Duration,
     /// `index.interval.bytes`: one index entry for about this many bytes of log.
     pub index_interval_bytes: u32,

@@ -15,8 +15,8 @@ pub(super) enum FileKind {
     TimeIndex,
 }
 
-/// Names an open file without its path. `generation` is unique to one opening of one partition, so a handle of a
-/// file that was unlinked is never found under the name of its successor.
+/// Names an open file without its path. `generation` is unique to one opening of one partition, so a handle
+/// of a file that was unlinked is never found under the name of its successor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct FileKey {
     pub generation: u64,
@@ -38,10 +38,11 @@ struct Slots {
     uses: u64,
 }
 
-/// Open files of all partitions, least recently used closed first, so that 100,000 partitions are not all open.
+/// Open files of all partitions, least recently used closed first, so that 100,000 partitions are not all
+/// open.
 ///
-/// Pinned handles count but are never closed: an error of a write-back is told to the handles that were open when
-/// it happened, so a file keeps its handle from its first unsynced write to its sync.
+/// Pinned handles count but are never closed: an error of a write-back is told to the handles that were
+/// open when it happened, so a file keeps its handle from its first unsynced write to its sync.
 pub struct HandleCache {
     slots: Mutex<Slots>,
     handles_max: usize,
@@ -63,7 +64,8 @@ impl HandleCache {
         self.generations.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The handle of `key`, opened by `open` if it is not held. Two callers may open it at once; one handle is kept.
+    /// The handle of `key`, opened by `open` if it is not held. Two callers may open it at once; one handle
+    /// is kept.
     pub(super) fn get(
         &self,
         key: FileKey,

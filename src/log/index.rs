@@ -61,7 +61,8 @@ impl IndexEntry for OffsetEntry {
 pub(super) struct TimeEntry {
     /// Largest timestamp of the segment up to and with that batch.
     pub timestamp: Timestamp,
-    /// Last offset of the first batch with that timestamp, less the segment's base offset (as Kafka writes it).
+    /// Last offset of the first batch with that timestamp, less the segment's base offset (as Kafka writes
+    /// it).
     pub relative_offset: i32,
 }
 
@@ -90,8 +91,8 @@ impl IndexEntry for TimeEntry {
     }
 }
 
-/// One index file of one segment: a cache, never synced. It grows by append; how many entries of it are good is
-/// known from the `.state` file, not from its length.
+/// One index file of one segment: a cache, never synced. It grows by append; how many entries of it are
+/// good is known from the `.state` file, not from its length.
 pub(super) struct IndexFile<E> {
     key: FileKey,
     path: PathBuf,
@@ -128,8 +129,8 @@ impl<E: IndexEntry> IndexFile<E> {
         })
     }
 
-    /// Takes `count` entries of the file as good if they ascend and lie within the segment, and cuts off what
-    /// follows them. `false`: the file is no use and must be written anew.
+    /// Takes `count` entries of the file as good if they ascend and lie within the segment, and cuts off
+    /// what follows them. `false`: the file is no use and must be written anew.
     pub(super) fn adopt(
         &self,
         files: &dyn Files,

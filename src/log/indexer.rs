@@ -7,8 +7,8 @@ use crate::protocol::batch::BatchHeader;
 /// Decides which batches of a segment get index entries, and writes them.
 ///
 /// Entries are a function of the batches alone (as in Kafka: an entry for the batch that begins more than
-/// `index.interval.bytes` after the last one that got an entry, and a time entry beside it if the largest timestamp
-/// grew), so an index that is rebuilt has the bytes it had before.
+/// `index.interval.bytes` after the last one that got an entry, and a time entry beside it if the largest
+/// timestamp grew), so an index that is rebuilt has the bytes it had before.
 pub(super) struct Indexer {
     interval_bytes: u64,
     last_position: u64,
@@ -76,8 +76,8 @@ impl Indexer {
         self.add_time(segment);
     }
 
-    /// Writes what was decided and publishes the largest timestamp. On a full disk the entries are dropped: an
-    /// index with fewer entries is as right, and slower.
+    /// Writes what was decided and publishes the largest timestamp. On a full disk the entries are dropped:
+    /// an index with fewer entries is as right, and slower.
     pub(super) fn flush(&mut self, segment: &Segment, directory: &LogDirectory) -> Result<(), LogError> {
         segment.set_largest(self.largest);
         if self.offsets.is_empty() && self.times.is_empty() {

@@ -9,8 +9,8 @@ pub struct EpochStart {
     pub start_offset: Offset,
 }
 
-/// Which leader epoch wrote which offsets (KIP-101, KIP-320). Ascending in both fields; one entry per start of the
-/// broker that was followed by an append, and retention drops old ones.
+/// Which leader epoch wrote which offsets (KIP-101, KIP-320). Ascending in both fields; one entry per start
+/// of the broker that was followed by an append, and retention drops old ones.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LeaderEpochs {
     entries: Vec<EpochStart>,
@@ -30,7 +30,8 @@ impl LeaderEpochs {
         &self.entries
     }
 
-    /// Notes that `leader_epoch` appends at `start_offset`. Nothing happens unless it is newer than all before.
+    /// Notes that `leader_epoch` appends at `start_offset`. Nothing happens unless it is newer than all
+    /// before.
     pub fn assign(&mut self, leader_epoch: LeaderEpoch, start_offset: Offset) {
         if leader_epoch.0 < 0 || self.latest().is_some_and(|latest| latest >= leader_epoch) {
             return;
@@ -51,11 +52,11 @@ impl LeaderEpochs {
         after.checked_sub(1).map(|at| self.entries[at].leader_epoch)
     }
 
-    /// What OffsetForLeaderEpoch answers: the largest epoch not above `requested`, and the offset after its last
-    /// record. `None` is Kafka's (-1, -1): the epoch is unknown here, or newer than all.
+    /// What OffsetForLeaderEpoch answers: the largest epoch not above `requested`, and the offset after its
+    /// last record. `None` is Kafka's (-1, -1): the epoch is unknown here, or newer than all.
     ///
-    /// As Kafka's `LeaderEpochFileCache.endOffsetFor`: an epoch older than the first entry is answered with itself
-    /// and the first entry's start.
+    /// As Kafka's `LeaderEpochFileCache.endOffsetFor`: an epoch older than the first entry is answered with
+    /// itself and the first entry's start.
     pub fn end_offset_for(
         &self,
         requested: LeaderEpoch,

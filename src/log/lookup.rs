@@ -22,8 +22,8 @@ pub struct TimestampAndOffset {
 }
 
 impl PartitionLog {
-    /// The first record at or after the log start and below `end` (exclusive) whose timestamp is `timestamp` or
-    /// later.
+    /// The first record at or after the log start and below `end` (exclusive) whose timestamp is
+    /// `timestamp` or later.
     ///
     /// As Kafka: the first batch whose max timestamp is late enough, then the exact record in it.
     pub fn find_by_timestamp(
@@ -133,8 +133,8 @@ impl PartitionLog {
         Ok(None)
     }
 
-    /// Largest timestamp of a segment's batches between the log start and `end`, and the last offset of the first
-    /// batch with it.
+    /// Largest timestamp of a segment's batches between the log start and `end`, and the last offset of the
+    /// first batch with it.
     fn largest_in_segment(
         &self,
         published: &Published,

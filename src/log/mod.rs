@@ -1,9 +1,9 @@
 //! One partition's log: segments on local disk, in Kafka's layout.
 //!
-//! **Owns** segment files, their indexes, the `.state` snapshots (producers, leader epochs), recovery at opening,
-//! retention's plan, and the handles of all these files.
-//! **Does not own** what is committed (`partition` says how far readers may go), the WAL that brings back what was
-//! not synced, the log start's durability, threads, or object storage.
+//! **Owns** segment files, their indexes, the `.state` snapshots (producers, leader epochs), recovery at
+//! opening, retention's plan, and the handles of all these files.
+//! **Does not own** what is committed (`partition` says how far readers may go), the WAL that brings back
+//! what was not synced, the log start's durability, threads, or object storage.
 //! **Invariants**
 //! - Readers wait for neither a sync nor the writer: they read a published list and sizes of whole batches.
 //! - A file keeps one handle from its first unsynced write to its sync.

@@ -24,8 +24,8 @@ pub(super) fn partition_directory(topic: &str, partition: i32) -> String {
     format!("{topic}-{partition}")
 }
 
-/// `<topic>-<partition>.<topic id>-delete`; the topic is shortened where the name would be too long for a file
-/// system, as Kafka does it.
+/// `<topic>-<partition>.<topic id>-delete`; the topic is shortened where the name would be too long for a
+/// file system, as Kafka does it.
 pub(super) fn deleted_directory(topic: &str, partition: i32, topic_id: TopicId) -> String {
     let suffix = format!("-{partition}.{}{DELETE_SUFFIX}", topic_id.0.as_simple());
     let kept = topic.len().min(NAME_BYTES_MAX - suffix.len());

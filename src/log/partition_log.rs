@@ -29,7 +29,7 @@ pub struct LogState {
     /// Idempotent producers.
     pub producers: ProducerStates,
     /// Leader epochs.
-    pub epochs: LeaderEpochs,
+    pub leader_epochs: LeaderEpochs,
     /// Offset after the last record: the recovery offset. Appending goes on there.
     pub log_end_offset: Offset,
 }
@@ -48,7 +48,7 @@ pub(super) struct Published {
 /// What only the writer touches.
 pub(super) struct Writer {
     pub producers: ProducerStates,
-    pub epochs: LeaderEpochs,
+    pub leader_epochs: LeaderEpochs,
     pub indexer: Indexer,
     /// Segments with unsynced writes, and the handles that did them.
     pub dirty: BTreeMap<Offset, PinnedHandle>,
@@ -79,8 +79,8 @@ pub(super) struct ActiveAge {
     pub first_timestamp_ms: i64,
 }
 
-/// One partition's segments on local disk. All methods take `&self`; appends exclude each other, syncs exclude each
-/// other, and readers wait for neither.
+/// One partition's segments on local disk. All methods take `&self`; appends exclude each other, syncs
+/// exclude each other, and readers wait for neither.
 pub struct PartitionLog {
     pub(super) directory: Arc<LogDirectory>,
     pub(super) topic: String,
@@ -96,8 +96,8 @@ pub struct PartitionLog {
 }
 
 impl PartitionLog {
-    /// Makes the directory of a new partition. Nothing is durable before the first `sync`: until then opening it
-    /// at offset 0 makes it again.
+    /// Makes the directory of a new partition. Nothing is durable before the first `sync`: until then
+    /// opening it at offset 0 makes it again.
     pub fn create(
         directory: &Arc<LogDirectory>,
         topic: &str,
@@ -110,8 +110,8 @@ impl PartitionLog {
 
     /// Opens a partition's directory, or makes it if nothing of it was ever durable (recovery offset 0).
     ///
-    /// What lies above the recovery offset is cut away, for the WAL appends it again; what lies below must be there
-    /// and sane, else [`LogError::Corrupt`]. Indexes that are missing or wrong are written anew.
+    /// What lies above the recovery offset is cut away, for the WAL appends it again; what lies below must
+    /// be there and sane, else [`LogError::Corrupt`]. Indexes that are missing or wrong are written anew.
     pub fn open(
         directory: &Arc<LogDirectory>,
         topic: &str,
@@ -125,7 +125,7 @@ impl PartitionLog {
         let (published, writer) = PartitionLog::assemble(directory, &config, point, recovered)?;
         let state = LogState {
             producers: writer.producers.clone(),
-            epochs: writer.epochs.clone(),
+            leader_epochs: writer.leader_epochs.clone(),
             log_end_offset: point.offset,
         };
         let log = PartitionLog {
@@ -163,7 +163,7 @@ impl PartitionLog {
         };
         let writer = Writer {
             producers: recovered.producers,
-            epochs: recovered.epochs,
+            leader_epochs: recovered.leader_epochs,
             indexer,
             dirty: recovered.dirty,
             changed: recovered.changed,
@@ -198,8 +198,8 @@ impl PartitionLog {
         Offset(self.log_start.load(Ordering::Acquire))
     }
 
-    /// Moves the log start forward; it never moves back. The caller has made the new start durable, or does so
-    /// before `delete_old_segments`.
+    /// Moves the log start forward; it never moves back. The caller has made the new start durable, or does
+    /// so before `delete_old_segments`.
     pub fn set_log_start_offset(&self, offset: Offset) {
         self.log_start.fetch_max(offset.0, Ordering::AcqRel);
     }
@@ -229,7 +229,7 @@ impl PartitionLog {
         let writer = self.writer.lock();
         LogState {
             producers: writer.producers.clone(),
-            epochs: writer.epochs.clone(),
+            leader_epochs: writer.leader_epochs.clone(),
             log_end_offset: self.written_end_offset(),
         }
     }
@@ -239,8 +239,8 @@ impl PartitionLog {
         *self.config.write() = config;
     }
 
-    /// Forgets silent producers in the log's own copy, so that snapshots do not keep them for ever. `now` is
-    /// [`LogDirectory::believed_now`].
+    /// Forgets silent producers in the log's own copy, so that snapshots do not keep them for ever. `now`
+    /// is [`LogDirectory::believed_now`].
     pub fn expire_producers(&self, now: crate::model::Timestamp, expiration_ms: i64) {
         self.writer.lock().producers.expire(now, expiration_ms);
     }
@@ -295,8 +295,9 @@ impl ActiveAge {
 
     /// Whether it is time for another segment. `newest_ms`: the timestamp of a batch about to be appended.
     ///
-    /// Two clocks: the records' own (as in Kafka, so that a backfill of old data makes segments of `segment.ms`
-    /// each) and the monotonic one (so that an idle topic rolls, and no jump of the wall clock matters).
+    /// Two clocks: the records' own (as in Kafka, so that a backfill of old data makes segments of
+    /// `segment.ms` each) and the monotonic one (so that an idle topic rolls, and no jump of the wall clock
+    /// matters).
     pub(super) fn is_due(&self, monotonic_ms: i64, newest_ms: i64) -> bool {
         let by_records = self.first_timestamp_ms >= 0
             && newest_ms.saturating_sub(self.first_timestamp_ms) >= self.age_max_ms;

@@ -26,8 +26,8 @@ pub struct AppendedBatch {
 pub struct ProducerEntry {
     /// The newest epoch that appended.
     pub producer_epoch: ProducerEpoch,
-    /// When it last appended, by the broker's clock: record timestamps are the client's to choose, and a state that
-    /// expires because of them lets a duplicate in.
+    /// When it last appended, by the broker's clock: record timestamps are the client's to choose, and a
+    /// state that expires because of them lets a duplicate in.
     pub last_append: Timestamp,
     /// The last batches of that epoch, oldest first, at most [`BATCHES_MAX`].
     pub batches: Vec<AppendedBatch>,
@@ -94,8 +94,8 @@ impl ProducerStates {
         if !header.has_producer_id() {
             return SequenceVerdict::Append;
         }
-        // Measured against Kafka 4.3: an unknown producer may begin at any sequence, for its state may have expired
-        // or its records may have been deleted (KIP-360).
+        // Measured against Kafka 4.3: an unknown producer may begin at any sequence, for its state may have
+        // expired or its records may have been deleted (KIP-360).
         let Some(entry) = self.entries.get(&header.producer_id) else { return SequenceVerdict::Append };
         if let Some(original) = entry.find(header) {
             return SequenceVerdict::Duplicate(original);
@@ -142,8 +142,8 @@ impl ProducerStates {
         });
     }
 
-    /// Forgets producers silent for `expiration_ms` or longer (`producer.id.expiration.ms`). `now` must come from a
-    /// clock that is not taken in by jumps.
+    /// Forgets producers silent for `expiration_ms` or longer (`producer.id.expiration.ms`). `now` must
+    /// come from a clock that is not taken in by jumps.
     pub fn expire(&mut self, now: Timestamp, expiration_ms: i64) {
         self.entries.retain(|_, entry| now.0.saturating_sub(entry.last_append.0) < expiration_ms);
     }

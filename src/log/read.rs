@@ -59,10 +59,11 @@ impl Published {
 }
 
 impl PartitionLog {
-    /// Whole batches from the one that contains `from` on (or the first after it, where `from` lies in a gap), none
-    /// of which reaches `end` or the written end, in at most `max_bytes`.
+    /// Whole batches from the one that contains `from` on (or the first after it, where `from` lies in a
+    /// gap), none of which reaches `end` or the written end, in at most `max_bytes`.
     ///
-    /// `at_least_one`: the first batch is returned even if it alone is larger (KIP-74). Checksums are not verified.
+    /// `at_least_one`: the first batch is returned even if it alone is larger (KIP-74). Checksums are not
+    /// verified.
     pub fn read(
         &self,
         from: Offset,

@@ -1,5 +1,5 @@
-//! Opening a partition's directory: what lies below the recovery offset is checked and kept, the rest is cut away
-//! (the WAL appends it again).
+//! Opening a partition's directory: what lies below the recovery offset is checked and kept, the rest is
+//! cut away (the WAL appends it again).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) struct Recovered {
     /// At least one; the last is the active one.
     pub segments: Vec<Arc<Segment>>,
     pub producers: ProducerStates,
-    pub epochs: LeaderEpochs,
+    pub leader_epochs: LeaderEpochs,
     /// Offsets of the `.state` files, ascending.
     pub states: Vec<Offset>,
     pub dirty: BTreeMap<Offset, PinnedHandle>,
@@ -74,8 +74,8 @@ impl Recovery<'_> {
         replay.segments(&segments)?;
         let Replay { state, dirty, .. } = replay;
         changed.state = self.point.offset > Offset(0) && states.last() != Some(&self.point.offset);
-        let (producers, epochs) = (state.producers, state.epochs);
-        let mut recovered = Recovered { segments, producers, epochs, states, dirty, changed };
+        let (producers, leader_epochs) = (state.producers, state.leader_epochs);
+        let mut recovered = Recovered { segments, producers, leader_epochs, states, dirty, changed };
         self.drop_dead(&mut recovered)?;
         self.ensure_active(&mut recovered, generation)?;
         Ok(recovered)
@@ -85,7 +85,8 @@ impl Recovery<'_> {
         LogError::corrupt(self.path, 0, what)
     }
 
-    /// Makes the directory and its metadata file where nothing durable can be missing yet; else checks them.
+    /// Makes the directory and its metadata file where nothing durable can be missing yet; else checks
+    /// them.
     fn ensure_directory(&self) -> Result<Changed, LogError> {
         let files = &*self.directory.env.files;
         let mut changed = Changed::default();
@@ -177,7 +178,7 @@ impl Recovery<'_> {
         let empty = Snapshot {
             offset: Offset(0),
             producers: ProducerStates::default(),
-            epochs: LeaderEpochs::default(),
+            leader_epochs: LeaderEpochs::default(),
             segments: Vec::new(),
         };
         let mut reasons = Vec::new();
@@ -321,8 +322,8 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Checks one segment's length, replays what the snapshot does not know, cuts what lies above the recovery
-    /// offset.
+    /// Checks one segment's length, replays what the snapshot does not know, cuts what lies above the
+    /// recovery offset.
     fn segment(
         &mut self,
         segment: &Arc<Segment>,
@@ -351,7 +352,8 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Applies the batches from the byte `from` on that lie below the recovery offset; returns where they end.
+    /// Applies the batches from the byte `from` on that lie below the recovery offset; returns where they
+    /// end.
     fn replay(
         &mut self,
         segment: &Arc<Segment>,
@@ -382,14 +384,14 @@ impl Replay<'_> {
             largest.add(found.header.max_timestamp, found.header.last_offset());
             let now = self.recovery.directory.clock.believed_now();
             self.state.producers.apply(&found.header, now);
-            self.state.epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);
+            self.state.leader_epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);
             self.state.offset = found.header.next_offset();
         }
         Ok(scanner.position())
     }
 
-    /// Takes the indexes as they are if they are what the snapshot says, and adds what it does not know; else
-    /// writes them anew.
+    /// Takes the indexes as they are if they are what the snapshot says, and adds what it does not know;
+    /// else writes them anew.
     fn finish_index(
         &self,
         segment: &Arc<Segment>,

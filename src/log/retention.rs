@@ -29,8 +29,9 @@ pub enum Reason {
 
 /// The log start after retention, if it moves; nothing at or above `end_max` goes.
 ///
-/// As Kafka: whole segments from the oldest on, first those whose newest record is older than `retention.ms`, then
-/// as many as leave at least `retention.bytes`. The active segment counts like any other (it is closed first).
+/// As Kafka: whole segments from the oldest on, first those whose newest record is older than
+/// `retention.ms`, then as many as leave at least `retention.bytes`. The active segment counts like any
+/// other (it is closed first).
 pub fn next_log_start(
     segments: &[SegmentSummary],
     config: &LogConfig,

@@ -7,18 +7,21 @@ use crate::model::Timestamp;
 /// The longest time that a node is believed to have been switched off.
 const DOWNTIME_MAX: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
-/// How far the wall clock may run ahead of the monotonic one before it is taken for a jump: room for slewing.
+/// How far the wall clock may run ahead of the monotonic one before it is taken for a jump: room for
+/// slewing.
 const SLACK: Duration = Duration::from_secs(60);
 
 /// A clock that no jump of the wall clock carries forward, so that nothing is deleted early because of one.
 ///
-/// The rule: believed time is the wall clock, but never more than [`SLACK`] ahead of *anchor + monotonic time since
-/// the start*. The anchor is the wall clock at the start, unless that lies more than [`DOWNTIME_MAX`] after the time
-/// last believed by the run before (kept by the caller in its checkpoint): then the clock, not the calendar, has
-/// moved, and the anchor is that time. Backward jumps are believed while they last: they only keep data longer.
+/// The rule: believed time is the wall clock, but never more than [`SLACK`] ahead of *anchor + monotonic
+/// time since the start*. The anchor is the wall clock at the start, unless that lies more than
+/// [`DOWNTIME_MAX`] after the time last believed by the run before (kept by the caller in its checkpoint):
+/// then the clock, not the calendar, has moved, and the anchor is that time. Backward jumps are believed
+/// while they last: they only keep data longer.
 ///
-/// What it costs: a node that was off for longer keeps expired records for one more `retention.ms` of uptime; a
-/// jump of less than [`DOWNTIME_MAX`] made while the node was off cannot be told from time spent switched off.
+/// What it costs: a node that was off for longer keeps expired records for one more `retention.ms` of
+/// uptime; a jump of less than [`DOWNTIME_MAX`] made while the node was off cannot be told from time spent
+/// switched off.
 pub struct RetentionClock {
     clock: Arc<dyn Clock>,
     anchor: Timestamp,
@@ -30,7 +33,8 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 impl RetentionClock {
-    /// Starts now. `last_believed`: what `believed_now` said when the last checkpoint was written, if there is one.
+    /// Starts now. `last_believed`: what `believed_now` said when the last checkpoint was written, if there
+    /// is one.
     pub fn new(clock: Arc<dyn Clock>, last_believed: Option<Timestamp>) -> RetentionClock {
         let (wall, started) = (clock.now(), clock.monotonic());
         let jumped = |last: &Timestamp| wall.0 > last.0.saturating_add(milliseconds(DOWNTIME_MAX));
@@ -52,8 +56,8 @@ impl RetentionClock {
 
     /// When, on the monotonic axis, records of that largest timestamp were new, seen from now.
     ///
-    /// Judged once, when they arrive or when the log is opened; from then on only monotonic time makes them older.
-    /// Records from the future, or without a time, are new now.
+    /// Judged once, when they arrive or when the log is opened; from then on only monotonic time makes them
+    /// older. Records from the future, or without a time, are new now.
     pub(super) fn birth_ms(&self, max_timestamp: Timestamp) -> i64 {
         let now = self.monotonic_ms();
         if max_timestamp.0 < 0 {

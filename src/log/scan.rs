@@ -41,7 +41,8 @@ impl Found {
 }
 
 impl Scanner {
-    /// From the batch boundary `position` up to the byte `end`; a batch that begins below `offset_min` is damage.
+    /// From the batch boundary `position` up to the byte `end`; a batch that begins below `offset_min` is
+    /// damage.
     pub(super) fn new(
         file: Arc<dyn File>,
         path: &Path,
@@ -58,7 +59,8 @@ impl Scanner {
         self.position
     }
 
-    /// The next batch; `None` at the end. A header that makes no sense, or a batch that passes the end, is damage.
+    /// The next batch; `None` at the end. A header that makes no sense, or a batch that passes the end, is
+    /// damage.
     pub(super) fn next(&mut self) -> Result<Option<Found>, LogError> {
         if self.position >= self.end {
             return Ok(None);

@@ -13,7 +13,8 @@ use crate::log::state_file::SegmentRecord;
 use crate::log::{LogDirectory, LogError, names};
 use crate::model::{Offset, Timestamp};
 
-/// The largest timestamp of a segment, and the last offset of the first batch that has it. -1 where there is none.
+/// The largest timestamp of a segment, and the last offset of the first batch that has it. -1 where there
+/// is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Largest {
     pub timestamp: Timestamp,
@@ -30,7 +31,8 @@ impl Largest {
     }
 }
 
-/// One segment's files. Only the writer changes it; readers see sizes that never name bytes not yet written.
+/// One segment's files. Only the writer changes it; readers see sizes that never name bytes not yet
+/// written.
 pub(super) struct Segment {
     pub base_offset: Offset,
     pub path: PathBuf,

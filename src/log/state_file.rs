@@ -1,4 +1,5 @@
-//! `<20 digits>.state`: what cannot be rebuilt from the segments. Drawn in `docs/formats/partition-state.md`.
+//! `<20 digits>.state`: what cannot be rebuilt from the segments. Drawn in
+//! `docs/formats/partition-state.md`.
 
 use crate::log::{AppendedBatch, EpochStart, LeaderEpochs, ProducerEntry, ProducerStates};
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
@@ -34,7 +35,7 @@ pub(super) struct SegmentRecord {
 pub(super) struct Snapshot {
     pub offset: Offset,
     pub producers: ProducerStates,
-    pub epochs: LeaderEpochs,
+    pub leader_epochs: LeaderEpochs,
     /// Oldest first.
     pub segments: Vec<SegmentRecord>,
 }
@@ -46,8 +47,8 @@ pub(super) fn encode(snapshot: &Snapshot, partition: TopicPartition) -> Vec<u8> 
     to.0.extend_from_slice(partition.topic_id.0.as_bytes());
     to.i32(partition.partition);
     to.i64(snapshot.offset.0);
-    to.count(snapshot.epochs.entries().len());
-    for entry in snapshot.epochs.entries() {
+    to.count(snapshot.leader_epochs.entries().len());
+    for entry in snapshot.leader_epochs.entries() {
         to.i32(entry.leader_epoch.0);
         to.i64(entry.start_offset.0);
     }
@@ -164,12 +165,12 @@ impl<'a> Reader<'a> {
     fn snapshot(&mut self) -> Option<Snapshot> {
         let offset = Offset(self.i64()?);
         let count = self.count(EPOCH_BYTES)?;
-        let mut epochs = Vec::with_capacity(count);
+        let mut leader_epochs = Vec::with_capacity(count);
         for _ in 0..count {
             let leader_epoch = LeaderEpoch(self.i32()?);
-            epochs.push(EpochStart { leader_epoch, start_offset: Offset(self.i64()?) });
+            leader_epochs.push(EpochStart { leader_epoch, start_offset: Offset(self.i64()?) });
         }
-        let epochs = LeaderEpochs::from_entries(epochs)?;
+        let leader_epochs = LeaderEpochs::from_entries(leader_epochs)?;
         let mut producers = ProducerStates::default();
         for _ in 0..self.count(PRODUCER_BYTES_MIN)? {
             let id = ProducerId(self.i64()?);
@@ -180,7 +181,7 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             segments.push(self.segment()?);
         }
-        self.0.is_empty().then_some(Snapshot { offset, producers, epochs, segments })
+        self.0.is_empty().then_some(Snapshot { offset, producers, leader_epochs, segments })
     }
 
     fn producer(&mut self) -> Option<ProducerEntry> {

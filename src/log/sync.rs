@@ -35,14 +35,16 @@ impl PartitionLog {
     /// Makes everything written so far durable and returns the offset after it: the next recovery offset.
     ///
     /// Appends go on meanwhile; what they add is not covered. Does nothing if nothing changed. After
-    /// [`LogError::NoSpace`] it may be called again; [`LogError::RewindNeeded`] asks for `rewind_to_synced`.
+    /// [`LogError::NoSpace`] it may be called again; [`LogError::RewindNeeded`] asks for
+    /// `rewind_to_synced`.
     pub fn sync(&self) -> Result<Offset, LogError> {
         let _sync = self.syncing.lock();
         self.check_open()?;
         self.repair_indexes()?;
         let Some(work) = self.take_work()? else { return Ok(self.synced_end_offset()) };
         if let Err(error) = self.do_work(&work) {
-            // Segments that were synced stay so; the rest is done again at the next call, or after the rewind.
+            // Segments that were synced stay so; the rest is done again at the next call, or after the
+            // rewind.
             let mut writer = self.writer.lock();
             writer.changed =
                 writer.changed.and(work.changed).and(Changed { state: true, ..Changed::default() });
@@ -58,8 +60,8 @@ impl PartitionLog {
         Ok(end)
     }
 
-    /// The caller's checkpoint with that recovery offset is durable: removes `.state` files that no recovery can
-    /// need any more.
+    /// The caller's checkpoint with that recovery offset is durable: removes `.state` files that no
+    /// recovery can need any more.
     pub fn checkpointed(&self, offset: Offset) -> Result<(), LogError> {
         let _sync = self.syncing.lock();
         self.check_open()?;
@@ -88,13 +90,13 @@ impl PartitionLog {
         }
         writer.dirty_since = None;
         writer.unsynced_bytes = 0;
-        let mut epochs = writer.epochs.clone();
-        epochs.truncate_below(self.log_start_offset());
+        let mut leader_epochs = writer.leader_epochs.clone();
+        leader_epochs.truncate_below(self.log_start_offset());
         let published = self.published();
         let snapshot = Snapshot {
             offset: published.end,
             producers: writer.producers.clone(),
-            epochs,
+            leader_epochs,
             segments: published.segments.iter().map(|segment| segment.record()).collect(),
         };
         let (dirty, changed) = (std::mem::take(&mut writer.dirty), std::mem::take(&mut writer.changed));

@@ -42,9 +42,9 @@ impl Batch {
         let mut builder = BatchBuilder::new();
         builder.base_offset = Offset(self.base);
         builder.partition_leader_epoch = LeaderEpoch(self.leader_epoch);
-        if let Some((id, epoch, sequence)) = self.producer {
+        if let Some((id, producer_epoch, sequence)) = self.producer {
             builder.producer_id = ProducerId(id);
-            builder.producer_epoch = ProducerEpoch(epoch);
+            builder.producer_epoch = ProducerEpoch(producer_epoch);
             builder.base_sequence = sequence;
         }
         for record in 0..self.records {
@@ -56,7 +56,8 @@ impl Batch {
     }
 }
 
-/// `count` one-record batches from `base` on, timestamps 1000 + 10 * offset, by producer 7 from its sequence `base`.
+/// `count` one-record batches from `base` on, timestamps 1000 + 10 * offset, by producer 7 from its
+/// sequence `base`.
 pub(super) fn row(base: i64, count: i64) -> Vec<Bytes> {
     let one = |offset: i64| {
         let producer = Some((7, 0, i32::try_from(offset).unwrap()));
