@@ -27,7 +27,12 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** The Java clients against a broker: says what it sees, the same in every run. */
+/**
+ * usage: JavaClient --bootstrap-server HOST:PORT [settle]
+ *
+ * <p>The Java clients against a broker: says what it sees, the same in every run. Apache Kafka may answer a creation
+ * before its broker knows the topic: {@code settle} waits for that; without it a created topic must be there at once.
+ */
 public final class JavaClient {
     private static final Duration TIMEOUT = Duration.ofSeconds(30);
     private static final long START_MS = 1_700_000_000_000L;
@@ -36,7 +41,10 @@ public final class JavaClient {
 
     private final Properties properties = new Properties();
 
-    private JavaClient(String bootstrap) {
+    private final boolean settle;
+
+    private JavaClient(String bootstrap, boolean settle) {
+        this.settle = settle;
         properties.put("bootstrap.servers", bootstrap);
         properties.put("key.serializer", StringSerializer.class.getName());
         properties.put("value.serializer", StringSerializer.class.getName());
@@ -46,7 +54,7 @@ public final class JavaClient {
     }
 
     public static void main(String[] args) throws Exception {
-        JavaClient client = new JavaClient(args[1]);
+        JavaClient client = new JavaClient(args[1], args.length > 2);
         try (Admin admin = Admin.create(client.properties)) {
             Uuid id = client.create(admin);
             client.produce();
@@ -60,6 +68,19 @@ public final class JavaClient {
         System.out.println(String.format(format, arguments));
     }
 
+    private TopicDescription describe(Admin admin, String topic) throws Exception {
+        long deadline = System.nanoTime() + TIMEOUT.toNanos();
+        while (true) {
+            try {
+                return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+            } catch (ExecutionException error) {
+                if (!settle || System.nanoTime() > deadline) {
+                    throw error;
+                }
+            }
+        }
+    }
+
     private Uuid create(Admin admin) throws Exception {
         say("## admin");
         say("nodes %d", admin.describeCluster().nodes().get().size());
@@ -67,8 +88,9 @@ public final class JavaClient {
                 new NewTopic("java", 2, (short) 1).configs(Map.of("message.timestamp.type", "CreateTime")),
                 new NewTopic("stamped", 1, (short) -1).configs(Map.of("message.timestamp.type", "LogAppendTime")));
         admin.createTopics(topics).all().get();
+        TopicDescription described = describe(admin, "java");
+        describe(admin, "stamped");
         say("topics %s", new TreeSet<>(admin.listTopics().names().get()));
-        TopicDescription described = admin.describeTopics(List.of("java")).allTopicNames().get().get("java");
         say("partitions %d, leader %d, internal %s", described.partitions().size(),
                 described.partitions().get(0).leader().id(), described.isInternal());
         ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, "stamped");
@@ -154,7 +176,7 @@ public final class JavaClient {
         admin.deleteTopics(TopicCollection.ofTopicIds(List.of(id))).all().get();
         say("topics %s", new TreeSet<>(admin.listTopics().names().get()));
         admin.createTopics(List.of(new NewTopic("java", 1, (short) 1))).all().get();
-        TopicDescription again = admin.describeTopics(List.of("java")).allTopicNames().get().get("java");
+        TopicDescription again = describe(admin, "java");
         say("another id: %s", !again.topicId().equals(id));
         try {
             admin.deleteTopics(TopicCollection.ofTopicIds(List.of(id))).all().get();

@@ -1,9 +1,11 @@
-"""usage: client.py BOOTSTRAP
+"""usage: client.py BOOTSTRAP [settle]
 
-confluent-kafka against a broker: says what it sees, the same in every run.
+confluent-kafka against a broker: says what it sees, the same in every run. Apache Kafka may answer a creation before
+its broker knows the topic: `settle` waits for that; without it a created topic must be there at once.
 """
 
 import sys
+import time
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
@@ -31,6 +33,9 @@ def administer(admin):
     except KafkaException as error:
         say("again:", error.args[0].name())
     listed = admin.list_topics(timeout=TIMEOUT_S).topics
+    deadline = time.monotonic() + TIMEOUT_S
+    while "settle" in sys.argv and len(listed) < 2 and time.monotonic() < deadline:
+        listed = admin.list_topics(timeout=TIMEOUT_S).topics
     say("listed", {name: len(topic.partitions) for name, topic in sorted(listed.items())})
     resource = ConfigResource(ResourceType.TOPIC, "python")
     configs = admin.describe_configs([resource])[resource].result(timeout=TIMEOUT_S)

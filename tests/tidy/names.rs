@@ -10,7 +10,7 @@ const EMPTY_WORDS: &[&str] =
 /// Abbreviations that the field uses for two things, or that hide what is meant.
 const ABBREVIATIONS: &[&str] = &["lso", "hw", "hwm", "leo", "isr_size"];
 /// Words that need another one before them.
-const NEVER_ALONE: &[&str] = &["epoch", "epochs"];
+const NEVER_ALONE: &[&str] = &["epoch"];
 
 #[derive(Default)]
 struct Defined {

@@ -3,11 +3,13 @@
 use anyhow::Result;
 
 use super::Context;
+use crate::broker::Flavor;
 
 /// The program says what it sees.
 pub fn run(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let seen = context.java(&*broker, "JavaClient", "", "")?.success()?;
+    let words = if context.flavor == Flavor::Kafka { "settle" } else { "" };
+    let seen = context.java(&*broker, "JavaClient", words, "")?.success()?;
     context.transcript.add(&seen.stdout);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::{CLIENT_DEADLINE, Context};
+use crate::broker::Flavor;
 use crate::process::run as run_program;
 
 /// The script says what it sees.
@@ -10,6 +11,9 @@ pub fn run(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
     let mut command = context.tools.python("client.py");
     command.arg(broker.bootstrap());
+    if context.flavor == Flavor::Kafka {
+        command.arg("settle");
+    }
     let seen = run_program(command, b"", CLIENT_DEADLINE)?.success()?;
     context.transcript.add(&seen.stdout);
     Ok(())
