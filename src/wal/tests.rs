@@ -1,4 +1,9 @@
 //! The log over a simulated disk.
 
+mod crash;
+mod damage;
+mod failure;
+mod life;
 mod round_trip;
+mod space;
 mod support;

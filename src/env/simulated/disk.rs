@@ -61,6 +61,17 @@ impl FileState {
         }
     }
 
+    /// Changes bits wherever the byte is kept: a write that is still to be synced carries the damage along.
+    pub(super) fn flip(&mut self, offset: u64, mask: u8) {
+        let at = index(offset);
+        let unsynced = self.unsynced.iter_mut().filter_map(|change| match change {
+            Change::Write { offset: start, bytes } => bytes.get_mut(at.checked_sub(index(*start))?),
+            Change::SetLength(_) => None,
+        });
+        let planes = self.live.get_mut(at).into_iter().chain(self.durable.get_mut(at));
+        planes.chain(unsynced).for_each(|byte| *byte ^= mask);
+    }
+
     /// Clean pages leave the cache: what is read next is what the disk holds, under the dirty pages.
     pub(super) fn drop_cache(&mut self) {
         self.live = self.durable.clone();

@@ -80,10 +80,7 @@ impl SimulatedFiles {
         if offset >= file.live.len() as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        file.live[index(offset)] ^= 1 << bit;
-        if let Some(byte) = file.durable.get_mut(index(offset)) {
-            *byte ^= 1 << bit;
-        }
+        file.flip(offset, 1 << bit);
         Ok(())
     }
 }

@@ -185,6 +185,10 @@ fn a_flipped_bit_is_on_the_medium_and_in_sight() {
     assert_eq!(content(&files, "/d/f").unwrap(), [0, 8]);
     assert_eq!(content(&files.after_crash(CrashPlan::DropUnsynced), "/d/f").unwrap(), [0, 8]);
     assert!(files.flip_bit(Path::new("/d/f"), 2, 0).is_err());
+    file.write_all_at(&[1, 1], 0).unwrap();
+    files.flip_bit(Path::new("/d/f"), 0, 1).unwrap();
+    file.sync_data().unwrap();
+    assert_eq!(content(&files.after_crash(CrashPlan::DropUnsynced), "/d/f").unwrap(), [3, 1]);
 }
 
 #[test]
