@@ -9,8 +9,9 @@ use crate::random::Random;
 pub enum Fill {
     /// Everything at random: counts 0 to 3, strings, nulls, known and unknown tagged fields.
     Random,
-    /// As much memory for as few bytes as can be: the array with this number (counted in the order in which arrays
-    /// begin) has that many elements, those around it one, all others none; strings are empty, nothing is null.
+    /// As much memory for as few bytes as can be: the array with this number (counted in the order in which
+    /// arrays begin) has that many elements, those around it one, all others none; strings are empty, nothing
+    /// is null.
     Lean {
         /// Which array.
         array: usize,

@@ -1,8 +1,8 @@
-//! The Fetch response as a list of pieces: everything around the records is encoded here, the records themselves
-//! stay where they are (a slice of the in-memory tail, an extent of a segment file).
+//! The Fetch response as a list of pieces: everything around the records is encoded here, the records
+//! themselves stay where they are (a slice of the in-memory tail, an extent of a segment file).
 //!
-//! The codec crate's encoder would copy every record; tests compare the two byte for byte. Fields that a version
-//! lacks are left out, whatever they hold (trap 17).
+//! The codec crate's encoder would copy every record; tests compare the two byte for byte. Fields that a
+//! version lacks are left out, whatever they hold (trap 17).
 
 use bytes::{BufMut, Bytes, BytesMut};
 

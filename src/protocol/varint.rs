@@ -1,7 +1,7 @@
 //! Variable-length integers: seven bits a byte, lowest first; signed ones are zigzag encoded.
 //!
-//! Each reader takes its bytes off the front of the slice, or gives `None` and leaves the slice undefined: the bytes
-//! ended, or the number is longer than its type allows.
+//! Each reader takes its bytes off the front of the slice, or gives `None` and leaves the slice undefined:
+//! the bytes ended, or the number is longer than its type allows.
 
 use bytes::BufMut;
 

@@ -31,10 +31,11 @@ const fn served(
     KeyVersions { key, name, served: versions, advertised, flexible_from }
 }
 
-/// All served keys, ascending. Ranges are what Kafka 4.3 serves and the `kafka-protocol` crate carries (a test
-/// compares them with the crate's): of ListOffsets it lacks version 11.
+/// All served keys, ascending. Ranges are what Kafka 4.3 serves and the `kafka-protocol` crate carries (a
+/// test compares them with the crate's): of ListOffsets it lacks version 11.
 pub const SERVED: &[KeyVersions] = &[
-    // KAFKA-18659: librdkafka before 2.8 stops compressing when Produce 0 is not advertised. 0 to 2 are refused.
+    // KAFKA-18659: librdkafka before 2.8 stops compressing when Produce 0 is not advertised. 0 to 2 are
+    // refused.
     KeyVersions { advertised: 0..=13, ..served(0, "Produce", 3..=13, 9) },
     served(1, "Fetch", 4..=18, 12),
     served(2, "ListOffsets", 1..=10, 6),
@@ -61,8 +62,8 @@ pub fn is_served(api_key: i16, api_version: i16) -> bool {
 
 /// Version of the request header: 2 for flexible versions, else 1; `None` for keys that are not served.
 ///
-/// Also answers for versions above the served ones: such a request's correlation id and client id can be read, and
-/// `ApiVersions` of an unknown version must be answered (KIP-511).
+/// Also answers for versions above the served ones: such a request's correlation id and client id can be
+/// read, and `ApiVersions` of an unknown version must be answered (KIP-511).
 pub fn request_header_version(api_key: i16, api_version: i16) -> Option<i16> {
     find(api_key).map(|row| if api_version >= row.flexible_from { 2 } else { 1 })
 }

@@ -11,7 +11,8 @@ use protocol_tests::codec;
 
 use crate::{SLACK_BYTES, alone, measured};
 
-/// Metadata: array of topics is the first field of the body. Version 8 is the last plain one, 9 the first flexible.
+/// Metadata: array of topics is the first field of the body. Version 8 is the last plain one, 9 the first
+/// flexible.
 const METADATA: i16 = 3;
 const PLAIN: i16 = 8;
 const FLEXIBLE: i16 = 9;
@@ -207,7 +208,8 @@ fn batch(records_count: i32, compression: CompressionType, body: &[u8]) -> Vec<u
     batch[8..12].copy_from_slice(&length.to_be_bytes());
     batch[23..27].copy_from_slice(&records_count.wrapping_sub(1).to_be_bytes());
     batch[57..61].copy_from_slice(&records_count.to_be_bytes());
-    // The broker's own patch is used to make the checksum right; the time it sets is taken back by the next test.
+    // The broker's own patch is used to make the checksum right; the time it sets is taken back by the next
+    // test.
     highwater::protocol::batch::patch_log_append_time(&mut batch, Timestamp(0));
     batch
 }
@@ -259,7 +261,8 @@ fn record_and_field_lengths_of_2_31() {
     }
 }
 
-/// The buffer doubles as it grows, so that old and new stand side by side for a moment; LZ4 keeps two blocks of 4 MiB.
+/// The buffer doubles as it grows, so that old and new stand side by side for a moment; LZ4 keeps two blocks
+/// of 4 MiB.
 fn decompression_bytes_max(caps: &DecompressionCaps) -> usize {
     3 * caps.output_bytes_max + (9 << 20)
 }

@@ -11,14 +11,16 @@ use crate::{SLACK_BYTES, alone, measured};
 /// Elements of the array that is made large: enough to outweigh the slack.
 const ELEMENTS: usize = 5_000;
 
-/// Every array of every request and version, filled with its smallest elements, with and without tagged fields.
+/// Every array of every request and version, filled with its smallest elements, with and without tagged
+/// fields.
 #[test]
 fn decoding_never_takes_more_than_the_charge() {
     let _alone = alone();
     let guard = Guard::new(u64::MAX);
     for &api_key in codec::KEYS {
         let layout = guard.layout(api_key).expect("every decodable request has a layout");
-        // The shapes differ little between versions: the first, the last and the first flexible one stand for all.
+        // The shapes differ little between versions: the first, the last and the first flexible one stand for
+        // all.
         let (first, last) = layout.versions.clone().into_inner();
         let flexible = layout.flexible_from.unwrap_or(first).clamp(first, last);
         for api_version in [first, flexible, last] {

@@ -1,5 +1,5 @@
-//! Memory: what passes the guard costs no more than its charge, and the shapes of frame that abort a process built on
-//! the codec crate alone are refused without taking any.
+//! Memory: what passes the guard costs no more than its charge, and the shapes of frame that abort a process
+//! built on the codec crate alone are refused without taking any.
 //!
 //! The allocator counts for the whole process, so only one test runs at a time: each begins with
 //! `alone()`.

@@ -1,4 +1,5 @@
-//! Frames with bytes changed: whatever passes the guard, the decoder takes or refuses, in step and without a panic.
+//! Frames with bytes changed: whatever passes the guard, the decoder takes or refuses, in step and without a
+//! panic.
 
 use bytes::Bytes;
 use highwater::protocol::guard::Guard;

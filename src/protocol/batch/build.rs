@@ -95,8 +95,8 @@ impl BatchBuilder {
         self
     }
 
-    /// The batch's bytes, checksum included. Without records it is an empty batch of one offset, which readers step
-    /// over (as compaction leaves behind).
+    /// The batch's bytes, checksum included. Without records it is an empty batch of one offset, which
+    /// readers step over (as compaction leaves behind).
     pub fn build(&self) -> Vec<u8> {
         let records = compress(self.compression, &self.records);
         let mut batch = Vec::with_capacity(HEADER_BYTES + records.len());

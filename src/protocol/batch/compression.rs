@@ -21,7 +21,8 @@ impl Default for DecompressionCaps {
     }
 }
 
-/// Output that is allowed whatever the ratio: a few bytes of Zstandard may honestly stand for a batch of zeroes.
+/// Output that is allowed whatever the ratio: a few bytes of Zstandard may honestly stand for a batch of
+/// zeroes.
 pub const RATIO_FREE_BYTES: usize = 1 << 20;
 
 impl DecompressionCaps {
@@ -32,8 +33,8 @@ impl DecompressionCaps {
     }
 }
 
-/// Decompresses `bytes`, or lends them as they are. One byte beyond the caps is `TooLarge`; bytes that are not what
-/// `compression` says are `Damaged`.
+/// Decompresses `bytes`, or lends them as they are. One byte beyond the caps is `TooLarge`; bytes that are
+/// not what `compression` says are `Damaged`.
 pub fn decompress<'a>(
     compression: CompressionType,
     bytes: &'a [u8],
@@ -66,7 +67,8 @@ fn read_capped(
     if output.len() > bytes_max { Err(BatchError::TooLarge { bytes_max }) } else { Ok(output) }
 }
 
-/// Largest window a Zstandard frame may ask for, as a power of two: that of level 22, 128 MiB of address space.
+/// Largest window a Zstandard frame may ask for, as a power of two: that of level 22, 128 MiB of address
+/// space.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 fn zstd(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
@@ -81,8 +83,8 @@ fn zstd(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
 const XERIAL_MAGIC: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const XERIAL_HEADER_BYTES: usize = 16;
 
-/// Java producers frame blocks as xerial's library does; others send one raw block. Version numbers are not looked
-/// at: producers write odd ones (trap 38).
+/// Java producers frame blocks as xerial's library does; others send one raw block. Version numbers are not
+/// looked at: producers write odd ones (trap 38).
 fn snappy(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
     let damaged = BatchError::Damaged { compression: CompressionType::Snappy };
     let mut output = Vec::new();
@@ -101,8 +103,8 @@ fn snappy(bytes: &[u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
 
 fn snappy_block(block: &[u8], bytes_max: usize, output: &mut Vec<u8>) -> Result<(), BatchError> {
     let damaged = |_| BatchError::Damaged { compression: CompressionType::Snappy };
-    // A block declares its length, and no element of it (two bytes at least) yields more than 64 bytes: a false
-    // declaration is refused before memory is taken.
+    // A block declares its length, and no element of it (two bytes at least) yields more than 64 bytes: a
+    // false declaration is refused before memory is taken.
     let length = snap::raw::decompress_len(block).map_err(damaged)?;
     let start = output.len();
     if length > bytes_max.saturating_sub(start) {

@@ -12,8 +12,8 @@ pub enum ControlType {
 }
 
 impl ControlType {
-    /// Reads the type from a control record's key: version `int16` (any from 0), type `int16`, then whatever later
-    /// versions add. `None` if the key is too short or its version negative.
+    /// Reads the type from a control record's key: version `int16` (any from 0), type `int16`, then whatever
+    /// later versions add. `None` if the key is too short or its version negative.
     pub fn parse(key: &[u8]) -> Option<ControlType> {
         let [v0, v1, t0, t1] = *key.first_chunk::<4>()?;
         if i16::from_be_bytes([v0, v1]) < 0 {

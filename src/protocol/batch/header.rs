@@ -1,9 +1,10 @@
 //! The 61 bytes in front of every record batch, and the few of them a broker may change.
 //!
 //! ```text
-//!  0 base offset 8        | 8 batch length 4 (of what follows it) | 12 partition leader epoch 4 | 16 magic 1
+//!  0 base offset 8 | 8 batch length 4 (of what follows it) | 12 partition leader epoch 4 | 16 magic 1
 //! 17 crc 4 (CRC-32C of all that follows it) | 21 attributes 2 | 23 last offset delta 4 | 27 base timestamp 8
-//! 35 max timestamp 8 | 43 producer id 8 | 51 producer epoch 2 | 53 base sequence 4 | 57 records count 4 | 61 records
+//! 35 max timestamp 8 | 43 producer id 8 | 51 producer epoch 2 | 53 base sequence 4 | 57 records count 4
+//! 61 records
 //! ```
 
 use thiserror::Error;
@@ -192,8 +193,8 @@ fn at<const N: usize>(header: &[u8; HEADER_BYTES], offset: usize) -> [u8; N] {
 }
 
 impl BatchHeader {
-    /// Reads the header at the front of `bytes`. Neither the checksum nor the records are looked at, and the bytes
-    /// may end before the batch does.
+    /// Reads the header at the front of `bytes`. Neither the checksum nor the records are looked at, and the
+    /// bytes may end before the batch does.
     pub fn parse(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else {
             return Err(BatchError::Truncated { expected: HEADER_BYTES, actual: bytes.len() });
@@ -270,8 +271,8 @@ pub fn patch_base_offset_and_epoch(batch: &mut [u8], base_offset: Offset, leader
     batch[LEADER_EPOCH_AT..MAGIC_AT].copy_from_slice(&leader_epoch.0.to_be_bytes());
 }
 
-/// Gives all records of the batch the broker's time: sets the attribute bit and the max timestamp, and computes the
-/// checksum anew (KIP-32). `batch` is exactly one batch.
+/// Gives all records of the batch the broker's time: sets the attribute bit and the max timestamp, and
+/// computes the checksum anew (KIP-32). `batch` is exactly one batch.
 pub fn patch_log_append_time(batch: &mut [u8], now: Timestamp) {
     patch_timestamp(batch, TimestampType::LogAppendTime, now);
 }

@@ -1,13 +1,13 @@
 //! Record batches, format 2 (KIP-98): header, checksum, records, what a produced batch must fulfil, building.
 //!
-//! Our own scanner: the `kafka-protocol` crate's record decoder drops duplicate header keys and has no bound on
-//! decompression.
+//! Our own scanner: the `kafka-protocol` crate's record decoder drops duplicate header keys and has no bound
+//! on decompression.
 //!
 //! **Owns** the bytes of a batch and the rules that follow from them alone.
 //! **Does not own** sequence checks (they need the producer's state) or the offsets it hands out.
 //! **Invariants**: nothing is allocated by a number from the wire before it was compared with the bytes that
-//! remain; decompression stops at its caps; a batch that passed [`validate_produced`] is one whole batch whose
-//! offsets run from 0 without a gap.
+//! remain; decompression stops at its caps; a batch that passed [`validate_produced`] is one whole batch
+//! whose offsets run from 0 without a gap.
 
 mod build;
 mod compression;

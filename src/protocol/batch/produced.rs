@@ -1,8 +1,13 @@
 //! What a produced batch must fulfil before it may be appended.
 //!
-//! The rules and their order follow Kafka 4.3 (`ProduceRequest`, `UnifiedLog`, `LogValidator`), so that a client
-//! sees the same error code from both. Where Kafka decompresses every batch, this does so only when a rule needs
-//! the records: keys on a compacted topic, and timestamps that must not be too old.
+//! The rules, their order and their error codes are Kafka 4.3's: some seventy shapes of batch were produced
+//! to it (its `ProduceRequest`, `UnifiedLog` and `LogValidator` check in turn). What differs here no stock
+//! client meets:
+//! - Kafka decompresses every batch. Here that is done only when a rule needs the records: keys on a
+//!   compacted topic, timestamps that must not be too old. Else a compressed batch is judged by its header.
+//! - Records whose offsets do not run from 0 without a gap, and negative lengths other than -1, are
+//!   INVALID_RECORD; Kafka takes them.
+//! - An undefined compression type is INVALID_RECORD, not UNKNOWN_SERVER_ERROR.
 
 use bytes::Bytes;
 
@@ -88,8 +93,8 @@ pub struct ProducedBatch {
 }
 
 impl ProducedBatch {
-    /// Makes a copy of [`ProducedBatch::bytes`] what is to be stored: offset, leader epoch and, where the broker
-    /// sets or corrects the batch's timestamp, that and the checksum.
+    /// Makes a copy of [`ProducedBatch::bytes`] what is to be stored: offset, leader epoch and, where the
+    /// broker sets or corrects the batch's timestamp, that and the checksum.
     pub fn patch(&self, copy: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
         patch_base_offset_and_epoch(copy, base_offset, leader_epoch);
         if self.rewrites_timestamp {
@@ -109,7 +114,8 @@ impl ProducedBatch {
 /// Checks the records of one partition of a Produce request.
 ///
 /// Everything but the producer's sequence is checked here. `now` becomes the batch's time on topics with
-/// LogAppendTime. A few trailing bytes that are no whole batch are cut off, as Kafka does.
+/// LogAppendTime. Trailing bytes that are the start of a batch, but no whole one, are cut off (measured
+/// against Kafka 4.3).
 pub fn validate_produced(
     records: &Bytes,
     now: Timestamp,
@@ -117,11 +123,7 @@ pub fn validate_produced(
 ) -> Result<ProducedBatch, Rejection> {
     let size = only_batch_bytes(records)?;
     let bytes = records.slice(..size);
-    let header = BatchHeader::parse(&bytes).map_err(|error| match error {
-        // Measured against Kafka 4.3: a Produce request of a served version never carries an older format.
-        BatchError::Magic(_) => Rejection::invalid(error.to_string()),
-        _ => Rejection::corrupt(error.to_string()),
-    })?;
+    let header = BatchHeader::parse(&bytes).map_err(|error| Rejection::corrupt(error.to_string()))?;
     check_header(&header, &bytes, rules)?;
     let largest = check_records(&header, &bytes, now, rules)?;
     Ok(with_timestamp(header, bytes, largest, now, rules))
@@ -132,7 +134,7 @@ fn only_batch_bytes(records: &[u8]) -> Result<usize, Rejection> {
     let Some(size) = next_batch_bytes(records)? else {
         return Err(Rejection::invalid("there must be one record batch per partition, but there is none"));
     };
-    // The format is checked before what follows: a batch of an older format is refused as such.
+    // Measured against Kafka 4.3: older formats are INVALID_RECORD (and not UNSUPPORTED_FOR_MESSAGE_FORMAT).
     let magic = records[MAGIC_AT] as i8;
     if magic != MAGIC {
         return Err(Rejection::invalid(BatchError::Magic(magic).to_string()));
@@ -289,7 +291,8 @@ fn out_of_range_message(timestamp: Timestamp, now: Timestamp, rules: &ProduceRul
     format!("timestamp {timestamp} lies outside {oldest} to {newest}")
 }
 
-/// Settles the batch's timestamp: the broker's own time, or the records' largest if the producer told another.
+/// Settles the batch's timestamp: the broker's own time, or the records' largest if the producer told
+/// another.
 fn with_timestamp(
     mut header: BatchHeader,
     bytes: Bytes,

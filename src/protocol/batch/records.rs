@@ -3,7 +3,8 @@
 //! ```text
 //! length varint | attributes 1 | timestamp delta varlong | offset delta varint
 //! key length varint, key | value length varint, value | header count varint
-//!   each header: key length varint, key | value length varint, value          (a length of -1: null, not for header keys)
+//!   each header: key length varint, key | value length varint, value
+//! a length of -1 is null, which a header key may not be
 //! ```
 
 use std::borrow::Cow;
@@ -88,8 +89,8 @@ impl RecordSet<'_> {
         self.bytes.len()
     }
 
-    /// The records in offset order. The iterator ends after the first error; it is an error if the bytes hold more
-    /// or fewer records than the header says.
+    /// The records in offset order. The iterator ends after the first error; it is an error if the bytes hold
+    /// more or fewer records than the header says.
     pub fn iter(&self) -> Records<'_> {
         let log_append_time = self.header.attributes.timestamp_type() == TimestampType::LogAppendTime;
         Records {

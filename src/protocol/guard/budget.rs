@@ -18,8 +18,8 @@ impl Budget {
 
     /// Takes `bytes` if they are free; they come back when the charge is dropped.
     ///
-    /// A charge larger than the whole budget is granted when nothing else is charged: a single large request waits
-    /// for the others, but not for ever.
+    /// A charge larger than the whole budget is granted when nothing else is charged: a single large request
+    /// waits for the others, but not for ever.
     pub fn try_charge(self: &Arc<Budget>, bytes: u64) -> Option<Charge> {
         let take = |used: u64| {
             let sum = used.checked_add(bytes)?;

@@ -6,7 +6,8 @@
 //! field   `@tag`? `?`(may be null)? type versions?
 //! type    b h i l u   1, 2, 4, 8, 16 bytes        s string      d bytes, records
 //!         *t          array of such a type         [fields] array of structs      {fields} struct
-//! versions  `3+`, `-12`, `7-12`: those that have the field, if not all of the line's; flexible is `9+` or `-`
+//! versions  `3+`, `-12`, `7-12`: those that have the field, if not all of the line's
+//! flexible  the versions that are, as `9+`, or `-` for none
 //! ```
 
 use std::ops::RangeInclusive;

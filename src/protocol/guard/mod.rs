@@ -1,14 +1,15 @@
 //! The guard: walks a whole request frame before any decoder sees it.
 //!
-//! The codec crate reserves memory by counts taken from the wire: one body of four bytes can abort the process, and
-//! 16 MiB of honest empty names become some 600 MiB. The guard compares every count and length with the bytes that
-//! remain, allocates nothing, and gives a *charge*: what decoding may cost in memory, to be taken from the budgets of
-//! the connection and the process before the decoder runs.
+//! The codec crate reserves memory by counts taken from the wire: one body of four bytes can abort the
+//! process, and 16 MiB of honest empty names become some 600 MiB. The guard compares every count and length
+//! with the bytes that remain, allocates nothing, and gives a *charge*: what decoding may cost in memory, to
+//! be taken from the budgets of the connection and the process before the decoder runs.
 //!
 //! **Owns** the layout lines, the walker, budgets.
-//! **Does not own** meaning: strings may be no UTF-8, enumerations out of range; decoder and handlers see to that.
-//! **Invariants**: a frame that passes is decoded within its charge and the frame's own bytes; guard and decoder
-//! consume the same bytes (tests run them in lockstep for every line and version).
+//! **Does not own** meaning: strings may be no UTF-8, enumerations out of range; decoder and handlers see to
+//! that.
+//! **Invariants**: a frame that passes is decoded within its charge and the frame's own bytes; guard and
+//! decoder consume the same bytes (tests run them in lockstep for every line and version).
 
 mod budget;
 mod layout;
@@ -105,7 +106,8 @@ pub struct Checked {
     pub charge_bytes: u64,
 }
 
-/// The layouts of all known requests, parsed, and the bound on one request. Made once, shared by all connections.
+/// The layouts of all known requests, parsed, and the bound on one request. Made once, shared by all
+/// connections.
 #[derive(Debug)]
 pub struct Guard {
     layouts: Vec<Layout>,
@@ -128,8 +130,8 @@ impl Guard {
         self.layouts.get(index)
     }
 
-    /// Walks header and body of a frame (without its length field). `api_key` and `api_version` are those of its
-    /// header; that some version can be walked does not mean that it is served.
+    /// Walks header and body of a frame (without its length field). `api_key` and `api_version` are those of
+    /// its header; that some version can be walked does not mean that it is served.
     pub fn check(&self, api_key: i16, api_version: i16, frame: &[u8]) -> Result<Checked, GuardError> {
         let prefix = FramePrefix::parse(frame)?;
         let layout = self

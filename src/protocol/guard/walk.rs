@@ -4,8 +4,9 @@ use super::super::varint;
 use super::Fault;
 use super::layout::{Field, Kind};
 
-/// What an array element or a tagged field is charged. No request's element is larger, nor a tagged field's entry in
-/// the decoder's map; a struct with tagged fields is charged once more for the map itself (a test measures both).
+/// What an array element or a tagged field is charged. No request's element is larger, nor a tagged field's
+/// entry in the decoder's map; a struct with tagged fields is charged once more for the map itself (a test
+/// measures both).
 pub const CHARGE_BYTES_PER_ELEMENT: u64 = 256;
 
 /// Why walking ended early.
@@ -109,8 +110,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The tagged fields at the end of a struct (KIP-482). Known ones are walked by their layout, since the decoder
-    /// reads them so and ignores the declared size; unknown ones are skipped by their size, as the decoder does.
+    /// The tagged fields at the end of a struct (KIP-482). Known ones are walked by their layout, since the
+    /// decoder reads them so and ignores the declared size; unknown ones are skipped by their size, as the
+    /// decoder does.
     fn tagged(&mut self, fields: &[Field]) -> Result<(), Stop> {
         let count = self.unsigned()?;
         if u64::from(count) > self.rest.len() as u64 / 2 {

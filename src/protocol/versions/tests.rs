@@ -7,7 +7,8 @@ fn the_table_agrees_with_the_codec_crate() {
     for row in SERVED {
         let key = ApiKey::try_from(row.key).expect("known to the crate");
         let carried = key.valid_versions();
-        // Its InitProducerId request ends at 5 (6, KIP-939, is unstable in Kafka); the range it names is the response's.
+        // Its InitProducerId request ends at 5 (6, KIP-939, is unstable in Kafka); the range it names is the
+        // response's.
         let newest = if row.key == 22 { 5 } else { carried.max };
         assert_eq!(row.served, carried.min..=newest, "{}", row.name);
         assert_eq!(format!("{key:?}"), row.name);
