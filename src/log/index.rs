@@ -18,10 +18,6 @@ pub(super) trait IndexEntry: Copy {
     fn encode(&self, to: &mut Vec<u8>);
     /// `bytes` has `BYTES` bytes.
     fn decode(bytes: &[u8]) -> Self;
-    /// Whether it may stand after `previous`.
-    fn follows(&self, previous: &Self) -> bool;
-    /// Whether it may stand in the index of a segment of so many bytes.
-    fn is_within(&self, segment_bytes: u64) -> bool;
 }
 
 /// `<base>.index`: where the batch that ends with an offset begins.
@@ -45,14 +41,6 @@ impl IndexEntry for OffsetEntry {
         let (offset, position) = bytes.split_at(4);
         let number = |bytes: &[u8]| i32::from_be_bytes(bytes.try_into().expect("half of 8 bytes"));
         OffsetEntry { relative_offset: number(offset), position: number(position) }
-    }
-
-    fn follows(&self, previous: &OffsetEntry) -> bool {
-        self.relative_offset > previous.relative_offset && self.position > previous.position
-    }
-
-    fn is_within(&self, segment_bytes: u64) -> bool {
-        self.relative_offset >= 0 && u64::try_from(self.position).is_ok_and(|at| at < segment_bytes)
     }
 }
 
@@ -81,14 +69,15 @@ impl IndexEntry for TimeEntry {
             relative_offset: i32::from_be_bytes(offset.try_into().expect("4 of 12 bytes")),
         }
     }
+}
 
-    fn follows(&self, previous: &TimeEntry) -> bool {
-        self.timestamp > previous.timestamp && self.relative_offset > previous.relative_offset
-    }
-
-    fn is_within(&self, segment_bytes: u64) -> bool {
-        self.relative_offset >= 0 && segment_bytes > 0
-    }
+/// What is good of an index file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct IndexSummary {
+    /// Entries from the front.
+    pub entries: u32,
+    /// CRC-32C of them; 0 for none.
+    pub crc: u32,
 }
 
 /// One index file of one segment: a cache, never synced. It grows by append; how many entries of it are
@@ -97,12 +86,14 @@ pub(super) struct IndexFile<E> {
     key: FileKey,
     path: PathBuf,
     entries: AtomicU32,
+    /// CRC-32C of the good entries.
+    crc: AtomicU32,
     entry: PhantomData<fn() -> E>,
 }
 
 impl<E: IndexEntry> IndexFile<E> {
     pub(super) fn new(key: FileKey, path: PathBuf) -> IndexFile<E> {
-        IndexFile { key, path, entries: AtomicU32::new(0), entry: PhantomData }
+        IndexFile { key, path, entries: AtomicU32::new(0), crc: AtomicU32::new(0), entry: PhantomData }
     }
 
     pub(super) fn path(&self) -> &PathBuf {
@@ -129,43 +120,52 @@ impl<E: IndexEntry> IndexFile<E> {
         })
     }
 
-    /// Takes `count` entries of the file as good if they ascend and lie within the segment, and cuts off
-    /// what follows them. `false`: the file is no use and must be written anew.
+    /// Count and checksum of the good entries.
+    pub(super) fn summary(&self) -> IndexSummary {
+        IndexSummary { entries: self.entries_count(), crc: self.crc.load(Ordering::Acquire) }
+    }
+
+    fn set(&self, summary: IndexSummary) {
+        self.entries.store(summary.entries, Ordering::Release);
+        self.crc.store(summary.crc, Ordering::Release);
+    }
+
+    /// Takes the front of the file as good if it is what the summary says, and cuts off what follows. `false`: the
+    /// file is no use and must be written anew.
+    ///
+    /// A checksum, not a look whether entries ascend: never synced, a page of the file may hold what an earlier
+    /// life wrote there.
     pub(super) fn adopt(
         &self,
         files: &dyn Files,
         handles: &HandleCache,
-        count: u32,
-        segment_bytes: u64,
+        summary: IndexSummary,
     ) -> io::Result<bool> {
-        self.entries.store(0, Ordering::Release);
+        self.set(IndexSummary::default());
         if !files.exists(&self.path)? {
-            return Ok(count == 0);
+            return Ok(summary.entries == 0);
         }
         let file = self.handle(files, handles)?;
         let length = file.length()?;
-        let expected = u64::from(count) * E::BYTES as u64;
-        if length < expected || segment_bytes < u64::from(count) {
+        let expected = u64::from(summary.entries) * E::BYTES as u64;
+        if length < expected {
             return Ok(false);
         }
         let mut bytes = vec![0; usize::try_from(expected).map_err(io::Error::other)?];
         file.read_exact_at(&mut bytes, 0)?;
-        let entries: Vec<E> = bytes.chunks_exact(E::BYTES).map(E::decode).collect();
-        let good = entries.iter().all(|entry| entry.is_within(segment_bytes))
-            && entries.windows(2).all(|pair| pair[1].follows(&pair[0]));
-        if !good {
+        if crc32c::crc32c(&bytes) != summary.crc {
             return Ok(false);
         }
         if length > expected {
             file.set_len(expected)?;
         }
-        self.entries.store(count, Ordering::Release);
+        self.set(summary);
         Ok(true)
     }
 
     /// Empties the file.
     pub(super) fn clear(&self, files: &dyn Files, handles: &HandleCache) -> io::Result<()> {
-        self.entries.store(0, Ordering::Release);
+        self.set(IndexSummary::default());
         if files.exists(&self.path)? { self.handle(files, handles)?.set_len(0) } else { Ok(()) }
     }
 
@@ -178,7 +178,9 @@ impl<E: IndexEntry> IndexFile<E> {
         entries.iter().for_each(|entry| entry.encode(&mut bytes));
         self.handle(files, handles)?.write_all_at(&bytes, self.bytes())?;
         let added = u32::try_from(entries.len()).map_err(io::Error::other)?;
-        self.entries.fetch_add(added, Ordering::AcqRel);
+        let good = self.summary();
+        let crc = crc32c::crc32c_append(good.crc, &bytes);
+        self.set(IndexSummary { entries: good.entries + added, crc });
         Ok(())
     }
 

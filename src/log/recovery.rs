@@ -74,7 +74,8 @@ impl Recovery<'_> {
         replay.segments(&segments)?;
         let Replay { state, dirty, .. } = replay;
         changed.state = self.point.offset > Offset(0) && states.last() != Some(&self.point.offset);
-        let (producers, leader_epochs) = (state.producers, state.leader_epochs);
+        let (producers, mut leader_epochs) = (state.producers, state.leader_epochs);
+        leader_epochs.truncate_below(self.point.log_start_offset);
         let mut recovered = Recovered { segments, producers, leader_epochs, states, dirty, changed };
         self.drop_dead(&mut recovered)?;
         self.ensure_active(&mut recovered, generation)?;
@@ -89,7 +90,9 @@ impl Recovery<'_> {
     /// them.
     fn ensure_directory(&self) -> Result<Changed, LogError> {
         let files = &*self.directory.env.files;
-        let mut changed = Changed::default();
+        // What a killed process created may be there and yet not durable.
+        let is_new = self.point.offset == Offset(0);
+        let changed = Changed { parent: is_new, names: is_new, metadata: is_new, state: false };
         if !files.exists(self.path).map_err(LogError::reading(self.path))? {
             if self.point.offset > Offset(0) {
                 let what =
@@ -97,7 +100,6 @@ impl Recovery<'_> {
                 return Err(self.corrupt(what));
             }
             files.create_dir_all(self.path).map_err(LogError::changing("create", self.path))?;
-            changed.parent = true;
         }
         let path = self.path.join(names::METADATA);
         match metadata_file::read(files, self.path)? {
@@ -106,15 +108,11 @@ impl Recovery<'_> {
                 let expected = self.partition.topic_id;
                 return Err(LogError::WrongTopic { path, found, expected });
             }
-            Metadata::Unreadable if self.point.offset > Offset(0) => {
+            Metadata::Unreadable if !is_new => {
                 return Err(LogError::corrupt(&path, 0, "it does not name a topic id"));
             }
-            // Never synced: an interrupted creation.
-            Metadata::Unreadable => {
-                self.write_metadata()?;
-                // What an interrupted creation may have lost, a sync must bring: the parent's entry too.
-                changed = Changed { parent: true, names: true, metadata: true, state: false };
-            }
+            // An interrupted creation.
+            Metadata::Unreadable => self.write_metadata()?,
         }
         Ok(changed)
     }
@@ -252,6 +250,8 @@ impl Recovery<'_> {
                     format!("no such segment was there when offset {} was made durable", snapshot.offset);
                 return Err(LogError::corrupt(&path, 0, what));
             } else {
+                // Made after the snapshot: its name may not be durable.
+                changed.names |= !is_known;
                 kept.push(base);
             }
         }
@@ -424,8 +424,8 @@ impl Replay<'_> {
     fn adopt_indexes(&self, segment: &Segment, record: SegmentRecord) -> bool {
         let directory = self.recovery.directory;
         let (files, handles) = (&*directory.env.files, &*directory.handles);
-        let offsets = segment.offset_index.adopt(files, handles, record.offset_entries, record.bytes);
-        let times = segment.time_index.adopt(files, handles, record.time_entries, record.bytes);
+        let offsets = segment.offset_index.adopt(files, handles, record.offset_index);
+        let times = segment.time_index.adopt(files, handles, record.time_index);
         matches!((offsets, times), (Ok(true), Ok(true)))
     }
 }

@@ -203,8 +203,8 @@ impl Segment {
             bytes: self.bytes(),
             max_timestamp: largest.timestamp,
             max_timestamp_offset: largest.last_offset,
-            offset_entries: self.offset_index.entries_count(),
-            time_entries: self.time_index.entries_count(),
+            offset_index: self.offset_index.summary(),
+            time_index: self.time_index.summary(),
         }
     }
 }

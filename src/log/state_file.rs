@@ -1,6 +1,7 @@
 //! `<20 digits>.state`: what cannot be rebuilt from the segments. Drawn in
 //! `docs/formats/partition-state.md`.
 
+use crate::log::index::IndexSummary;
 use crate::log::{AppendedBatch, EpochStart, LeaderEpochs, ProducerEntry, ProducerStates};
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 
@@ -13,7 +14,7 @@ pub(super) const BYTES_MAX: u64 = 1 << 30;
 const EPOCH_BYTES: usize = 12;
 const PRODUCER_BYTES_MIN: usize = 19;
 const BATCH_BYTES: usize = 32;
-const SEGMENT_BYTES: usize = 40;
+const SEGMENT_BYTES: usize = 48;
 const CRC_BYTES: usize = 4;
 
 /// A segment as it was when the snapshot was taken.
@@ -26,8 +27,8 @@ pub(super) struct SegmentRecord {
     pub max_timestamp: Timestamp,
     /// Last offset of the first batch with that timestamp, -1 if there is none.
     pub max_timestamp_offset: Offset,
-    pub offset_entries: u32,
-    pub time_entries: u32,
+    pub offset_index: IndexSummary,
+    pub time_index: IndexSummary,
 }
 
 /// State as of `offset`: everything below it is in synced segments.
@@ -101,8 +102,10 @@ impl Writer {
         self.0.extend_from_slice(&segment.bytes.to_be_bytes());
         self.i64(segment.max_timestamp.0);
         self.i64(segment.max_timestamp_offset.0);
-        self.0.extend_from_slice(&segment.offset_entries.to_be_bytes());
-        self.0.extend_from_slice(&segment.time_entries.to_be_bytes());
+        for index in [segment.offset_index, segment.time_index] {
+            self.0.extend_from_slice(&index.entries.to_be_bytes());
+            self.0.extend_from_slice(&index.crc.to_be_bytes());
+        }
     }
 }
 
@@ -204,14 +207,18 @@ impl<'a> Reader<'a> {
         Some(ProducerEntry { producer_epoch, last_append, batches })
     }
 
+    fn index(&mut self) -> Option<IndexSummary> {
+        Some(IndexSummary { entries: self.u32()?, crc: self.u32()? })
+    }
+
     fn segment(&mut self) -> Option<SegmentRecord> {
         Some(SegmentRecord {
             base_offset: Offset(self.i64()?),
             bytes: self.array().map(u64::from_be_bytes)?,
             max_timestamp: Timestamp(self.i64()?),
             max_timestamp_offset: Offset(self.i64()?),
-            offset_entries: self.u32()?,
-            time_entries: self.u32()?,
+            offset_index: self.index()?,
+            time_index: self.index()?,
         })
     }
 }

@@ -90,8 +90,8 @@ impl PartitionLog {
         }
         writer.dirty_since = None;
         writer.unsynced_bytes = 0;
-        let mut leader_epochs = writer.leader_epochs.clone();
-        leader_epochs.truncate_below(self.log_start_offset());
+        writer.leader_epochs.truncate_below(self.log_start_offset());
+        let leader_epochs = writer.leader_epochs.clone();
         let published = self.published();
         let snapshot = Snapshot {
             offset: published.end,

@@ -1,4 +1,5 @@
 //! Tests of the whole room, over the simulated disk.
 
+mod crashes;
 mod fixture;
 mod reading;

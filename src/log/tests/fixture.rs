@@ -1,4 +1,3 @@
-#![allow(dead_code, reason = "more tests follow")]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
