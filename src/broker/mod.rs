@@ -1,4 +1,112 @@
-//! (room under construction)
+//! The broker: wires storage, catalogue and settings together and keeps the long-lived tasks.
+//!
+//! **Owns** what handlers call: topics by name and id, their creation and deletion, producer ids, fetching from
+//! many partitions, retention, and the start and stop of everything below.
+//! **Does not own** wire formats and versions (`handlers`), sockets (`server`), or how anything is stored.
+//! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only when it
+//! is durable, and disappears before its partitions do.
 
-/// Stands in for the broker until its room is built: handlers need something to be given.
-pub struct Broker;
+mod error;
+mod fetch;
+mod open;
+mod producer_ids;
+mod retention;
+mod topics;
+
+#[cfg(test)]
+pub mod fixture;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+pub use error::BrokerError;
+pub use fetch::{FetchedPartition, PartitionFetch};
+pub use topics::{CreatedTopic, NewTopic, TopicError};
+
+use crate::cluster::EmbeddedMetadata;
+use crate::config::{ServerConfig, TopicConfig};
+use crate::env::Env;
+use crate::metadata::{ClusterImage, TopicImage};
+use crate::model::TopicPartition;
+use crate::partition::{Partition, Storage, StorageFailed, StorageThreads};
+use crate::telemetry::Metrics;
+
+/// One broker. Shared by every connection.
+pub struct Broker {
+    env: Env,
+    config: Arc<ServerConfig>,
+    metrics: Arc<Metrics>,
+    storage: Arc<Storage>,
+    metadata: Arc<EmbeddedMetadata>,
+    /// What requests see; swapped whole.
+    image: RwLock<Arc<ClusterImage>>,
+    /// One topic change at a time, from the look at the catalogue to the publication.
+    topic_changes: tokio::sync::Mutex<()>,
+    producer_ids: producer_ids::ProducerIds,
+    threads: Mutex<Option<StorageThreads>>,
+    tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+}
+
+impl Broker {
+    /// Clock, randomness, files.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The server's settings.
+    pub fn config(&self) -> &Arc<ServerConfig> {
+        &self.config
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// WAL and partitions.
+    pub fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    /// The cluster's identity, 22 characters of base64.
+    pub fn cluster_id(&self) -> &str {
+        self.storage.cluster_id()
+    }
+
+    /// The catalogue as requests see it.
+    pub fn image(&self) -> Arc<ClusterImage> {
+        self.image.read().clone()
+    }
+
+    /// This start's number: a topic's leader epoch is `topic.leader_epoch(broker.boot())`.
+    pub fn boot(&self) -> i32 {
+        self.metadata.boot()
+    }
+
+    /// Effective settings of a topic.
+    pub fn topic_config(&self, topic: &TopicImage) -> TopicConfig {
+        open::topic_config(&self.config, &topic.configs)
+    }
+
+    /// An open partition; `None` if it does not exist or could not be opened.
+    pub fn partition(&self, topic_partition: TopicPartition) -> Option<Arc<Partition>> {
+        self.storage.partition(topic_partition)
+    }
+
+    /// Why a partition that exists could not be opened.
+    pub fn stopped_reason(&self, topic_partition: TopicPartition) -> Option<Arc<str>> {
+        self.storage.stopped_reason(topic_partition)
+    }
+
+    /// Waits until the storage fails: the process must stop with exit code 74.
+    pub async fn failed(&self) -> StorageFailed {
+        self.storage.failed().await
+    }
+
+    fn publish(&self, image: Arc<ClusterImage>) {
+        *self.image.write() = image;
+    }
+}

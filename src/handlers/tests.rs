@@ -1,5 +1,6 @@
 use super::api_versions::{Feature, is_valid_software, supported};
 use super::*;
+use crate::broker::fixture::BrokerFixture;
 
 fn connection() -> Arc<Connection> {
     let address = "127.0.0.1:9092".parse().expect("a literal address");
@@ -17,7 +18,8 @@ fn connection() -> Arc<Connection> {
 /// Sends one request through `dispatch`, whose future must be ready at once.
 fn ask(connection: &Arc<Connection>, api_key: i16, api_version: i16, body: &'static [u8]) -> Reply {
     let header = RequestHeader { api_key, api_version, correlation_id: 7, client_id: None };
-    let context = RequestContext { broker: Arc::new(Broker), connection: connection.clone(), header };
+    let fixture = BrokerFixture::start(&[]);
+    let context = RequestContext { broker: fixture.broker.clone(), connection: connection.clone(), header };
     let mut handling = dispatch(context, Bytes::from_static(body));
     let mut polling = std::task::Context::from_waker(std::task::Waker::noop());
     match handling.as_mut().poll(&mut polling) {

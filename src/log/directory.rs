@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::env::Env;
+use crate::log::metadata_file::{self, Metadata};
 use crate::log::{HandleCache, LogError, RetentionClock, names};
-use crate::model::{Timestamp, TopicPartition};
+use crate::model::{Timestamp, TopicId, TopicPartition};
 
 /// The data directory that holds the partitions' directories, with what all logs share.
 pub struct LogDirectory {
@@ -37,6 +38,15 @@ impl LogDirectory {
     /// Files held open now.
     pub fn open_handles(&self) -> usize {
         self.handles.open_count()
+    }
+
+    /// Which incarnation's data lies in a partition's directory; `None` if there is none, or nothing says whose.
+    pub fn topic_id_of(&self, topic: &str, partition: i32) -> Result<Option<TopicId>, LogError> {
+        let path = self.path.join(names::partition_directory(topic, partition));
+        match metadata_file::read(&*self.env.files, &path)? {
+            Metadata::Of(topic_id) => Ok(Some(topic_id)),
+            Metadata::Unreadable => Ok(None),
+        }
     }
 
     pub(super) fn partition_path(&self, topic: &str, partition: TopicPartition) -> PathBuf {

@@ -94,6 +94,17 @@ pub(super) fn is_no_space(error: &io::Error) -> bool {
 }
 
 impl LogError {
+    /// Whether this partition's files are to blame: it stops, and others go on. All else concerns the disk.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            LogError::Read { .. }
+                | LogError::Corrupt { .. }
+                | LogError::WrongTopic { .. }
+                | LogError::NotAppendable { .. }
+        )
+    }
+
     /// A failed change of a file or directory: no space is told apart from all else.
     pub(super) fn changing(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
         let path = path.to_owned();

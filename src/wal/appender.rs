@@ -253,6 +253,11 @@ impl<M: Send> WalAppender<M> {
         self.shared.space.ring().status()
     }
 
+    /// Blocks until there is a group to write, the time is over, or the log is shut down.
+    pub fn wait(&self, timeout: Duration) -> Wake {
+        self.shared.wait(timeout)
+    }
+
     /// No more credit; the writer's `wait` says so once everything appended is written.
     pub fn shut_down(&self) {
         self.shared.space.stop();

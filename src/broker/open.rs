@@ -1,0 +1,137 @@
+//! Start and stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::{Broker, BrokerError, retention};
+use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
+use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
+use crate::env::Env;
+use crate::log::LogConfig;
+use crate::metadata::{ClusterImage, keys};
+use crate::partition::{
+    Catalogue, DataDirectory, OpenError, Storage, StorageFailed, StorageOptions, StorageThreads,
+};
+use crate::telemetry::Metrics;
+use crate::wal::{SyncMode, WalOptions};
+
+/// Effective settings of a topic with these overrides.
+pub(super) fn topic_config(config: &ServerConfig, overrides: &BTreeMap<String, String>) -> TopicConfig {
+    TopicConfig::effective(&TopicOverrides::stored(overrides.clone()), &config.settings)
+}
+
+/// The same for overrides that a client asks for: what is wrong with them, in Kafka's words.
+pub(super) fn check_overrides(overrides: &BTreeMap<String, String>) -> Result<(), String> {
+    let pairs = overrides.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
+    TopicOverrides::validate(pairs).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn log_config(topic: &TopicConfig) -> LogConfig {
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    LogConfig {
+        segment_bytes: narrow(topic.segment_bytes),
+        segment_age_max: topic.segment_age_max,
+        segment_jitter: topic.segment_jitter,
+        index_interval_bytes: narrow(topic.index_interval_bytes),
+        segment_index_bytes: narrow(topic.segment_index_bytes),
+        retention_age_max: topic.retention,
+        retention_bytes: topic.retention_bytes,
+        delete_by_retention: topic.cleanup.delete,
+    }
+}
+
+fn storage_options(config: &ServerConfig) -> StorageOptions {
+    let sync = match config.wal.sync {
+        config::SyncMode::Fsync => SyncMode::Fsync,
+        config::SyncMode::Os => SyncMode::Os,
+    };
+    let wal = WalOptions {
+        sync,
+        file_bytes: config.wal.file_bytes,
+        capacity_bytes: config.wal.capacity_bytes,
+        ..WalOptions::default()
+    };
+    StorageOptions {
+        wal,
+        tail_bytes: config.log.tail_bytes,
+        checkpoint_bytes: config.log.checkpoint_bytes,
+        checkpoint_interval: config.log.checkpoint_interval,
+        disk_reserve_bytes: config.log.disk_reserve_bytes,
+        handles_max: config.log.file_handles,
+    }
+}
+
+impl Broker {
+    /// Opens the data directory, recovers it, and starts the threads that commit and write segments. May take as
+    /// long as the WAL above the last checkpoint takes to read. Needs a tokio runtime.
+    pub fn open(env: Env, config: ServerConfig, metrics: Arc<Metrics>) -> Result<Arc<Broker>, BrokerError> {
+        let config = Arc::new(config);
+        let directory =
+            DataDirectory::open(&env, &config.log_dir, config.node_id, config.cluster_id.as_deref())
+                .map_err(OpenError::from)?;
+        let for_topics = config.clone();
+        let log_configs =
+            move |overrides: &BTreeMap<String, String>| log_config(&topic_config(&for_topics, overrides));
+        let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_configs)));
+        let catalogue: Arc<dyn Catalogue> = metadata.clone();
+        let storage = Storage::open(env.clone(), directory, storage_options(&config), catalogue)?;
+        let storage = Arc::new(storage);
+        metadata.attach(&storage);
+        let observed = metrics.clone();
+        storage.observe_commits(Box::new(move |commit| {
+            observed.wal_commit(commit.duration, commit.bytes, commit.entries);
+        }));
+        let threads = StorageThreads::start(&storage)
+            .map_err(|error| BrokerError::Storage(format!("cannot start a thread: {error}")))?;
+        let image = metadata.image();
+        let broker = Arc::new(Broker {
+            env,
+            config,
+            metrics,
+            storage,
+            metadata,
+            image: RwLock::new(image),
+            topic_changes: tokio::sync::Mutex::default(),
+            producer_ids: super::producer_ids::ProducerIds::default(),
+            threads: Mutex::new(Some(threads)),
+            tasks: Mutex::default(),
+        });
+        broker.tasks.lock().push(tokio::spawn(retention::run(Arc::downgrade(&broker))));
+        Ok(broker)
+    }
+
+    /// Ends the tasks and threads, commits what is left and makes a checkpoint, so that the next start has nothing
+    /// to replay. Requests that come later fail. Does nothing the second time.
+    pub async fn close(&self) -> Result<(), StorageFailed> {
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        let Some(threads) = self.threads.lock().take() else { return Ok(()) };
+        let stopped = tokio::task::spawn_blocking(move || threads.stop()).await;
+        stopped.unwrap_or_else(|_| Err(StorageFailed("stopping the storage panicked".to_owned())))
+    }
+
+    /// Forgets tombstones of which nothing is left: neither directories nor records in the WAL.
+    pub(super) async fn forget_tombstones(&self) {
+        let image: Arc<ClusterImage> = self.metadata.image();
+        let gone = image.tombstones().map(|(topic_id, _)| topic_id);
+        let gone: Vec<_> = gone.filter(|topic_id| self.storage.is_forgotten(*topic_id)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let _one_at_a_time = self.topic_changes.lock().await;
+        let changes = gone.iter().map(|topic_id| Change::Delete(keys::tombstone(*topic_id))).collect();
+        match self.metadata.transact(Transaction { compares: Vec::new(), changes }).await {
+            Ok(applied) => {
+                self.publish(applied.image);
+                gone.iter().for_each(|topic_id| self.storage.forgotten(*topic_id));
+            }
+            Err(error) => tracing::warn!(%error, "cannot forget deleted topics; tried again later"),
+        }
+    }
+}
+
+/// Longest wait between two looks at retention, whatever `log.retention.check.interval.ms` says.
+pub(super) const RETENTION_INTERVAL_MAX: Duration = Duration::from_secs(3600);

@@ -1,0 +1,233 @@
+//! Creation and deletion of topics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Broker, open};
+use crate::cluster::{Change, Compare, MetadataError, MetadataStore, Transaction};
+use crate::metadata::{
+    ClusterImage, Tombstone, TopicImage, TopicRecord, colliding_form, keys, validate_topic_name,
+};
+use crate::model::{TopicId, TopicPartition};
+use crate::partition::{Partition, StorageFailed};
+
+/// Most partitions of one topic: each costs a directory and memory, and a request must not be able to ask for
+/// two thousand million of them.
+pub const PARTITIONS_PER_TOPIC_MAX: i32 = 100_000;
+
+/// A topic that is asked for. Counts are resolved: defaults are the caller's business.
+#[derive(Debug, Clone)]
+pub struct NewTopic {
+    /// Its name, not yet checked.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Replication factor, remembered and reported.
+    pub replication_factor: i16,
+    /// Topic configurations, not yet checked.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A topic that exists now, or that would if this was not a rehearsal.
+#[derive(Debug, Clone)]
+pub struct CreatedTopic {
+    /// As requests will see it.
+    pub topic: Arc<TopicImage>,
+}
+
+/// Why a topic was not created or deleted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// The name is against the rule, or collides with one that exists.
+    #[error("{0}")]
+    InvalidName(String),
+    /// The number of partitions makes no sense.
+    #[error("{0}")]
+    InvalidPartitions(String),
+    /// The replication factor makes no sense.
+    #[error("{0}")]
+    InvalidReplicationFactor(String),
+    /// A configuration is unknown or out of bounds.
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// The name is taken.
+    #[error("Topic '{0}' already exists.")]
+    Exists(String),
+    /// No topic of that name or id.
+    #[error("This server does not host this topic-partition.")]
+    Unknown,
+    /// The change could not be made durable.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The log could not be opened.
+    #[error("{0}")]
+    Storage(String),
+}
+
+impl Broker {
+    /// Creates topics, together in one durable transaction: a result for each, in order.
+    ///
+    /// With `validate_only` everything is checked and nothing changes.
+    pub async fn create_topics(
+        &self,
+        topics: Vec<NewTopic>,
+        validate_only: bool,
+    ) -> Vec<Result<CreatedTopic, TopicError>> {
+        let _one_at_a_time = self.topic_changes.lock().await;
+        let mut names: BTreeMap<String, String> = BTreeMap::new();
+        let image = self.image();
+        let mut transaction = Transaction::default();
+        let mut results = Vec::with_capacity(topics.len());
+        for topic in topics {
+            let checked = check(&image, &names, &topic).and_then(|()| self.check_configs(&topic.configs));
+            results.push(checked.map(|()| {
+                names.insert(colliding_form(&topic.name), topic.name.clone());
+                let created = self.plan(topic, &mut transaction);
+                CreatedTopic { topic: created }
+            }));
+        }
+        if validate_only || transaction.changes.is_empty() {
+            return results;
+        }
+        if let Err(error) = self.make(transaction, &results).await {
+            for result in results.iter_mut().filter(|result| result.is_ok()) {
+                *result = Err(error.clone());
+            }
+        }
+        results
+    }
+
+    fn check_configs(&self, configs: &BTreeMap<String, String>) -> Result<(), TopicError> {
+        open::check_overrides(configs).map_err(TopicError::InvalidConfig)
+    }
+
+    fn plan(&self, topic: NewTopic, transaction: &mut Transaction) -> Arc<TopicImage> {
+        let topic_id = self.env.random.topic_id();
+        let record = TopicRecord {
+            topic_id: topic_id.0,
+            partitions: topic.partitions,
+            replication_factor: topic.replication_factor,
+            configs: topic.configs.clone(),
+            created_at_boot: self.boot(),
+        };
+        let key = keys::topic(&topic.name);
+        let value = serde_json::to_vec(&record).expect("strings and numbers are always JSON");
+        transaction.compares.push(Compare::Absent(key.clone()));
+        transaction.changes.push(Change::Put(key, value));
+        Arc::new(TopicImage {
+            name: topic.name.into(),
+            topic_id,
+            partitions: record.partitions,
+            replication_factor: record.replication_factor,
+            configs: record.configs,
+            created_at_boot: record.created_at_boot,
+        })
+    }
+
+    /// Durable in the catalogue first: a directory without a topic would be a stray, a topic without a directory
+    /// is made whole by the next start.
+    async fn make(
+        &self,
+        transaction: Transaction,
+        results: &[Result<CreatedTopic, TopicError>],
+    ) -> Result<(), TopicError> {
+        let applied = self.metadata.transact(transaction).await?;
+        let created: Vec<Arc<TopicImage>> =
+            results.iter().flatten().map(|created| created.topic.clone()).collect();
+        self.open_partitions(created).await?;
+        self.publish(applied.image);
+        Ok(())
+    }
+
+    async fn open_partitions(&self, topics: Vec<Arc<TopicImage>>) -> Result<(), TopicError> {
+        let (storage, metadata) = (self.storage.clone(), self.metadata.clone());
+        let open = tokio::task::spawn_blocking(move || {
+            for topic in &topics {
+                for topic_partition in topic.topic_partitions() {
+                    let spec = metadata.partition_spec(topic, topic_partition);
+                    storage.open_partition(topic_partition, &spec)?;
+                }
+            }
+            Ok(())
+        });
+        let opened: Result<(), crate::log::LogError> =
+            open.await.expect("opening a partition does not panic");
+        opened.map_err(|error| TopicError::Storage(error.to_string()))
+    }
+
+    /// Deletes a topic. When this returns the deletion is durable, no record can be read or written, and the name
+    /// is free; the files are unlinked in the background.
+    pub async fn delete_topic(&self, topic_id: TopicId) -> Result<(), TopicError> {
+        let _one_at_a_time = self.topic_changes.lock().await;
+        let image = self.image();
+        let topic = image.topic_by_id(topic_id).ok_or(TopicError::Unknown)?.clone();
+        // Before the tombstone, so that no record of the topic follows it in the WAL.
+        let partitions: Vec<_> =
+            topic.topic_partitions().filter_map(|id| self.storage.take_offline(id)).collect();
+        let applied = self.metadata.transact(deletion(&image, &topic)).await?;
+        self.publish(applied.image);
+        self.remove_directories(topic_id, partitions).await
+    }
+
+    /// Renames the directories, so that the name can be used again, and leaves unlinking to the background.
+    async fn remove_directories(
+        &self,
+        topic_id: TopicId,
+        partitions: Vec<Arc<Partition>>,
+    ) -> Result<(), TopicError> {
+        let storage = self.storage.clone();
+        let renamed = tokio::task::spawn_blocking(move || storage.set_aside(&partitions));
+        let directories = renamed
+            .await
+            .expect("renaming a directory does not panic")
+            .map_err(|StorageFailed(reason)| TopicError::Storage(reason))?;
+        let storage = self.storage.clone();
+        // Not waited for: a start finishes what a crash interrupts.
+        drop(tokio::task::spawn_blocking(move || storage.unlink(topic_id, &directories)));
+        Ok(())
+    }
+}
+
+fn deletion(image: &ClusterImage, topic: &TopicImage) -> Transaction {
+    let tombstone = Tombstone { name: topic.name.to_string(), partitions: topic.partitions };
+    let value = serde_json::to_vec(&tombstone).expect("strings and numbers are always JSON");
+    let mut changes =
+        vec![Change::Delete(keys::topic(&topic.name)), Change::Put(keys::tombstone(topic.topic_id), value)];
+    let moved = |id: &TopicPartition| image.log_start(*id).0 > 0;
+    changes.extend(topic.topic_partitions().filter(moved).map(|id| Change::Delete(keys::log_start(id))));
+    Transaction { compares: Vec::new(), changes }
+}
+
+fn check(
+    image: &ClusterImage,
+    planned: &BTreeMap<String, String>,
+    topic: &NewTopic,
+) -> Result<(), TopicError> {
+    validate_topic_name(&topic.name).map_err(|error| TopicError::InvalidName(error.to_string()))?;
+    if image.topic(&topic.name).is_some() {
+        return Err(TopicError::Exists(topic.name.clone()));
+    }
+    let form = colliding_form(&topic.name);
+    let collision = image
+        .topics()
+        .map(|other| other.name.as_ref())
+        .find(|other| colliding_form(other) == form)
+        .or_else(|| planned.get(&form).map(String::as_str));
+    if let Some(other) = collision {
+        let (name, other) = (&topic.name, other);
+        return Err(TopicError::InvalidName(format!("Topic '{name}' collides with existing topic: {other}")));
+    }
+    if topic.partitions < 1 {
+        let words = "Number of partitions was set to an invalid non-positive value.";
+        return Err(TopicError::InvalidPartitions(words.to_owned()));
+    }
+    if topic.partitions > PARTITIONS_PER_TOPIC_MAX {
+        let words = format!("Number of partitions must be at most {PARTITIONS_PER_TOPIC_MAX}.");
+        return Err(TopicError::InvalidPartitions(words));
+    }
+    if topic.replication_factor < 1 {
+        let words = "Replication factor must be larger than 0, or -1 to use the default value.";
+        return Err(TopicError::InvalidReplicationFactor(words.to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+use std::sync::Arc;
+
+use crate::log::LogConfig;
+use crate::model::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use crate::wal::Lsn;
+
+/// What the storage needs to know of the topics, and how their catalogue rides in the WAL and the checkpoint.
+pub trait Catalogue: Send + Sync + 'static {
+    /// Takes over what a checkpoint holds. Called once, before any replay.
+    fn restore(&self, snapshot: &[u8]) -> Result<(), CatalogueError>;
+    /// Applies an entry of the WAL; one that the snapshot already contains changes nothing.
+    fn replay(&self, entry: &[u8]) -> Result<(), CatalogueError>;
+    /// Replay is over: counts this start, so that leader epochs grow. Durable with the checkpoint that follows.
+    fn begin_boot(&self);
+    /// The content for a checkpoint.
+    fn snapshot(&self) -> CatalogueSnapshot;
+    /// What is known of a partition.
+    fn lookup(&self, topic_partition: TopicPartition) -> Lookup;
+    /// Deleted topics of which something may be left: id, name and number of partitions.
+    fn tombstones(&self) -> Vec<(TopicId, Arc<str>, i32)>;
+    /// Every partition that exists.
+    fn partitions(&self) -> Vec<(TopicPartition, PartitionSpec)>;
+}
+
+/// The catalogue at one point of the WAL.
+pub struct CatalogueSnapshot {
+    /// Encoded content.
+    pub bytes: Vec<u8>,
+    /// First LSN that is surely not included.
+    pub end_lsn: Lsn,
+}
+
+/// What the catalogue knows of a partition.
+pub enum Lookup {
+    /// It exists.
+    Live(PartitionSpec),
+    /// Its topic was deleted; a tombstone says so.
+    Deleted,
+    /// No trace of it.
+    Unknown,
+}
+
+/// How to open a partition.
+#[derive(Clone)]
+pub struct PartitionSpec {
+    /// The topic's name, for the directory.
+    pub name: Arc<str>,
+    /// Effective settings of its log.
+    pub log_config: LogConfig,
+    /// Leader epoch in this boot.
+    pub leader_epoch: LeaderEpoch,
+    /// First offset that still counts.
+    pub log_start_offset: Offset,
+}
+
+/// The catalogue in the checkpoint or in the WAL cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CatalogueError(pub String);

@@ -1,0 +1,452 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::tail::{Tail, TailBatch};
+use super::waiters::{FetchWaiter, Waiters};
+use super::{Credits, StorageFailed};
+use crate::env::FileExtent;
+use crate::log::{LeaderEpochs, LogError, LogState, PartitionLog, ProducerStates, SequenceVerdict};
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::protocol::batch::{BatchHeader, ProducedBatch};
+use crate::wal::{EntryHeader, EntryKind, Lsn, WalAppender};
+
+use super::storage::Member;
+
+/// Whether a partition serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionStatus {
+    /// Yes.
+    Online,
+    /// No: its log is damaged. The words say where and how.
+    Stopped(Arc<str>),
+    /// No: its topic was deleted.
+    Deleted,
+}
+
+/// What became of a batch that was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It has its offsets and is on its way.
+    Appended {
+        /// Offset of its first record.
+        base_offset: Offset,
+        /// First offset after it.
+        end_offset: Offset,
+        /// Where it stands in the WAL.
+        lsn: Lsn,
+    },
+    /// The producer sent it before. To be answered like the original once that is committed, never before.
+    Duplicate {
+        /// The original's first offset.
+        base_offset: Offset,
+        /// First offset after the original.
+        end_offset: Offset,
+        /// The original's append time, or the producer's own timestamp.
+        timestamp: Timestamp,
+    },
+}
+
+/// Why a batch was not admitted. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The log is damaged.
+    #[error("the partition is stopped: {0}")]
+    Stopped(Arc<str>),
+    /// The topic is gone.
+    #[error("the topic was deleted")]
+    Deleted,
+    /// A gap between the producer's last sequence and this one.
+    #[error("out of order sequence number: {0}")]
+    OutOfOrderSequence(String),
+    /// A newer instance of the producer exists.
+    #[error("invalid producer epoch: {0}")]
+    InvalidProducerEpoch(String),
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// Below the log start or beyond the log end.
+    #[error("offset {offset} is outside of {} to {}", watermarks.log_start_offset, watermarks.log_end_offset)]
+    OffsetOutOfRange {
+        /// As asked for.
+        offset: Offset,
+        /// As they are.
+        watermarks: Watermarks,
+    },
+    /// The log is damaged.
+    #[error("the partition is stopped: {0}")]
+    Stopped(Arc<str>),
+    /// The topic is gone.
+    #[error("the topic was deleted")]
+    Deleted,
+}
+
+/// The offsets by which a partition is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermarks {
+    /// First offset that still counts.
+    pub log_start_offset: Offset,
+    /// First offset that is not committed: consumers see what lies below.
+    pub high_watermark: Offset,
+    /// First offset that was not given out.
+    pub log_end_offset: Offset,
+}
+
+/// What a read gave.
+pub enum PartitionRead {
+    /// Nothing committed at that offset yet.
+    Empty(Watermarks),
+    /// Slices of the in-memory tail.
+    Tail(Vec<Bytes>, Watermarks),
+    /// Below the tail: ask [`Partition::read_segments`] where a disk may be waited for.
+    Segments(Watermarks),
+}
+
+struct State {
+    status: PartitionStatus,
+    watermarks: Watermarks,
+    tail: Tail,
+    producers: ProducerStates,
+    epochs: LeaderEpochs,
+    /// LSN of the oldest batch that was flushed to a segment and not synced there.
+    unsynced_from: Option<Lsn>,
+    /// After a sync failed for want of space: segments below this offset must be written again from the WAL.
+    rewrite_end: Option<Offset>,
+}
+
+/// One partition: its log on disk, its tail in memory, its watermarks.
+pub struct Partition {
+    topic_partition: TopicPartition,
+    topic: Arc<str>,
+    leader_epoch: LeaderEpoch,
+    log: PartitionLog,
+    state: Mutex<State>,
+    waiters: Waiters,
+}
+
+impl Partition {
+    /// Takes over a log after recovery: what stands there is committed.
+    pub(super) fn new(
+        topic: Arc<str>,
+        leader_epoch: LeaderEpoch,
+        log: PartitionLog,
+        recovered: LogState,
+    ) -> Partition {
+        let end = recovered.log_end_offset;
+        let watermarks =
+            Watermarks { log_start_offset: log.log_start_offset(), high_watermark: end, log_end_offset: end };
+        let state = State {
+            status: PartitionStatus::Online,
+            watermarks,
+            tail: Tail::default(),
+            producers: recovered.producers,
+            epochs: recovered.leader_epochs,
+            unsynced_from: None,
+            rewrite_end: None,
+        };
+        let waiters = Waiters::default();
+        Partition {
+            topic_partition: log.topic_partition(),
+            topic,
+            leader_epoch,
+            log,
+            state: Mutex::new(state),
+            waiters,
+        }
+    }
+
+    /// Its identity.
+    pub fn topic_partition(&self) -> TopicPartition {
+        self.topic_partition
+    }
+
+    /// Name of its topic.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// Leader epoch in this boot.
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.leader_epoch
+    }
+
+    /// The log on disk.
+    pub fn log(&self) -> &PartitionLog {
+        &self.log
+    }
+
+    /// Whether it serves.
+    pub fn status(&self) -> PartitionStatus {
+        self.state.lock().status.clone()
+    }
+
+    /// The offsets by which it is described.
+    pub fn watermarks(&self) -> Watermarks {
+        self.state.lock().watermarks
+    }
+
+    /// Bytes on disk and in the tail.
+    pub fn size_bytes(&self) -> u64 {
+        self.log.size_bytes() + self.state.lock().tail.bytes()
+    }
+
+    /// Leader epoch of the record at an offset, as the epoch cache has it.
+    pub fn leader_epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        self.state.lock().epochs.epoch_for(offset).unwrap_or(LeaderEpoch::NONE)
+    }
+
+    /// Waits until everything below `end` is committed. Errors when the partition goes away first.
+    pub async fn committed(&self, end: Offset) -> Result<(), AppendError> {
+        let waiter = FetchWaiter::new();
+        loop {
+            // Registered before looking, so that what is committed in between is not missed.
+            self.waiters.register(&waiter);
+            {
+                let state = self.state.lock();
+                state.online()?;
+                if state.watermarks.high_watermark >= end {
+                    return Ok(());
+                }
+            }
+            waiter.woken().await;
+        }
+    }
+
+    /// Registers a waiting fetch: it is woken when the high watermark moves, the partition stops or is deleted.
+    pub fn register(&self, waiter: &Arc<FetchWaiter>) {
+        self.waiters.register(waiter);
+    }
+
+    /// Gives a validated batch its offsets and puts it into the WAL. Takes about a microsecond and waits for
+    /// nothing: space was promised by `credits`, durability comes with the group.
+    pub fn append(
+        self: &Arc<Self>,
+        wal: &WalAppender<Member>,
+        credits: &mut Credits,
+        batch: &ProducedBatch,
+        now: Timestamp,
+    ) -> Result<(Admission, bool), AppendError> {
+        let header = &batch.header;
+        let mut state = self.state.lock();
+        state.online()?;
+        match state.producers.check(header) {
+            SequenceVerdict::Append => {}
+            SequenceVerdict::Duplicate(original) => {
+                let end_offset = original.last_offset.plus(1);
+                let (base_offset, timestamp) = (original.base_offset, original.max_timestamp);
+                return Ok((Admission::Duplicate { base_offset, end_offset, timestamp }, false));
+            }
+            SequenceVerdict::OutOfOrder { expected } => {
+                let (producer, found) = (header.producer_id, header.base_sequence);
+                let words = format!("producer {producer} sent sequence {found}, {expected} should have come");
+                return Err(AppendError::OutOfOrderSequence(words));
+            }
+            SequenceVerdict::StaleEpoch { current } => {
+                let (producer, found) = (header.producer_id, header.producer_epoch);
+                let words = format!("producer {producer} has epoch {found}, {current} has been seen");
+                return Err(AppendError::InvalidProducerEpoch(words));
+            }
+        }
+        let base_offset = state.watermarks.log_end_offset;
+        let end_offset = base_offset.plus(i64::from(header.last_offset_delta) + 1);
+        let partition_leader_epoch = self.leader_epoch;
+        let header = BatchHeader { base_offset, partition_leader_epoch, ..*header };
+        let entry = EntryHeader { kind: EntryKind::Records, topic_partition: Some(self.topic_partition) };
+        let patch = |copy: &mut [u8]| batch.patch(copy, base_offset, partition_leader_epoch);
+        let member = Member::Records { partition: self.clone(), end_offset };
+        let appended = wal.append(credits.wal(), entry, &batch.bytes, patch, member);
+        let first_of_tail = state.tail.is_empty();
+        state.tail.push(TailBatch {
+            base_offset,
+            end_offset,
+            max_timestamp: header.max_timestamp,
+            lsn: appended.lsn,
+            slice: appended.slice,
+        });
+        state.producers.apply(&header, now);
+        state.epochs.assign(partition_leader_epoch, base_offset);
+        state.watermarks.log_end_offset = end_offset;
+        Ok((Admission::Appended { base_offset, end_offset, lsn: appended.lsn }, first_of_tail))
+    }
+
+    /// The WAL has committed everything below `end`.
+    pub(super) fn advance_high_watermark(&self, end: Offset) {
+        let mut state = self.state.lock();
+        if state.watermarks.high_watermark < end {
+            debug_assert!(end <= state.watermarks.log_end_offset);
+            state.watermarks.high_watermark = end;
+            drop(state);
+            self.waiters.wake();
+        }
+    }
+
+    /// Reads committed batches from the one that contains `from`, of about `bytes_max` bytes.
+    ///
+    /// An offset between the high watermark and the log end is not an error: there is nothing yet.
+    pub fn read(&self, from: Offset, bytes_max: u64, at_least_one: bool) -> Result<PartitionRead, ReadError> {
+        let state = self.state.lock();
+        match &state.status {
+            PartitionStatus::Online => {}
+            PartitionStatus::Stopped(reason) => return Err(ReadError::Stopped(reason.clone())),
+            PartitionStatus::Deleted => return Err(ReadError::Deleted),
+        }
+        let watermarks = state.watermarks;
+        if from < watermarks.log_start_offset || from > watermarks.log_end_offset {
+            return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
+        }
+        if from >= watermarks.high_watermark {
+            return Ok(PartitionRead::Empty(watermarks));
+        }
+        if state.tail.start_offset().is_some_and(|start| start <= from) {
+            let pieces = state.tail.read(from, watermarks.high_watermark, bytes_max, at_least_one);
+            return Ok(PartitionRead::Tail(pieces, watermarks));
+        }
+        Ok(PartitionRead::Segments(watermarks))
+    }
+
+    /// The part of a read that lies in segments; may wait for the disk. A damaged log stops the partition.
+    pub fn read_segments(
+        &self,
+        from: Offset,
+        bytes_max: u64,
+        at_least_one: bool,
+    ) -> Result<Vec<FileExtent>, ReadError> {
+        // Segments hold committed batches only, so their end needs no second look at the high watermark.
+        let end = self.log.written_end_offset();
+        match self.log.read(from, end, bytes_max, at_least_one) {
+            Ok(read) => Ok(read.extents),
+            Err(error) => {
+                // Retention may have moved the start past `from` since the caller looked.
+                let watermarks = self.watermarks();
+                if from < watermarks.log_start_offset {
+                    return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
+                }
+                Err(ReadError::Stopped(self.stop(&error)))
+            }
+        }
+    }
+
+    /// Tail batches that could hold the first record at or after `timestamp`, or the one with the largest.
+    pub fn tail_batches(&self, matches: impl Fn(Timestamp) -> bool) -> Vec<Bytes> {
+        let state = self.state.lock();
+        let end = state.watermarks.high_watermark;
+        let matching = state.tail.batches_below(end).filter(|batch| matches(batch.max_timestamp));
+        matching.filter_map(|batch| batch.slice.bytes()).collect()
+    }
+
+    /// Stops serving because of damage; says so once. Others go on.
+    pub fn stop(&self, error: &LogError) -> Arc<str> {
+        let mut state = self.state.lock();
+        let reason: Arc<str> = error.to_string().into();
+        if state.status == PartitionStatus::Online {
+            state.status = PartitionStatus::Stopped(reason.clone());
+            drop(state);
+            tracing::error!(
+                topic = %self.topic, partition = self.topic_partition.partition, %reason,
+                "the partition is stopped, nothing was changed on disk; other partitions go on"
+            );
+            self.waiters.wake();
+        }
+        reason
+    }
+
+    /// The storage has failed: nobody waits any longer.
+    pub(super) fn fail(&self, failure: &StorageFailed) {
+        self.state.lock().status = PartitionStatus::Stopped(failure.0.as_str().into());
+        self.waiters.wake();
+    }
+
+    /// Refuses every further append and read. After this returns, no entry of it follows in the WAL.
+    pub(super) fn mark_deleted(&self) {
+        let mut state = self.state.lock();
+        state.status = PartitionStatus::Deleted;
+        state.tail = Tail::default();
+        state.unsynced_from = None;
+        drop(state);
+        self.waiters.wake();
+    }
+
+    /// Forgets producers that have been silent for longer than `producer.id.expiration.ms`.
+    pub fn expire_producers(&self, now: Timestamp, expiration_ms: i64) {
+        self.state.lock().producers.expire(now, expiration_ms);
+        self.log.expire_producers(now, expiration_ms);
+    }
+
+    /// The new start is durable in the metadata store: hides what lies below it.
+    pub fn set_log_start_offset(&self, offset: Offset) {
+        let mut state = self.state.lock();
+        if state.watermarks.log_start_offset < offset {
+            state.watermarks.log_start_offset = offset;
+            self.log.set_log_start_offset(offset);
+        }
+    }
+
+    /// Committed batches of the tail, oldest first, to be written to a segment.
+    pub(super) fn flushable(&self, bytes_max: u64) -> Vec<Bytes> {
+        // A partition that stopped because of damage further down is still written to: what it acknowledged must
+        // not hold back the WAL of the others, nor be lost with it.
+        let state = self.state.lock();
+        state.tail.flushable(state.watermarks.high_watermark, bytes_max)
+    }
+
+    /// The batches below `end` stand in segments, not yet synced. Says where the rest of the tail begins.
+    pub(super) fn flushed(&self, end: Offset) -> Option<Lsn> {
+        let mut state = self.state.lock();
+        if state.unsynced_from.is_none() {
+            state.unsynced_from = state.tail.oldest_lsn();
+        }
+        state.tail.drop_below(end);
+        state.tail.oldest_lsn()
+    }
+
+    /// Segments are synced as far as they are written.
+    pub(super) fn synced(&self) {
+        self.state.lock().unsynced_from = None;
+    }
+
+    /// Segments since the last sync cannot be trusted.
+    pub(super) fn needs_rewrite(&self) {
+        let end = self.log.written_end_offset();
+        self.state.lock().rewrite_end = Some(end);
+    }
+
+    /// End of what must be written again.
+    pub(super) fn rewrite_end(&self) -> Option<Offset> {
+        self.state.lock().rewrite_end
+    }
+
+    /// It was.
+    pub(super) fn rewritten(&self) {
+        self.state.lock().rewrite_end = None;
+    }
+
+    /// LSN of the oldest batch that is not in a synced segment.
+    pub(super) fn dirty_from(&self) -> Option<Lsn> {
+        let state = self.state.lock();
+        state.unsynced_from.or_else(|| state.tail.oldest_lsn())
+    }
+
+    /// LSN of the oldest batch of the tail.
+    pub(super) fn tail_from(&self) -> Option<Lsn> {
+        self.state.lock().tail.oldest_lsn()
+    }
+}
+
+impl State {
+    fn online(&self) -> Result<(), AppendError> {
+        match &self.status {
+            PartitionStatus::Online => Ok(()),
+            PartitionStatus::Stopped(reason) => Err(AppendError::Stopped(reason.clone())),
+            PartitionStatus::Deleted => Err(AppendError::Deleted),
+        }
+    }
+}
+
+impl From<StorageFailed> for AppendError {
+    fn from(failed: StorageFailed) -> AppendError {
+        AppendError::Stopped(failed.0.into())
+    }
+}

@@ -1,0 +1,322 @@
+//! From a data directory to a storage that serves.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::checkpoint::{Checkpoint, CheckpointError};
+use super::storage::Parts;
+use super::{
+    Catalogue, CatalogueError, DataDirectory, DirectoryError, Lookup, Partition, PartitionSpec, Storage,
+    StorageFailed, StorageOptions,
+};
+use crate::env::Env;
+use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint};
+use crate::model::{Offset, Timestamp, TopicPartition};
+use crate::protocol::batch::BatchHeader;
+use crate::wal::{self, EntryKind, Lsn, NewIncarnation, ReplayError, ReplayStart, ReplayedEntry};
+
+pub(super) const WAL_DIRECTORY: &str = "wal";
+
+/// Why the storage could not be opened. Nothing was acknowledged, nothing that could be needed was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory is somebody else's, in use or of a newer format.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The checkpoint cannot be read.
+    #[error("{0}")]
+    Checkpoint(String),
+    /// There are logs, and nothing says where the WAL starts.
+    #[error(
+        "{0} holds partition logs but no checkpoint: without it nobody knows what the write-ahead log adds to them; \
+         nothing was changed"
+    )]
+    CheckpointMissing(PathBuf),
+    /// The WAL is damaged before something that was acknowledged.
+    #[error("write-ahead log: {0}")]
+    Wal(String),
+    /// The catalogue in the checkpoint or the WAL cannot be read.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The WAL holds records of a topic that was neither created nor deleted.
+    #[error(
+        "the write-ahead log holds records of partition {0}, of which the catalogue knows nothing: refusing to \
+         start, since going on would lose them"
+    )]
+    UnknownPartition(TopicPartition),
+    /// A file could not be read or written.
+    #[error("{0}")]
+    Io(String),
+    /// It failed right after it was opened.
+    #[error(transparent)]
+    Failed(#[from] StorageFailed),
+}
+
+impl From<CheckpointError> for OpenError {
+    fn from(error: CheckpointError) -> OpenError {
+        OpenError::Checkpoint(error.to_string())
+    }
+}
+
+/// A log on its way through replay.
+enum Replaying {
+    Open(Box<PartitionLog>),
+    /// Damaged: it stays as it is, and says why.
+    Stopped(LogError),
+}
+
+struct Recovery<'a> {
+    env: &'a Env,
+    root: &'a Path,
+    catalogue: &'a dyn Catalogue,
+    directory: &'a Arc<LogDirectory>,
+    recovery_offsets: HashMap<TopicPartition, Offset>,
+    logs: HashMap<TopicPartition, Replaying>,
+}
+
+impl Storage {
+    /// Opens a data directory: reads the checkpoint, replays the WAL, makes what was replayed durable and writes
+    /// a checkpoint that opens a new incarnation of the WAL.
+    ///
+    /// Until that checkpoint is durable nothing of the old WAL is overwritten, so that a crash anywhere in here
+    /// finds the same starting point again.
+    pub fn open(
+        env: Env,
+        directory: DataDirectory,
+        options: StorageOptions,
+        catalogue: Arc<dyn Catalogue>,
+    ) -> Result<Storage, OpenError> {
+        let checkpoint = Checkpoint::load(env.files.as_ref(), &directory.root)?;
+        let checkpoint = match checkpoint {
+            Some(checkpoint) => {
+                catalogue.restore(&checkpoint.metadata)?;
+                checkpoint
+            }
+            None => first_checkpoint(&env, &directory.root)?,
+        };
+        let believed_now = Some(checkpoint.believed_now).filter(|time| *time != Timestamp::NONE);
+        let logs = LogDirectory::new(env.clone(), directory.root.clone(), options.handles_max, believed_now);
+        let mut recovery = Recovery {
+            env: &env,
+            root: &directory.root,
+            catalogue: catalogue.as_ref(),
+            directory: &logs,
+            recovery_offsets: checkpoint.recovery_offsets.clone(),
+            logs: HashMap::new(),
+        };
+        let incarnation = recovery.replay(&checkpoint.replay_start)?;
+        recovery.open_rest()?;
+        recovery.sync()?;
+        let Recovery { recovery_offsets, logs: recovered, .. } = recovery;
+        catalogue.begin_boot();
+
+        let wal_directory = directory.root.join(WAL_DIRECTORY);
+        let wal = wal::create(&env, &wal_directory, options.wal.clone(), incarnation)
+            .map_err(|error| OpenError::Wal(error.to_string()))?;
+        let checkpoint = Checkpoint {
+            sequence: checkpoint.sequence + 1,
+            replay_start: wal.replay_start,
+            believed_now: logs.believed_now(),
+            metadata: catalogue.snapshot().bytes,
+            recovery_offsets,
+        };
+        checkpoint
+            .store(env.files.as_ref(), &directory.root)
+            .map_err(|error| io_error(&directory.root, &error))?;
+        let parts = Parts { env, options, directory, catalogue, wal, logs, checkpoint };
+        let storage = Storage::assemble(parts);
+        storage.adopt(recovered);
+        storage.remove_leftovers()?;
+        Ok(storage)
+    }
+
+    /// Turns recovered logs into partitions, now that this boot's leader epochs are known.
+    fn adopt(&self, logs: HashMap<TopicPartition, Replaying>) {
+        for (topic_partition, replaying) in logs {
+            let Lookup::Live(spec) = self.lookup(topic_partition) else { continue };
+            match replaying {
+                Replaying::Open(log) => {
+                    let state = log.state();
+                    let partition = Partition::new(spec.name, spec.leader_epoch, *log, state);
+                    self.confirm_recovered(&partition);
+                    self.partitions.insert(topic_partition, Arc::new(partition));
+                }
+                Replaying::Stopped(reason) => {
+                    self.stopped.insert(topic_partition, reason.to_string().into());
+                }
+            }
+        }
+    }
+
+    fn confirm_recovered(&self, partition: &Partition) {
+        if let Err(error) = partition.log().checkpointed(partition.log().written_end_offset()) {
+            tracing::warn!(%error, "an old state snapshot could not be removed; the next checkpoint tries again");
+        }
+    }
+
+    /// Finishes deletions that a crash interrupted.
+    fn remove_leftovers(&self) -> Result<(), OpenError> {
+        let failed = |error: LogError| OpenError::Io(error.to_string());
+        for (topic_id, name, partitions) in self.catalogue.tombstones() {
+            for partition in 0..partitions {
+                let id = TopicPartition { topic_id, partition };
+                if self.logs.topic_id_of(&name, partition).map_err(failed)? == Some(topic_id) {
+                    self.logs.rename_for_deletion(&name, id).map_err(failed)?;
+                }
+            }
+        }
+        self.logs
+            .deleted()
+            .map_err(failed)?
+            .iter()
+            .try_for_each(|found| self.logs.unlink(found).map_err(failed))
+    }
+}
+
+fn io_error(path: &Path, error: &io::Error) -> OpenError {
+    OpenError::Io(format!("{}: {error}", path.display()))
+}
+
+/// A directory without a checkpoint is new, or its first start did not get as far as the port.
+fn first_checkpoint(env: &Env, root: &Path) -> Result<Checkpoint, OpenError> {
+    for name in env.files.list(root).map_err(|error| io_error(root, &error))? {
+        let metadata = root.join(name).join("partition.metadata");
+        // Beside directories there are files, of which this is an error, and they are not what is looked for.
+        if matches!(env.files.exists(&metadata), Ok(true)) {
+            return Err(OpenError::CheckpointMissing(root.to_owned()));
+        }
+    }
+    let wal_id: Uuid = env.random.uuid();
+    Ok(Checkpoint {
+        sequence: 0,
+        replay_start: ReplayStart { wal_id, incarnation: 0, lsn: Lsn(0), previous_crc: 0 },
+        believed_now: Timestamp::NONE,
+        metadata: Vec::new(),
+        recovery_offsets: HashMap::new(),
+    })
+}
+
+impl Recovery<'_> {
+    /// Replays the WAL into the catalogue and the logs. Returns where this start may write.
+    fn replay(&mut self, start: &ReplayStart) -> Result<NewIncarnation, OpenError> {
+        let directory = self.root.join(WAL_DIRECTORY);
+        if start.incarnation == 0 {
+            return Ok(NewIncarnation::first(start.wal_id));
+        }
+        let env = self.env;
+        match wal::replay(env, &directory, start, &mut |entry| self.entry(&entry)) {
+            Ok(end) => Ok(end.next_incarnation()),
+            Err(ReplayError::Visitor(error)) => Err(error),
+            Err(error) => Err(OpenError::Wal(error.to_string())),
+        }
+    }
+
+    fn entry(&mut self, entry: &ReplayedEntry) -> Result<(), OpenError> {
+        match entry.header.kind {
+            EntryKind::Metadata => Ok(self.catalogue.replay(&entry.payload)?),
+            EntryKind::Records => {
+                let id = entry.header.topic_partition.expect("the WAL refuses records without a partition");
+                self.records(id, &entry.payload)
+            }
+        }
+    }
+
+    fn records(&mut self, id: TopicPartition, batch: &Bytes) -> Result<(), OpenError> {
+        if !self.logs.contains_key(&id) {
+            match self.catalogue.lookup(id) {
+                Lookup::Live(spec) => self.open(id, spec)?,
+                Lookup::Deleted => return Ok(()),
+                Lookup::Unknown => return Err(OpenError::UnknownPartition(id)),
+            }
+        }
+        let Some(Replaying::Open(log)) = self.logs.get(&id) else { return Ok(()) };
+        if let Err(error) = replay_batch(log, batch) {
+            self.failed(id, error)?;
+        }
+        Ok(())
+    }
+
+    /// Damage stops one partition; anything else stops the start.
+    fn failed(&mut self, id: TopicPartition, error: LogError) -> Result<(), OpenError> {
+        if !error.is_damage() {
+            return Err(OpenError::Io(error.to_string()));
+        }
+        let topic = match self.catalogue.lookup(id) {
+            Lookup::Live(spec) => spec.name,
+            _ => id.to_string().into(),
+        };
+        tracing::error!(
+            %topic, partition = id.partition, reason = %error,
+            "the partition is stopped, nothing was changed on disk; other partitions go on"
+        );
+        self.logs.insert(id, Replaying::Stopped(error));
+        Ok(())
+    }
+
+    fn open(&mut self, id: TopicPartition, spec: PartitionSpec) -> Result<(), OpenError> {
+        let offset = self.recovery_offsets.get(&id).copied().unwrap_or_default();
+        let point = RecoveryPoint { offset, log_start_offset: spec.log_start_offset };
+        self.make_way(id, &spec)?;
+        let opened = PartitionLog::open(self.directory, &spec.name, id, spec.log_config, point);
+        match opened {
+            Ok((log, _)) => {
+                self.logs.insert(id, Replaying::Open(Box::new(log)));
+                Ok(())
+            }
+            Err(error) => self.failed(id, error),
+        }
+    }
+
+    /// An earlier topic of the same name may have left its directory: a crash came between its tombstone and the
+    /// renaming of its directories.
+    fn make_way(&self, id: TopicPartition, spec: &PartitionSpec) -> Result<(), OpenError> {
+        let failed = |error: LogError| OpenError::Io(error.to_string());
+        let Some(found) = self.directory.topic_id_of(&spec.name, id.partition).map_err(failed)? else {
+            return Ok(());
+        };
+        let other = TopicPartition { topic_id: found, ..id };
+        if other != id && matches!(self.catalogue.lookup(other), Lookup::Deleted) {
+            self.directory.rename_for_deletion(&spec.name, other).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Opens what the WAL did not mention.
+    fn open_rest(&mut self) -> Result<(), OpenError> {
+        for (id, spec) in self.catalogue.partitions() {
+            if !self.logs.contains_key(&id) {
+                self.open(id, spec)?;
+            }
+        }
+        let catalogue = self.catalogue;
+        self.logs.retain(|id, _| matches!(catalogue.lookup(*id), Lookup::Live(_)));
+        self.recovery_offsets.retain(|id, _| matches!(catalogue.lookup(*id), Lookup::Live(_)));
+        Ok(())
+    }
+
+    /// Makes what was replayed durable in segments, before a checkpoint claims it.
+    fn sync(&mut self) -> Result<(), OpenError> {
+        for (id, replaying) in &self.logs {
+            if let Replaying::Open(log) = replaying {
+                let end = log.sync().map_err(|error| OpenError::Io(error.to_string()))?;
+                self.recovery_offsets.insert(*id, end);
+            }
+        }
+        self.env.files.sync_dir(self.root).map_err(|error| io_error(self.root, &error))
+    }
+}
+
+/// Appends a batch of the WAL unless a synced segment already holds it.
+pub(super) fn replay_batch(log: &PartitionLog, batch: &Bytes) -> Result<(), LogError> {
+    let header =
+        BatchHeader::parse(batch).expect("a batch was checked when it was admitted, its frame just now");
+    if header.next_offset() <= log.written_end_offset() {
+        return Ok(());
+    }
+    log.append(std::slice::from_ref(batch))
+}

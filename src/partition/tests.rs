@@ -1,0 +1,148 @@
+use std::collections::HashMap;
+use std::path::Path;
+
+use uuid::Uuid;
+
+use super::checkpoint::{Checkpoint, CheckpointError};
+use super::directory::{DataDirectory, DirectoryError, base64_id};
+use super::durability::{Progress, StorageFailed};
+use crate::env::simulated::SimulatedWorld;
+use crate::env::{Files, OpenMode};
+use crate::model::{NodeId, Offset, Timestamp, TopicId, TopicPartition};
+use crate::wal::{Lsn, ReplayStart};
+
+fn checkpoint(sequence: u64) -> Checkpoint {
+    let topic_partition = TopicPartition { topic_id: TopicId(Uuid::from_u128(9)), partition: 3 };
+    Checkpoint {
+        sequence,
+        replay_start: ReplayStart {
+            wal_id: Uuid::from_u128(5),
+            incarnation: 2,
+            lsn: Lsn(8192),
+            previous_crc: 77,
+        },
+        believed_now: Timestamp(1_700_000_000_000),
+        metadata: b"catalogue".to_vec(),
+        recovery_offsets: HashMap::from([(topic_partition, Offset(41))]),
+    }
+}
+
+#[test]
+fn a_checkpoint_is_read_back_from_either_copy() {
+    let root = Path::new("/data");
+    for damaged in ["checkpoint.0", "checkpoint.1"] {
+        let world = SimulatedWorld::new(1);
+        world.files.create_dir_all(root).unwrap();
+        assert_eq!(Checkpoint::load(&world.files, root).unwrap(), None);
+        checkpoint(7).store(&world.files, root).unwrap();
+        world.files.flip_bit(&root.join(damaged), 20, 1).unwrap();
+        assert_eq!(Checkpoint::load(&world.files, root).unwrap(), Some(checkpoint(7)));
+    }
+}
+
+#[test]
+fn the_newer_copy_wins_and_two_damaged_ones_refuse() {
+    let (world, root) = (SimulatedWorld::new(1), Path::new("/data"));
+    world.files.create_dir_all(root).unwrap();
+    checkpoint(1).store(&world.files, root).unwrap();
+    let old = world.files.read(&root.join("checkpoint.1"), 1 << 20).unwrap();
+    checkpoint(2).store(&world.files, root).unwrap();
+    world.files.replace(&root.join("checkpoint.1"), &old).unwrap();
+    assert_eq!(Checkpoint::load(&world.files, root).unwrap(), Some(checkpoint(2)));
+    for (name, bit) in [("checkpoint.0", 3), ("checkpoint.1", 4)] {
+        world.files.flip_bit(&root.join(name), 30, bit).unwrap();
+    }
+    assert!(matches!(Checkpoint::load(&world.files, root), Err(CheckpointError::Damaged { .. })));
+}
+
+#[test]
+fn every_flipped_bit_of_a_checkpoint_is_found() {
+    let root = Path::new("/data");
+    let world = SimulatedWorld::new(1);
+    world.files.create_dir_all(root).unwrap();
+    checkpoint(1).store(&world.files, root).unwrap();
+    let length = world.files.read(&root.join("checkpoint.0"), 1 << 20).unwrap().len() as u64;
+    for offset in 0..length {
+        let world = SimulatedWorld::new(1);
+        world.files.create_dir_all(root).unwrap();
+        checkpoint(1).store(&world.files, root).unwrap();
+        world.files.flip_bit(&root.join("checkpoint.0"), offset, 5).unwrap();
+        world.files.flip_bit(&root.join("checkpoint.1"), offset, 5).unwrap();
+        assert!(Checkpoint::load(&world.files, root).is_err(), "byte {offset}");
+    }
+}
+
+#[test]
+fn a_directory_keeps_its_cluster_and_refuses_others() {
+    let (world, root) = (SimulatedWorld::new(1), Path::new("/data"));
+    let env = world.env();
+    let first = DataDirectory::open(&env, root, NodeId(1), None).unwrap();
+    let cluster_id = first.cluster_id.clone();
+    assert_eq!(cluster_id.len(), 22);
+    assert!(matches!(DataDirectory::open(&env, root, NodeId(1), None), Err(DirectoryError::InUse(_))));
+    drop(first);
+
+    let again = DataDirectory::open(&env, root, NodeId(1), Some(&cluster_id)).unwrap();
+    assert_eq!(again.cluster_id, cluster_id);
+    drop(again);
+    for (node_id, wanted, what) in [(2, None, "node"), (1, Some("AAAAAAAAAAAAAAAAAAAAAA"), "cluster")] {
+        match DataDirectory::open(&env, root, NodeId(node_id), wanted) {
+            Err(DirectoryError::Foreign { what: found, .. }) => assert_eq!(found, what),
+            other => panic!("{what}: {:?}", other.err()),
+        }
+    }
+}
+
+#[test]
+fn a_newer_or_damaged_directory_is_refused_with_words() {
+    let cases = [
+        ("highwater.format.version=1\n", "highwater.format.version=2\n", "use the newer one"),
+        ("highwater.format.version=1\n", "", "highwater.format.version is missing"),
+        ("highwater.format.version=1\n", "highwater.format.version=x\n", "highwater.format.version=x"),
+        ("cluster.id=", "cluster=", "cluster.id is missing"),
+    ];
+    for (from, to, words) in cases {
+        let (world, root) = (SimulatedWorld::new(1), Path::new("/data"));
+        drop(DataDirectory::open(&world.env(), root, NodeId(1), None).unwrap());
+        let path = root.join("meta.properties");
+        let text = String::from_utf8(world.files.read(&path, 1 << 16).unwrap()).unwrap();
+        assert!(text.contains(from), "{text}");
+        world.files.replace(&path, text.replace(from, to).as_bytes()).unwrap();
+        let error =
+            DataDirectory::open(&world.env(), root, NodeId(1), None).err().expect("refused").to_string();
+        assert!(error.contains(words), "{error}");
+        assert!(world.files.open(&path, OpenMode::Read).is_ok());
+    }
+}
+
+#[test]
+fn ids_are_written_as_kafka_writes_them() {
+    // Measured against Kafka 4.3: org.apache.kafka.common.Uuid.toString().
+    for (id, text) in [
+        (0, "AAAAAAAAAAAAAAAAAAAAAA"),
+        (1, "AAAAAAAAAAAAAAAAAAAAAQ"),
+        (u128::MAX, "_____________________w"),
+        (0x0123_4567_89ab_cdef_0123_4567_89ab_cdef, "ASNFZ4mrze8BI0VniavN7w"),
+    ] {
+        assert_eq!(base64_id(&u128::to_be_bytes(id)), text);
+    }
+}
+
+#[tokio::test]
+async fn who_waits_hears_of_progress_or_of_the_end() {
+    let progress = Progress::starting_at(Lsn(10));
+    assert_eq!(progress.passed(Lsn(9)).await, Ok(()));
+    progress.advance(Lsn(20));
+    progress.advance(Lsn(15));
+    assert_eq!(progress.position(), Ok(Lsn(20)));
+    assert_eq!(progress.passed(Lsn(19)).await, Ok(()));
+
+    let failure = StorageFailed("the disk is gone".to_owned());
+    let waiting = progress.passed(Lsn(20));
+    let failing = async {
+        progress.fail(&failure);
+        progress.advance(Lsn(30));
+    };
+    assert_eq!(tokio::join!(waiting, failing).0, Err(failure.clone()));
+    assert_eq!(progress.failed().await, failure);
+}
