@@ -21,8 +21,9 @@ pub trait Random: Send + Sync + 'static {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// A topic id. Kafka's `Uuid.randomUuid` never starts one with `-` in base64 and reserves the first hundred
-    /// values; a random version 4 UUID meets the second rule by its version bits and the first by drawing again.
+    /// A topic id. Kafka's `Uuid.randomUuid` never starts one with `-` in base64 and reserves the first
+    /// hundred values; a random version 4 UUID meets the second rule by its version bits and the first by
+    /// drawing again.
     fn topic_id(&self) -> TopicId {
         loop {
             let id = self.uuid();

@@ -177,14 +177,14 @@ impl<M: Send> WalAppender<M> {
         self.shared.space.reserve(payloads)
     }
 
-    /// Completes when credit may have grown since the call. Take it *before* `try_reserve` is tried again, then
-    /// await it if that fails, and bound the wait.
+    /// Completes when credit may have grown since the call. Take it *before* `try_reserve` is tried again,
+    /// then await it if that fails, and bound the wait.
     pub fn credit_available(&self) -> impl Future<Output = ()> + Send + '_ {
         self.shared.space.grown()
     }
 
-    /// Copies an entry into the filling group, lets `patch` change the copy, and remembers `member`, which the
-    /// writer hands back with the commit. If the log has failed, the member is dropped instead.
+    /// Copies an entry into the filling group, lets `patch` change the copy, and remembers `member`, which
+    /// the writer hands back with the commit. If the log has failed, the member is dropped instead.
     ///
     /// # Panics
     /// If the credit was not reserved for this entry.
@@ -241,7 +241,8 @@ impl<M: Send> WalAppender<M> {
         Ring::replay_start(mark, self.shared.wal_id, self.shared.incarnation)
     }
 
-    /// Frees the files that lie wholly below. Call it once a checkpoint with `replay_start(below)` is durable.
+    /// Frees the files that lie wholly below. Call it once a checkpoint with `replay_start(below)` is
+    /// durable.
     pub fn trim(&self, below: Lsn) {
         if self.shared.space.ring().trim(below) {
             self.shared.space.announce();

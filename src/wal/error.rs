@@ -3,8 +3,8 @@ use std::io;
 /// Why the log cannot go on, or could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
-    /// A frame could not be written or synced. Never retried: the kernel forgets the pages of a failed sync. The
-    /// process must stop (exit 74); what was not committed by then never will be.
+    /// A frame could not be written or synced. Never retried: the kernel forgets the pages of a failed sync.
+    /// The process must stop (exit 74); what was not committed by then never will be.
     #[error("the write-ahead log failed: {0}")]
     Fatal(String),
     /// The directory could not be opened.

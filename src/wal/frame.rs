@@ -1,13 +1,16 @@
 //! The bytes of a frame; drawn in `docs/formats/wal.md`.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{Buf, Bytes};
 use uuid::Uuid;
 
 use super::{EntryHeader, EntryKind, Lsn};
 use crate::model::{TopicId, TopicPartition};
 
-/// Frames start at multiples of this and are padded with zeroes to one: a disk block that holds an acknowledged
-/// frame is never written again, so no torn write can reach it.
+/// Frames start at multiples of this and are padded with zeroes to one: a disk block that holds an
+/// acknowledged frame is never written again, so no torn write can reach it.
 pub(super) const FRAME_ALIGNMENT: u64 = 4096;
 /// Bytes before the entries.
 pub(super) const FRAME_HEADER_BYTES: usize = 72;

@@ -1,7 +1,8 @@
 //! The write-ahead log: one order and one commit for the entries of all partitions.
 //!
-//! Appenders reserve pre-written space, then copy entries into the group that fills; one writer seals a group,
-//! writes it as a frame and syncs it while the next one fills. Replay gives the entries back after a crash.
+//! Appenders reserve pre-written space, then copy entries into the group that fills; one writer seals a
+//! group, writes it as a frame and syncs it while the next one fills. Replay gives the entries back after a
+//! crash.
 //!
 //! **Owns** the files of its directory, their frames (`docs/formats/wal.md`), group commit, credits, replay.
 //! **Does not own** what the entries mean, what is acknowledged when, nor the checkpoint: `partition` does.
@@ -10,7 +11,8 @@
 //! - after a failed write or sync of a frame nothing is committed any more, and nothing is retried;
 //! - `durable_lsn` is the exclusive end of what `fdatasync` has returned for, also in `Os` mode;
 //! - a file is overwritten only after the checkpoint that needs its frames no more is durable (`trim`);
-//! - replay gives whole groups, each exactly as appended, in order, and all that was committed: or it refuses.
+//! - replay gives whole groups, each exactly as appended, in order, and all that was committed: or it
+//!   refuses.
 
 mod appender;
 mod credit;
@@ -51,7 +53,8 @@ pub struct OpenedWal<M> {
     pub writer: WalWriter<M>,
     /// For the thread that pre-writes in the background.
     pub provisioner: Provisioner,
-    /// Where a replay of this incarnation begins: durable in a checkpoint before the first commit is acknowledged.
+    /// Where a replay of this incarnation begins: durable in a checkpoint before the first commit is
+    /// acknowledged.
     pub replay_start: ReplayStart,
 }
 

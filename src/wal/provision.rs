@@ -30,8 +30,8 @@ impl Provisioner {
 
     /// Does one step: unlinks a file or pre-writes a slot. Returns whether there may be more to do at once.
     ///
-    /// A full disk is no error: credit just does not grow, `status` says so, and a later call tries again. Any
-    /// other failure fails the whole log, for it is the log's own disk that is broken.
+    /// A full disk is no error: credit just does not grow, `status` says so, and a later call tries again.
+    /// Any other failure fails the whole log, for it is the log's own disk that is broken.
     pub fn step(&mut self) -> Result<bool, WalError> {
         if self.env.clock.monotonic() < self.not_before {
             return Ok(false);
@@ -64,8 +64,8 @@ impl Provisioner {
         match work {
             Work::Remove(path) => Ok(files.remove_file(&path)?),
             Work::Extend { number, path, from, to } => {
-                // A descriptor of its own: Linux reports a failed write-back once per descriptor, and this sync
-                // must not swallow an error that belongs to the writer's frames in the same file.
+                // A descriptor of its own: Linux reports a failed write-back once per descriptor, and this
+                // sync must not swallow an error that belongs to the writer's frames in the same file.
                 let file = files.open(&path, OpenMode::Write)?;
                 write_zeroes(&*file, from, to)?;
                 file.sync_data().map_err(Failure::Broken)?;

@@ -14,8 +14,8 @@ use super::ring::{file_number, file_path};
 use super::scan::{self, Scan};
 use crate::env::{Env, File, OpenMode};
 
-/// Distance between the end of one incarnation and the start of the next: more than any torn tail holds, so that
-/// no LSN is used twice.
+/// Distance between the end of one incarnation and the start of the next: more than any torn tail holds, so
+/// that no LSN is used twice.
 const INCARNATION_GAP_BYTES: u64 = 1 << 30;
 
 /// An entry as it was appended (and patched).
@@ -55,8 +55,8 @@ pub struct ReplayEnd {
 }
 
 impl ReplayEnd {
-    /// The incarnation for this start to write into. Until a checkpoint that names it is durable, the replayed
-    /// frames stay as they are.
+    /// The incarnation for this start to write into. Until a checkpoint that names it is durable, the
+    /// replayed frames stay as they are.
     pub fn next_incarnation(&self) -> NewIncarnation {
         self.next.clone()
     }
@@ -64,9 +64,9 @@ impl ReplayEnd {
 
 /// Replays the log from `start`: visits every entry of every whole frame, in order.
 ///
-/// The files are made durable before they are trusted: a killed process may have left pages that no sync covered,
-/// and what a segment gets from them must not be lost under it by a power cut. Everything is verified before the
-/// first entry is visited, so a corrupt log changes nothing.
+/// The files are made durable before they are trusted: a killed process may have left pages that no sync
+/// covered, and what a segment gets from them must not be lost under it by a power cut. Everything is
+/// verified before the first entry is visited, so a corrupt log changes nothing.
 pub fn replay<E>(
     env: &Env,
     dir: &Path,
@@ -175,8 +175,9 @@ impl Log {
         Ok(heads)
     }
 
-    /// Where the frame of the start may be: inside a file, since only whole files are trimmed. Frames below it are
-    /// needed no more, so only their headers are looked at; if one of those is damaged, the scan finds the rest.
+    /// Where the frame of the start may be: inside a file, since only whole files are trimmed. Frames below
+    /// it are needed no more, so only their headers are looked at; if one of those is damaged, the scan
+    /// finds the rest.
     fn locate_start(&self, heads: &[Found]) -> io::Result<Vec<Place>> {
         let mut below: Vec<&Found> = heads.iter().filter(|head| self.is_current(head)).collect();
         below.retain(|head| head.header.lsn <= self.start.lsn);
@@ -216,8 +217,8 @@ impl Log {
         scan::scan(&self.files, self.start.wal_id, self.start.incarnation, from)
     }
 
-    /// The frame that continues the chain: behind the last one, or at the beginning of another file, or behind the
-    /// last frame of a file that was left for an oversized entry.
+    /// The frame that continues the chain: behind the last one, or at the beginning of another file, or
+    /// behind the last frame of a file that was left for an oversized entry.
     fn next_frame(&self, chain: &Chain, heads: &[Found]) -> io::Result<Option<Found>> {
         let beginnings = heads.iter().filter(|head| head.header.lsn == chain.lsn).map(|head| head.place);
         for place in chain.last().into_iter().chain(beginnings).chain(chain.earlier()) {
@@ -264,8 +265,8 @@ impl Log {
         let (file, offset) = chain.implied_place(next);
         let (proof_file, proof_offset) = proof.place;
         let message = format!(
-            "no whole frame is there, but the frame at LSN {} ({} at byte {proof_offset}) says that everything \
-             below LSN {} was durable",
+            "no whole frame is there, but the frame at LSN {} ({} at byte {proof_offset}) says that \
+             everything below LSN {} was durable",
             proof.header.lsn,
             self.name(proof_file),
             proof.header.durable_lsn,
@@ -288,8 +289,8 @@ impl LogFile {
         Ok(FrameHeader::parse(&bytes).map(|(header, crc)| Found { place, header, crc }))
     }
 
-    /// A frame's entries as bytes; `None` if they are not what the header says. The length is checked against the
-    /// file before memory is taken.
+    /// A frame's entries as bytes; `None` if they are not what the header says. The length is checked
+    /// against the file before memory is taken.
     pub(super) fn payload(&self, found: &Found) -> io::Result<Option<Bytes>> {
         let start = found.place.1 + FRAME_HEADER_BYTES as u64;
         let length = found.header.payload_bytes;
@@ -332,8 +333,8 @@ impl Chain {
         self.crc = found.crc;
     }
 
-    /// Where the missing frame should be: as far before the next whole one as their LSNs differ, or, if the file
-    /// does not reach that far back, behind the last one.
+    /// Where the missing frame should be: as far before the next whole one as their LSNs differ, or, if the
+    /// file does not reach that far back, behind the last one.
     fn implied_place(&self, next: &Found) -> Place {
         let (file, offset) = next.place;
         match offset.checked_sub(next.header.lsn.0 - self.lsn.0) {

@@ -1,8 +1,9 @@
 //! Which file holds what: placement of frames, free space, trimming. Pure book-keeping, no input or output.
 //!
 //! Credits are safe because of one bound. A frame never spans files, so the end of a file is wasted when the
-//! next frame does not fit; that waste is below `frame_bytes_max`. Each file therefore counts as usable only up to
-//! `frame_bytes_max` before its pre-written end, and whatever is promised within that sum finds a place.
+//! next frame does not fit; that waste is below `frame_bytes_max`. Each file therefore counts as usable only
+//! up to `frame_bytes_max` before its pre-written end, and whatever is promised within that sum finds a
+//! place.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};

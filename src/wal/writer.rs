@@ -75,8 +75,8 @@ impl<M: Send> WalWriter<M> {
         Ok(Some(Written { members, end_lsn: self.written_end, bytes, entries }))
     }
 
-    /// Commits a written group, and all before it: `fdatasync` in `Fsync` mode, nothing in `Os` mode. After an
-    /// error nothing is committed any more: the members are dropped, and every later call fails.
+    /// Commits a written group, and all before it: `fdatasync` in `Fsync` mode, nothing in `Os` mode. After
+    /// an error nothing is committed any more: the members are dropped, and every later call fails.
     pub fn sync(&mut self, written: Written<M>) -> Result<Committed<M>, WalError> {
         self.check()?;
         if self.sync == SyncMode::Fsync {
@@ -97,8 +97,8 @@ impl<M: Send> WalWriter<M> {
         Ok(self.written_end)
     }
 
-    /// Publishes `durable_lsn` with an empty frame if the last group's own durability is not on disk yet. Returns
-    /// whether it did. Without it, damage to the last acknowledged group looks like a torn tail.
+    /// Publishes `durable_lsn` with an empty frame if the last group's own durability is not on disk yet.
+    /// Returns whether it did. Without it, damage to the last acknowledged group looks like a torn tail.
     pub fn idle(&mut self) -> Result<bool, WalError> {
         self.check()?;
         if self.shared.durable_lsn().min(self.group_end) <= self.published {

@@ -1,13 +1,15 @@
-//! A deterministic world for tests: a disk that loses what was not synced, a clock that jumps, seeded randomness.
+//! A deterministic world for tests: a disk that loses what was not synced, a clock that jumps, seeded
+//! randomness.
 //!
 //! **Owns** the simulated disk and its faults. Every file has a *live* plane (what a process reads: the page
 //! cache) and a *durable* plane (what a power cut leaves), with the unsynced changes between them.
 //! **Does not own** any expectation about its users: it only does to them what a real disk may do.
 //! **Invariants**:
 //! - the same seed and the same calls give the same world;
-//! - content is durable only after `sync_data` of the file *and* `sync_dir` of every directory on its path that
-//!   gained or changed an entry;
-//! - a failed `sync_data` leaves its pages clean and possibly lost, and the next one succeeds: Linux's semantics;
+//! - content is durable only after `sync_data` of the file *and* `sync_dir` of every directory on its path
+//!   that gained or changed an entry;
+//! - a failed `sync_data` leaves its pages clean and possibly lost, and the next one succeeds: Linux's
+//!   semantics;
 //! - nothing happens to a disk after its crash: `after_crash` and `after_kill` copy what survives.
 
 mod clock;

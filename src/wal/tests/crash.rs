@@ -62,8 +62,8 @@ fn crash_and_go_on(seed: u64, number: u64, plan: CrashPlan) {
     assert!(range.contains(&found), "seed {seed}, crash at {number}, {plan:?}: {found} of {known:?}");
 }
 
-/// A killed process leaves pages that no sync covered; recovery must make durable what it trusts, for a power cut
-/// may follow at once.
+/// A killed process leaves pages that no sync covered; recovery must make durable what it trusts, for a
+/// power cut may follow at once.
 #[test]
 fn what_a_recovery_after_a_kill_has_found_survives_a_power_cut() {
     for sync in [SyncMode::Fsync, SyncMode::Os] {
@@ -83,7 +83,8 @@ fn what_a_recovery_after_a_kill_has_found_survives_a_power_cut() {
     }
 }
 
-/// Without a sync per group a power cut loses groups, but never looks like damage, whatever order they went in.
+/// Without a sync per group a power cut loses groups, but never looks like damage, whatever order they went
+/// in.
 #[test]
 fn a_power_cut_in_os_mode_leaves_a_prefix() {
     for number in 0..operations_of(6, SyncMode::Os) {

@@ -1,4 +1,5 @@
-//! A broker in miniature: numbered entries, a checkpoint, and what was acknowledged, over many lives of one disk.
+//! A broker in miniature: numbered entries, a checkpoint, and what was acknowledged, over many lives of one
+//! disk.
 
 use std::path::Path;
 
