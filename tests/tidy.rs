@@ -37,7 +37,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("handlers", &BELOW_HANDLERS),
     ("server", &["model", "env", "config", "telemetry", "protocol", "broker", "handlers"]),
     ("admin", &["model", "env", "config", "telemetry", "broker"]),
-    ("cli", &["model", "env", "config", "telemetry", "broker", "server", "admin"]),
+    // `handlers` because `serve` gives the server what answers requests.
+    ("cli", &["model", "env", "config", "telemetry", "broker", "handlers", "server", "admin"]),
 ];
 
 const BELOW_BROKER: [&str; 10] =

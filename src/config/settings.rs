@@ -167,6 +167,11 @@ impl Settings {
         self.set.get(key)
     }
 
+    /// Whether nobody set anything.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
     /// Who set the value in force.
     pub fn origin(&self, key: &str) -> Origin {
         self.explicit(key).map_or(Origin::Default, |setting| setting.origin.clone())

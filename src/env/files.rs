@@ -194,7 +194,11 @@ impl Files for RealFiles {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        std::fs::exists(path)
+        match std::fs::exists(path) {
+            // A name below a file: there is nothing.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            found => found,
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

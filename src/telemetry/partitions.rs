@@ -89,7 +89,8 @@ impl Scrape {
         self.count += 1;
         self.offline += usize::from(partition.offline);
         self.log_bytes += partition.log_bytes;
-        if self.count > partitions_max {
+        // One that stopped has no offsets to show.
+        if self.count > partitions_max || partition.offline {
             return;
         }
         let numbers = Numbers {

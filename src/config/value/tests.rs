@@ -7,7 +7,7 @@ fn topic(name: &str) -> &'static Definition {
 
 /// Every line was measured against Kafka 4.3 (CreateTopics with that one override).
 #[test]
-fn values_are_taken_and_refused_as_kafka_does() {
+fn values_are_taken_as_kafka_takes_them() {
     let accepted = [
         ("retention.ms", " 5 ", "5"),
         ("retention.ms", "+5", "5"),
@@ -28,7 +28,11 @@ fn values_are_taken_and_refused_as_kafka_does() {
             "{key}={text}"
         );
     }
+}
 
+/// Every message was measured against Kafka 4.3 (CreateTopics with that one override).
+#[test]
+fn values_are_refused_in_kafkas_words() {
     let refused = [
         (
             "retention.ms",

@@ -13,7 +13,7 @@ fn rendered(partitions: i32, partitions_max: usize) -> String {
                 high_watermark: Offset(5),
                 log_end_offset: Offset(7),
                 log_bytes: 100,
-                offline: partition == 2,
+                offline: partition == 3,
             });
         }
     });
@@ -26,12 +26,12 @@ fn has(rendered: &str, line: &str) -> bool {
 
 #[test]
 fn each_partition_is_shown_by_all_three_sets_of_names() {
-    let rendered = rendered(3, 3);
+    let rendered = rendered(4, 4);
     for line in [
-        "highwater_partitions 3",
-        "highwater_log_bytes 300",
-        "kafka_server_replicamanager_partitioncount 3",
-        "kafka_server_replicamanager_leadercount 2",
+        "highwater_partitions 4",
+        "highwater_log_bytes 400",
+        "kafka_server_replicamanager_partitioncount 4",
+        "kafka_server_replicamanager_leadercount 3",
         "kafka_controller_kafkacontroller_offlinepartitionscount 1",
         "highwater_partition_log_bytes{topic=\"c\",partition=\"2\"} 100",
         "kafka_log_log_size{topic=\"c\",partition=\"2\"} 100",
@@ -45,6 +45,7 @@ fn each_partition_is_shown_by_all_three_sets_of_names() {
     ] {
         assert!(has(&rendered, line), "{line} is not in\n{rendered}");
     }
+    assert!(!rendered.contains("partition=\"3\""), "one that stopped has no offsets to show");
 }
 
 #[test]
