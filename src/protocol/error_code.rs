@@ -230,3 +230,6 @@ error_codes! {
     StreamsTopologyFenced = 132, "STREAMS_TOPOLOGY_FENCED", "The topology epoch is outdated.";
     ShareSessionLimitReached = 133, "SHARE_SESSION_LIMIT_REACHED", "There are too many share sessions.";
 }
+
+#[cfg(test)]
+mod tests;
