@@ -8,7 +8,7 @@
 
 use std::ops::RangeInclusive;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use kafka_protocol::messages::api_versions_response::{ApiVersion, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::{Decodable, StrBytes};
@@ -39,12 +39,12 @@ pub(super) struct Feature {
 /// No feature is served yet; `transaction.version` and `group.version` come with transactions and groups.
 const FEATURES: &[Feature] = &[];
 
-fn handle(context: &RequestContext, body: Bytes) -> Reply {
+fn handle(context: &RequestContext, mut body: Bytes) -> Reply {
     let header = &context.header;
     if !API.served().contains(&header.api_version) {
         return message(header, 0, &unsupported_version());
     }
-    let Some(request) = decode(body, header.api_version) else {
+    let Ok(request) = ApiVersionsRequest::decode(&mut body, header.api_version) else {
         return Reply::Close("an ApiVersions request that cannot be decoded");
     };
     if header.api_version >= VERSION_WITH_SOFTWARE {
@@ -59,12 +59,7 @@ fn handle(context: &RequestContext, body: Bytes) -> Reply {
     message(header, header.api_version, &supported(header.api_version, FEATURES))
 }
 
-fn decode(mut body: Bytes, version: i16) -> Option<ApiVersionsRequest> {
-    let request = ApiVersionsRequest::decode(&mut body, version).ok()?;
-    (!body.has_remaining()).then_some(request)
-}
-
-/// KIP-511: a client that asks in a version from the future gets the oldest body, with the error and the range of
+/// KIP-511, measured against Kafka 4.3: a client that asks in a version from the future gets the oldest body, with the error and the range of
 /// ApiVersions itself, and asks again on the same connection.
 fn unsupported_version() -> ApiVersionsResponse {
     ApiVersionsResponse::default()

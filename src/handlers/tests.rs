@@ -103,8 +103,8 @@ fn features_from_zero_need_version_4() {
 }
 
 #[test]
-fn unknown_apis_and_bodies_with_a_rest_close() {
-    for (key, version, body) in [(4, 0, &b""[..]), (-1, 0, b""), (18, 0, b"x"), (18, 3, b"\x05kca")] {
+fn unknown_apis_and_truncated_bodies_close() {
+    for (key, version, body) in [(4, 0, &b""[..]), (-1, 0, b""), (18, 3, b"\x05kca")] {
         let reply = ask(&connection(), key, version, body);
         assert!(matches!(reply, Reply::Close(_)), "key {key} version {version}: {reply:?}");
     }

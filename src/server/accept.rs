@@ -12,9 +12,11 @@ use tokio::net::TcpStream;
 
 use super::listen::Listening;
 use super::slots::{FullForAddress, Slot};
-use super::{Limits, ListenerSpec, Phase, Shared, connection};
+use super::{Limits, Phase, Shared, connection};
+use crate::config::Listener;
 use crate::env::time;
 use crate::handlers::{Connection, RequestHandler};
+use crate::telemetry::Metrics;
 
 /// Pause after a failed `accept`: out of descriptors, most likely, which come back when connections close.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -39,16 +41,16 @@ async fn accept_all<H: RequestHandler>(shared: &Arc<Shared<H>>, listening: &List
                 let ip = peer.ip().to_canonical();
                 // As in Kafka, which does not serve beyond `max.connections` but lets clients wait in line.
                 match shared.slots.wait(ip).await {
-                    Ok(slot) => begin(shared, &listening.spec, stream, slot),
+                    Ok(slot) => begin(shared, &listening.listener, stream, slot),
                     Err(FullForAddress) => {
-                        let listener = &listening.spec.name;
+                        let listener = &listening.listener.name;
                         tracing::warn!(listener, %peer, "connection refused: max.connections.per.ip");
                     }
                 }
             }
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(listener = listening.spec.name, "cannot accept connections: {error}");
+                    tracing::error!(listener = listening.listener.name, "cannot accept connections: {error}");
                 }
                 time::sleep(PAUSE_AFTER_FAILURE).await;
             }
@@ -57,30 +59,40 @@ async fn accept_all<H: RequestHandler>(shared: &Arc<Shared<H>>, listening: &List
 }
 
 /// Starts a connection's task.
-fn begin<H: RequestHandler>(shared: &Arc<Shared<H>>, spec: &ListenerSpec, stream: TcpStream, slot: Slot) {
+fn begin<H: RequestHandler>(shared: &Arc<Shared<H>>, listener: &Listener, stream: TcpStream, slot: Slot) {
     let id = shared.next_connection_id.fetch_add(1, Ordering::Relaxed);
-    let described = prepare(&stream, &shared.limits).and_then(|()| describe(id, &stream, spec));
+    let described = prepare(&stream, &shared.limits).and_then(|()| describe(id, &stream, listener));
     let connection = match described {
         Ok(connection) => Arc::new(connection),
         // The client is gone already.
-        Err(error) => return tracing::debug!(listener = spec.name, "connection closed at once: {error}"),
+        Err(error) => return tracing::debug!(listener = listener.name, "connection closed at once: {error}"),
     };
     let shared = shared.clone();
-    let presence = Presence { connection, _slot: slot };
-    tokio::spawn(async move {
-        let end = connection::serve(&shared, &stream, &presence.connection).await;
-        end.tell(&presence.connection);
-    });
+    shared.metrics.connection_opened();
+    let presence = Presence { metrics: shared.metrics.clone(), connection, reason: PANICKED, _slot: slot };
+    tokio::spawn(serve(shared, stream, presence));
 }
+
+async fn serve<H: RequestHandler>(shared: Arc<Shared<H>>, stream: TcpStream, mut presence: Presence) {
+    let end = connection::serve(&shared, &stream, &presence.connection).await;
+    end.tell(&presence.connection);
+    presence.reason = end.reason();
+}
+
+/// Why a connection closed whose task did not come to its end.
+const PANICKED: &str = "panic";
 
 /// A connection's task; its slot comes back however the task ends.
 struct Presence {
+    metrics: Arc<Metrics>,
     connection: Arc<Connection>,
+    reason: &'static str,
     _slot: Slot,
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        self.metrics.connection_closed(self.reason);
         if std::thread::panicking() {
             let (listener, peer) = (&self.connection.listener_name, self.connection.peer);
             tracing::error!(listener, %peer, "connection closed: its task panicked; the others go on");
@@ -93,15 +105,15 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(limits.keepalive_time))
 }
 
-fn describe(id: u64, stream: &TcpStream, spec: &ListenerSpec) -> io::Result<Connection> {
+fn describe(id: u64, stream: &TcpStream, listener: &Listener) -> io::Result<Connection> {
     let local = canonical(stream.local_addr()?);
     Ok(Connection {
         id,
         peer: canonical(stream.peer_addr()?),
         local,
-        listener_name: spec.name.clone(),
-        advertised_host: spec.advertised_host.clone().unwrap_or_else(|| local.ip().to_string()),
-        advertised_port: spec.advertised_port.unwrap_or(local.port()),
+        listener_name: listener.name.clone(),
+        advertised_host: listener.advertised.host.clone().unwrap_or_else(|| local.ip().to_string()),
+        advertised_port: listener.advertised.port.unwrap_or(local.port()),
         client_software: Mutex::new(None),
     })
 }

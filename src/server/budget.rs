@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::telemetry::Metrics;
+
 /// Bytes of one permit.
 const UNIT_BYTES: u64 = 1024;
 
@@ -17,26 +19,34 @@ pub(super) const FIRST_CHARGE_BYTES: usize = 4096;
 
 /// Memory that requests may take.
 pub(super) struct MemoryBudget {
+    /// Units in all.
+    units: usize,
     /// Units that are free.
     free: Semaphore,
     /// One permit: the right to go beyond.
     overdraft: Semaphore,
+    metrics: Arc<Metrics>,
 }
 
 impl MemoryBudget {
-    /// A budget of `bytes_max`, but at least of a first charge; `None`: without limit.
-    pub(super) fn new(bytes_max: Option<u64>) -> Arc<MemoryBudget> {
-        let units =
-            bytes_max.map_or(usize::MAX, |bytes| units(bytes.max(FIRST_CHARGE_BYTES as u64)) as usize);
-        let free = Semaphore::new(units.min(Semaphore::MAX_PERMITS));
-        Arc::new(MemoryBudget { free, overdraft: Semaphore::new(1) })
+    /// A budget of `bytes_max`, but at least of a first charge. What is in use is told to `metrics`.
+    pub(super) fn new(bytes_max: u64, metrics: Arc<Metrics>) -> Arc<MemoryBudget> {
+        let units = units(bytes_max.max(FIRST_CHARGE_BYTES as u64)) as usize;
+        let (free, overdraft) = (Semaphore::new(units), Semaphore::new(1));
+        Arc::new(MemoryBudget { units, free, overdraft, metrics })
     }
 
     /// Waits until a request may be begun.
     pub(super) async fn begin(self: &Arc<MemoryBudget>) -> Charge {
         let units = units(FIRST_CHARGE_BYTES as u64);
         self.free.acquire_many(units).await.expect("the semaphore is never closed").forget();
+        self.tell();
         Charge { budget: self.clone(), units, overdrawn: false }
+    }
+
+    fn tell(&self) {
+        let used = self.units - self.free.available_permits();
+        self.metrics.set_request_memory(used as u64 * UNIT_BYTES);
     }
 
     /// Bytes that are not charged to anybody.
@@ -72,6 +82,7 @@ impl Charge {
             permit = self.budget.free.acquire_many(more) => {
                 permit.expect("the semaphore is never closed").forget();
                 self.units += more;
+                self.budget.tell();
             }
             permit = self.budget.overdraft.acquire() => {
                 permit.expect("the semaphore is never closed").forget();
@@ -85,6 +96,7 @@ impl Charge {
         let excess = self.units.saturating_sub(units(bytes));
         self.units -= excess;
         self.budget.free.add_permits(excess as usize);
+        self.budget.tell();
     }
 }
 
@@ -104,6 +116,11 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::model::Timestamp;
+
+    fn budget(bytes_max: u64) -> Arc<MemoryBudget> {
+        MemoryBudget::new(bytes_max, Metrics::new(Timestamp(0), 0))
+    }
 
     fn now<F: Future>(future: F) -> Option<F::Output> {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -114,7 +131,7 @@ mod tests {
 
     #[test]
     fn one_request_at_a_time_goes_beyond_the_budget() {
-        let budget = MemoryBudget::new(Some(10 * 1024));
+        let budget = budget(10 * 1024);
         let mut first = now(budget.begin()).unwrap();
         let mut second = now(budget.begin()).unwrap();
         assert!(now(budget.begin()).is_none(), "2 KiB are free, 4 KiB are needed");
@@ -129,7 +146,7 @@ mod tests {
 
     #[test]
     fn charges_shrink_to_what_was_read() {
-        let budget = MemoryBudget::new(Some(64 * 1024));
+        let budget = budget(64 * 1024);
         let mut charge = now(budget.begin()).unwrap();
         now(charge.grow(20_000)).unwrap();
         charge.shrink_to(1500);
@@ -142,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_budget_below_the_first_charge_lets_one_request_begin() {
-        let budget = MemoryBudget::new(Some(1));
+        let budget = budget(1);
         let charge = now(budget.begin());
         assert!(charge.is_some() && now(budget.begin()).is_none());
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::end::End;
 use super::frame_reader::{Arrival, Frame, FrameReader};
-use super::pipeline::Pipeline;
+use super::pipeline::{InProgress, Pipeline};
 use super::reply_writer::ReplyWriter;
 use super::{Phase, Shared, request};
 use crate::env::time;
@@ -32,14 +32,14 @@ pub(super) async fn serve<H: RequestHandler>(
     }
 }
 
-struct Serving<'a, H> {
+struct Serving<'p, 'a, H> {
     shared: &'a Shared<H>,
     stream: &'a TcpStream,
     connection: &'a Arc<Connection>,
-    pipeline: &'a Pipeline,
+    pipeline: &'p Pipeline<'a>,
 }
 
-impl<H: RequestHandler> Serving<'_, H> {
+impl<H: RequestHandler> Serving<'_, '_, H> {
     async fn run(&self) -> End {
         let mut progress = pin!(self.pipeline.progress());
         let mut writing = pin!(self.write_replies());
@@ -85,7 +85,6 @@ impl<H: RequestHandler> Serving<'_, H> {
                 Err(end) => return end,
                 Ok(Arrival::Quiet) => continue,
                 Ok(Arrival::Frame(frame)) => {
-                    self.pipeline.received(clock.monotonic());
                     if let Err(end) = self.handle(frame).await {
                         return end;
                     }
@@ -99,33 +98,43 @@ impl<H: RequestHandler> Serving<'_, H> {
 
     async fn handle(&self, frame: Frame) -> Result<(), End> {
         let Frame { bytes, mut charge } = frame;
-        let request = request::open(bytes)?;
+        let Shared { clock, metrics, guard, handler, .. } = self.shared;
+        let now = clock.monotonic();
+        self.pipeline.received(now);
+        metrics.bytes_in(bytes.len() as u64);
+        let request = request::open(guard, bytes)?;
+        let in_progress = InProgress::new(metrics, request.header.api_key, now);
         charge.grow(request.decoded_bytes).await;
-        match self.shared.handler.handle(self.connection, request.header, request.body).await {
-            Reply::None => {}
+        match handler.handle(self.connection, request.header, request.body).await {
+            Reply::None => in_progress.finish(clock.monotonic()),
             Reply::Close(reason) => return Err(End::Handler(reason)),
-            reply => self.pipeline.push(reply, charge),
+            reply => self.pipeline.push(reply, in_progress, charge),
         }
         Ok(())
     }
 
     /// Sends replies until the last one (`None`) or until something goes wrong.
     async fn write_replies(&self) -> Option<End> {
-        let Shared { limits, clock, cold_reads, .. } = self.shared;
+        let Shared { limits, clock, metrics, cold_reads, .. } = self.shared;
         let mut writer = ReplyWriter::new(self.stream, limits, &**clock, cold_reads);
-        while let Some(first) = self.pipeline.next().await {
-            let mut closing = writer.add(first).err();
+        while let Some((reply, request)) = self.pipeline.next().await {
+            let mut requests = vec![request];
+            let mut closing = writer.add(reply).err();
             while closing.is_none() && writer.has_room() {
-                let Some(reply) = self.pipeline.take_ready() else { break };
+                let Some((reply, request)) = self.pipeline.take_ready() else { break };
                 closing = writer.add(reply).err();
+                requests.push(request);
             }
-            if let Err(end) = writer.flush().await {
-                return Some(end);
+            match writer.flush().await {
+                Ok(sent) => metrics.bytes_out(sent),
+                Err(end) => return Some(end),
             }
             if closing.is_some() {
                 return closing;
             }
-            self.pipeline.sent(clock.monotonic());
+            let now = clock.monotonic();
+            self.pipeline.sent(now);
+            requests.into_iter().for_each(|request| request.finish(now));
         }
         None
     }

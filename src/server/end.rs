@@ -55,6 +55,21 @@ impl End {
         }
     }
 
+    /// A word or two for the metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            End::Closed | End::ClosedInRequest => "client",
+            End::Idle(_) => "idle",
+            End::Stopping => "shutdown",
+            End::Malformed(_) => "malformed request",
+            End::Handler(_) => "refused",
+            End::RequestStalled { .. } => "stalled request",
+            End::ReplyStalled { .. } => "stalled reply",
+            End::Socket(_) => "socket",
+            End::Reply(_) => "reply",
+        }
+    }
+
     /// The one log line.
     pub(super) fn tell(&self, connection: &Connection) {
         let (listener, peer) = (&connection.listener_name, connection.peer);

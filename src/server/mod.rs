@@ -34,10 +34,13 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-pub use limits::{Limits, ListenerSpec, ServerError};
+pub use limits::{Limits, ServerError};
 
+use crate::config::Listener;
 use crate::env::{Clock, Env, time};
 use crate::handlers::RequestHandler;
+use crate::protocol::guard::Guard;
+use crate::telemetry::Metrics;
 use budget::MemoryBudget;
 use slots::Slots;
 
@@ -60,6 +63,8 @@ struct Shared<H> {
     handler: H,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    guard: Guard,
     budget: Arc<MemoryBudget>,
     slots: Arc<Slots>,
     cold_reads: Arc<Semaphore>,
@@ -88,8 +93,9 @@ impl Server {
     /// Opens the ports, all or none, and begins to serve. Must be called inside a tokio runtime.
     pub fn start<H: RequestHandler>(
         env: &Env,
+        metrics: Arc<Metrics>,
         limits: Limits,
-        specs: Vec<ListenerSpec>,
+        listeners: Vec<Listener>,
         handler: H,
     ) -> Result<Server, ServerError> {
         let (phase, phase_seen) = watch::channel(Phase::Serving);
@@ -97,17 +103,18 @@ impl Server {
         let shared = Arc::new(Shared {
             handler,
             clock: env.clock.clone(),
-            budget: MemoryBudget::new(limits.request_memory_bytes_max),
+            budget: MemoryBudget::new(limits.request_memory_bytes_max, metrics.clone()),
+            metrics,
+            guard: Guard::default(),
             slots: slots.clone(),
             cold_reads: Arc::new(Semaphore::new(COLD_READS_MAX)),
             next_connection_id: AtomicU64::new(1),
             phase: phase_seen,
             limits,
         });
-        let mut bound = Vec::with_capacity(specs.len());
-        for spec in specs {
-            bound.push(listen::bind(spec, &shared.limits)?);
-        }
+        let bound: Result<Vec<_>, _> =
+            listeners.into_iter().map(|listener| listen::bind(listener, &shared.limits)).collect();
+        let bound = bound?;
         let listeners = bound.iter().map(listen::Listening::bound).collect();
         let accepting =
             bound.into_iter().map(|listening| tokio::spawn(accept::run(shared.clone(), listening))).collect();

@@ -12,11 +12,47 @@ use tokio::sync::Notify;
 
 use super::budget::Charge;
 use crate::handlers::{PendingReply, Reply};
+use crate::telemetry::Metrics;
+
+/// A request that was read and is not answered yet, as the metrics see it.
+pub(super) struct InProgress<'a> {
+    metrics: &'a Metrics,
+    api_key: i16,
+    received_at: Duration,
+    finished: bool,
+}
+
+impl<'a> InProgress<'a> {
+    /// A request was read.
+    pub(super) fn new(metrics: &'a Metrics, api_key: i16, received_at: Duration) -> InProgress<'a> {
+        metrics.request_started(api_key);
+        InProgress { metrics, api_key, received_at, finished: false }
+    }
+
+    /// Its reply was sent, or it needs none.
+    pub(super) fn finish(mut self, now: Duration) {
+        self.finished = true;
+        self.metrics.request_finished(self.api_key, now.saturating_sub(self.received_at));
+    }
+}
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.metrics.request_abandoned();
+        }
+    }
+}
 
 /// One request's reply on its way.
-enum Slot {
+struct Slot<'a> {
+    state: State,
+    request: InProgress<'a>,
+}
+
+enum State {
     /// Not there yet. The request's memory stays charged until it is.
-    Waiting(PendingReply, #[expect(dead_code, reason = "held until the reply is there")] Charge),
+    Waiting(PendingReply, #[expect(dead_code, reason = "given back on drop")] Charge),
     /// To be sent once it is the first.
     Ready(Reply),
 }
@@ -25,9 +61,9 @@ enum Slot {
 ///
 /// Reader, writer and `progress` are parts of one task, so the locks are never contended; they are there because
 /// a task may move between threads.
-pub(super) struct Pipeline {
+pub(super) struct Pipeline<'a> {
     in_flight_max: usize,
-    slots: Mutex<VecDeque<Slot>>,
+    slots: Mutex<VecDeque<Slot<'a>>>,
     /// When something was last read or sent, on the monotonic clock.
     active_at: Mutex<Duration>,
     /// Replies were taken and are being sent.
@@ -39,8 +75,8 @@ pub(super) struct Pipeline {
     ready: Notify,
 }
 
-impl Pipeline {
-    pub(super) fn new(in_flight_max: usize, now: Duration) -> Pipeline {
+impl<'a> Pipeline<'a> {
+    pub(super) fn new(in_flight_max: usize, now: Duration) -> Pipeline<'a> {
         Pipeline {
             in_flight_max: in_flight_max.max(1),
             slots: Mutex::default(),
@@ -60,12 +96,12 @@ impl Pipeline {
     }
 
     /// Adds the reply of the request that was read last.
-    pub(super) fn push(&self, reply: Reply, charge: Charge) {
-        let slot = match reply {
-            Reply::Pending(pending) => Slot::Waiting(pending, charge),
-            reply => Slot::Ready(reply),
+    pub(super) fn push(&self, reply: Reply, request: InProgress<'a>, charge: Charge) {
+        let state = match reply {
+            Reply::Pending(pending) => State::Waiting(pending, charge),
+            reply => State::Ready(reply),
         };
-        self.slots.lock().push_back(slot);
+        self.slots.lock().push_back(Slot { state, request });
         self.ready.notify_one();
     }
 
@@ -87,9 +123,9 @@ impl Pipeline {
 
     fn poll_waiting(&self, context: &mut Context<'_>) {
         for slot in self.slots.lock().iter_mut() {
-            let Slot::Waiting(pending, _) = slot else { continue };
+            let State::Waiting(pending, _) = &mut slot.state else { continue };
             if let Poll::Ready(reply) = pending.as_mut().poll(context) {
-                *slot = Slot::Ready(match reply {
+                slot.state = State::Ready(match reply {
                     Reply::Pending(_) => Reply::Close("a pending reply resolved to another pending one"),
                     reply => reply,
                 });
@@ -99,10 +135,10 @@ impl Pipeline {
     }
 
     /// Takes the first reply once it is there; `None` after `finish` and the last one.
-    pub(super) async fn next(&self) -> Option<Reply> {
+    pub(super) async fn next(&self) -> Option<(Reply, InProgress<'a>)> {
         loop {
-            if let Some(reply) = self.take_ready() {
-                return Some(reply);
+            if let Some(taken) = self.take_ready() {
+                return Some(taken);
             }
             if self.finished.load(Ordering::Relaxed) && self.slots.lock().is_empty() {
                 return None;
@@ -112,18 +148,18 @@ impl Pipeline {
     }
 
     /// Takes the first reply if it is there.
-    pub(super) fn take_ready(&self) -> Option<Reply> {
+    pub(super) fn take_ready(&self) -> Option<(Reply, InProgress<'a>)> {
         let mut slots = self.slots.lock();
-        let ready = slots.pop_front_if(|first| matches!(first, Slot::Ready(_)))?;
+        let first = slots.pop_front_if(|first| matches!(first.state, State::Ready(_)))?;
         if slots.is_empty() {
             // An idle connection holds no buffer.
             *slots = VecDeque::new();
         }
         self.sending.store(true, Ordering::Relaxed);
         self.room.notify_one();
-        match ready {
-            Slot::Ready(reply) => Some(reply),
-            Slot::Waiting(..) => unreachable!("only a ready slot was popped"),
+        match first.state {
+            State::Ready(reply) => Some((reply, first.request)),
+            State::Waiting(..) => unreachable!("only a ready slot was popped"),
         }
     }
 

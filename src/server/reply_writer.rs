@@ -96,8 +96,8 @@ impl<'a> ReplyWriter<'a> {
         Ok(())
     }
 
-    /// Sends all that was added.
-    pub(super) async fn flush(&mut self) -> Result<(), End> {
+    /// Sends all that was added; gives its size in bytes.
+    pub(super) async fn flush(&mut self) -> Result<u64, End> {
         let mut pace = Pace::new(self.limits.reply_timeout, self.limits.bytes_per_second_min);
         while let Some(first) = self.parts.front() {
             let written = match first {
@@ -127,7 +127,7 @@ impl<'a> ReplyWriter<'a> {
         }
         // An idle connection holds no buffer.
         self.parts = VecDeque::new();
-        Ok(())
+        Ok(pace.moved_bytes())
     }
 
     /// Writes as many of the first parts as lie in memory.

@@ -65,7 +65,7 @@ async fn extents_are_sent_between_bytes() {
             extent(file, 17, 1),
         ];
         let handler = Fake(move |_, _| done(Reply::Pieces(pieces.clone())));
-        let server = start(Limits::default(), handler);
+        let server = start(limits(), handler);
         let mut client = Client::connect(&server).await;
         // Twice, together: the second reply begins where the first ends.
         client.send(&[request(1), request(1)].concat()).await;
@@ -89,7 +89,7 @@ async fn a_file_that_is_too_short_closes_the_connection() {
     for length in [1001, 1_000_000] {
         let log = Log::capture();
         let pieces = vec![extent(&file, 0, length)];
-        let server = start(Limits::default(), Fake(move |_, _| done(Reply::Pieces(pieces.clone()))));
+        let server = start(limits(), Fake(move |_, _| done(Reply::Pieces(pieces.clone()))));
         let mut client = Client::connect(&server).await;
         client.send(&request(1)).await;
         eventually(|| !log.closed().is_empty()).await;

@@ -44,7 +44,7 @@ fn idle_connections_are_cheap() {
 
 async fn measure() {
     let count = connections_that_fit();
-    let server = start_echo(Limits::default());
+    let server = start_echo(limits());
     let mut clients = Vec::with_capacity(count);
     // One before the count begins, so that what is allocated once is not counted.
     let mut first = Client::connect(&server).await;

@@ -26,7 +26,7 @@ fn gated() -> (Arc<Semaphore>, Arc<AtomicUsize>, impl RequestHandler) {
 async fn what_is_no_request_closes_with_one_line() {
     let check = async |bytes: &[u8], expected: &str| {
         let log = Log::capture();
-        let server = start_echo(Limits { request_bytes_max: 1000, ..Limits::default() });
+        let server = start_echo(Limits { request_bytes_max: 1000, ..limits() });
         let (mut bad, mut good) = (Client::connect(&server).await, Client::connect(&server).await);
         bad.send(bytes).await;
         assert_eq!(within(bad.0.read(&mut [0])).await.unwrap_or(0), 0, "{bytes:?}");
@@ -44,12 +44,12 @@ async fn what_is_no_request_closes_with_one_line() {
     check(b"\0\0\0\0", "less than a header").await;
     check(b"\0\0\0\x08\0\x04\0\0\0\0\0\x01", "API key 4").await;
     check(b"\0\0\0\x0a\0\0\0\x02\0\0\0\x01\xff\xff", "Produce request of version 2").await;
-    check(b"\0\0\0\x0a\0\x12\0\0\0\0\0\x01\0\x09", "ends inside the request header").await;
+    check(b"\0\0\0\x0a\0\x12\0\0\0\0\0\x01\0\x09", "malformed").await;
 }
 
 #[tokio::test]
 async fn earlier_requests_are_answered_before_a_malformed_one_closes() {
-    let server = start_echo(Limits::default());
+    let server = start_echo(limits());
     let mut client = Client::connect(&server).await;
     let mut bytes = request(1).to_vec();
     bytes.extend_from_slice(b"\xff\xff\xff\xff");
@@ -63,7 +63,7 @@ async fn half_a_request_is_cut_off() {
     // The length alone; a part of it; a part of the frame.
     for sent in [2, 4, 9] {
         let log = Log::capture();
-        let server = start_echo(Limits { request_timeout: SHORT, ..Limits::default() });
+        let server = start_echo(Limits { request_timeout: SHORT, ..limits() });
         let mut client = Client::connect(&server).await;
         client.send(&request(1)[..sent]).await;
         assert!(client.is_closed().await);
@@ -76,7 +76,7 @@ async fn half_a_request_is_cut_off() {
 async fn a_client_that_never_reads_is_cut_off() {
     let log = Log::capture();
     let reply = Bytes::from(vec![7; 32 << 20]);
-    let limits = Limits { reply_timeout: SHORT, bytes_per_second_min: u32::MAX, ..Limits::default() };
+    let limits = Limits { reply_timeout: SHORT, bytes_per_second_min: u32::MAX, ..limits() };
     let server = start(limits, Fake(move |_, _| done(Reply::Message(reply.clone()))));
     let mut client = Client::connect(&server).await;
     client.send(&request(1)).await;
@@ -87,7 +87,7 @@ async fn a_client_that_never_reads_is_cut_off() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_with_fin() {
     let log = Log::capture();
-    let server = start_echo(Limits { idle_max: SHORT, ..Limits::default() });
+    let server = start_echo(Limits { idle_max: SHORT, ..limits() });
     let mut client = Client::connect(&server).await;
     client.send(&request(1)).await;
     assert_eq!(client.receive().await.0, 1);
@@ -99,7 +99,7 @@ async fn an_idle_connection_is_closed_with_fin() {
 #[tokio::test]
 async fn a_connection_that_awaits_a_reply_is_not_idle() {
     let (gate, begun, handler) = gated();
-    let server = start(Limits { idle_max: SHORT, ..Limits::default() }, handler);
+    let server = start(Limits { idle_max: SHORT, ..limits() }, handler);
     let (mut waiting, mut idle) = (Client::connect(&server).await, Client::connect(&server).await);
     waiting.send(&request(1)).await;
     eventually(|| begun.load(Ordering::SeqCst) == 1).await;
@@ -114,7 +114,7 @@ async fn a_connection_that_awaits_a_reply_is_not_idle() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_for_room() {
-    let server = start_echo(Limits { connections_max: 2, ..Limits::default() });
+    let server = start_echo(Limits { connections_max: 2, ..limits() });
     let (mut first, mut second) = (Client::connect(&server).await, Client::connect(&server).await);
     for client in [&mut first, &mut second] {
         client.send(&request(1)).await;
@@ -131,7 +131,7 @@ async fn connections_beyond_the_limit_wait_for_room() {
 
 #[tokio::test]
 async fn connections_of_one_address_beyond_its_limit_are_closed() {
-    let server = start_echo(Limits { connections_per_ip_max: 1, ..Limits::default() });
+    let server = start_echo(Limits { connections_per_ip_max: 1, ..limits() });
     let mut first = Client::connect(&server).await;
     first.send(&request(1)).await;
     first.receive().await;
@@ -144,7 +144,7 @@ async fn connections_of_one_address_beyond_its_limit_are_closed() {
 #[tokio::test]
 async fn requests_in_flight_are_bounded() {
     let (gate, begun, handler) = gated();
-    let server = start(Limits { in_flight_max: 3, ..Limits::default() }, handler);
+    let server = start(Limits { in_flight_max: 3, ..limits() }, handler);
     let mut client = Client::connect(&server).await;
     for id in 0..10 {
         client.send(&request(id)).await;
@@ -162,7 +162,7 @@ async fn requests_in_flight_are_bounded() {
 async fn sockets_are_not_read_while_the_memory_budget_is_exhausted() {
     let (gate, begun, handler) = gated();
     // Room for two requests of 60 KiB, and not for the beginning of a third.
-    let limits = Limits { request_memory_bytes_max: Some(122 * 1024), ..Limits::default() };
+    let limits = Limits { request_memory_bytes_max: 122 * 1024, ..limits() };
     let server = start(limits, handler);
     let mut clients = Vec::new();
     for id in 0..4 {
@@ -185,7 +185,7 @@ async fn sockets_are_not_read_while_the_memory_budget_is_exhausted() {
 
 #[tokio::test]
 async fn a_request_bigger_than_the_budget_is_served() {
-    let limits = Limits { request_memory_bytes_max: Some(8 * 1024), ..Limits::default() };
+    let limits = Limits { request_memory_bytes_max: 8 * 1024, ..limits() };
     let server = start_echo(limits);
     let mut clients = [Client::connect(&server).await, Client::connect(&server).await];
     let frame = produce(5, &vec![0; 1 << 20]);

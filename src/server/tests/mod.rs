@@ -17,7 +17,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::config::{AdvertisedListener, Host, SecurityProtocol};
 use crate::handlers::{Connection, Handling, Reply, RequestHeader};
+use crate::model::Timestamp;
 
 /// What no step of a test may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,18 +49,43 @@ fn message(header: &RequestHeader, rest: &[u8]) -> Reply {
     Reply::Message(bytes.freeze())
 }
 
-fn spec() -> ListenerSpec {
-    ListenerSpec {
+fn listener() -> Listener {
+    Listener {
         name: "PLAINTEXT".to_owned(),
-        host: "127.0.0.1".to_owned(),
+        protocol: SecurityProtocol::Plaintext,
+        host: Host::Named("127.0.0.1".to_owned()),
         port: 0,
-        advertised_host: None,
-        advertised_port: None,
+        advertised: AdvertisedListener { host: None, port: None },
     }
 }
 
+/// Limits that no test reaches unless it lowers them.
+fn limits() -> Limits {
+    Limits {
+        request_bytes_max: 100 << 20,
+        request_memory_bytes_max: 256 << 20,
+        in_flight_max: 64,
+        connections_max: 100_000,
+        connections_per_ip_max: 100_000,
+        idle_max: Duration::MAX,
+        request_timeout: PATIENCE,
+        reply_timeout: PATIENCE,
+        bytes_per_second_min: 1024,
+        drain_timeout: PATIENCE,
+        keepalive_time: Duration::from_secs(120),
+        backlog: 1024,
+        send_buffer_bytes: None,
+        receive_buffer_bytes: None,
+    }
+}
+
+fn metrics() -> Arc<Metrics> {
+    Metrics::new(Timestamp(0), 0)
+}
+
 fn start(limits: Limits, handler: impl RequestHandler) -> Server {
-    Server::start(&Env::real(), limits, vec![spec()], handler).expect("a free port on loopback")
+    Server::start(&Env::real(), metrics(), limits, vec![listener()], handler)
+        .expect("a free port on loopback")
 }
 
 /// A server that answers every request with its correlation id.

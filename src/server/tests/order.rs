@@ -21,7 +21,7 @@ async fn replies_leave_in_order_and_later_ones_work_meanwhile() {
             message(&header, b"")
         }))
     });
-    let server = start(Limits::default(), handler);
+    let server = start(limits(), handler);
     let mut client = Client::connect(&server).await;
     for id in 0..5 {
         client.send(&request(id)).await;
@@ -42,7 +42,7 @@ async fn requests_without_reply_leave_no_gap() {
         3 => done(Reply::pending(async { Reply::None })),
         _ => done(message(&header, b"")),
     });
-    let server = start(Limits::default(), handler);
+    let server = start(limits(), handler);
     let mut client = Client::connect(&server).await;
     // Together in one packet, as a pipelining client sends them.
     let together: Vec<u8> = (1..=4).flat_map(|id| request(id).to_vec()).collect();
@@ -61,7 +61,7 @@ async fn a_reply_that_closes_comes_after_earlier_ones() {
         })),
         _ => done(Reply::Close("enough of it")),
     });
-    let server = start(Limits::default(), handler);
+    let server = start(limits(), handler);
     let mut client = Client::connect(&server).await;
     client.send(&request(1)).await;
     client.send(&request(2)).await;
@@ -79,7 +79,7 @@ async fn requests_of_every_size_arrive_whole() {
         let answer = crc32c::crc32c(&body).to_be_bytes();
         done(message(&header, &answer))
     });
-    let server = start(Limits::default(), handler);
+    let server = start(limits(), handler);
     let mut client = Client::connect(&server).await;
     let records: Vec<u8> = (0..3_000_001u32).map(|index| (index % 251) as u8).collect();
     for pass in 0..2 {
@@ -107,7 +107,7 @@ async fn a_panic_ends_its_connection_only() {
         13 => panic!("on purpose, by a test"),
         _ => done(message(&header, b"")),
     });
-    let server = start(Limits::default(), handler);
+    let server = start(limits(), handler);
     let (mut one, mut other) = (Client::connect(&server).await, Client::connect(&server).await);
     one.send(&request(13)).await;
     assert!(one.is_closed().await);
@@ -127,14 +127,12 @@ async fn the_connection_knows_its_addresses() {
             done(message(&header, text.as_bytes()))
         }
     }
-    let mut internet = spec();
+    let mut internet = listener();
     internet.name = "INTERNET".to_owned();
-    internet.advertised_host = Some("kafka.example".to_owned());
-    internet.advertised_port = Some(443);
-    let mut everywhere = spec();
-    everywhere.host = String::new();
-    let specs = vec![everywhere, internet];
-    let server = Server::start(&Env::real(), Limits::default(), specs, Tell).expect("free ports");
+    internet.advertised = AdvertisedListener { host: Some("kafka.example".to_owned()), port: Some(443) };
+    let everywhere = Listener { host: Host::All, ..listener() };
+    let listeners = vec![everywhere, internet];
+    let server = Server::start(&Env::real(), metrics(), limits(), listeners, Tell).expect("free ports");
     for (index, advertised) in [None, Some("kafka.example:443")].into_iter().enumerate() {
         let port = server.listeners()[index].address.port();
         let came_to = format!("127.0.0.1:{port}");

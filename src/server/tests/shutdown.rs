@@ -13,7 +13,7 @@ async fn requests_under_way_are_finished() {
             message(&header, b"")
         }))
     });
-    let server = start(Limits::default(), handler);
+    let server = start(limits(), handler);
     let (mut busy, mut idle) = (Client::connect(&server).await, Client::connect(&server).await);
     busy.send(&request(1)).await;
     eventually(|| server.connections() == 2).await;
@@ -37,7 +37,7 @@ async fn requests_under_way_are_finished() {
 
 #[tokio::test]
 async fn a_deadline_ends_what_does_not_finish() {
-    let server = start(Limits::default(), Fake(|_, _| done(Reply::pending(std::future::pending()))));
+    let server = start(limits(), Fake(|_, _| done(Reply::pending(std::future::pending()))));
     let mut client = Client::connect(&server).await;
     client.send(&request(1)).await;
     eventually(|| server.connections() == 1).await;
@@ -48,9 +48,10 @@ async fn a_deadline_ends_what_does_not_finish() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
-    let server = start_echo(Limits::default());
-    let taken = ListenerSpec { port: address(&server).port(), ..spec() };
-    let refused = Server::start(&Env::real(), Limits::default(), vec![taken], Fake(|_, _| done(Reply::None)));
+    let server = start_echo(limits());
+    let taken = Listener { port: address(&server).port(), ..listener() };
+    let refuse = Fake(|_, _| done(Reply::None));
+    let refused = Server::start(&Env::real(), metrics(), limits(), vec![taken], refuse);
     let words = refused.err().expect("the port is taken").to_string();
     assert!(words.contains(&address(&server).port().to_string()) && words.contains("PLAINTEXT"), "{words}");
 }
