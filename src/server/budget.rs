@@ -19,8 +19,6 @@ pub(super) const FIRST_CHARGE_BYTES: usize = 4096;
 
 /// Memory that requests may take.
 pub(super) struct MemoryBudget {
-    /// Units in all.
-    units: usize,
     /// Units that are free.
     free: Semaphore,
     /// One permit: the right to go beyond.
@@ -33,20 +31,16 @@ impl MemoryBudget {
     pub(super) fn new(bytes_max: u64, metrics: Arc<Metrics>) -> Arc<MemoryBudget> {
         let units = units(bytes_max.max(FIRST_CHARGE_BYTES as u64)) as usize;
         let (free, overdraft) = (Semaphore::new(units), Semaphore::new(1));
-        Arc::new(MemoryBudget { units, free, overdraft, metrics })
+        Arc::new(MemoryBudget { free, overdraft, metrics })
     }
 
     /// Waits until a request may be begun.
     pub(super) async fn begin(self: &Arc<MemoryBudget>) -> Charge {
         let units = units(FIRST_CHARGE_BYTES as u64);
         self.free.acquire_many(units).await.expect("the semaphore is never closed").forget();
-        self.tell();
-        Charge { budget: self.clone(), units, overdrawn: false }
-    }
-
-    fn tell(&self) {
-        let used = self.units - self.free.available_permits();
-        self.metrics.set_request_memory(used as u64 * UNIT_BYTES);
+        let mut charge = Charge { budget: self.clone(), units: 0, overdrawn: false };
+        charge.took(units);
+        charge
     }
 
     /// Bytes that are not charged to anybody.
@@ -77,17 +71,19 @@ impl Charge {
         if more == 0 || self.overdrawn {
             return;
         }
-        tokio::select! {
+        self.overdrawn = tokio::select! {
             biased;
             permit = self.budget.free.acquire_many(more) => {
                 permit.expect("the semaphore is never closed").forget();
-                self.units += more;
-                self.budget.tell();
+                false
             }
             permit = self.budget.overdraft.acquire() => {
                 permit.expect("the semaphore is never closed").forget();
-                self.overdrawn = true;
+                true
             }
+        };
+        if !self.overdrawn {
+            self.took(more);
         }
     }
 
@@ -96,7 +92,12 @@ impl Charge {
         let excess = self.units.saturating_sub(units(bytes));
         self.units -= excess;
         self.budget.free.add_permits(excess as usize);
-        self.budget.tell();
+        self.budget.metrics.request_memory_released(u64::from(excess) * UNIT_BYTES);
+    }
+
+    fn took(&mut self, units: u32) {
+        self.units += units;
+        self.budget.metrics.request_memory_taken(u64::from(units) * UNIT_BYTES);
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Slots {
 #[derive(Default)]
 struct Taken {
     count: usize,
+    /// It was logged that connections wait, and none was let in without waiting since.
+    told_full: bool,
     by_ip: HashMap<IpAddr, usize>,
 }
 
@@ -57,13 +59,26 @@ impl Slots {
 
     /// Takes a slot for a connection from `ip`; while all are taken, waits for one to come back.
     pub(super) async fn wait(self: &Arc<Slots>, ip: IpAddr) -> Result<Slot, FullForAddress> {
+        let mut waited = false;
         loop {
             // Created before the attempt: it sees every `notify_waiters` from here on.
             let freed = self.freed.notified();
             match self.take(ip) {
-                Ok(slot) => return Ok(slot),
+                Ok(slot) => {
+                    self.taken.lock().told_full &= waited;
+                    return Ok(slot);
+                }
                 Err(NoSlot::ForAddress(full)) => return Err(full),
-                Err(NoSlot::AtAll) => freed.await,
+                Err(NoSlot::AtAll) => {
+                    if !std::mem::replace(&mut self.taken.lock().told_full, true) {
+                        tracing::warn!(
+                            "{} connections are open: others wait (max.connections)",
+                            self.taken()
+                        );
+                    }
+                    waited = true;
+                    freed.await;
+                }
             }
         }
     }

@@ -190,9 +190,14 @@ impl Metrics {
         }
     }
 
-    /// Memory for requests in progress, now.
-    pub fn set_request_memory(&self, bytes: u64) {
-        self.counters.memory.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    /// Memory was reserved for requests in progress.
+    pub fn request_memory_taken(&self, bytes: u64) {
+        self.counters.memory.inc_by(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Memory reserved for requests was given back.
+    pub fn request_memory_released(&self, bytes: u64) {
+        self.counters.memory.dec_by(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Bytes were read from a client.

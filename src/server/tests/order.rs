@@ -144,3 +144,63 @@ async fn the_connection_knows_its_addresses() {
         assert_eq!(String::from_utf8(client.receive().await.1).expect("text"), expected);
     }
 }
+
+/// Many connections on several threads, requests pipelined, replies awaited off the ordered path: each client sees
+/// its own in order, and afterwards nothing is left behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn order_holds_on_many_threads() {
+    const CLIENTS: usize = 32;
+    const REQUESTS: i32 = 500;
+    let handler = Fake(|header: RequestHeader, body: Bytes| match header.correlation_id % 5 {
+        0 => done(message(&header, b"")),
+        1 => done(Reply::None),
+        2 => Box::pin(async move {
+            tokio::task::yield_now().await;
+            message(&header, &body.len().to_be_bytes())
+        }),
+        _ => done(Reply::pending(async move {
+            // From another thread, as a commit wakes it.
+            let other = tokio::spawn(async move { message(&header, b"late") });
+            other.await.expect("no panic")
+        })),
+    });
+    let metrics = metrics();
+    let limits = Limits { in_flight_max: 8, request_memory_bytes_max: 1 << 20, ..limits() };
+    let server = Server::start(&Env::real(), metrics.clone(), limits, vec![listener()], handler);
+    let server = server.expect("a free port on loopback");
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..CLIENTS {
+        let stream = within(TcpStream::connect(address(&server))).await.expect("the server listens");
+        clients.spawn(async move {
+            let (reading, mut writing) = stream.into_split();
+            let sending = tokio::spawn(async move {
+                for id in 0..REQUESTS {
+                    let frame =
+                        if id % 7 == 0 { produce(id, &vec![0; 50 * id as usize]) } else { request(id) };
+                    writing.write_all(&frame).await.expect("the server reads");
+                }
+                writing
+            });
+            let mut reading = tokio::io::BufReader::new(reading);
+            for id in (0..REQUESTS).filter(|id| id % 5 != 1) {
+                let length = within(reading.read_i32()).await.expect("a reply");
+                assert_eq!(within(reading.read_i32()).await.expect("a reply"), id);
+                within(reading.read_exact(&mut vec![0; length as usize - 4])).await.expect("a whole reply");
+            }
+            drop(sending.await.expect("no panic"));
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.expect("no panic");
+    }
+    eventually(|| server.connections() == 0).await;
+    let shown = metrics.render();
+    let shows = |name: &str, value: usize| {
+        let line = format!("{name} {value}");
+        assert!(shown.lines().any(|shown| shown == line), "{line} is not in\n{shown}");
+    };
+    shows("highwater_requests_in_progress", 0);
+    shows("highwater_request_memory_bytes", 0);
+    shows("highwater_connections", 0);
+    shows("highwater_connections_accepted_total", CLIENTS);
+}

@@ -18,7 +18,7 @@ fn what_happens_is_shown_under_its_names() {
     metrics.request_finished(0, Duration::from_micros(150));
     metrics.request_error(0, "MESSAGE_TOO_LARGE");
     metrics.request_error(3, "UNKNOWN_TOPIC_OR_PARTITION");
-    metrics.set_request_memory(77);
+    metrics.request_memory_taken(77);
     metrics.bytes_in(1000);
     metrics.bytes_out(2000);
     metrics.connection_opened();
