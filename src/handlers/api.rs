@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::{Handling, RequestContext};
 use crate::protocol::versions::{self, KeyVersions};
 
-/// One API: a row of `APIS`. What is served of it stands in `protocol::versions`, so that the guard, the handlers
-/// and ApiVersions cannot disagree.
+/// One API: a row of `APIS`. What is served of it stands in `protocol::versions`, so that the guard, the
+/// handlers and ApiVersions cannot disagree.
 pub struct Api {
     /// The API key on the wire.
     pub key: i16,

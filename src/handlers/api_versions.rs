@@ -59,8 +59,8 @@ fn handle(context: &RequestContext, mut body: Bytes) -> Reply {
     message(header, header.api_version, &supported(header.api_version, FEATURES))
 }
 
-/// KIP-511, measured against Kafka 4.3: a client that asks in a version from the future gets the oldest body, with the error and the range of
-/// ApiVersions itself, and asks again on the same connection.
+/// KIP-511, measured against Kafka 4.3: a client that asks in a version from the future gets the oldest body,
+/// with the error and the range of ApiVersions itself, and asks again on the same connection.
 fn unsupported_version() -> ApiVersionsResponse {
     ApiVersionsResponse::default()
         .with_error_code(ErrorCode::UnsupportedVersion.code())

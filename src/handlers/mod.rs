@@ -3,9 +3,10 @@
 //! **Owns** the table of served APIs (`APIS`), from which dispatch, ApiVersions and the coverage document are
 //! fed, and the shape of a request and of its reply.
 //! **Does not own** sockets, frames, order (`server`) or any state (`broker` and below).
-//! **Invariants**: only this room branches on wire versions. A handler returns a `Reply`, never a `Result`:
-//! failure is an error code inside the response. A handler runs in connection order until its work is admitted;
-//! what may wait goes into `Reply::Pending`.
+//! **Invariants**
+//! - Only this room branches on wire versions.
+//! - A handler returns a `Reply`, never a `Result`: failure is an error code inside the response.
+//! - A handler runs in connection order until its work is admitted; what may wait goes into `Reply::Pending`.
 
 mod api;
 mod api_versions;
@@ -43,8 +44,8 @@ pub type Handling = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// What `server` calls for each request of a connection, in order.
 pub trait RequestHandler: Send + Sync + 'static {
-    /// Runs in connection order: the connection's next request is read once the future is done. The future may
-    /// be dropped when the connection ends.
+    /// Runs in connection order: the connection's next request is read once the future is done. The future
+    /// may be dropped when the connection ends.
     ///
     /// `body` is the frame after the request header, already checked by the guard. For an ApiVersions request
     /// of an unknown version it is unchecked and must not be decoded.

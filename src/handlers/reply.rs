@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use crate::protocol::Piece;
 
-/// A reply that is not there yet. Dropped when the connection ends: work that must be done all the same must not
-/// depend on its being polled. It is polled as soon as it is handed over, also while earlier replies are awaited.
+/// A reply that is not there yet. Dropped when the connection ends: work that must be done all the same must
+/// not depend on its being polled. It is polled as soon as it is handed over, also while earlier replies are
+/// awaited.
 pub type PendingReply = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// What a handler gives back. Replies leave in the order of their requests.

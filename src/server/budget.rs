@@ -1,9 +1,9 @@
 //! The process's budget for request memory (`queued.max.request.bytes`).
 //!
 //! A request is charged before memory is taken for it: a first piece before its socket is read, more as its
-//! buffer grows, and what the guard foresees for its decoded form. While the budget is exhausted no request is
-//! begun. Requests that were begun could then wait for each other for ever, so that *one* of them at a time may go
-//! beyond the budget: the process never holds more than the budget and one request.
+//! buffer grows, and what the guard foresees for its decoded form. While the budget is exhausted no request
+//! is begun. Requests that were begun could then wait for each other for ever, so that *one* of them at a
+//! time may go beyond the budget: the process never holds more than the budget and one request.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ use crate::telemetry::Metrics;
 /// Bytes of one permit.
 const UNIT_BYTES: u64 = 1024;
 
-/// Charged for a request before its first byte is read; also how much is read at once while its length is unknown.
+/// Charged for a request before its first byte is read; also how much is read at once while its length is
+/// unknown.
 pub(super) const FIRST_CHARGE_BYTES: usize = 4096;
 
 /// Memory that requests may take.

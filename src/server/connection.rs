@@ -43,15 +43,16 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
     async fn run(&self) -> End {
         let mut progress = pin!(self.pipeline.progress());
         let mut writing = pin!(self.write_replies());
-        // In this order, so that what a request left in the pipeline is looked at in the same turn of the task.
+        // In this order, so that what a request left in the pipeline is looked at in the same turn of the
+        // task.
         let end = tokio::select! {
             biased;
             end = self.read_requests() => end,
             never = &mut progress => match never {},
             end = &mut writing => return end.unwrap_or(End::Closed),
         };
-        // Replies to what was read before are still owed, as they are in Kafka, which reads a request only after
-        // it has sent the reply to the one before.
+        // Replies to what was read before are still owed, as they are in Kafka, which reads a request only
+        // after it has sent the reply to the one before.
         self.pipeline.finish();
         let drained = time::timeout(self.shared.limits.drain_timeout, async {
             tokio::select! {
@@ -145,8 +146,8 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|now| *now >= wanted).await;
 }
 
-/// Lets the other parts of the task, and then other tasks, have a turn before the next request is read: a client that
-/// sends without pause would otherwise see its replies late.
+/// Lets the other parts of the task, and then other tasks, have a turn before the next request is read: a
+/// client that sends without pause would otherwise see its replies late.
 async fn give_way() {
     let mut gave = false;
     poll_fn(|context| {

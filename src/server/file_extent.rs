@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 
 use crate::env::FileExtent;
 
-/// Bytes handed to one `sendfile`: about what the kernel reads ahead, so that first and last page tell of the rest.
+/// Bytes handed to one `sendfile`: about what the kernel reads ahead, so that first and last page tell of the
+/// rest.
 pub(super) const SEND_BYTES: u64 = 128 * 1024;
 
 /// Bytes of one cold read: enough to make the kernel read ahead, so that what follows is warm.

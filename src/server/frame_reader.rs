@@ -17,8 +17,8 @@ use crate::protocol::frame::PREFIX_BYTES;
 /// Bytes of the length in front of a frame.
 const LENGTH_BYTES: usize = 4;
 
-/// A frame up to this size gets its whole buffer as soon as its length is known, so that the usual batch is read
-/// into place. A bigger one gets twice what has arrived, again and again.
+/// A frame up to this size gets its whole buffer as soon as its length is known, so that the usual batch is
+/// read into place. A bigger one gets twice what has arrived, again and again.
 const TRUSTED_BYTES: usize = 128 * 1024;
 
 /// A request as it came, without its length.
@@ -66,7 +66,8 @@ impl<'a> FrameReader<'a> {
         let charge = if self.has_begun() {
             self.budget.begin().await
         } else {
-            // What is left of the last buffer may be pinned by the requests in it; an idle connection has none.
+            // What is left of the last buffer may be pinned by the requests in it; an idle connection has
+            // none.
             self.buffer = BytesMut::new();
             match time::timeout(quiet_max, self.first_bytes()).await {
                 Ok(charge) => charge?,
@@ -114,7 +115,8 @@ impl<'a> FrameReader<'a> {
         Ok(Frame { bytes: self.buffer.split_to(length).freeze(), charge })
     }
 
-    /// Gives the buffer a capacity of exactly `capacity`, unless it has more. `BytesMut::reserve` would double.
+    /// Gives the buffer a capacity of exactly `capacity`, unless it has more. `BytesMut::reserve` would
+    /// double.
     fn make_room(&mut self, capacity: usize) {
         if self.buffer.capacity() < capacity {
             let mut roomier = BytesMut::with_capacity(capacity);

@@ -17,8 +17,8 @@ const KEEPALIVE_TIME: Duration = Duration::from_secs(120);
 pub struct Limits {
     /// Longest request in bytes (`socket.request.max.bytes`).
     pub request_bytes_max: u32,
-    /// Memory for requests of all connections, in bytes (`queued.max.request.bytes`). A request that does not fit
-    /// is read all the same, one at a time.
+    /// Memory for requests of all connections, in bytes (`queued.max.request.bytes`). A request that does not
+    /// fit is read all the same, one at a time.
     pub request_memory_bytes_max: u64,
     /// Requests of one connection that were read and are not answered (`highwater.connection.inflight.max`).
     pub in_flight_max: usize,
@@ -36,7 +36,8 @@ pub struct Limits {
     pub bytes_per_second_min: u32,
     /// Time for the replies under way once a connection's last request was read.
     pub drain_timeout: Duration,
-    /// Idle time after which the kernel probes the client: below the 240 s after which cloud balancers forget.
+    /// Idle time after which the kernel probes the client: below the 240 s after which cloud balancers
+    /// forget.
     pub keepalive_time: Duration,
     /// Connections that the kernel completes before they are accepted (`socket.listen.backlog.size`).
     pub backlog: u16,

@@ -131,8 +131,8 @@ impl Server {
         self.slots.taken()
     }
 
-    /// Stops accepting and reading, lets requests that were read finish for at most `deadline`, closes what is
-    /// left. Gives whether all of them finished. A caller in a hurry drops the future.
+    /// Stops accepting and reading, lets requests that were read finish for at most `deadline`, closes what
+    /// is left. Gives whether all of them finished. A caller in a hurry drops the future.
     pub async fn shutdown(mut self, deadline: Duration) -> bool {
         self.phase.send_replace(Phase::Draining);
         for accepting in self.accepting.drain(..) {

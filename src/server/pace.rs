@@ -1,7 +1,8 @@
 //! Deadlines for transfers: a fixed time, and more for bytes that move.
 //!
-//! A deadline for the whole would cut honest slow clients off, one that starts anew with each byte would never end:
-//! so each byte earns time at the slowest rate that is tolerated. Only time spent waiting for the client counts.
+//! A deadline for the whole would cut honest slow clients off, one that starts anew with each byte would
+//! never end: so each byte earns time at the slowest rate that is tolerated. Only time spent waiting for the
+//! client counts.
 
 use std::future::Future;
 use std::io;

@@ -59,8 +59,8 @@ enum State {
 
 /// Replies that are awaited or not yet taken by the writer: at most `in_flight_max`.
 ///
-/// Reader, writer and `progress` are parts of one task, so the locks are never contended; they are there because
-/// a task may move between threads.
+/// Reader, writer and `progress` are parts of one task, so the locks are never contended; they are there
+/// because a task may move between threads.
 pub(super) struct Pipeline<'a> {
     in_flight_max: usize,
     slots: Mutex<VecDeque<Slot<'a>>>,
@@ -111,8 +111,8 @@ impl<'a> Pipeline<'a> {
         self.ready.notify_one();
     }
 
-    /// Drives the replies that are awaited, all of them: a later one must not wait for an earlier one's turn to
-    /// start its work. Never completes.
+    /// Drives the replies that are awaited, all of them: a later one must not wait for an earlier one's turn
+    /// to start its work. Never completes.
     pub(super) async fn progress(&self) -> Infallible {
         poll_fn(|context| {
             self.poll_waiting(context);

@@ -20,8 +20,8 @@ pub(super) struct Request {
 
 /// Reads the header and has the guard walk the frame: the one way to a decoder.
 ///
-/// Measured against Kafka 4.3: a request of an unknown key or version closes the connection, whatever its API; only
-/// ApiVersions is answered in any version (KIP-511).
+/// Measured against Kafka 4.3: a request of an unknown key or version closes the connection, whatever its
+/// API; only ApiVersions is answered in any version (KIP-511).
 pub(super) fn open(guard: &Guard, frame: Bytes) -> Result<Request, End> {
     let prefix = FramePrefix::parse(&frame).map_err(|error| End::Malformed(error.to_string()))?;
     if !versions::is_served(prefix.api_key, prefix.api_version) {

@@ -17,7 +17,8 @@ fn resident_bytes() -> usize {
     kibibytes * 1024
 }
 
-/// Raises the limit on descriptors as far as it goes; gives how many connections fit, both ends in this process.
+/// Raises the limit on descriptors as far as it goes; gives how many connections fit, both ends in this
+/// process.
 fn connections_that_fit() -> usize {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to the maximum is allowed");

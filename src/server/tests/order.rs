@@ -145,8 +145,8 @@ async fn the_connection_knows_its_addresses() {
     }
 }
 
-/// Many connections on several threads, requests pipelined, replies awaited off the ordered path: each client sees
-/// its own in order, and afterwards nothing is left behind.
+/// Many connections on several threads, requests pipelined, replies awaited off the ordered path: each client
+/// sees its own in order, and afterwards nothing is left behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn order_holds_on_many_threads() {
     const CLIENTS: usize = 32;
