@@ -1,1 +1,7 @@
-fn main() {}
+//! The `highwater` program: the command line does everything.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    highwater::cli::main()
+}

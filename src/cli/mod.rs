@@ -1,1 +1,29 @@
-//! (room under construction)
+//! The command line: what was asked for, and with what number the process ends.
+//!
+//! **Owns** arguments, exit codes, signals, the panic policy, the limit of open files, `listeners.json`, and
+//! the composition of broker, server and admin in `serve`.
+//! **Does not own** what they do. It is an ordinary Kafka client of a broker wherever it is not `serve`.
+//! **Invariants**: every way out has one of the codes of `Exit` and a log line that says what, why and what
+//! to do.
+
+mod arguments;
+mod descriptors;
+mod exit;
+mod listeners_file;
+mod panics;
+mod running;
+mod serve;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// Runs what the command line asks for. `main` is this call.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let Command::Serve(serve) = arguments.command();
+    serve::serve(&serve).into()
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The broker as a process, over real sockets.
+
+mod eventually;
+mod lifecycle;
+mod process;

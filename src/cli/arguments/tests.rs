@@ -1,0 +1,38 @@
+use super::*;
+
+fn parse(line: &str) -> Result<Command, i32> {
+    let words = std::iter::once("highwater").chain(line.split_whitespace());
+    Arguments::try_parse_from(words).map(Arguments::command).map_err(|error| error.exit_code())
+}
+
+#[test]
+fn serving_is_what_is_done_without_a_command() {
+    let overrides = vec![("a.b".to_owned(), "c=d".to_owned()), ("e".to_owned(), String::new())];
+    for (line, config, overrides) in [
+        ("", None, vec![]),
+        ("serve", None, vec![]),
+        ("serve --config x.properties", Some("x.properties"), vec![]),
+        ("--config x.properties", Some("x.properties"), vec![]),
+        ("serve --override a.b=c=d --override e=", None, overrides.clone()),
+        ("--override a.b=c=d --override e=", None, overrides),
+    ] {
+        let expected = ServeArguments { config: config.map(PathBuf::from), overrides };
+        assert_eq!(parse(line), Ok(Command::Serve(expected)), "{line:?}");
+    }
+}
+
+#[test]
+fn help_and_version_end_with_0_and_mistakes_with_2() {
+    for (line, code) in [
+        ("--help", 0),
+        ("serve --help", 0),
+        ("--version", 0),
+        ("--what", 2),
+        ("sreve", 2),
+        ("serve --override nothing", 2),
+        ("serve --override =value", 2),
+        ("serve --config", 2),
+    ] {
+        assert_eq!(parse(line), Err(code), "{line:?}");
+    }
+}

@@ -1,0 +1,203 @@
+//! A broker with its ports: put together, and taken apart again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::listeners_file::{self, ListenersFile};
+use crate::admin::{AdminServer, Health, Phase};
+use crate::broker::Broker;
+use crate::config::ServerConfig;
+use crate::env::{Env, time};
+use crate::handlers::BrokerHandler;
+use crate::model::Offset;
+use crate::server::{Limits, Server};
+use crate::telemetry::{Metrics, PartitionSnapshot};
+
+/// Share of `highwater.shutdown.timeout.ms` that requests get to finish; the checkpoint has the rest.
+const DRAIN_PERCENT: u32 = 60;
+/// After a storage failure: time for producers to be told that their records were not stored.
+const FAILURE_GRACE: Duration = Duration::from_secs(1);
+
+/// Everything that runs.
+pub struct Running {
+    env: Env,
+    config: Arc<ServerConfig>,
+    broker: Arc<Broker>,
+    server: Server,
+    health: Arc<Health>,
+}
+
+impl Running {
+    /// Opens the data, then the ports: whoever can connect is served. Says itself what went wrong.
+    pub async fn start(env: Env, config: ServerConfig) -> Result<Running, Exit> {
+        let began = env.clock.monotonic();
+        let metrics = Metrics::new(env.clock.now(), config.metrics_partitions_max);
+        let health = Arc::new(Health::default());
+        // Before the data is open, so that a long recovery can be told from a dead process.
+        let admin = start_admin(&config, &health, &metrics).await?;
+        let broker = open_broker(&env, &config, &metrics).await?;
+        remove_listeners_file(&env, &config.log_dir);
+        let observed = Arc::downgrade(&broker);
+        metrics.set_partitions(move |visit| {
+            if let Some(broker) = observed.upgrade() {
+                visit_partitions(&broker, visit);
+            }
+        });
+        let handler = BrokerHandler::new(broker.clone());
+        let (limits, listeners) = (Limits::from(&config.sockets), config.listeners.clone());
+        let server = Server::start(&env, metrics, limits, listeners, handler).map_err(|error| {
+            tracing::error!(
+                "{error}; if another process has the port, stop it or choose another one with listeners=\
+                 PLAINTEXT://host:port (port 0 takes any free one)"
+            );
+            Exit::Failed
+        })?;
+        let running = Running { config: Arc::new(config), broker, server, health, env };
+        running.announce(admin, began)?;
+        Ok(running)
+    }
+
+    /// Writes `listeners.json` and the line that says that the broker serves.
+    fn announce(&self, admin: Option<SocketAddr>, began: Duration) -> Result<(), Exit> {
+        let bound = self.server.listeners();
+        let named = bound.iter().map(|listener| (listener.name.as_str(), listener.address));
+        let file = ListenersFile::new(named, admin);
+        // Before the file: who reads it may go on to ask.
+        self.health.set(Phase::Ready);
+        file.write(&*self.env.files, &self.config.log_dir).map_err(|error| {
+            tracing::error!("cannot write listeners.json into {}: {error}", self.config.log_dir.display());
+            Exit::Storage
+        })?;
+        let listening: Vec<String> =
+            bound.iter().map(|listener| format!("{} on {}", listener.name, listener.address)).collect();
+        let admin =
+            admin.map_or_else(String::new, |address| format!(", health and metrics on http://{address}"));
+        let took = self.env.clock.monotonic().saturating_sub(began).as_millis();
+        // Testcontainers' Kafka modules wait for these words; they are Kafka's own.
+        tracing::info!(
+            "[KafkaServer id={}] Transitioning from RECOVERY to RUNNING: {}{admin}, data in {}, \
+             ready in {took} ms",
+            self.config.node_id,
+            listening.join(", "),
+            self.config.log_dir.display(),
+        );
+        if self.config.settings.is_empty()
+            && let Some(first) = bound.first()
+        {
+            let port = first.address.port();
+            tracing::info!(
+                "try it: echo hello | kcat -b localhost:{port} -P -t greetings && \
+                 kcat -b localhost:{port} -C -t greetings -e"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits for the storage to fail; why it did.
+    pub async fn failed(&self) -> String {
+        self.broker.failed().await.to_string()
+    }
+
+    /// Lets waiting producers hear of a failed storage, and no more.
+    pub async fn give_up(self) {
+        self.health.set(Phase::Failed);
+        let _ = time::timeout(FAILURE_GRACE * 2, self.server.shutdown(FAILURE_GRACE)).await;
+    }
+
+    /// Drains, makes a checkpoint, and says how that went.
+    pub async fn stop(self) -> Exit {
+        self.health.set(Phase::Stopping);
+        let Running { env, config, broker, server, .. } = self;
+        let began = env.clock.monotonic();
+        let all_finished = server.shutdown(config.shutdown_timeout * DRAIN_PERCENT / 100).await;
+        if !all_finished {
+            tracing::warn!(
+                "requests that took too long were cut off; raise highwater.shutdown.timeout.ms to wait"
+            );
+        }
+        let spent = env.clock.monotonic().saturating_sub(began);
+        let exit = match time::timeout(config.shutdown_timeout.saturating_sub(spent), broker.close()).await {
+            Ok(Ok(())) => Exit::Stopped,
+            Ok(Err(error)) => {
+                tracing::error!("the storage failed while stopping: {error}; acknowledged records are safe");
+                Exit::Storage
+            }
+            Err(time::Elapsed) => {
+                tracing::warn!(
+                    "no checkpoint within highwater.shutdown.timeout.ms; nothing is lost, \
+                     the next start replays the write-ahead log"
+                );
+                Exit::Failed
+            }
+        };
+        remove_listeners_file(&env, &config.log_dir);
+        if exit == Exit::Stopped {
+            tracing::info!("stopped; everything is on disk");
+        }
+        exit
+    }
+}
+
+async fn start_admin(
+    config: &ServerConfig,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<SocketAddr>, Exit> {
+    let Some(listener) = &config.admin else { return Ok(None) };
+    let admin = AdminServer::bind(listener).await.map_err(|error| {
+        tracing::error!("{error}");
+        Exit::Failed
+    })?;
+    let address = admin.address();
+    // It answers until the process ends, so that a probe sees it stopping.
+    tokio::spawn(admin.serve(health.clone(), metrics.clone(), std::future::pending()));
+    Ok(Some(address))
+}
+
+async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Arc<Broker>, Exit> {
+    let (env, config, metrics) = (env.clone(), config.clone(), metrics.clone());
+    let opened = tokio::task::spawn_blocking(move || Broker::open(env, config, metrics)).await;
+    match opened {
+        Ok(Ok(broker)) => Ok(broker),
+        Ok(Err(error)) => {
+            tracing::error!("{error}");
+            Err(Exit::of_code(error.exit_code()))
+        }
+        // The panic was logged.
+        Err(_) => Err(Exit::Storage),
+    }
+}
+
+fn remove_listeners_file(env: &Env, log_dir: &Path) {
+    if let Err(error) = listeners_file::remove(&*env.files, log_dir) {
+        tracing::warn!("cannot remove listeners.json from {}: {error}", log_dir.display());
+    }
+}
+
+/// Every partition of the catalogue, for metrics; one that could not be opened is offline.
+fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>)) {
+    let image = broker.image();
+    for topic in image.topics() {
+        for topic_partition in topic.topic_partitions() {
+            let opened = broker.partition(topic_partition);
+            let offsets = opened.as_ref().map(|partition| {
+                let watermarks = partition.watermarks();
+                (watermarks.log_start_offset, watermarks.high_watermark, watermarks.log_end_offset)
+            });
+            let (log_start_offset, high_watermark, log_end_offset) =
+                offsets.unwrap_or((Offset::NONE, Offset::NONE, Offset::NONE));
+            visit(PartitionSnapshot {
+                topic: &topic.name,
+                partition: topic_partition.partition,
+                log_start_offset,
+                high_watermark,
+                log_end_offset,
+                log_bytes: opened.as_ref().map_or(0, |partition| partition.size_bytes()),
+                offline: opened.is_none(),
+            });
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Start, probes, signals and exit codes.
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::{Process, command, listeners_file, run_to_end};
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+#[test]
+fn it_serves_when_it_says_so_and_ends_with_0_when_asked() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let directory = directory();
+        let process = Process::start(directory.path());
+        drop(process.connect());
+        for (path, status) in [("/readyz", "200"), ("/healthz", "200"), ("/metrics", "200"), ("/", "404")] {
+            let response = process.http_get(path);
+            assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {response}");
+        }
+        process.signal(signal);
+        let (code, log) = process.end();
+        assert_eq!(code, Some(0), "{log}");
+        for words in
+            ["Transitioning from RECOVERY to RUNNING: PLAINTEXT on 127.0.0.1:", "everything is on disk"]
+        {
+            assert!(log.contains(words), "{words} is not in {log}");
+        }
+        assert_eq!(listeners_file(directory.path()), None, "its ports are closed");
+    }
+}
+
+#[test]
+fn it_starts_again_after_a_kill_and_after_a_stop() {
+    let directory = directory();
+    let identity =
+        || std::process::Command::new("cat").arg(directory.path().join("meta.properties")).output();
+    let process = Process::start(directory.path());
+    let first = identity().expect("cat can be run").stdout;
+    process.signal(Signal::KILL);
+    assert_eq!(process.end().0, None, "it was killed");
+    for _ in 0..2 {
+        let process = Process::start(directory.path());
+        assert_eq!(identity().expect("cat can be run").stdout, first, "the cluster keeps its id");
+        process.signal(Signal::TERM);
+        let (code, log) = process.end();
+        assert_eq!(code, Some(0), "{log}");
+    }
+}
+
+#[test]
+fn mistakes_end_with_their_code_and_say_what_to_do() {
+    let taken = directory();
+    let process = Process::start(taken.path());
+    let port = process.connect().peer_addr().expect("it is connected").port();
+    let own = directory();
+    let with = |overrides: &[&str]| {
+        let mut command = command(own.path());
+        for pair in overrides {
+            command.args(["--override", pair]);
+        }
+        run_to_end(&mut command)
+    };
+    let taken_directory = format!("log.dirs={}", taken.path().display());
+    let taken_port = format!("listeners=PLAINTEXT://127.0.0.1:{port}");
+    for (overrides, code, words) in [
+        (
+            &["num.partitions=0"][..],
+            78,
+            "num.partitions=0 (--override) cannot be used: Value must be at least 1",
+        ),
+        (&["listeners=SSL://:0"], 78, "TLS or SASL, which are not served yet"),
+        (&[taken_directory.as_str()], 78, "in use by another process"),
+        (&[taken_port.as_str()], 1, "choose another one with listeners="),
+        (&["nothing"], 2, "key=value"),
+    ] {
+        let (ended, log) = with(overrides);
+        assert_eq!(ended, Some(code), "{overrides:?}: {log}");
+        assert!(log.contains(words), "{overrides:?}: {words} is not in {log}");
+    }
+}
