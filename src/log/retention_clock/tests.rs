@@ -1,1 +1,53 @@
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::RetentionClock;
+use crate::env::Clock;
+use crate::env::simulated::SimulatedClock;
+use crate::model::Timestamp;
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+const YEAR: i64 = 365 * DAY;
+
+/// A clock started `off_ms` after the time last believed; `then` moves the wall clock by milliseconds, or lets time
+/// pass. Returns how far believed time is from the clock's own start.
+fn believed(off_ms: Option<i64>, then: impl FnOnce(&SimulatedClock, i64)) -> i64 {
+    let clock = Arc::new(SimulatedClock::default());
+    let start = clock.now();
+    let retention = RetentionClock::new(clock.clone(), off_ms.map(|off| Timestamp(start.0 - off)));
+    then(&clock, start.0);
+    retention.believed_now().0 - start.0
+}
+
+#[test]
+fn believed_time_follows_the_wall_clock_but_not_its_jumps() {
+    let pass = |ms: i64| Duration::from_millis(ms as u64);
+    assert_eq!(believed(None, |_, _| {}), 0);
+    assert_eq!(believed(None, |clock, _| clock.advance(pass(DAY))), DAY);
+    // Forwards: no more than the slack.
+    assert_eq!(believed(None, |clock, start| clock.set(Timestamp(start + YEAR))), MINUTE);
+    // Backwards: believed, for it deletes nothing; and back again.
+    assert_eq!(believed(None, |clock, start| clock.set(Timestamp(start - YEAR))), -YEAR);
+    let back_and_forth = |clock: &SimulatedClock, start: i64| {
+        clock.set(Timestamp(start - 10 * YEAR));
+        clock.advance(pass(DAY));
+        clock.set(Timestamp(start + 10 * YEAR));
+    };
+    assert_eq!(believed(None, back_and_forth), DAY + MINUTE);
+    // Off for a while: the wall clock is right. Off for years: it is not.
+    assert_eq!(believed(Some(DAY), |_, _| {}), 0);
+    assert_eq!(believed(Some(10 * YEAR), |_, _| {}), -10 * YEAR + MINUTE);
+    // Started with a clock behind: what it says.
+    assert_eq!(believed(Some(-YEAR), |_, _| {}), 0);
+}
+
+#[test]
+fn age_is_judged_once_and_then_grows_with_monotonic_time() {
+    let clock = Arc::new(SimulatedClock::default());
+    let retention = RetentionClock::new(clock.clone(), None);
+    let now = clock.now().0;
+    for (timestamp, age) in [(now, 0), (now - DAY, DAY), (now + DAY, 0), (-1, 0)] {
+        assert_eq!(retention.monotonic_ms() - retention.birth_ms(Timestamp(timestamp)), age, "{timestamp}");
+    }
+}
