@@ -147,6 +147,9 @@ impl Session<'_> {
                 self.flush(&mut run)?;
                 self.roll_for(&header)?;
             }
+            if self.published.active().bytes() == 0 && run.bytes == 0 {
+                self.writer.active.first_timestamp_ms = header.max_timestamp.0;
+            }
             run.bytes += batch.len();
             run.batches.push((header, batch));
             if run.bytes >= RUN_BYTES {
@@ -259,9 +262,6 @@ impl Session<'_> {
         self.mark_dirty();
         self.write(&active, run)?;
         let mut position = active.bytes();
-        if position == 0 {
-            self.writer.active.first_timestamp_ms = run.batches[0].0.max_timestamp.0;
-        }
         for (header, batch) in &run.batches {
             self.writer.indexer.add(&active, position, header);
             self.apply(header);

@@ -66,7 +66,10 @@ pub(super) fn row(base: i64, count: i64) -> Vec<Bytes> {
 }
 
 pub(super) fn directory(world: &SimulatedWorld) -> Arc<LogDirectory> {
-    world.files.create_dir_all(DATA.as_ref()).unwrap();
+    if !world.files.exists(DATA.as_ref()).unwrap() {
+        world.files.create_dir_all(DATA.as_ref()).unwrap();
+        world.files.sync_dir("/".as_ref()).unwrap();
+    }
     LogDirectory::new(world.env(), PathBuf::from(DATA), 100, None)
 }
 
