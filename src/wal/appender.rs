@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::credit::{Credit, Space};
 use super::error::NoCredit;
 use super::frame::{ENTRY_HEADER_BYTES, FRAME_ALIGNMENT};
+use super::group::pool::Pool;
 use super::group::{Group, GroupSlice, PlacedGroup};
 use super::options::{EntryHeader, Lsn, ReplayStart};
 use super::ring::{Placement, Ring, WalStatus};
@@ -51,13 +52,15 @@ pub(super) struct Shared<M> {
     durable_lsn: AtomicU64,
     pub(super) wal_id: Uuid,
     pub(super) incarnation: u64,
+    pub(super) pool: Arc<Pool>,
     group_bytes_max: usize,
 }
 
 impl<M> Shared<M> {
     pub(super) fn new(space: Arc<Space>, start: ReplayStart, group_bytes_max: usize) -> Shared<M> {
+        let pool = Arc::new(Pool::default());
         let filling = Filling {
-            group: Group::new(0),
+            group: Group::new(0, &pool),
             start: start.lsn,
             closed: VecDeque::new(),
             shut_down: false,
@@ -70,6 +73,7 @@ impl<M> Shared<M> {
             durable_lsn: AtomicU64::new(start.lsn.0),
             wal_id: start.wal_id,
             incarnation: start.incarnation,
+            pool,
             group_bytes_max,
         }
     }
@@ -86,7 +90,7 @@ impl<M> Shared<M> {
     pub(super) fn take_group(&self) -> Option<PlacedGroup<M>> {
         let mut filling = self.filling.lock();
         if filling.closed.is_empty() {
-            filling.close(&self.space);
+            filling.close(&self.space, &self.pool);
         }
         filling.closed.pop_front()
     }
@@ -110,7 +114,7 @@ impl<M> Shared<M> {
         let mut filling = self.filling.lock();
         filling.failed = true;
         let lost = std::mem::take(&mut filling.closed);
-        let group = std::mem::replace(&mut filling.group, Group::new(0));
+        let group = std::mem::replace(&mut filling.group, Group::new(0, &self.pool));
         drop(filling);
         // Outside the lock: dropping a member may run its owner's code.
         drop((lost, group));
@@ -143,12 +147,12 @@ impl<M> Filling<M> {
     }
 
     /// Gives the filling group its place, and opens the next one.
-    fn close(&mut self, space: &Space) {
+    fn close(&mut self, space: &Space, pool: &Pool) {
         if self.group.is_empty() {
             return;
         }
         // The next buffer starts at this one's size: small groups must not pin large buffers.
-        let next = Group::new(self.group.len());
+        let next = Group::new(self.group.len(), pool);
         let group = std::mem::replace(&mut self.group, next);
         let lsn = self.start;
         let padded = group.padded_bytes();
@@ -200,7 +204,7 @@ impl<M: Send> WalAppender<M> {
         let mut filling = self.shared.filling.lock();
         let full = filling.group.len() + ENTRY_HEADER_BYTES + payload.len() > self.shared.group_bytes_max;
         if full || oversized {
-            filling.close(&self.shared.space);
+            filling.close(&self.shared.space, &self.shared.pool);
         }
         let was_empty = filling.group.is_empty();
         let before = filling.group.padded_bytes();
@@ -214,7 +218,7 @@ impl<M: Send> WalAppender<M> {
         let lsn = filling.start.plus(offset as u64);
         let rejected = filling.accept(member);
         if oversized {
-            filling.close(&self.shared.space);
+            filling.close(&self.shared.space, &self.shared.pool);
         }
         drop(filling);
         drop(rejected);
@@ -244,7 +248,9 @@ impl<M: Send> WalAppender<M> {
     /// Frees the files that lie wholly below. Call it once a checkpoint with `replay_start(below)` is
     /// durable.
     pub fn trim(&self, below: Lsn) {
-        if self.shared.space.ring().trim(below) {
+        let grown = self.shared.space.ring().trim(below);
+        self.shared.space.call_provisioner();
+        if grown {
             self.shared.space.announce();
         }
     }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::error::NoCredit;
@@ -10,12 +11,13 @@ use super::ring::{Grant, Ring};
 /// The ring behind its lock, and those who wait for credit.
 pub(super) struct Space {
     ring: Mutex<Ring>,
+    attention: Condvar,
     grown: Notify,
 }
 
 impl Space {
     pub(super) fn new(ring: Ring) -> Space {
-        Space { ring: Mutex::new(ring), grown: Notify::new() }
+        Space { ring: Mutex::new(ring), attention: Condvar::new(), grown: Notify::new() }
     }
 
     pub(super) fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -27,8 +29,20 @@ impl Space {
         payloads: impl IntoIterator<Item = usize>,
     ) -> Result<Credit, NoCredit> {
         let mut ring = self.ring();
-        let grant = ring.reserve(payloads)?;
+        let grant = ring.reserve(payloads).inspect_err(|_| self.call_provisioner())?;
         Ok(Credit { space: Arc::clone(self), frame_bytes_max: ring.frame_bytes_max(), grant })
+    }
+
+    /// Blocks until the provisioner may have something to do, the log has stopped, or the time is over.
+    pub(super) fn wait_for_attention(&self, timeout: Duration) {
+        let mut ring = self.ring.lock();
+        self.attention.wait_while_for(&mut ring, |ring| !ring.attention && !ring.stopped, timeout);
+        ring.attention = false;
+    }
+
+    /// Wakes the provisioner if it has something to do.
+    pub(super) fn call_provisioner(&self) {
+        self.attention.notify_one();
     }
 
     /// Wakes those who wait: there may be more credit, or the log has stopped.
@@ -42,6 +56,7 @@ impl Space {
 
     pub(super) fn stop(&self) {
         self.ring().stopped = true;
+        self.call_provisioner();
         self.announce();
     }
 

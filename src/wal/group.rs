@@ -1,7 +1,10 @@
+pub(super) mod pool;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
+use pool::Pool;
 
 use super::frame::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, padded, push_entry};
 use super::options::{EntryHeader, Lsn};
@@ -47,8 +50,8 @@ pub(super) struct Group<M> {
 
 impl<M> Group<M> {
     /// An empty group with room for about `bytes`.
-    pub(super) fn new(bytes: usize) -> Group<M> {
-        let mut buffer = BytesMut::with_capacity(usize::try_from(padded(bytes)).unwrap_or(bytes));
+    pub(super) fn new(bytes: usize, pool: &Pool) -> Group<M> {
+        let mut buffer = pool.take(bytes);
         buffer.resize(FRAME_HEADER_BYTES, 0);
         let frozen = Arc::new(OnceLock::new());
         Group { buffer, frozen, members: Vec::new(), entries: 0, dedicated: None }
@@ -96,7 +99,7 @@ impl<M> Group<M> {
     }
 
     /// Pads the frame and completes `header`, whose counts and CRC come from the content.
-    pub(super) fn seal(mut self, mut header: FrameHeader) -> Sealed<M> {
+    pub(super) fn seal(mut self, mut header: FrameHeader, pool: &Arc<Pool>) -> Sealed<M> {
         let payload = &self.buffer[FRAME_HEADER_BYTES..];
         header.entries = self.entries;
         header.payload_bytes = u32::try_from(payload.len()).expect("an entry is bounded far below 2^32");
@@ -105,7 +108,7 @@ impl<M> Group<M> {
         self.buffer[..FRAME_HEADER_BYTES].copy_from_slice(&encoded);
         let length = self.buffer.len().next_multiple_of(FRAME_ALIGNMENT as usize);
         self.buffer.resize(length, 0);
-        let frame = self.buffer.freeze();
+        let frame = pool.freeze(self.buffer);
         self.frozen.set(frame.clone()).expect("a group is sealed once");
         Sealed { frame, crc: FrameHeader::crc_of(&encoded), entries: self.entries, members: self.members }
     }

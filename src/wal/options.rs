@@ -128,7 +128,8 @@ pub struct NewIncarnation {
 }
 
 impl NewIncarnation {
-    /// The first incarnation of a log in an empty directory.
+    /// The first incarnation of a log. Its id must be new too: a start that failed before its checkpoint was
+    /// durable may have left frames.
     pub fn first(wal_id: Uuid) -> NewIncarnation {
         NewIncarnation { wal_id, incarnation: 1, start_lsn: Lsn(0), held_files: Vec::new() }
     }

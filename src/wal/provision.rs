@@ -59,6 +59,11 @@ impl Provisioner {
         }
     }
 
+    /// Blocks until there may be something to do, the log has stopped, or the time is over.
+    pub fn wait(&self, timeout: Duration) {
+        self.space.wait_for_attention(timeout);
+    }
+
     fn perform(&self, work: Work) -> Result<(), Failure> {
         let files = &self.env.files;
         match work {

@@ -78,6 +78,12 @@ pub(super) enum Work {
     Create { number: u64, path: PathBuf, bytes: u64, dedicated: bool },
 }
 
+/// How free space can grow.
+enum Growth {
+    NewFile,
+    Slot { number: u64, from: u64 },
+}
+
 /// Figures for people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WalStatus {
@@ -104,6 +110,8 @@ pub(super) struct Ring {
     /// Sum over free files and the current one, before what is promised.
     usable: u64,
     promised: u64,
+    /// The provisioner may have something to do.
+    pub(super) attention: bool,
     pub(super) disk_full: bool,
     /// No more credit is given.
     pub(super) stopped: bool,
@@ -137,6 +145,7 @@ impl Ring {
             next_number: 0,
             usable: 0,
             promised: 0,
+            attention: true,
             disk_full: false,
             stopped: false,
             failed: false,
@@ -183,6 +192,7 @@ impl Ring {
             return Err(NoCredit::TooLarge);
         }
         if bytes > self.free_bytes() {
+            self.attention = true;
             return Err(self.full());
         }
         let dedicated = self.promise_files(oversized)?;
@@ -217,6 +227,7 @@ impl Ring {
             taken.iter().for_each(|(number, _)| self.file_mut(*number).state = Use::Promised);
             return Ok(taken);
         }
+        self.attention = true;
         for cost in missing {
             if self.demands.len() < DEDICATED_FILES_MAX && !self.demands.contains(&cost) {
                 self.demands.push_back(cost);
@@ -300,6 +311,7 @@ impl Ring {
             self.marks.pop_front();
         }
         self.count_usable();
+        self.attention = true;
         self.usable > before
     }
 
@@ -324,24 +336,29 @@ impl Ring {
         if let Some(work) = self.next_dedicated() {
             return Some(work);
         }
+        let slot_bytes = self.options.slot_bytes;
+        Some(match self.growth()? {
+            Growth::NewFile => self.creation(slot_bytes, false),
+            Growth::Slot { number, from } => {
+                let to = (from / slot_bytes + 1) * slot_bytes;
+                Work::Extend { number, path: file_path(&self.dir, number), from, to }
+            }
+        })
+    }
+
+    /// How free space can grow, if it has to and the capacity allows it.
+    fn growth(&self) -> Option<Growth> {
         if self.usable >= self.options.free_bytes_target {
             return None;
         }
-        let WalOptions { file_bytes, slot_bytes, .. } = self.options;
-        let mut candidates = self.current.iter().chain(&self.free).map(|number| &self.files[number]);
-        if let Some(file) = candidates.find(|file| file.provisioned < file_bytes) {
-            let from = file.provisioned;
-            let to = (from / slot_bytes + 1) * slot_bytes;
-            return Some(Work::Extend {
-                number: file.number,
-                path: file_path(&self.dir, file.number),
-                from,
-                to,
-            });
+        let mut open = self.current.iter().chain(&self.free).map(|number| &self.files[number]);
+        if let Some(file) = open.find(|file| file.provisioned < self.options.file_bytes) {
+            return Some(Growth::Slot { number: file.number, from: file.provisioned });
         }
+        // At a start all files may be held: then one more is needed.
         let ordinary = self.files.values().filter(|file| !file.dedicated).count();
         let nothing_left = self.current.is_none() && self.free.is_empty();
-        (ordinary < self.options.files_max() || nothing_left).then(|| self.creation(slot_bytes, false))
+        (ordinary < self.options.files_max() || nothing_left).then_some(Growth::NewFile)
     }
 
     fn next_dedicated(&mut self) -> Option<Work> {
@@ -363,9 +380,11 @@ impl Ring {
         Work::Create { number, path: file_path(&self.dir, number), bytes, dedicated }
     }
 
-    /// A file was pre-written further.
+    /// A file was pre-written further. It may have been filled, trimmed and removed in the meantime.
     pub(super) fn extended(&mut self, number: u64, to: u64) {
-        self.file_mut(number).provisioned = to;
+        if let Some(file) = self.files.get_mut(&number) {
+            file.provisioned = to;
+        }
         self.disk_full = false;
         self.count_usable();
     }
@@ -402,6 +421,7 @@ impl Ring {
         let waste = self.options.frame_bytes_max();
         let open = self.current.iter().chain(&self.free).map(|number| &self.files[number]);
         self.usable = open.map(|file| (file.provisioned - file.written_now()).saturating_sub(waste)).sum();
+        self.attention |= self.growth().is_some();
     }
 
     fn file_mut(&mut self, number: u64) -> &mut RingFile {

@@ -7,3 +7,4 @@ mod life;
 mod round_trip;
 mod space;
 mod support;
+mod threads;

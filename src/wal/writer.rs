@@ -67,7 +67,8 @@ impl<M: Send> WalWriter<M> {
     pub fn write_next(&mut self) -> Result<Option<Written<M>>, WalError> {
         self.check()?;
         let Some(placed) = self.shared.take_group() else { return Ok(None) };
-        let sealed = placed.group.seal(self.header(FrameKind::Group, placed.lsn));
+        let header = self.header(FrameKind::Group, placed.lsn);
+        let sealed = placed.group.seal(header, &self.shared.pool);
         self.write_frame(&sealed.frame, sealed.crc, placed.lsn, &placed.placement)?;
         self.group_end = self.written_end;
         let bytes = sealed.frame.len() as u64;
@@ -148,7 +149,11 @@ impl<M: Send> WalWriter<M> {
         self.previous_crc = crc;
         self.published = published;
         let tail = Mark { lsn: self.written_end, previous_crc: crc };
-        self.shared.space.ring().written(mark, to.offset == 0, tail);
+        let mut ring = self.shared.space.ring();
+        ring.written(mark, to.offset == 0, tail);
+        if ring.attention {
+            self.shared.space.call_provisioner();
+        }
         Ok(())
     }
 
