@@ -11,9 +11,25 @@
 mod api;
 mod api_versions;
 mod connection;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
+mod errors;
+mod exchange;
+mod fetch;
+mod find_coordinator;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
 mod reply;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
+mod view;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -72,7 +88,20 @@ impl RequestHandler for BrokerHandler {
 }
 
 /// Every API that is served, ascending by key.
-pub const APIS: &[Api] = &[api_versions::API];
+pub const APIS: &[Api] = &[
+    produce::API,
+    fetch::API,
+    list_offsets::API,
+    metadata::API,
+    find_coordinator::API,
+    api_versions::API,
+    create_topics::API,
+    delete_topics::API,
+    init_producer_id::API,
+    describe_configs::API,
+    describe_cluster::API,
+    describe_topic_partitions::API,
+];
 
 /// The API of a key, if it is served.
 pub fn api(key: i16) -> Option<&'static Api> {

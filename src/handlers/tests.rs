@@ -1,25 +1,14 @@
 use super::api_versions::{Feature, is_valid_software, supported};
-use super::*;
-use crate::broker::fixture::BrokerFixture;
+use std::ops::RangeInclusive;
 
-fn connection() -> Arc<Connection> {
-    let address = "127.0.0.1:9092".parse().expect("a literal address");
-    Arc::new(Connection {
-        id: 1,
-        peer: address,
-        local: address,
-        listener_name: "PLAINTEXT".to_owned(),
-        advertised_host: "127.0.0.1".to_owned(),
-        advertised_port: 9092,
-        client_software: parking_lot::Mutex::new(None),
-    })
-}
+use super::testing::TestBroker;
+use super::*;
+use crate::protocol::versions::API_VERSIONS_KEY;
 
 /// Sends one request through `dispatch`, whose future must be ready at once.
-fn ask(connection: &Arc<Connection>, api_key: i16, api_version: i16, body: &'static [u8]) -> Reply {
+fn ask(test: &TestBroker, api_key: i16, api_version: i16, body: &'static [u8]) -> Reply {
     let header = RequestHeader { api_key, api_version, correlation_id: 7, client_id: None };
-    let fixture = BrokerFixture::start(&[]);
-    let context = RequestContext { broker: fixture.broker.clone(), connection: connection.clone(), header };
+    let context = RequestContext { broker: test.broker.clone(), connection: test.connection.clone(), header };
     let mut handling = dispatch(context, Bytes::from_static(body));
     let mut polling = std::task::Context::from_waker(std::task::Waker::noop());
     match handling.as_mut().poll(&mut polling) {
@@ -44,36 +33,39 @@ fn the_table_ascends_by_key() {
     }
 }
 
-#[test]
-fn api_versions_of_the_future_gets_version_0_with_the_range_of_api_versions() {
+#[tokio::test]
+async fn api_versions_of_the_future_gets_version_0_with_the_range_of_api_versions() {
+    let test = TestBroker::start();
     // The body of a version nobody knows yet is not looked at. KIP-511.
     for version in [5, 99, i16::MAX, -1] {
-        let bytes = message(ask(&connection(), 18, version, b"\xff\xff\xff\xff"));
+        let bytes = message(ask(&test, 18, version, b"\xff\xff\xff\xff"));
         // correlation id, error 35, one row: key 18, versions 0 to 4
         assert_eq!(&bytes[..], b"\0\0\0\x07\0\x23\0\0\0\x01\0\x12\0\0\0\x04", "version {version}");
     }
 }
 
-#[test]
-fn api_versions_lists_every_api_in_each_version() {
+#[tokio::test]
+async fn api_versions_lists_every_api_in_each_version() {
+    let test = TestBroker::start();
     for version in 0..=4 {
         let body: &[u8] = if version < 3 { b"" } else { b"\x05kcat\x061.7.0\0" };
-        let bytes = message(ask(&connection(), 18, version, body));
+        let bytes = message(ask(&test, 18, version, body));
         assert_eq!(&bytes[..6], b"\0\0\0\x07\0\0", "correlation id, no tagged fields, no error");
         let rows = if version < 3 { bytes[9] } else { bytes[6] - 1 };
         assert_eq!(usize::from(rows), APIS.len(), "version {version}");
     }
 }
 
-#[test]
-fn api_versions_remembers_the_client_and_refuses_odd_names() {
-    let connection = connection();
-    let bytes = message(ask(&connection, 18, 3, b"\x10-odd name here!\x061.7.0\0"));
+#[tokio::test]
+async fn api_versions_remembers_the_client_and_refuses_odd_names() {
+    let test = TestBroker::start();
+    let software = &test.connection.client_software;
+    let bytes = message(ask(&test, 18, 3, b"\x10-odd name here!\x061.7.0\0"));
     assert_eq!(&bytes[4..6], 42i16.to_be_bytes());
-    assert_eq!(*connection.client_software.lock(), None);
-    message(ask(&connection, 18, 3, b"\x05kcat\x061.7.0\0"));
+    assert_eq!(*software.lock(), None);
+    message(ask(&test, 18, 3, b"\x05kcat\x061.7.0\0"));
     let expected = ClientSoftware { name: "kcat".to_owned(), version: "1.7.0".to_owned() };
-    assert_eq!(*connection.client_software.lock(), Some(expected));
+    assert_eq!(*software.lock(), Some(expected));
 }
 
 #[test]
@@ -102,10 +94,55 @@ fn features_from_zero_need_version_4() {
     assert_eq!(names(4), ["transaction.version", "metadata.version"]);
 }
 
-#[test]
-fn unknown_apis_and_truncated_bodies_close() {
+#[tokio::test]
+async fn unknown_apis_and_truncated_bodies_close() {
+    let test = TestBroker::start();
     for (key, version, body) in [(4, 0, &b""[..]), (-1, 0, b""), (18, 3, b"\x05kca")] {
-        let reply = ask(&connection(), key, version, body);
+        let reply = ask(&test, key, version, body);
         assert!(matches!(reply, Reply::Close(_)), "key {key} version {version}: {reply:?}");
     }
+}
+
+#[tokio::test]
+async fn every_api_closes_on_bytes_that_are_no_request() {
+    let test = TestBroker::start();
+    for api in APIS.iter().filter(|api| api.key != API_VERSIONS_KEY) {
+        for version in api.served() {
+            let reply = ask(&test, api.key, version, b"\xff");
+            assert!(matches!(reply, Reply::Close(_)), "{} {version}: {reply:?}", api.name());
+        }
+    }
+}
+
+/// Rows of the coverage document's table of API keys: key, name, served, advertised, state.
+fn coverage() -> Vec<[&'static str; 5]> {
+    let rows = include_str!("../../docs/coverage.md").lines().filter_map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [key, name, _kafka, served, advertised, state, ..] = cells[..] else { return None };
+        key.parse::<i16>().is_ok().then_some([key, name, served, advertised, state])
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_coverage_document_says_what_the_table_says() {
+    let shown = |range: RangeInclusive<i16>| match (range.start(), range.end()) {
+        (start, end) if start == end => start.to_string(),
+        (start, end) => format!("{start}-{end}"),
+    };
+    let expected: Vec<[String; 4]> = APIS
+        .iter()
+        .map(|api| [api.key.to_string(), api.name().to_owned(), shown(api.served()), shown(api.advertised())])
+        .collect();
+    let rows = coverage();
+    assert!(rows.len() > 80, "the table was not found");
+    let served = rows.iter().filter(|[.., state]| *state == "served");
+    let documented: Vec<[String; 4]> = served
+        .map(|[key, name, served, advertised, _]| {
+            [key, name, served, advertised].map(|cell| cell.to_string())
+        })
+        .collect();
+    assert_eq!(documented, expected);
+    let others = rows.iter().filter(|[.., state]| *state != "served");
+    assert!(others.clone().all(|[_, _, served, advertised, _]| (*served, *advertised) == ("-", "-")));
 }

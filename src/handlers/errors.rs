@@ -1,0 +1,88 @@
+//! The one translation of what goes wrong in the rooms below into Kafka's error codes. Every match names all
+//! variants, so that a new one cannot be forgotten.
+
+use super::exchange::Failure;
+use crate::broker::TopicError;
+use crate::cluster::MetadataError;
+use crate::log::LogError;
+use crate::partition::{AdmissionError, AppendError, ReadError, StorageFailed};
+use crate::protocol::ErrorCode;
+
+/// The Kafka code of a room's error.
+pub(super) trait KafkaError: std::fmt::Display {
+    fn code(&self) -> ErrorCode;
+
+    fn failure(&self) -> Failure {
+        Failure::new(self.code(), self.to_string())
+    }
+}
+
+impl KafkaError for AppendError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            AppendError::Stopped(_) => ErrorCode::KafkaStorageError,
+            AppendError::Deleted => ErrorCode::UnknownTopicOrPartition,
+            AppendError::OutOfOrderSequence(_) => ErrorCode::OutOfOrderSequenceNumber,
+            AppendError::InvalidProducerEpoch(_) => ErrorCode::InvalidProducerEpoch,
+        }
+    }
+}
+
+impl KafkaError for AdmissionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            AdmissionError::DiskFull | AdmissionError::Failed(_) => ErrorCode::KafkaStorageError,
+            AdmissionError::Slow(_) => ErrorCode::RequestTimedOut,
+            // Clients that know the code split the batch.
+            AdmissionError::TooLarge => ErrorCode::MessageTooLarge,
+        }
+    }
+}
+
+impl KafkaError for StorageFailed {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::KafkaStorageError
+    }
+}
+
+impl KafkaError for ReadError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Stopped(_) => ErrorCode::KafkaStorageError,
+            ReadError::Deleted => ErrorCode::UnknownTopicOrPartition,
+        }
+    }
+}
+
+impl KafkaError for LogError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::KafkaStorageError
+    }
+}
+
+impl KafkaError for TopicError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            TopicError::InvalidName(_) => ErrorCode::InvalidTopicException,
+            TopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
+            TopicError::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,
+            TopicError::InvalidConfig(_) => ErrorCode::InvalidConfig,
+            TopicError::Exists(_) => ErrorCode::TopicAlreadyExists,
+            TopicError::Unknown => ErrorCode::UnknownTopicOrPartition,
+            TopicError::Metadata(error) => error.code(),
+            TopicError::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl KafkaError for MetadataError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            // Somebody else was quicker: the client asks again and sees it.
+            MetadataError::Conflict(_) => ErrorCode::RequestTimedOut,
+            MetadataError::Admission(error) => error.code(),
+            MetadataError::Failed(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}

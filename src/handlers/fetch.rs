@@ -1,0 +1,267 @@
+//! Fetch, key 1, versions 4 to 18.
+//!
+//! Whole batches from the one that contains the offset asked for, in the client's order of partitions, and from
+//! the first that has any at least one, whatever its size. Waits up to `max_wait_ms` for `min_bytes`. Records are
+//! never copied: they leave as slices of the in-memory tail and extents of segment files.
+//! Left out: fetch sessions (every answer is a full one, `session_id` 0; a request for the rest of a session gets
+//! FETCH_SESSION_ID_NOT_FOUND), transactions (nothing is ever aborted), followers (NOT_LEADER_OR_FOLLOWER),
+//! diverging epochs (followers only), preferred replicas. Like Kafka 4.3, zstd is not refused below version 10.
+//!
+//! v4: isolation level (KIP-98). v5: log start offset (KIP-107). v6: KAFKA_STORAGE_ERROR. v7: sessions (KIP-227).
+//! v8: throttling (KIP-219). v9: leader epochs (KIP-320). v10: zstd (KIP-110). v11: racks (KIP-392). v12: flexible,
+//! diverging epochs (KIP-595). v13: topic ids (KIP-516). v14: tiered offsets (KIP-405). v15: replica state
+//! (KIP-903). v16: current leader (KIP-951). v17: directory id (KIP-853). v18: high watermark (KIP-1166).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::messages::fetch_request::FetchPartition;
+
+use super::errors::KafkaError;
+use super::exchange::decode;
+use super::view::{TopicKey, check_leader_epoch, open_partition};
+use super::{Api, Reply, RequestContext};
+use crate::broker::{self, PartitionFetch};
+use crate::metadata::{ClusterImage, TopicImage};
+use crate::model::{NodeId, Offset, TopicId};
+use crate::protocol::ErrorCode;
+use crate::protocol::fetch_response::{
+    self, FetchResponse, FetchedPartition, FetchedTopic, LeaderIdAndEpoch, NodeEndpoint,
+};
+
+/// The row of `APIS`.
+pub(super) const API: Api = Api {
+    key: fetch_response::FETCH_KEY,
+    handle: |context, body| Box::pin(std::future::ready(handle(context, body))),
+};
+
+/// First version that names topics by id.
+const VERSION_WITH_TOPIC_IDS: i16 = 13;
+/// First version whose clients know KAFKA_STORAGE_ERROR.
+const VERSION_WITH_STORAGE_ERROR: i16 = 6;
+/// First version in which the replica's number stands in a field of its own.
+const VERSION_WITH_REPLICA_STATE: i16 = 15;
+/// First version that is told who leads, with FENCED_LEADER_EPOCH (KIP-951).
+const VERSION_WITH_CURRENT_LEADER: i16 = 16;
+/// `isolation_level` of readers that want committed transactions only.
+const READ_COMMITTED: i8 = 1;
+
+fn handle(context: RequestContext, body: Bytes) -> Reply {
+    let request: FetchRequest = match decode(&context.header, body) {
+        Ok(request) => request,
+        Err(reply) => return reply,
+    };
+    // KIP-227: epochs 0 (begin a session) and -1 (none) ask for everything; others go on with a session.
+    if request.session_epoch > 0 {
+        return encode(&context, &whole(ErrorCode::FetchSessionIdNotFound, Vec::new()));
+    }
+    let plan = Plan::of(&context, &request);
+    Reply::pending(async move { plan.run(&context).await })
+}
+
+/// One partition of the request.
+enum Planned {
+    /// Stands at this place of `Plan::fetches`.
+    Fetch(usize),
+    /// Answered already.
+    Answered(FetchedPartition),
+}
+
+struct PlannedTopic {
+    name: String,
+    topic_id: TopicId,
+    partitions: Vec<(i32, Planned)>,
+}
+
+/// What is to be read, and where it goes in the response.
+struct Plan {
+    topics: Vec<PlannedTopic>,
+    fetches: Vec<PartitionFetch>,
+    bytes_min: u64,
+    bytes_max: u64,
+    wait: Duration,
+    read_committed: bool,
+}
+
+impl Plan {
+    fn of(context: &RequestContext, request: &FetchRequest) -> Plan {
+        let version = context.header.api_version;
+        let image = context.broker.image();
+        let bytes_max = unsigned(request.max_bytes).min(context.broker.config().fetch_max_bytes.into());
+        let mut plan = Plan {
+            topics: Vec::with_capacity(request.topics.len()),
+            fetches: Vec::new(),
+            bytes_min: unsigned(request.min_bytes).min(bytes_max),
+            bytes_max,
+            wait: Duration::from_millis(unsigned(request.max_wait_ms)),
+            read_committed: request.isolation_level == READ_COMMITTED,
+        };
+        let is_follower = replica_id(request, version) >= 0;
+        for topic in &request.topics {
+            let topic_id = TopicId(topic.topic_id);
+            let found = find(&image, topic.topic.as_str(), topic_id, version);
+            let partitions = topic.partitions.iter().map(|asked| {
+                let planned = match &found {
+                    Err(code) => Planned::Answered(unknown(asked.partition, *code)),
+                    Ok(_) if is_follower => Planned::Answered(FetchedPartition::failed(
+                        asked.partition,
+                        ErrorCode::NotLeaderOrFollower,
+                    )),
+                    Ok(topic) => plan_partition(context, topic, asked, &mut plan.fetches),
+                };
+                (asked.partition, planned)
+            });
+            let partitions = partitions.collect();
+            let name = found.map_or_else(|_| topic.topic.to_string(), |topic| topic.name.to_string());
+            plan.topics.push(PlannedTopic { name, topic_id, partitions });
+        }
+        plan
+    }
+
+    async fn run(self, context: &RequestContext) -> Reply {
+        let Plan { topics, fetches, bytes_min, bytes_max, wait, read_committed } = self;
+        // Measured against Kafka 4.3: it waits unless nothing is to be read or a read fails; partitions that do
+        // not exist do not end the wait.
+        let read = match fetches.is_empty() {
+            true => Vec::new(),
+            false => context.broker.fetch(&fetches, bytes_min, bytes_max, wait).await,
+        };
+        context.broker.metrics().fetched(read.iter().map(|fetched| fetched.bytes).sum());
+        let mut read: Vec<_> = read.into_iter().map(Some).collect();
+        let topics = topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.into_iter().map(|(partition, planned)| match planned {
+                Planned::Answered(answered) => answered,
+                Planned::Fetch(place) => {
+                    let fetched = read[place].take().expect("each place is taken once");
+                    shown(partition, fetched, read_committed, context.header.api_version)
+                }
+            });
+            let partitions = partitions.collect();
+            FetchedTopic { name: topic.name, topic_id: topic.topic_id, partitions }
+        });
+        let response = whole(ErrorCode::None, topics.collect());
+        encode(context, &with_endpoints(context, response))
+    }
+}
+
+fn unsigned(number: i32) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn replica_id(request: &FetchRequest, version: i16) -> i32 {
+    match version >= VERSION_WITH_REPLICA_STATE {
+        true => request.replica_state.replica_id.0,
+        false => request.replica_id.0,
+    }
+}
+
+fn find(
+    image: &ClusterImage,
+    name: &str,
+    topic_id: TopicId,
+    version: i16,
+) -> Result<std::sync::Arc<TopicImage>, ErrorCode> {
+    let found = TopicKey { name, topic_id }.find(image, version >= VERSION_WITH_TOPIC_IDS);
+    found.map_err(|failure| failure.code)
+}
+
+fn plan_partition(
+    context: &RequestContext,
+    topic: &TopicImage,
+    asked: &FetchPartition,
+    fetches: &mut Vec<PartitionFetch>,
+) -> Planned {
+    let partition = match open_partition(&context.broker, topic, asked.partition) {
+        Ok(partition) => partition,
+        Err(failure) => {
+            let code = known(failure.code, context.header.api_version);
+            return Planned::Answered(unknown(asked.partition, code));
+        }
+    };
+    if let Err(failure) = check_leader_epoch(&partition, asked.current_leader_epoch) {
+        let mut answered = FetchedPartition::failed(asked.partition, failure.code);
+        let tells_leader = context.header.api_version >= VERSION_WITH_CURRENT_LEADER
+            && failure.code == ErrorCode::FencedLeaderEpoch;
+        answered.current_leader = tells_leader.then(|| LeaderIdAndEpoch {
+            leader_id: context.broker.config().node_id,
+            leader_epoch: partition.leader_epoch(),
+        });
+        return Planned::Answered(answered);
+    }
+    let (offset, bytes_max) = (Offset(asked.fetch_offset), unsigned(asked.partition_max_bytes));
+    fetches.push(PartitionFetch { partition, offset, bytes_max });
+    Planned::Fetch(fetches.len() - 1)
+}
+
+/// Measured against Kafka 4.3: what does not exist has an empty list of aborted transactions, other failures null.
+fn unknown(partition: i32, code: ErrorCode) -> FetchedPartition {
+    FetchedPartition { aborted_transactions: Some(Vec::new()), ..FetchedPartition::failed(partition, code) }
+}
+
+/// Older clients take a code they do not know for a fatal one.
+fn known(code: ErrorCode, version: i16) -> ErrorCode {
+    match code {
+        ErrorCode::KafkaStorageError if version < VERSION_WITH_STORAGE_ERROR => {
+            ErrorCode::NotLeaderOrFollower
+        }
+        code => code,
+    }
+}
+
+fn shown(
+    partition: i32,
+    fetched: broker::FetchedPartition,
+    read_committed: bool,
+    version: i16,
+) -> FetchedPartition {
+    match fetched.result {
+        Ok((records, watermarks)) => FetchedPartition {
+            high_watermark: watermarks.high_watermark,
+            // Until there are transactions, all that is committed is stable.
+            last_stable_offset: watermarks.high_watermark,
+            log_start_offset: watermarks.log_start_offset,
+            aborted_transactions: read_committed.then(Vec::new),
+            records,
+            ..FetchedPartition::failed(partition, ErrorCode::None)
+        },
+        // Measured against Kafka 4.3: OFFSET_OUT_OF_RANGE, too, comes with offsets of -1.
+        Err(error) => FetchedPartition::failed(partition, known(error.code(), version)),
+    }
+}
+
+fn whole(error_code: ErrorCode, topics: Vec<FetchedTopic>) -> FetchResponse {
+    FetchResponse { throttle_time_ms: 0, error_code, session_id: 0, topics, node_endpoints: Vec::new() }
+}
+
+/// KIP-951: where the leaders listen that partitions name.
+fn with_endpoints(context: &RequestContext, mut response: FetchResponse) -> FetchResponse {
+    let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    if partitions.any(|partition| partition.current_leader.is_some()) {
+        let (config, connection) = (context.broker.config(), &context.connection);
+        response.node_endpoints.push(NodeEndpoint {
+            node_id: NodeId(config.node_id.0),
+            host: connection.advertised_host.clone(),
+            port: connection.advertised_port.into(),
+            rack: config.rack.clone(),
+        });
+    }
+    response
+}
+
+fn encode(context: &RequestContext, response: &FetchResponse) -> Reply {
+    let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    for failed in partitions.filter(|partition| partition.error_code.is_error()) {
+        context.broker.metrics().request_error(API.key, failed.error_code.name());
+    }
+    match fetch_response::encode(context.header.api_version, context.header.correlation_id, response) {
+        Ok(pieces) => Reply::Pieces(pieces),
+        Err(error) => {
+            tracing::error!(%error, "a response could not be encoded");
+            Reply::Close("a response could not be encoded")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProduceRequest, TopicName};
+use uuid::Uuid;
+
+use crate::handlers::testing::{TestBroker, batch, str_bytes};
+use crate::protocol::batch::BatchHeader;
+
+async fn produce(test: &TestBroker, topic: &str, partition: i32, records: Bytes) {
+    let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
+    let topic =
+        TopicProduceData::default().with_name(TopicName(str_bytes(topic))).with_partition_data(vec![data]);
+    let request =
+        ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![topic]);
+    let response = test.ask(9, &request).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+fn partition(partition: i32, offset: i64) -> FetchPartition {
+    FetchPartition::default()
+        .with_partition(partition)
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(1 << 20)
+}
+
+/// Does not wait.
+fn request(version: i16, topic: (&str, Uuid), partitions: Vec<FetchPartition>) -> FetchRequest {
+    let asked = FetchTopic::default().with_partitions(partitions);
+    let asked = match version >= 13 {
+        true => asked.with_topic_id(topic.1),
+        false => asked.with_topic(TopicName(str_bytes(topic.0))),
+    };
+    FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_session_epoch(-1)
+        .with_max_bytes(1 << 20)
+        .with_min_bytes(1)
+        .with_topics(vec![asked])
+}
+
+fn only(response: &FetchResponse) -> &PartitionData {
+    let [topic] = &response.responses[..] else { panic!("{response:?}") };
+    let [partition] = &topic.partitions[..] else { panic!("{response:?}") };
+    partition
+}
+
+/// First and next offset of each batch.
+fn batches(partition: &PartitionData) -> Vec<(i64, i64)> {
+    let mut bytes = partition.records.clone().unwrap_or_default();
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let header = BatchHeader::parse(&bytes).unwrap();
+        found.push((header.base_offset.0, header.next_offset().0));
+        bytes = bytes.slice(header.size_bytes()..);
+    }
+    found
+}
+
+/// High watermark, last stable offset, log start offset.
+fn offsets(partition: &PartitionData) -> (i64, i64, i64) {
+    (partition.high_watermark, partition.last_stable_offset, partition.log_start_offset)
+}
+
+#[tokio::test]
+async fn gives_whole_batches_in_every_version() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    produce(&test, "t", 0, batch(&[1, 2, 3])).await;
+    produce(&test, "t", 0, batch(&[4])).await;
+    for version in 4..=18 {
+        for (from, expected) in [(0, &[(0, 3), (3, 4)][..]), (2, &[(0, 3), (3, 4)]), (3, &[(3, 4)]), (4, &[])]
+        {
+            let response = test.ask(version, &request(version, topic, vec![partition(0, from)])).await;
+            assert_eq!((response.error_code, response.session_id), (0, 0));
+            let found = only(&response);
+            assert_eq!((found.error_code, batches(found)), (0, expected.to_vec()), "version {version}");
+            let log_start = if version >= 5 { 0 } else { -1 };
+            assert_eq!(offsets(found), (4, 4, log_start), "version {version}");
+            assert!(found.records.is_some() && found.aborted_transactions.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn reads_from_segments_after_a_restart() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    produce(&test, "t", 0, batch(&[1, 2, 3])).await;
+    let test = test.restart().await;
+    produce(&test, "t", 0, batch(&[4])).await;
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|(_, next)| *next < 4) {
+        let from = seen.last().map_or(0, |(_, next)| *next);
+        let found = batches(only(&test.ask(12, &request(12, topic, vec![partition(0, from)])).await));
+        assert!(!found.is_empty(), "nothing at {from}");
+        seen.extend(found);
+    }
+    assert_eq!(seen, [(0, 3), (3, 4)]);
+}
+
+#[tokio::test]
+async fn offsets_outside_the_log() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    for from in [-1, 1, i64::MAX] {
+        let response = test.ask(11, &request(11, topic, vec![partition(0, from)])).await;
+        let found = only(&response);
+        assert_eq!((found.error_code, offsets(found)), (1, (-1, -1, -1)), "offset {from}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist() {
+    let test = TestBroker::start();
+    let topic_id = test.topic("t", 1, &[]).await;
+    let check = async |version: i16, topic: (&str, Uuid), index: i32, code: i16| {
+        let response = test.ask(version, &request(version, topic, vec![partition(index, 0)])).await;
+        assert_eq!(only(&response).error_code, code, "{topic:?} {index}");
+    };
+    check(12, ("t", topic_id), 1, 3).await;
+    check(12, ("t", topic_id), -1, 3).await;
+    check(12, ("absent", topic_id), 0, 3).await;
+    check(13, ("", Uuid::from_u128(4)), 0, 100).await;
+    check(13, ("", Uuid::nil()), 0, 100).await;
+    check(13, ("", topic_id), 7, 3).await;
+}
+
+#[tokio::test]
+async fn the_first_batch_comes_whatever_its_size() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 3, &[]).await);
+    for index in [1, 2] {
+        produce(&test, "t", index, batch(&[1, 2])).await;
+        produce(&test, "t", index, batch(&[3])).await;
+    }
+    let small = |index| partition(index, 0).with_partition_max_bytes(1);
+    let response = test.ask(12, &request(12, topic, vec![small(0), small(2), small(1)])).await;
+    let found: Vec<_> = response.responses[0].partitions.iter().map(batches).collect();
+    assert_eq!(found, [vec![], vec![(0, 2)], vec![]], "the first that has any gives one");
+    let request = request(12, topic, vec![partition(1, 0), partition(2, 0)]).with_max_bytes(1);
+    let response = test.ask(12, &request).await;
+    let found: Vec<_> = response.responses[0].partitions.iter().map(batches).collect();
+    assert_eq!(found, [vec![(0, 2)], vec![]]);
+}
+
+#[tokio::test]
+async fn waits_for_records() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    let patient = request(12, topic, vec![partition(0, 0)]).with_max_wait_ms(60_000);
+    let (response, ()) = tokio::join!(test.ask(12, &patient), produce(&test, "t", 0, batch(&[1])));
+    assert_eq!(batches(only(&response)), [(0, 1)]);
+}
+
+#[tokio::test]
+async fn gives_up_waiting() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    let impatient = request(12, topic, vec![partition(0, 0)]).with_max_wait_ms(20);
+    let before = test.broker.env().clock.monotonic();
+    let response = test.ask(12, &impatient).await;
+    assert_eq!((only(&response).error_code, batches(only(&response))), (0, vec![]));
+    assert!(test.broker.env().clock.monotonic() - before >= Duration::from_millis(20));
+}
+
+#[tokio::test]
+async fn leader_epochs() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    let test = test.restart().await;
+    let topic_id = test.broker.image().topic("t").unwrap().topic_id.0;
+    let ask = async |version: i16, epoch: i32| {
+        let asked = partition(0, 0).with_current_leader_epoch(epoch);
+        test.ask(version, &request(version, ("t", topic_id), vec![asked])).await
+    };
+    for (epoch, code) in [(-1, 0), (1, 0), (0, 74), (2, 75)] {
+        assert_eq!(only(&ask(12, epoch).await).error_code, code, "epoch {epoch}");
+    }
+    let fenced = ask(16, 0).await;
+    let leader = &only(&fenced).current_leader;
+    assert_eq!((leader.leader_id.0, leader.leader_epoch), (1, 1));
+    assert_eq!((fenced.node_endpoints[0].node_id.0, fenced.node_endpoints[0].port), (1, 19092));
+    assert!(ask(16, 2).await.node_endpoints.is_empty());
+}
+
+#[tokio::test]
+async fn there_are_no_sessions() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    for version in 7..=18 {
+        for (session_id, epoch, code) in [(0, 0, 0), (0, -1, 0), (5, -1, 0), (5, 1, 70), (0, 3, 70)] {
+            let request = request(version, topic, vec![partition(0, 0)])
+                .with_session_id(session_id)
+                .with_session_epoch(epoch);
+            let response = test.ask(version, &request).await;
+            assert_eq!((response.error_code, response.session_id), (code, 0), "{session_id} {epoch}");
+            assert_eq!(response.responses.is_empty(), code != 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn followers_are_refused() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    let old = request(12, topic, vec![partition(0, 0)]).with_replica_id(BrokerId(2));
+    assert_eq!(only(&test.ask(12, &old).await).error_code, 6);
+    let state = ReplicaState::default().with_replica_id(BrokerId(2)).with_replica_epoch(1);
+    let new =
+        request(15, topic, vec![partition(0, 0)]).with_replica_id(BrokerId(-1)).with_replica_state(state);
+    assert_eq!(only(&test.ask(15, &new).await).error_code, 6);
+}
+
+#[tokio::test]
+async fn readers_of_committed_records_get_an_empty_list_of_aborted_transactions() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    produce(&test, "t", 0, batch(&[1])).await;
+    let committed = request(12, topic, vec![partition(0, 0)]).with_isolation_level(1);
+    let response = test.ask(12, &committed).await;
+    assert_eq!(only(&response).aborted_transactions, Some(vec![]));
+    assert_eq!(batches(only(&response)), [(0, 1)]);
+}

@@ -1,0 +1,170 @@
+//! ListOffsets, key 2, versions 1 to 10.
+//!
+//! The latest and earliest offset, the offset of the record with the largest timestamp, or of the first record at
+//! or after a timestamp: that record's own, not its batch's.
+//! Left out: nothing is tiered, so "earliest local" is the log start and "latest tiered" is -1; `timeout_ms`, which
+//! bounds look-ups in tiered storage only; the difference between isolation levels, until there are transactions.
+//!
+//! v1: one offset for each partition (KIP-79). v2: isolation level (KIP-98). v3: throttling. v4: leader epochs
+//! (KIP-320). v5: OFFSET_NOT_AVAILABLE. v6: flexible. v7: largest timestamp (KIP-734). v8: earliest local
+//! (KIP-405). v9: latest tiered (KIP-1005). v10: timeout (KIP-1075).
+
+mod by_time;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
+};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+use self::by_time::Sought;
+use super::exchange::{Failure, answer, decode};
+use super::view::{TopicKey, check_leader_epoch, open_partition};
+use super::{Api, Reply, RequestContext};
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
+use crate::partition::Partition;
+use crate::protocol::ErrorCode;
+
+/// The row of `APIS`.
+pub(super) const API: Api =
+    Api { key: 2, handle: |context, body| Box::pin(std::future::ready(handle(context, body))) };
+
+/// First version that tells leader epochs.
+const VERSION_WITH_LEADER_EPOCH: i16 = 4;
+
+/// An offset as it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Found {
+    timestamp: Timestamp,
+    offset: Offset,
+    leader_epoch: LeaderEpoch,
+}
+
+/// No record is that late, or nothing is tiered.
+const NOTHING: Found =
+    Found { timestamp: Timestamp::NONE, offset: Offset::NONE, leader_epoch: LeaderEpoch::NONE };
+
+/// What a request's timestamp asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Query {
+    Latest,
+    Earliest,
+    LatestTiered,
+    ByTime(Sought),
+}
+
+impl Query {
+    /// `None` for what the version does not know.
+    fn of(timestamp: i64, version: i16) -> Option<Query> {
+        match timestamp {
+            -1 => Some(Query::Latest),
+            -2 => Some(Query::Earliest),
+            // KIP-734
+            -3 if version >= 7 => Some(Query::ByTime(Sought::Largest)),
+            // KIP-405
+            -4 if version >= 8 => Some(Query::Earliest),
+            // KIP-1005
+            -5 if version >= 9 => Some(Query::LatestTiered),
+            0.. => Some(Query::ByTime(Sought::AtOrAfter(Timestamp(timestamp)))),
+            _ => None,
+        }
+    }
+}
+
+fn handle(context: RequestContext, body: Bytes) -> Reply {
+    let request: ListOffsetsRequest = match decode(&context.header, body) {
+        Ok(request) => request,
+        Err(reply) => return reply,
+    };
+    Reply::pending(async move {
+        let twice = named_twice(&request.topics);
+        let mut topics = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in &topic.partitions {
+                let found = match twice.contains(&(topic.name.as_str(), asked.partition_index)) {
+                    true => Err(ErrorCode::InvalidRequest.into()),
+                    false => look_up(&context, topic.name.as_str(), asked).await,
+                };
+                partitions.push(partition_response(&context, asked.partition_index, found));
+            }
+            let response = ListOffsetsTopicResponse::default().with_name(topic.name.clone());
+            topics.push(response.with_partitions(partitions));
+        }
+        answer(&context.header, &ListOffsetsResponse::default().with_topics(topics))
+    })
+}
+
+fn named_twice(topics: &[ListOffsetsTopic]) -> std::collections::HashSet<(&str, i32)> {
+    let mut times: HashMap<(&str, i32), u32> = HashMap::new();
+    for topic in topics {
+        for partition in &topic.partitions {
+            *times.entry((topic.name.as_str(), partition.partition_index)).or_default() += 1;
+        }
+    }
+    times.into_iter().filter(|(_, times)| *times > 1).map(|(named, _)| named).collect()
+}
+
+async fn look_up(
+    context: &RequestContext,
+    name: &str,
+    asked: &ListOffsetsPartition,
+) -> Result<Found, Failure> {
+    let Some(query) = Query::of(asked.timestamp, context.header.api_version) else {
+        return Err(ErrorCode::UnsupportedVersion.into());
+    };
+    let image = context.broker.image();
+    let topic = TopicKey { name, topic_id: TopicId::ZERO }.find(&image, false)?;
+    let partition = open_partition(&context.broker, &topic, asked.partition_index)?;
+    check_leader_epoch(&partition, asked.current_leader_epoch)?;
+    match query {
+        Query::Latest => Ok(latest(&partition)),
+        Query::Earliest => Ok(earliest(&partition)),
+        Query::LatestTiered => Ok(NOTHING),
+        Query::ByTime(sought) => by_time::find(partition, sought).await,
+    }
+}
+
+fn latest(partition: &Partition) -> Found {
+    let offset = partition.watermarks().high_watermark;
+    Found { timestamp: Timestamp::NONE, offset, leader_epoch: partition.leader_epoch() }
+}
+
+fn earliest(partition: &Arc<Partition>) -> Found {
+    let watermarks = partition.watermarks();
+    let offset = watermarks.log_start_offset;
+    // Measured against Kafka 4.3: an empty log begins in the current epoch.
+    let leader_epoch = match partition.leader_epoch_at(offset) {
+        LeaderEpoch::NONE if offset == watermarks.log_end_offset => partition.leader_epoch(),
+        leader_epoch => leader_epoch,
+    };
+    Found { timestamp: Timestamp::NONE, offset, leader_epoch }
+}
+
+fn partition_response(
+    context: &RequestContext,
+    index: i32,
+    found: Result<Found, Failure>,
+) -> ListOffsetsPartitionResponse {
+    let response = ListOffsetsPartitionResponse::default().with_partition_index(index);
+    let (code, found) = match found {
+        Ok(found) => (ErrorCode::None, found),
+        Err(failure) => {
+            context.broker.metrics().request_error(API.key, failure.code.name());
+            (failure.code, NOTHING)
+        }
+    };
+    let response =
+        response.with_error_code(code.code()).with_timestamp(found.timestamp.0).with_offset(found.offset.0);
+    match context.header.api_version >= VERSION_WITH_LEADER_EPOCH {
+        true => response.with_leader_epoch(found.leader_epoch.0),
+        false => response,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
+use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use uuid::Uuid;
+
+use crate::handlers::testing::{TestBroker, str_bytes};
+use crate::handlers::view::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS};
+
+fn named(name: &str) -> MetadataRequestTopic {
+    MetadataRequestTopic::default().with_name(Some(TopicName(str_bytes(name))))
+}
+
+fn by_id(topic_id: Uuid) -> MetadataRequestTopic {
+    MetadataRequestTopic::default().with_topic_id(topic_id).with_name(None)
+}
+
+/// Does not allow creation where that can be said.
+fn asking(version: i16, topics: Option<Vec<MetadataRequestTopic>>) -> MetadataRequest {
+    MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(version < 4)
+}
+
+fn names_and_codes(response: &MetadataResponse) -> Vec<(Option<String>, i16)> {
+    let shown =
+        |topic: &MetadataResponseTopic| (topic.name.as_ref().map(|name| name.to_string()), topic.error_code);
+    response.topics.iter().map(shown).collect()
+}
+
+fn ok(name: &str) -> (Option<String>, i16) {
+    (Some(name.to_owned()), 0)
+}
+
+#[tokio::test]
+async fn shows_broker_cluster_and_partitions_in_every_version() {
+    let test = TestBroker::with(&[("broker.rack", "r1"), ("node.id", "5")]);
+    let topic_id = test.topic("t", 2, &[]).await;
+    for version in 0..=13 {
+        let response = test.ask(version, &asking(version, Some(vec![named("t")]))).await;
+        let [broker] = &response.brokers[..] else { panic!("{:?}", response.brokers) };
+        assert_eq!((broker.node_id.0, broker.host.as_str(), broker.port), (5, "broker.example", 19092));
+        assert_eq!(broker.rack.as_ref().map(|rack| rack.as_str()), (version >= 1).then_some("r1"));
+        assert_eq!(response.controller_id.0, if version >= 1 { 5 } else { -1 }, "version {version}");
+        let cluster_id = response.cluster_id.as_ref().map(|id| id.as_str());
+        assert_eq!(cluster_id, (version >= 2).then_some(test.broker.cluster_id()));
+        let [topic] = &response.topics[..] else { panic!("{:?}", response.topics) };
+        assert_eq!(topic.topic_id, if version >= 10 { topic_id } else { Uuid::nil() });
+        assert_eq!(topic.topic_authorized_operations, OPERATIONS_NOT_ASKED);
+        assert_eq!(topic.partitions.len(), 2);
+        for (index, partition) in (0..).zip(&topic.partitions) {
+            assert_eq!((partition.error_code, partition.partition_index), (0, index));
+            assert_eq!((partition.leader_id.0, partition.replica_nodes.len()), (5, 1));
+            assert_eq!(partition.leader_epoch, if version >= 7 { 0 } else { -1 }, "version {version}");
+            assert!(partition.offline_replicas.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn leader_epochs_grow_with_every_start() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    let test = test.restart().await;
+    let response = test.ask(12, &asking(12, Some(vec![named("t")]))).await;
+    assert_eq!(response.topics[0].partitions[0].leader_epoch, 1);
+}
+
+#[tokio::test]
+async fn null_is_all_topics_and_an_empty_list_none_since_version_1() {
+    let test = TestBroker::start();
+    test.topic("a", 1, &[]).await;
+    test.topic("b", 1, &[]).await;
+    let both = vec![ok("a"), ok("b")];
+    assert_eq!(names_and_codes(&test.ask(0, &asking(0, Some(vec![]))).await), both);
+    for version in 1..=13 {
+        assert_eq!(
+            names_and_codes(&test.ask(version, &asking(version, Some(vec![]))).await),
+            [],
+            "{version}"
+        );
+        assert_eq!(names_and_codes(&test.ask(version, &asking(version, None)).await), both, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_names_are_unknown_unless_they_may_be_created() {
+    let test = TestBroker::with(&[("num.partitions", "4")]);
+    let request = asking(8, Some(vec![named("new"), named("a b"), named("new")]));
+    let unknown = (Some("new".to_owned()), 3);
+    let invalid = (Some("a b".to_owned()), 17);
+    assert_eq!(names_and_codes(&test.ask(8, &request).await), [unknown, invalid.clone()]);
+    let request = request.with_allow_auto_topic_creation(true);
+    let response = test.ask(8, &request).await;
+    assert_eq!(names_and_codes(&response), [ok("new"), invalid]);
+    assert_eq!(response.topics[0].partitions.len(), 4);
+}
+
+#[tokio::test]
+async fn versions_below_4_always_create() {
+    let test = TestBroker::start();
+    for version in 0..=3 {
+        let name = format!("t{version}");
+        let response = test.ask(version, &asking(version, Some(vec![named(&name)]))).await;
+        assert_eq!(names_and_codes(&response), [ok(&name)]);
+    }
+}
+
+#[tokio::test]
+async fn the_broker_may_forbid_creation() {
+    let test = TestBroker::with(&[("auto.create.topics.enable", "false")]);
+    let request = asking(8, Some(vec![named("t")])).with_allow_auto_topic_creation(true);
+    assert_eq!(names_and_codes(&test.ask(8, &request).await), [(Some("t".to_owned()), 3)]);
+}
+
+#[tokio::test]
+async fn topics_by_id_since_version_12() {
+    let test = TestBroker::start();
+    let topic_id = test.topic("t", 1, &[]).await;
+    let stranger = Uuid::from_u128(7);
+    for version in 12..=13 {
+        // Names beside an id are not looked at.
+        let request = asking(version, Some(vec![by_id(topic_id), by_id(stranger), named("other")]));
+        let response = test.ask(version, &request).await;
+        assert_eq!(names_and_codes(&response), [ok("t"), (None, 100)]);
+        assert_eq!(response.topics[1].topic_id, stranger);
+    }
+    for version in 10..=11 {
+        let with_name = by_id(topic_id).with_name(Some(TopicName(str_bytes("t"))));
+        let response = test.ask(version, &asking(version, Some(vec![with_name]))).await;
+        assert_eq!(names_and_codes(&response), [(Some("t".to_owned()), 42)]);
+    }
+}
+
+#[tokio::test]
+async fn operations_when_asked_for() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    for version in 8..=13 {
+        let asks_for_cluster = version <= 10;
+        let request = asking(version, None)
+            .with_include_topic_authorized_operations(true)
+            .with_include_cluster_authorized_operations(asks_for_cluster);
+        let response = test.ask(version, &request).await;
+        assert_eq!(response.topics[0].topic_authorized_operations, TOPIC_OPERATIONS);
+        let expected = if asks_for_cluster { CLUSTER_OPERATIONS } else { OPERATIONS_NOT_ASKED };
+        assert_eq!(response.cluster_authorized_operations, expected);
+    }
+    // As Kafka 4.3 says them.
+    assert_eq!((TOPIC_OPERATIONS, CLUSTER_OPERATIONS), (0xdf8, 0x1fa0));
+}
+
+#[tokio::test]
+async fn a_topic_created_again_has_another_id() {
+    let test = TestBroker::start();
+    let first = test.topic("t", 1, &[]).await;
+    test.broker.delete_topic(crate::model::TopicId(first)).await.unwrap();
+    let second = test.topic("t", 1, &[]).await;
+    assert_ne!(first, second);
+    let response = test.ask(12, &asking(12, Some(vec![by_id(first)]))).await;
+    assert_eq!(names_and_codes(&response), [(None, 100)]);
+}

@@ -1,0 +1,190 @@
+use bytes::Bytes;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::PartitionProduceResponse;
+use kafka_protocol::messages::{ProduceRequest, TopicName, TransactionalId};
+use uuid::Uuid;
+
+use crate::handlers::Reply;
+use crate::handlers::testing::{TestBroker, batch, build, idempotent, str_bytes};
+use crate::model::{ProducerEpoch, ProducerId};
+use crate::protocol::batch::CompressionType;
+
+/// A request for one topic, named as the version does.
+fn request(version: i16, topic: (&str, Uuid), acks: i16, partitions: Vec<(i32, Bytes)>) -> ProduceRequest {
+    let partitions = partitions.into_iter().map(|(index, records)| {
+        PartitionProduceData::default().with_index(index).with_records(Some(records))
+    });
+    let data = TopicProduceData::default().with_partition_data(partitions.collect());
+    let data = match version >= 13 {
+        true => data.with_topic_id(topic.1),
+        false => data.with_name(TopicName(str_bytes(topic.0))),
+    };
+    ProduceRequest::default().with_acks(acks).with_timeout_ms(30_000).with_topic_data(vec![data])
+}
+
+/// Produces one batch to partition 0 of `t`.
+async fn produce(test: &TestBroker, version: i16, records: Bytes) -> PartitionProduceResponse {
+    let topic_id = test.broker.image().topic("t").map_or(Uuid::nil(), |topic| topic.topic_id.0);
+    let response = test.ask(version, &request(version, ("t", topic_id), -1, vec![(0, records)])).await;
+    response.responses[0].partition_responses[0].clone()
+}
+
+fn code_and_offset(response: &PartitionProduceResponse) -> (i16, i64) {
+    (response.error_code, response.base_offset)
+}
+
+#[tokio::test]
+async fn appends_in_every_version_and_with_every_acks() {
+    let test = TestBroker::start();
+    let topic_id = test.topic("t", 2, &[]).await;
+    let mut next = 0;
+    for version in 3..=13 {
+        for acks in [-1, 1] {
+            let partitions = vec![(0, batch(&[1, 2])), (1, batch(&[3])), (2, batch(&[4]))];
+            let response = test.ask(version, &request(version, ("t", topic_id), acks, partitions)).await;
+            let [topic] = &response.responses[..] else { panic!("{response:?}") };
+            assert_eq!(topic.name.as_str(), if version >= 13 { "" } else { "t" });
+            assert_eq!(topic.topic_id, if version >= 13 { topic_id } else { Uuid::nil() });
+            let outcomes: Vec<_> = topic.partition_responses.iter().map(code_and_offset).collect();
+            assert_eq!(outcomes, [(0, next * 2), (0, next), (3, -1)], "version {version}");
+            let first = &topic.partition_responses[0];
+            assert_eq!(first.log_append_time_ms, -1);
+            assert_eq!(first.log_start_offset, if version >= 5 { 0 } else { -1 });
+            assert_eq!(first.current_leader.leader_id.0, -1);
+            next += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_by_all_is_below_the_high_watermark() {
+    let test = TestBroker::start();
+    let topic_id = crate::model::TopicId(test.topic("t", 1, &[]).await);
+    assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1, 2, 3])).await), (0, 0));
+    let partition = test.broker.partition(crate::model::TopicPartition { topic_id, partition: 0 }).unwrap();
+    assert_eq!(partition.watermarks().high_watermark.0, 3);
+}
+
+#[tokio::test]
+async fn acks_0_is_never_answered_and_an_error_closes() {
+    let test = TestBroker::start();
+    let topic_id = test.topic("t", 1, &[]).await;
+    let topic = ("t", topic_id);
+    let reply = test.reply(9, &request(9, topic, 0, vec![(0, batch(&[1]))])).await;
+    assert!(matches!(reply, Reply::None), "{reply:?}");
+    let reply = test.reply(9, &request(9, topic, 0, vec![(0, batch(&[1])), (9, batch(&[1]))])).await;
+    assert!(matches!(reply, Reply::Close(_)), "{reply:?}");
+    // The good part of it was taken all the same.
+    assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (0, 2));
+}
+
+#[tokio::test]
+async fn refusals_of_whole_requests() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    for acks in [-2, 2, i16::MAX] {
+        let response = test.ask(9, &request(9, topic, acks, vec![(0, batch(&[1]))])).await;
+        assert_eq!(code_and_offset(&response.responses[0].partition_responses[0]), (21, -1), "acks {acks}");
+    }
+    let transactional = request(9, topic, -1, vec![(0, batch(&[1]))])
+        .with_transactional_id(Some(TransactionalId(str_bytes("x"))));
+    let response = test.ask(9, &transactional).await;
+    assert_eq!(code_and_offset(&response.responses[0].partition_responses[0]), (48, -1));
+    assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (0, 0), "nothing was written before");
+}
+
+#[tokio::test]
+async fn refusals_of_topics() {
+    let test = TestBroker::start();
+    test.topic("__consumer_offsets", 1, &[]).await;
+    let check = async |version: i16, name: &str, topic_id: Uuid, code: i16| {
+        let response =
+            test.ask(version, &request(version, (name, topic_id), 1, vec![(0, batch(&[1]))])).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(code_and_offset(partition), (code, -1), "{name} {topic_id}");
+    };
+    check(12, "absent", Uuid::nil(), 3).await;
+    check(12, "", Uuid::nil(), 3).await;
+    check(13, "", Uuid::from_u128(9), 100).await;
+    check(13, "", Uuid::nil(), 100).await;
+    check(12, "__consumer_offsets", Uuid::nil(), 17).await;
+}
+
+fn transactional() -> Bytes {
+    build(&[1], |builder| {
+        builder.is_transactional = true;
+        builder.producer_id = ProducerId(1);
+        builder.producer_epoch = ProducerEpoch(0);
+        builder.base_sequence = 0;
+    })
+}
+
+#[tokio::test]
+async fn refusals_of_batches() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[("max.message.bytes", "200")]).await;
+    let damaged = |at: usize, value: u8| {
+        let mut bytes = batch(&[1]).to_vec();
+        bytes[at] = value;
+        Bytes::from(bytes)
+    };
+    let control = build(&[1], |builder| builder.is_control = true);
+    let twice = Bytes::from([batch(&[1]), batch(&[2])].concat());
+    let zstd = build(&[1], |builder| builder.compression = CompressionType::Zstd);
+    let cases = [
+        ("no batch", 9, Bytes::new(), 87),
+        ("two batches", 9, twice, 87),
+        ("an old format", 9, damaged(16, 1), 87),
+        ("a format nobody knows", 9, damaged(16, 3), 2),
+        ("a bad checksum", 9, damaged(17, 0xee), 2),
+        ("larger than the topic allows", 9, batch(&[1; 40]), 10),
+        ("control records", 9, control, 87),
+        ("a transaction", 9, transactional(), 48),
+        ("zstd before KIP-110", 6, zstd.clone(), 76),
+    ];
+    for (name, version, records, code) in cases {
+        let response = produce(&test, version, records).await;
+        assert_eq!(code_and_offset(&response), (code, -1), "{name}");
+        assert_eq!(response.error_message.is_some(), version >= 8, "{name}");
+    }
+    assert_eq!(code_and_offset(&produce(&test, 7, zstd).await), (0, 0), "nothing was written");
+}
+
+#[tokio::test]
+async fn records_without_key_on_a_compacted_topic_are_named() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[("cleanup.policy", "compact")]).await;
+    let response = produce(&test, 8, batch(&[1, 2])).await;
+    assert_eq!((response.error_code, response.log_start_offset), (87, 0));
+    let indexes: Vec<_> = response.record_errors.iter().map(|error| error.batch_index).collect();
+    assert_eq!(indexes, [0, 1]);
+}
+
+#[tokio::test]
+async fn timestamps() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[("message.timestamp.type", "LogAppendTime")]).await;
+    let before = test.broker.env().clock.now().0;
+    let response = produce(&test, 9, batch(&[5])).await;
+    assert!(response.log_append_time_ms >= before, "{response:?}");
+    test.topic("u", 1, &[("message.timestamp.before.max.ms", "1000")]).await;
+    let response = test.ask(9, &request(9, ("u", Uuid::nil()), -1, vec![(0, batch(&[5]))])).await;
+    assert_eq!(code_and_offset(&response.responses[0].partition_responses[0]), (32, -1));
+}
+
+#[tokio::test]
+async fn duplicates_are_answered_like_their_originals() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (0, 0));
+    for _ in 0..2 {
+        assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 0, 0, 3)).await), (0, 1));
+        assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 0, 3, 2)).await), (0, 4));
+    }
+    assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 0, 9, 1)).await), (45, -1), "a gap");
+    assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 1, 0, 1)).await), (0, 6), "a new epoch");
+    assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 0, 5, 1)).await), (47, -1), "an old epoch");
+    let test = test.restart().await;
+    assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 1, 0, 1)).await), (0, 6), "after a restart");
+    assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 1, 1, 1)).await), (0, 7));
+}

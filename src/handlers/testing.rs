@@ -1,0 +1,163 @@
+//! A real broker on a real directory, asked through the real table of handlers by the codec's client side.
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
+use uuid::Uuid;
+
+use super::{Connection, Reply, RequestContext, RequestHeader, dispatch};
+use crate::broker::Broker;
+use crate::config::ServerConfig;
+use crate::env::{Env, RealFiles};
+use crate::model::{ProducerEpoch, ProducerId, Timestamp};
+use crate::protocol::Piece;
+use crate::protocol::batch::{BatchBuilder, NewRecord};
+use crate::telemetry::Metrics;
+
+pub(super) const CORRELATION_ID: i32 = 77;
+
+/// A client's connection to a broker, and the broker.
+pub(super) struct TestBroker {
+    pub(super) broker: Arc<Broker>,
+    pub(super) connection: Arc<Connection>,
+    directory: Arc<tempfile::TempDir>,
+}
+
+pub(super) fn connection() -> Arc<Connection> {
+    let address = "127.0.0.1:9092".parse().unwrap();
+    Arc::new(Connection {
+        id: 1,
+        peer: address,
+        local: address,
+        listener_name: "PLAINTEXT".to_owned(),
+        advertised_host: "broker.example".to_owned(),
+        advertised_port: 19092,
+        client_software: parking_lot::Mutex::new(None),
+    })
+}
+
+impl TestBroker {
+    pub(super) fn start() -> TestBroker {
+        TestBroker::with(&[])
+    }
+
+    /// A broker with these settings, in a new directory.
+    pub(super) fn with(settings: &[(&str, &str)]) -> TestBroker {
+        TestBroker::open(Arc::new(tempfile::tempdir().unwrap()), settings)
+    }
+
+    fn open(directory: Arc<tempfile::TempDir>, settings: &[(&str, &str)]) -> TestBroker {
+        let path = directory.path().to_str().unwrap();
+        let small = [
+            ("log.dirs", path),
+            ("highwater.wal.sync", "os"),
+            ("highwater.wal.file.bytes", "8388608"),
+            ("highwater.wal.capacity.bytes", "33554432"),
+            ("highwater.segment.disk.reserve.bytes", "0"),
+        ];
+        let flags: Vec<_> = small
+            .iter()
+            .chain(settings)
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
+        let metrics = Metrics::new(Timestamp(0), 100);
+        let broker = Broker::open(Env::real(), config, metrics).unwrap();
+        TestBroker { broker, connection: connection(), directory }
+    }
+
+    /// Stops the broker and starts it again on the same directory.
+    pub(super) async fn restart(self) -> TestBroker {
+        self.broker.close().await.unwrap();
+        let directory = self.directory.clone();
+        drop(self);
+        TestBroker::open(directory, &[])
+    }
+
+    /// The handler's reply, waited for.
+    pub(super) async fn reply<Q: Request>(&self, api_version: i16, request: &Q) -> Reply {
+        let mut body = BytesMut::new();
+        request.encode(&mut body, api_version).unwrap();
+        let client_id = Some("test".to_owned());
+        let header =
+            RequestHeader { api_key: Q::KEY, api_version, correlation_id: CORRELATION_ID, client_id };
+        let (broker, connection) = (self.broker.clone(), self.connection.clone());
+        let mut reply = dispatch(RequestContext { broker, connection, header }, body.freeze()).await;
+        if let Reply::Pending(pending) = reply {
+            reply = pending.await;
+        }
+        reply
+    }
+
+    /// Asks and decodes the answer, which must be read to its end.
+    pub(super) async fn ask<Q: Request>(&self, api_version: i16, request: &Q) -> Q::Response {
+        let mut bytes = match self.reply(api_version, request).await {
+            Reply::Message(bytes) => bytes,
+            Reply::Pieces(pieces) => join(&pieces),
+            other => panic!("expected an answer to version {api_version}, got {other:?}"),
+        };
+        assert_eq!(bytes.get_i32(), CORRELATION_ID);
+        if Q::Response::header_version(api_version) >= 1 {
+            assert_eq!(bytes.get_u8(), 0, "no tagged fields in the header");
+        }
+        let response = Q::Response::decode(&mut bytes, api_version).unwrap();
+        assert!(!bytes.has_remaining(), "version {api_version} leaves bytes");
+        response
+    }
+
+    /// Creates a topic and tells its id.
+    pub(super) async fn topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) -> Uuid {
+        let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let name = name.to_owned();
+        let new = crate::broker::NewTopic { name, partitions, replication_factor: 1, configs };
+        let created = self.broker.create_topics(vec![new], false).await.remove(0).unwrap();
+        created.topic.topic_id.0
+    }
+}
+
+/// The bytes that a list of pieces stands for.
+pub(super) fn join(pieces: &[Piece]) -> Bytes {
+    let mut joined = BytesMut::new();
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => joined.extend_from_slice(bytes),
+            Piece::File(extent) => {
+                let mut bytes = vec![0; usize::try_from(extent.length).unwrap()];
+                extent.file.read_exact_at(&mut bytes, extent.offset).unwrap();
+                joined.extend_from_slice(&bytes);
+            }
+        }
+    }
+    joined.freeze()
+}
+
+pub(super) fn str_bytes(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// A batch of records with these timestamps and no keys.
+pub(super) fn batch(timestamps: &[i64]) -> Bytes {
+    build(timestamps, |_| {})
+}
+
+/// A batch of an idempotent producer.
+pub(super) fn idempotent(producer_id: i64, producer_epoch: i16, base_sequence: i32, records: usize) -> Bytes {
+    build(&vec![1_000; records], |builder| {
+        builder.producer_id = ProducerId(producer_id);
+        builder.producer_epoch = ProducerEpoch(producer_epoch);
+        builder.base_sequence = base_sequence;
+    })
+}
+
+/// A batch whose header is adjusted before it is built.
+pub(super) fn build(timestamps: &[i64], adjust: impl FnOnce(&mut BatchBuilder)) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    adjust(&mut builder);
+    for timestamp in timestamps {
+        let record =
+            NewRecord { timestamp: Timestamp(*timestamp), value: Some(b"value"), ..NewRecord::default() };
+        builder.push(record);
+    }
+    builder.build().into()
+}
