@@ -1,8 +1,8 @@
 //! From an API key to the codec crate's decoder.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::*;
-use kafka_protocol::protocol::Decodable;
+use kafka_protocol::protocol::{Decodable, Encodable};
 
 /// A decoded request, kept alive so that its memory can be measured.
 pub type Decoded = Box<dyn std::any::Any>;
@@ -19,6 +19,17 @@ pub fn decode(api_key: i16, api_version: i16, frame: &Bytes) -> anyhow::Result<(
     Ok((body_offset, frame.len() - rest.remaining(), decoded))
 }
 
+/// Decodes a frame and encodes it again. As with [`decode`], only after the guard passed it.
+pub fn round_trip(api_key: i16, api_version: i16, frame: &Bytes) -> anyhow::Result<Bytes> {
+    let mut rest = frame.clone();
+    let key = ApiKey::try_from(api_key).map_err(|()| anyhow::anyhow!("unknown key"))?;
+    let header_version = key.request_header_version(api_version);
+    let mut encoded = BytesMut::new();
+    RequestHeader::decode(&mut rest, header_version)?.encode(&mut encoded, header_version)?;
+    encode_again(api_key, api_version, &mut rest, &mut encoded)?;
+    Ok(encoded.freeze())
+}
+
 macro_rules! requests {
     ($($key:literal $request:ident)*) => {
         /// All keys that can be decoded here.
@@ -27,6 +38,18 @@ macro_rules! requests {
         fn decode_body(api_key: i16, api_version: i16, body: &mut Bytes) -> anyhow::Result<Decoded> {
             match api_key {
                 $($key => Ok(Box::new($request::decode(body, api_version)?)),)*
+                _ => anyhow::bail!("API key {api_key} has no decoder here"),
+            }
+        }
+
+        fn encode_again(
+            api_key: i16,
+            api_version: i16,
+            body: &mut Bytes,
+            encoded: &mut BytesMut,
+        ) -> anyhow::Result<()> {
+            match api_key {
+                $($key => $request::decode(body, api_version)?.encode(encoded, api_version),)*
                 _ => anyhow::bail!("API key {api_key} has no decoder here"),
             }
         }

@@ -1,5 +1,6 @@
 //! Guard and decoder together: they must agree on every byte, and nothing may panic.
 
 mod batches;
+mod golden;
 mod lockstep;
 mod mutations;

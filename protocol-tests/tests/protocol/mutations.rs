@@ -27,7 +27,7 @@ const EXTREMES: &[&[u8]] = &[
 ];
 
 /// Changes a few places, behind the eight bytes that say which request this is.
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+pub fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..1 + random.below(3) {
         let at = 8 + random.below(bytes.len() - 8);
         match random.below(4) {
