@@ -1,5 +1,5 @@
-//! Requests as Apache Kafka 4.3.1 encodes them (`golden/Generate.java`), every field set: the guard walks them to
-//! their last byte, and the decoder loses nothing of them.
+//! Requests as Apache Kafka 4.3.1 encodes them (`golden/Generate.java`), every field set: the guard walks
+//! them to their last byte, and the decoder loses nothing of them.
 
 use std::collections::BTreeSet;
 

@@ -4,3 +4,4 @@ mod batches;
 mod golden;
 mod lockstep;
 mod mutations;
+mod wall;
