@@ -130,8 +130,6 @@ pub const BROKER: &[Definition] = &[
         "Most record bytes in one fetch response, whatever the client asks for."),
     key("max.request.partition.size.limit", Int, Some("2000"), AtLeast(1),
         "Most partitions in one DescribeTopicPartitions response."),
-    key("request.timeout.ms", Int, Some("30000"), AtLeast(1),
-        "Longest wait for work that a request started and that has no limit of its own."),
 
     // The log.
     key("log.segment.bytes", Int, Some("1073741824"), AtLeast(1_048_576),
@@ -159,7 +157,7 @@ pub const BROKER: &[Definition] = &[
     key("log.index.size.max.bytes", Int, Some("10485760"), AtLeast(4),
         "Size of an index at which its segment is closed."),
     key("log.segment.delete.delay.ms", Long, Some("60000"), AtLeast(0),
-        "How long the files of a deleted segment stay."),
+        "Kept and shown: a deleted segment is removed at once, and readers that have it keep it."),
     key("log.message.timestamp.type", String, Some("CreateTime"), TIMESTAMPS,
         "Whether a record keeps its producer's time or gets the broker's."),
     key("log.message.timestamp.before.max.ms", Long, FOREVER, AtLeast(0),
@@ -218,14 +216,15 @@ pub const BROKER: &[Definition] = &[
     key("highwater.file.handles", Int, Some("1024"), Between(64, 1_000_000),
         "Segment files kept open at once."),
     key("highwater.scrub.bytes.per.second", Long, Some("4194304"), AtLeast(0),
-        "Speed at which checksums of old segments are read again; 0 never does."),
+        "Read, and not used yet: the speed at which checksums of old segments will be read again; 0 never \
+         does."),
     key("highwater.connection.inflight.max", Int, Some("64"), Between(1, 10_000),
         "Requests of one connection in progress at once; further ones are not read."),
     key("highwater.frame.deadline.ms", Long, Some("30000"), AtLeast(100),
         "Time to send a request, beside what its bytes earn at a slow but honest speed."),
     key("highwater.write.deadline.ms", Long, Some("330000"), AtLeast(100),
-        "Longest time to take a response. Long, because a Java consumer that is busy with its records leaves \
-         the next ones in the socket for up to max.poll.interval.ms, five minutes by default."),
+        "Longest time to take a response. Long, because a Java consumer that is busy with its records \
+         leaves the next ones in the socket for up to max.poll.interval.ms, five minutes by default."),
     key("highwater.shutdown.timeout.ms", Long, Some("30000"), AtLeast(1),
         "Longest time from SIGTERM to the end of the process."),
     key("highwater.admin.listener", String, Some("http://127.0.0.1:9644"), Any,
@@ -256,7 +255,7 @@ pub const TOPIC: &[TopicDefinition] = &[
         "How long compaction keeps the mark of a deleted key."),
         &[same("log.cleaner.delete.retention.ms")]),
     topic(key("file.delete.delay.ms", Long, Some("60000"), AtLeast(0),
-        "How long the files of a deleted segment stay."),
+        "Kept and shown: a deleted segment is removed at once, and readers that have it keep it."),
         &[same("log.segment.delete.delay.ms")]),
     topic(key("flush.messages", Long, FOREVER, AtLeast(1),
         "Kept and shown: every acknowledged record is durable already."),

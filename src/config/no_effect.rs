@@ -189,7 +189,8 @@ const INTERNAL: Group = ("it tunes a part of Kafka that this broker does not hav
     "log.flush.start.offset.checkpoint.interval.ms", "metric.reporters", "metrics.num.samples",
     "metrics.recording.level", "metrics.sample.window.ms", "num.io.threads", "num.network.threads",
     "num.recovery.threads.per.data.dir", "producer.purgatory.purge.interval.requests",
-    "queued.max.requests", "socket.connection.setup.timeout.max.ms", "socket.connection.setup.timeout.ms",
+    "queued.max.requests", "request.timeout.ms", "socket.connection.setup.timeout.max.ms",
+    "socket.connection.setup.timeout.ms",
 ]);
 
 #[rustfmt::skip]

@@ -75,7 +75,7 @@ pub struct LogDefaults {
     pub disk_reserve_bytes: u64,
     /// Segment files kept open at once.
     pub file_handles: usize,
-    /// Speed of the background check; 0 is off.
+    /// Speed of the background check, which is not there yet; 0 is off.
     pub scrub_bytes_per_second: u64,
     /// How often segments are looked at for deletion.
     pub retention_check_interval: Duration,
@@ -117,8 +117,6 @@ pub struct ServerConfig {
     pub fetch_max_bytes: u32,
     /// `max.request.partition.size.limit`.
     pub request_partitions_max: usize,
-    /// `request.timeout.ms`.
-    pub request_timeout: Duration,
     /// Sockets, connections, requests.
     pub sockets: SocketLimits,
     /// The write-ahead log.
@@ -176,7 +174,6 @@ impl ServerConfig {
             delete_topic_enable: settings.boolean("delete.topic.enable"),
             fetch_max_bytes: number(&settings, "fetch.max.bytes"),
             request_partitions_max: number(&settings, "max.request.partition.size.limit"),
-            request_timeout: duration(&settings, "request.timeout.ms"),
             sockets,
             wal: wal(&settings)?,
             log: log(&settings),

@@ -54,7 +54,6 @@ pub(super) struct Counters {
     commit_duration: Histogram,
     group_bytes: Histogram,
     group_entries: Histogram,
-    checkpoint_duration: Histogram,
 }
 
 /// One API's, kept at hand so that a request takes no look-up by label.
@@ -94,7 +93,6 @@ impl Counters {
             // 256 bytes to 8 MiB, and 1 to 32,768 entries.
             group_bytes: Histogram::new(exponential_buckets(256.0, 2.0, 16)),
             group_entries: Histogram::new(exponential_buckets(1.0, 2.0, 16)),
-            checkpoint_duration: durations(),
         }
     }
 
@@ -116,7 +114,6 @@ impl Counters {
         add.metric(names::WAL_COMMIT_DURATION, self.commit_duration.clone());
         add.metric(names::WAL_GROUP_BYTES, self.group_bytes.clone());
         add.metric(names::WAL_GROUP_ENTRIES, self.group_entries.clone());
-        add.metric(names::CHECKPOINT_DURATION, self.checkpoint_duration.clone());
     }
 }
 
@@ -238,11 +235,6 @@ impl Metrics {
         self.counters.commit_duration.observe(duration.as_secs_f64());
         self.counters.group_bytes.observe(group_bytes as f64);
         self.counters.group_entries.observe(group_entries as f64);
-    }
-
-    /// A checkpoint became durable.
-    pub fn checkpoint(&self, duration: Duration) {
-        self.counters.checkpoint_duration.observe(duration.as_secs_f64());
     }
 
     /// Sets, once, who can name every partition. The visit runs at each scrape and must not wait for a disk.

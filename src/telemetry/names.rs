@@ -40,8 +40,6 @@ pub(super) const WAL_COMMIT_DURATION: Name =
     name("highwater_wal_commit_duration_seconds", "From a group's first write to its durability");
 pub(super) const WAL_GROUP_BYTES: Name = name("highwater_wal_group_bytes", "Size of committed groups");
 pub(super) const WAL_GROUP_ENTRIES: Name = name("highwater_wal_group_entries", "Entries of committed groups");
-pub(super) const CHECKPOINT_DURATION: Name =
-    name("highwater_checkpoint_duration_seconds", "From the first segment's sync to the durable checkpoint");
 
 // Partitions.
 pub(super) const PARTITIONS: Name = name("highwater_partitions", "Partitions held");

@@ -27,7 +27,6 @@ fn what_happens_is_shown_under_its_names() {
     metrics.appended(3, 500);
     metrics.fetched(400);
     metrics.wal_commit(Duration::from_millis(1), 65_536, 3);
-    metrics.checkpoint(Duration::from_millis(20));
     for sample in [
         "highwater_requests_total{api=\"Produce\"} 1",
         "highwater_request_errors_total{api=\"Produce\",error=\"MESSAGE_TOO_LARGE\"} 1",
@@ -45,7 +44,6 @@ fn what_happens_is_shown_under_its_names() {
         "highwater_wal_commit_duration_seconds_count 1",
         "highwater_wal_group_bytes_sum 65536.0",
         "highwater_wal_group_entries_sum 3.0",
-        "highwater_checkpoint_duration_seconds_count 1",
         "process_start_time_seconds 1700000000.5",
         "kafka_server_brokertopicmetrics_messagesin_total 3",
         "kafka_server_brokertopicmetrics_bytesin_total 500",
