@@ -3,7 +3,8 @@ use crate::partition::OpenError;
 /// Why the broker could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// The data directory is in use, somebody else's, or of a newer format: a matter of configuration (exit 78).
+    /// The data directory is in use, somebody else's, or of a newer format: a matter of configuration (exit
+    /// 78).
     #[error("{0}")]
     Directory(String),
     /// The data cannot be read or written (exit 74).

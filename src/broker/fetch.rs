@@ -28,10 +28,11 @@ pub struct FetchedPartition {
 }
 
 impl Broker {
-    /// Reads from partitions in their order until `bytes_max` is reached, waiting up to `wait` for `bytes_min`.
+    /// Reads from partitions in their order until `bytes_max` is reached, waiting up to `wait` for
+    /// `bytes_min`.
     ///
-    /// The first partition that has anything gives at least one batch, whatever its size (KIP-74); an error in any
-    /// partition ends the wait, since the client has something to act on.
+    /// The first partition that has anything gives at least one batch, whatever its size (KIP-74); an error
+    /// in any partition ends the wait, since the client has something to act on.
     pub async fn fetch(
         &self,
         requests: &[PartitionFetch],

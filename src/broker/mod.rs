@@ -1,10 +1,10 @@
 //! The broker: wires storage, catalogue and settings together and keeps the long-lived tasks.
 //!
-//! **Owns** what handlers call: topics by name and id, their creation and deletion, producer ids, fetching from
-//! many partitions, retention, and the start and stop of everything below.
+//! **Owns** what handlers call: topics by name and id, their creation and deletion, producer ids, fetching
+//! from many partitions, retention, and the start and stop of everything below.
 //! **Does not own** wire formats and versions (`handlers`), sockets (`server`), or how anything is stored.
-//! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only when it
-//! is durable, and disappears before its partitions do.
+//! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
+//! when it is durable, and disappears before its partitions do.
 
 mod error;
 mod fetch;

@@ -13,7 +13,7 @@ use crate::env::Env;
 use crate::log::LogConfig;
 use crate::metadata::{ClusterImage, keys};
 use crate::partition::{
-    Catalogue, DataDirectory, OpenError, Storage, StorageFailed, StorageOptions, StorageThreads,
+    BrokerDirectory, Catalogue, OpenError, Storage, StorageFailed, StorageOptions, StorageThreads,
 };
 use crate::telemetry::Metrics;
 use crate::wal::{SyncMode, WalOptions};
@@ -65,12 +65,12 @@ fn storage_options(config: &ServerConfig) -> StorageOptions {
 }
 
 impl Broker {
-    /// Opens the data directory, recovers it, and starts the threads that commit and write segments. May take as
-    /// long as the WAL above the last checkpoint takes to read. Needs a tokio runtime.
+    /// Opens the data directory, recovers it, and starts the threads that commit and write segments. May take
+    /// as long as the WAL above the last checkpoint takes to read. Needs a tokio runtime.
     pub fn open(env: Env, config: ServerConfig, metrics: Arc<Metrics>) -> Result<Arc<Broker>, BrokerError> {
         let config = Arc::new(config);
         let directory =
-            DataDirectory::open(&env, &config.log_dir, config.node_id, config.cluster_id.as_deref())
+            BrokerDirectory::open(&env, &config.log_dir, config.node_id, config.cluster_id.as_deref())
                 .map_err(OpenError::from)?;
         let for_topics = config.clone();
         let log_configs =
@@ -103,8 +103,8 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Ends the tasks and threads, commits what is left and makes a checkpoint, so that the next start has nothing
-    /// to replay. Requests that come later fail. Does nothing the second time.
+    /// Ends the tasks and threads, commits what is left and makes a checkpoint, so that the next start has
+    /// nothing to replay. Requests that come later fail. Does nothing the second time.
     pub async fn close(&self) -> Result<(), StorageFailed> {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.iter().for_each(tokio::task::JoinHandle::abort);

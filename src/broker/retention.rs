@@ -54,8 +54,8 @@ impl Broker {
         Ok(())
     }
 
-    /// The new starts are durable before any file is unlinked: replay skips below them, and a start that came back
-    /// would promise records that are gone.
+    /// The new starts are durable before any file is unlinked: replay skips below them, and a start that came
+    /// back would promise records that are gone.
     async fn move_log_starts(&self, moves: Vec<(Arc<Partition>, Offset)>) -> Result<(), MetadataError> {
         let change = |(partition, start): &(Arc<Partition>, Offset)| {
             Change::Put(keys::log_start(partition.topic_partition()), keys::offset_value(*start))

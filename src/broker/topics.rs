@@ -124,8 +124,8 @@ impl Broker {
         })
     }
 
-    /// Durable in the catalogue first: a directory without a topic would be a stray, a topic without a directory
-    /// is made whole by the next start.
+    /// Durable in the catalogue first: a directory without a topic would be a stray, a topic without a
+    /// directory is made whole by the next start.
     async fn make(
         &self,
         transaction: Transaction,
@@ -155,8 +155,8 @@ impl Broker {
         opened.map_err(|error| TopicError::Storage(error.to_string()))
     }
 
-    /// Deletes a topic. When this returns the deletion is durable, no record can be read or written, and the name
-    /// is free; the files are unlinked in the background.
+    /// Deletes a topic. When this returns the deletion is durable, no record can be read or written, and the
+    /// name is free; the files are unlinked in the background.
     pub async fn delete_topic(&self, topic_id: TopicId) -> Result<(), TopicError> {
         let _one_at_a_time = self.topic_changes.lock().await;
         let image = self.image();

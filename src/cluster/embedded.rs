@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 
 use super::encoding::{self, Entry};
 use super::{Applied, Change, Compare, MetadataError, MetadataStore, Transaction, Versioned};
-use crate::log::LogConfig;
+
 use crate::metadata::{ClusterImage, MetadataChange, TopicImage, keys};
 use crate::model::{TopicId, TopicPartition};
 use crate::partition::{
-    Catalogue, CatalogueError, CatalogueSnapshot, Lookup, PartitionSpec, Purpose, Storage, StorageFailed,
+    Catalogue, CatalogueError, CatalogueSnapshot, LogConfig, Lookup, PartitionSpec, Purpose, Storage,
+    StorageFailed,
 };
 use crate::wal::Lsn;
 
@@ -82,7 +83,8 @@ impl State {
 }
 
 impl EmbeddedMetadata {
-    /// An empty store. The storage that will carry it is attached after it was opened with this as its catalogue.
+    /// An empty store. The storage that will carry it is attached after it was opened with this as its
+    /// catalogue.
     pub fn new(log_configs: LogConfigs) -> EmbeddedMetadata {
         EmbeddedMetadata { state: Mutex::default(), log_configs, storage: OnceLock::new() }
     }

@@ -31,7 +31,8 @@ pub struct TopicImage {
 }
 
 impl TopicImage {
-    /// Leader epoch of its partitions in the given boot: 0 in the boot that created it, one more at each start.
+    /// Leader epoch of its partitions in the given boot: 0 in the boot that created it, one more at each
+    /// start.
     pub fn leader_epoch(&self, boot: i32) -> LeaderEpoch {
         LeaderEpoch(boot - self.created_at_boot)
     }

@@ -33,7 +33,8 @@ pub fn validate_topic_name(name: &str) -> Result<(), TopicNameError> {
     }
 }
 
-/// The form in which two names collide: Kafka's metric names do not tell `.` from `_`, so it refuses the second.
+/// The form in which two names collide: Kafka's metric names do not tell `.` from `_`, so it refuses the
+/// second.
 pub fn colliding_form(name: &str) -> String {
     name.replace('.', "_")
 }

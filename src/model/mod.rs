@@ -1,6 +1,7 @@
 //! Newtypes for the field's words, so that an offset is never mistaken for an epoch.
 //!
-//! **Owns** identifiers and positions. **Does not own** behaviour: every rule about them lives in a higher room.
+//! **Owns** identifiers and positions. **Does not own** behaviour: every rule about them lives in a higher
+//! room.
 //! **Invariants**: plain `Copy` values in wire width, ordered as their numbers are.
 
 use std::fmt;
@@ -76,7 +77,8 @@ impl Timestamp {
     pub const NONE: Timestamp = Timestamp(-1);
 }
 
-/// Random identity of one incarnation of a topic (KIP-516). A topic created again under its name gets another.
+/// Random identity of one incarnation of a topic (KIP-516). A topic created again under its name gets
+/// another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct TopicId(pub Uuid);
 

@@ -21,8 +21,8 @@ impl Credits {
 pub enum Purpose {
     /// Batches: they will also need room in segments.
     Records,
-    /// Changes of the metadata store: they need the WAL alone, and go on when the disk is full, since deleting a
-    /// topic is how people make room.
+    /// Changes of the metadata store: they need the WAL alone, and go on when the disk is full, since
+    /// deleting a topic is how people make room.
     Metadata,
 }
 
@@ -44,8 +44,8 @@ pub enum AdmissionError {
 }
 
 impl Storage {
-    /// Waits for room for entries with payloads of these lengths, at most `patience`. The caller does not read its socket
-    /// meanwhile: this is where back-pressure comes from.
+    /// Waits for room for entries with payloads of these lengths, at most `patience`. The caller does not
+    /// read its socket meanwhile: this is where back-pressure comes from.
     pub async fn admit(
         &self,
         purpose: Purpose,

@@ -10,7 +10,8 @@ pub trait Catalogue: Send + Sync + 'static {
     fn restore(&self, snapshot: &[u8]) -> Result<(), CatalogueError>;
     /// Applies an entry of the WAL; one that the snapshot already contains changes nothing.
     fn replay(&self, entry: &[u8]) -> Result<(), CatalogueError>;
-    /// Replay is over: counts this start, so that leader epochs grow. Durable with the checkpoint that follows.
+    /// Replay is over: counts this start, so that leader epochs grow. Durable with the checkpoint that
+    /// follows.
     fn begin_boot(&self);
     /// The content for a checkpoint.
     fn snapshot(&self) -> CatalogueSnapshot;

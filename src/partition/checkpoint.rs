@@ -1,7 +1,7 @@
 //! The checkpoint: where replay starts, and what holds below that point.
 //!
-//! Two copies stand side by side and are written one after the other, so that neither a crash between the writes
-//! nor a flipped bit in one of them costs the broker its memory of where it was.
+//! Two copies stand side by side and are written one after the other, so that neither a crash between the
+//! writes nor a flipped bit in one of them costs the broker its memory of where it was.
 
 use std::collections::HashMap;
 use std::io;
@@ -26,8 +26,8 @@ pub(super) struct Checkpoint {
     pub sequence: u64,
     /// From where the WAL is replayed.
     pub replay_start: ReplayStart,
-    /// Wall-clock time as retention believed it, so that a clock that was set forward while the broker was down is
-    /// not taken at its word.
+    /// Wall-clock time as retention believed it, so that a clock that was set forward while the broker was
+    /// down is not taken at its word.
     pub believed_now: Timestamp,
     /// The metadata store's content, at an LSN of at least `replay_start`.
     pub metadata: Vec<u8>,
@@ -75,8 +75,9 @@ impl Checkpoint {
         }
     }
 
-    /// Makes the checkpoint durable in both copies. When it returns, the WAL below `replay_start` is not needed
-    /// any more: a crash after the first copy leaves that one newer, and the WAL is trimmed only after both.
+    /// Makes the checkpoint durable in both copies. When it returns, the WAL below `replay_start` is not
+    /// needed any more: a crash after the first copy leaves that one newer, and the WAL is trimmed only after
+    /// both.
     pub(super) fn store(&self, files: &dyn Files, root: &Path) -> io::Result<()> {
         let bytes = self.encode();
         COPIES.iter().try_for_each(|name| files.replace(&root.join(name), &bytes))

@@ -62,7 +62,7 @@ pub enum DirectoryError {
 }
 
 /// A locked data directory.
-pub struct DataDirectory {
+pub struct BrokerDirectory {
     /// Its path.
     pub root: PathBuf,
     /// 22 characters of base64, drawn at the first start unless configured.
@@ -70,14 +70,14 @@ pub struct DataDirectory {
     _lock: Box<dyn LockGuard>,
 }
 
-impl DataDirectory {
+impl BrokerDirectory {
     /// Locks the directory, creating and formatting it if it is new or empty.
     pub fn open(
         env: &Env,
         root: &Path,
         node_id: NodeId,
         cluster_id: Option<&str>,
-    ) -> Result<DataDirectory, DirectoryError> {
+    ) -> Result<BrokerDirectory, DirectoryError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |error| DirectoryError::Io { path, error }
@@ -103,7 +103,7 @@ impl DataDirectory {
             env.files.replace(&path, text.as_bytes()).map_err(io(&path))?;
             cluster_id
         };
-        Ok(DataDirectory { root: root.to_owned(), cluster_id, _lock: lock })
+        Ok(BrokerDirectory { root: root.to_owned(), cluster_id, _lock: lock })
     }
 }
 

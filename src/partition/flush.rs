@@ -30,8 +30,8 @@ impl FlushQueue {
         self.tails.lock().push_back((lsn, partition));
     }
 
-    /// LSN of the oldest batch in memory. Two partitions that begin a tail at once may stand in the wrong order,
-    /// by less than a group: the window is a bound on memory, not on correctness.
+    /// LSN of the oldest batch in memory. Two partitions that begin a tail at once may stand in the wrong
+    /// order, by less than a group: the window is a bound on memory, not on correctness.
     pub(super) fn oldest(&self) -> Option<Lsn> {
         self.tails.lock().front().map(|(lsn, _)| *lsn)
     }
@@ -121,8 +121,8 @@ impl Storage {
         }
     }
 
-    /// No space is not fatal: the batches stay in the tail and in the WAL. Damage stops the partition. Anything
-    /// else stops the process: what the kernel did with the pages is unknown.
+    /// No space is not fatal: the batches stay in the tail and in the WAL. Damage stops the partition.
+    /// Anything else stops the process: what the kernel did with the pages is unknown.
     fn segment_error(&self, partition: &Arc<Partition>, error: &LogError) -> Result<(), StorageFailed> {
         match error {
             LogError::NoSpace { .. } => self.set_disk_full(true),
@@ -155,10 +155,10 @@ impl Storage {
     /// Makes a checkpoint: syncs segments, oldest first, then writes where replay starts, then frees the WAL
     /// below. Returns whether the checkpoint moved.
     ///
-    /// The order is what keeps the promise. Segments before the checkpoint: it claims that they hold everything
-    /// below. The checkpoint before the WAL is trimmed: until it is durable, a restart reads the older one and
-    /// replays from there. Metadata in the checkpoint is no newer than what the WAL has made durable, so that it
-    /// never knows of a change whose effects a power cut has taken back.
+    /// The order is what keeps the promise. Segments before the checkpoint: it claims that they hold
+    /// everything below. The checkpoint before the WAL is trimmed: until it is durable, a restart reads the
+    /// older one and replays from there. Metadata in the checkpoint is no newer than what the WAL has made
+    /// durable, so that it never knows of a change whose effects a power cut has taken back.
     pub fn checkpoint_step(&self, reach: CheckpointReach) -> Result<bool, StorageFailed> {
         let snapshot = self.catalogue.snapshot();
         while self.committed_end()? < snapshot.end_lsn {
@@ -222,9 +222,9 @@ impl Storage {
         Ok(recovered)
     }
 
-    /// A sync failed for want of space: what was written since the last good one may be gone although reads still
-    /// show it. The WAL still has it, since it is trimmed only behind a sync: written again from there. Should the
-    /// disk fill up on the way, the next flush tries again.
+    /// A sync failed for want of space: what was written since the last good one may be gone although reads
+    /// still show it. The WAL still has it, since it is trimmed only behind a sync: written again from there.
+    /// Should the disk fill up on the way, the next flush tries again.
     fn rewrite_from_wal(&self, partition: &Arc<Partition>, end: Offset) -> Result<(), StorageFailed> {
         let fail = |error: &dyn std::fmt::Display| {
             let reason = format!("{}: rewriting from the write-ahead log: {error}", partition.topic());

@@ -215,7 +215,8 @@ impl Partition {
         }
     }
 
-    /// Registers a waiting fetch: it is woken when the high watermark moves, the partition stops or is deleted.
+    /// Registers a waiting fetch: it is woken when the high watermark moves, the partition stops or is
+    /// deleted.
     pub fn register(&self, waiter: &Arc<FetchWaiter>) {
         self.waiters.register(waiter);
     }
@@ -386,8 +387,8 @@ impl Partition {
 
     /// Committed batches of the tail, oldest first, to be written to a segment.
     pub(super) fn flushable(&self, bytes_max: u64) -> Vec<Bytes> {
-        // A partition that stopped because of damage further down is still written to: what it acknowledged must
-        // not hold back the WAL of the others, nor be lost with it.
+        // A partition that stopped because of damage further down is still written to: what it acknowledged
+        // must not hold back the WAL of the others, nor be lost with it.
         let state = self.state.lock();
         state.tail.flushable(state.watermarks.high_watermark, bytes_max)
     }

@@ -1,12 +1,12 @@
 //! Partitions that append, read and wait, and the storage that carries them: WAL, segments, checkpoints.
 //!
-//! **Owns** the in-memory tail, watermarks, admission, what "committed" means, the checkpoint and recovery, and
-//! the order of every durable step between WAL and segments.
+//! **Owns** the in-memory tail, watermarks, admission, what "committed" means, the checkpoint and recovery,
+//! and the order of every durable step between WAL and segments.
 //! **Does not own** segment files (`log`), frames (`wal`), the catalogue of topics (`cluster`, behind
 //! [`Catalogue`]), nor any wire format but the record batch header.
-//! **Invariants**: the high watermark never passes what the WAL has committed and never goes back; segments hold
-//! committed batches only; the WAL is trimmed only below a durable checkpoint; offsets in the WAL are in the
-//! order in which they were given out. The core is synchronous and driven by steps: `threads` wraps it.
+//! **Invariants**: the high watermark never passes what the WAL has committed and never goes back; segments
+//! hold committed batches only; the WAL is trimmed only below a durable checkpoint; offsets in the WAL are in
+//! the order in which they were given out. The core is synchronous and driven by steps: `threads` wraps it.
 
 mod admission;
 mod catalogue;
@@ -27,7 +27,7 @@ mod tests;
 
 pub use admission::{AdmissionError, Credits, Purpose};
 pub use catalogue::{Catalogue, CatalogueError, CatalogueSnapshot, Lookup, PartitionSpec};
-pub use directory::{DataDirectory, DirectoryError, base64_id};
+pub use directory::{BrokerDirectory, DirectoryError, base64_id};
 pub use durability::StorageFailed;
 pub use flush::CheckpointReach;
 pub use leader::{Admission, AppendError, Partition, PartitionRead, PartitionStatus, ReadError, Watermarks};
@@ -35,3 +35,5 @@ pub use recovery::OpenError;
 pub use storage::{CommitObservation, CommitObserver, Member, Storage, StorageOptions};
 pub use threads::StorageThreads;
 pub use waiters::FetchWaiter;
+
+pub use crate::log::LogConfig;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::storage::Parts;
 use super::{
-    Catalogue, CatalogueError, DataDirectory, DirectoryError, Lookup, Partition, PartitionSpec, Storage,
+    BrokerDirectory, Catalogue, CatalogueError, DirectoryError, Lookup, Partition, PartitionSpec, Storage,
     StorageFailed, StorageOptions,
 };
 use crate::env::Env;
@@ -80,14 +80,14 @@ struct Recovery<'a> {
 }
 
 impl Storage {
-    /// Opens a data directory: reads the checkpoint, replays the WAL, makes what was replayed durable and writes
-    /// a checkpoint that opens a new incarnation of the WAL.
+    /// Opens a data directory: reads the checkpoint, replays the WAL, makes what was replayed durable and
+    /// writes a checkpoint that opens a new incarnation of the WAL.
     ///
-    /// Until that checkpoint is durable nothing of the old WAL is overwritten, so that a crash anywhere in here
-    /// finds the same starting point again.
+    /// Until that checkpoint is durable nothing of the old WAL is overwritten, so that a crash anywhere in
+    /// here finds the same starting point again.
     pub fn open(
         env: Env,
-        directory: DataDirectory,
+        directory: BrokerDirectory,
         options: StorageOptions,
         catalogue: Arc<dyn Catalogue>,
     ) -> Result<Storage, OpenError> {
@@ -209,7 +209,7 @@ impl Recovery<'_> {
             return Ok(NewIncarnation::first(start.wal_id));
         }
         let env = self.env;
-        match wal::replay(env, &directory, start, &mut |entry| self.entry(&entry)) {
+        match wal::replay_metadata_first(env, &directory, start, &mut |entry| self.entry(&entry)) {
             Ok(end) => Ok(end.next_incarnation()),
             Err(ReplayError::Visitor(error)) => Err(error),
             Err(error) => Err(OpenError::Wal(error.to_string())),
@@ -272,8 +272,8 @@ impl Recovery<'_> {
         }
     }
 
-    /// An earlier topic of the same name may have left its directory: a crash came between its tombstone and the
-    /// renaming of its directories.
+    /// An earlier topic of the same name may have left its directory: a crash came between its tombstone and
+    /// the renaming of its directories.
     fn make_way(&self, id: TopicPartition, spec: &PartitionSpec) -> Result<(), OpenError> {
         let failed = |error: LogError| OpenError::Io(error.to_string());
         let Some(found) = self.directory.topic_id_of(&spec.name, id.partition).map_err(failed)? else {
@@ -303,6 +303,9 @@ impl Recovery<'_> {
     fn sync(&mut self) -> Result<(), OpenError> {
         for (id, replaying) in &self.logs {
             if let Replaying::Open(log) = replaying {
+                // What replay brought back below the log start, which the WAL's end knows: gone now, so that
+                // the next recovery finds what this one left.
+                log.delete_old_segments().map_err(|error| OpenError::Io(error.to_string()))?;
                 let end = log.sync().map_err(|error| OpenError::Io(error.to_string()))?;
                 self.recovery_offsets.insert(*id, end);
             }

@@ -11,8 +11,9 @@ use crate::wal::Lsn;
 const NOT_YET: Lsn = Lsn(u64::MAX);
 
 impl Storage {
-    /// Refuses every further append and read of a partition. After this returns, no record of it follows in the
-    /// WAL, so that a tombstone written now stands behind all of them. Returns the partition if it was open.
+    /// Refuses every further append and read of a partition. After this returns, no record of it follows in
+    /// the WAL, so that a tombstone written now stands behind all of them. Returns the partition if it was
+    /// open.
     pub fn take_offline(&self, topic_partition: TopicPartition) -> Option<Arc<Partition>> {
         self.deleted.lock().insert(topic_partition.topic_id, NOT_YET);
         self.stopped.remove(&topic_partition);
@@ -24,8 +25,8 @@ impl Storage {
 
     /// Renames the directories of deleted partitions, so that their names are free. Returns the new paths.
     ///
-    /// Called after the tombstone is durable: a crash before the rename leaves directories that the next start
-    /// recognises by their topic id.
+    /// Called after the tombstone is durable: a crash before the rename leaves directories that the next
+    /// start recognises by their topic id.
     pub fn set_aside(&self, partitions: &[Arc<Partition>]) -> Result<Vec<DeletedDirectory>, StorageFailed> {
         let _not_while_flushing = self.flushing.lock();
         let renamed =
@@ -47,8 +48,8 @@ impl Storage {
         self.deleted.lock().insert(topic_id, self.wal().appended_lsn());
     }
 
-    /// Whether nothing of a deleted topic is left: no file, and no record in the WAL that a restart would replay.
-    /// What earlier boots deleted was removed by this boot's recovery.
+    /// Whether nothing of a deleted topic is left: no file, and no record in the WAL that a restart would
+    /// replay. What earlier boots deleted was removed by this boot's recovery.
     pub fn is_forgotten(&self, topic_id: TopicId) -> bool {
         let deleted = self.deleted.lock().get(&topic_id).copied();
         deleted.is_none_or(|lsn| lsn <= self.replay_start().lsn)

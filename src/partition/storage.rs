@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::checkpoint::Checkpoint;
 use super::durability::{Progress, StorageFailed};
 use super::flush::FlushQueue;
-use super::{Admission, AppendError, Catalogue, Credits, DataDirectory, Lookup, Partition, PartitionSpec};
+use super::{Admission, AppendError, BrokerDirectory, Catalogue, Credits, Lookup, Partition, PartitionSpec};
 use crate::env::Env;
 use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint};
 use crate::model::{Offset, Timestamp, TopicId, TopicPartition};
@@ -69,7 +69,7 @@ pub type CommitObserver = Box<dyn Fn(CommitObservation) + Send + Sync>;
 pub struct Storage {
     pub(super) env: Env,
     pub(super) options: StorageOptions,
-    pub(super) directory: DataDirectory,
+    pub(super) directory: BrokerDirectory,
     pub(super) catalogue: Arc<dyn Catalogue>,
     wal: Arc<WalAppender<Member>>,
     writer: Mutex<WalWriter<Member>>,
@@ -97,7 +97,7 @@ pub struct Storage {
 pub(super) struct Parts {
     pub env: Env,
     pub options: StorageOptions,
-    pub directory: DataDirectory,
+    pub directory: BrokerDirectory,
     pub catalogue: Arc<dyn Catalogue>,
     pub wal: OpenedWal<Member>,
     pub logs: Arc<LogDirectory>,
@@ -166,8 +166,8 @@ impl Storage {
         self.partitions.iter().map(|entry| entry.value().clone()).collect()
     }
 
-    /// Opens a partition whose topic exists durably in the catalogue. Its directory is made now; that it exists
-    /// needs no sync of its own: until a segment is synced, everything in it can be replayed.
+    /// Opens a partition whose topic exists durably in the catalogue. Its directory is made now; that it
+    /// exists needs no sync of its own: until a segment is synced, everything in it can be replayed.
     pub fn open_partition(
         &self,
         topic_partition: TopicPartition,

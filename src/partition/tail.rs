@@ -49,8 +49,8 @@ impl Tail {
         self.batches.front().map(|batch| batch.lsn)
     }
 
-    /// Whole batches from the one that contains `from`, ending at or before `end`, of at most `bytes_max` bytes
-    /// together; the first one in any case if `at_least_one`.
+    /// Whole batches from the one that contains `from`, ending at or before `end`, of at most `bytes_max`
+    /// bytes together; the first one in any case if `at_least_one`.
     pub(super) fn read(&self, from: Offset, end: Offset, bytes_max: u64, at_least_one: bool) -> Vec<Bytes> {
         let first = self.batches.partition_point(|batch| batch.end_offset <= from);
         let mut pieces: Vec<Bytes> = Vec::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 use uuid::Uuid;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::directory::{DataDirectory, DirectoryError, base64_id};
+use super::directory::{BrokerDirectory, DirectoryError, base64_id};
 use super::durability::{Progress, StorageFailed};
 use crate::env::simulated::SimulatedWorld;
 use crate::env::{Files, OpenMode};
@@ -76,17 +76,17 @@ fn every_flipped_bit_of_a_checkpoint_is_found() {
 fn a_directory_keeps_its_cluster_and_refuses_others() {
     let (world, root) = (SimulatedWorld::new(1), Path::new("/data"));
     let env = world.env();
-    let first = DataDirectory::open(&env, root, NodeId(1), None).unwrap();
+    let first = BrokerDirectory::open(&env, root, NodeId(1), None).unwrap();
     let cluster_id = first.cluster_id.clone();
     assert_eq!(cluster_id.len(), 22);
-    assert!(matches!(DataDirectory::open(&env, root, NodeId(1), None), Err(DirectoryError::InUse(_))));
+    assert!(matches!(BrokerDirectory::open(&env, root, NodeId(1), None), Err(DirectoryError::InUse(_))));
     drop(first);
 
-    let again = DataDirectory::open(&env, root, NodeId(1), Some(&cluster_id)).unwrap();
+    let again = BrokerDirectory::open(&env, root, NodeId(1), Some(&cluster_id)).unwrap();
     assert_eq!(again.cluster_id, cluster_id);
     drop(again);
     for (node_id, wanted, what) in [(2, None, "node"), (1, Some("AAAAAAAAAAAAAAAAAAAAAA"), "cluster")] {
-        match DataDirectory::open(&env, root, NodeId(node_id), wanted) {
+        match BrokerDirectory::open(&env, root, NodeId(node_id), wanted) {
             Err(DirectoryError::Foreign { what: found, .. }) => assert_eq!(found, what),
             other => panic!("{what}: {:?}", other.err()),
         }
@@ -103,13 +103,13 @@ fn a_newer_or_damaged_directory_is_refused_with_words() {
     ];
     for (from, to, words) in cases {
         let (world, root) = (SimulatedWorld::new(1), Path::new("/data"));
-        drop(DataDirectory::open(&world.env(), root, NodeId(1), None).unwrap());
+        drop(BrokerDirectory::open(&world.env(), root, NodeId(1), None).unwrap());
         let path = root.join("meta.properties");
         let text = String::from_utf8(world.files.read(&path, 1 << 16).unwrap()).unwrap();
         assert!(text.contains(from), "{text}");
         world.files.replace(&path, text.replace(from, to).as_bytes()).unwrap();
         let error =
-            DataDirectory::open(&world.env(), root, NodeId(1), None).err().expect("refused").to_string();
+            BrokerDirectory::open(&world.env(), root, NodeId(1), None).err().expect("refused").to_string();
         assert!(error.contains(words), "{error}");
         assert!(world.files.open(&path, OpenMode::Read).is_ok());
     }

@@ -1,4 +1,5 @@
-//! Threads around the synchronous core: one commits the WAL, one pre-writes it, one writes segments and checkpoints.
+//! Threads around the synchronous core: one commits the WAL, one pre-writes it, one writes segments and
+//! checkpoints.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -58,8 +59,8 @@ fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     let (storage, stopping) = (storage.clone(), stopping.clone());
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // A failure was announced where it was found. A panic is an invariant that does not hold any more: who
-        // waits for this thread must hear of it, and the process stops.
+        // A failure was announced where it was found. A panic is an invariant that does not hold any more:
+        // who waits for this thread must hear of it, and the process stops.
         if catch_unwind(AssertUnwindSafe(|| run(&storage, &stopping))).is_err() {
             let name = std::thread::current().name().unwrap_or("storage").to_owned();
             storage.fail(&format!("the {name} thread panicked"));

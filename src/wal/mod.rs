@@ -39,7 +39,7 @@ pub use error::{Corruption, NoCredit, ReplayError, WalError};
 pub use group::GroupSlice;
 pub use options::{EntryHeader, EntryKind, Lsn, NewIncarnation, ReplayStart, SyncMode, WalOptions};
 pub use provision::Provisioner;
-pub use replay::{ReplayEnd, ReplayedEntry, TornTail, replay};
+pub use replay::{ReplayEnd, ReplayedEntry, TornTail, replay, replay_metadata_first};
 pub use ring::WalStatus;
 pub use writer::{Committed, WalWriter, Written};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::error::{Corruption, ReplayError};
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, parse_entries};
-use super::options::{EntryHeader, Lsn, NewIncarnation, ReplayStart};
+use super::options::{EntryHeader, EntryKind, Lsn, NewIncarnation, ReplayStart};
 use super::ring::{file_number, file_path};
 use super::scan::{self, Scan};
 use crate::env::{Env, File, OpenMode};
@@ -73,16 +73,41 @@ pub fn replay<E>(
     start: &ReplayStart,
     visit: &mut dyn FnMut(ReplayedEntry) -> Result<(), E>,
 ) -> Result<ReplayEnd, ReplayError<E>> {
+    replay_in_passes(env, dir, start, &[None], visit)
+}
+
+/// Like [`replay`], but all metadata before all records: records are understood by the catalogue as it was at the
+/// end, not by what it was when they were written. A log start that moved later has unlinked segments already.
+pub fn replay_metadata_first<E>(
+    env: &Env,
+    dir: &Path,
+    start: &ReplayStart,
+    visit: &mut dyn FnMut(ReplayedEntry) -> Result<(), E>,
+) -> Result<ReplayEnd, ReplayError<E>> {
+    replay_in_passes(env, dir, start, &[Some(EntryKind::Metadata), Some(EntryKind::Records)], visit)
+}
+
+/// `None` stands for entries of every kind.
+fn replay_in_passes<E>(
+    env: &Env,
+    dir: &Path,
+    start: &ReplayStart,
+    passes: &[Option<EntryKind>],
+    visit: &mut dyn FnMut(ReplayedEntry) -> Result<(), E>,
+) -> Result<ReplayEnd, ReplayError<E>> {
     let log = Log::open(env, dir, *start)?;
     let walk = log.walk()?;
     if let Some(corruption) = walk.corruption {
         return Err(ReplayError::Corrupt(corruption));
     }
     let mut entries = 0;
-    for found in walk.frames.iter().filter(|found| found.header.kind == FrameKind::Group) {
-        for entry in log.entries(found)? {
-            visit(entry).map_err(ReplayError::Visitor)?;
-            entries += 1;
+    for kind in passes {
+        for found in walk.frames.iter().filter(|found| found.header.kind == FrameKind::Group) {
+            let wanted = |entry: &ReplayedEntry| kind.is_none_or(|kind| kind == entry.header.kind);
+            for entry in log.entries(found)?.into_iter().filter(wanted) {
+                visit(entry).map_err(ReplayError::Visitor)?;
+                entries += 1;
+            }
         }
     }
     let held: BTreeSet<u64> = walk.frames.iter().map(|found| log.files[found.place.0].number).collect();

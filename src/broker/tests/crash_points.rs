@@ -1,0 +1,167 @@
+//! The storage crashes at every operation on its disk and comes back with all that it promised.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::env::Random;
+use crate::env::simulated::{CrashPlan, SeededRandom, SimulatedWorld};
+use crate::partition::CheckpointReach;
+use crate::wal::SyncMode;
+
+use super::machine::{Ended, Life, Machine, Model};
+
+/// Crash points tried in CI; `HIGHWATER_CRASH_POINTS` asks for more (`make soak`).
+const CRASH_POINTS: u64 = 5_000;
+/// A recovery is interrupted at one of its first operations; a typical one has some 60.
+const RECOVERY_OPERATIONS: u64 = 80;
+/// Steps of one workload.
+const STEPS: u64 = 60;
+
+fn crash_points() -> u64 {
+    std::env::var("HIGHWATER_CRASH_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(CRASH_POINTS)
+}
+
+/// A seeded workload over a handful of topics. Ends early when the disk crashes.
+fn work(machine: &mut Machine, seed: u64) -> Result<(), Ended> {
+    let random = SeededRandom::new(seed);
+    let mut name = 0;
+    for _ in 0..STEPS {
+        let live: Vec<usize> = machine
+            .model
+            .topics
+            .iter()
+            .enumerate()
+            .filter(|(_, topic)| topic.life == Life::Created)
+            .map(|(index, _)| index)
+            .collect();
+        let pick = |bound: usize| (random.next_u64() % bound.max(1) as u64) as usize;
+        if live.is_empty() {
+            // Now and then a name that a deleted topic had.
+            name += random.next_u64() % 2;
+            machine.create_topic(&format!("t{name}"), 2)?;
+            continue;
+        }
+        let (topic, partition) = (live[pick(live.len())], pick(2) as i32);
+        match random.next_u64() % 32 {
+            0 => machine.delete_topic(topic)?,
+            1 if live.len() < 3 => {
+                let names: Vec<_> =
+                    live.iter().map(|index| machine.model.topics[*index].name.clone()).collect();
+                let free = (0..8).map(|n| format!("t{n}")).find(|name| !names.contains(name)).unwrap();
+                machine.create_topic(&free, 2)?;
+            }
+            2 => {
+                machine.storage.checkpoint_step(CheckpointReach::All)?;
+            }
+            3 => {
+                machine.storage.checkpoint_step(CheckpointReach::Older)?;
+            }
+            4 | 5 => machine.storage.flush_step(0)?,
+            6 => machine.move_log_start(topic, partition)?,
+            7 => {
+                machine.storage.idle_step()?;
+            }
+            8 => {
+                machine.storage.provision_step()?;
+            }
+            9 => machine.resend(topic, partition)?,
+            10..=19 => machine.commit()?,
+            _ => {
+                let value = vec![random.next_u64() as u8; pick(900) + 1];
+                machine.append(topic, partition, &value, pick(4) as i32 + 1)?;
+            }
+        }
+    }
+    machine.commit()
+}
+
+/// Runs the workload until the disk crashes at operation `point`, then recovers twice.
+fn crash_at(seed: u64, point: u64, plan: CrashPlan) -> Option<()> {
+    let world = SimulatedWorld::new(seed);
+    world.files.crash_at(point);
+    let model = match Machine::open(world.clone(), Model::default(), SyncMode::Fsync) {
+        Ok(mut machine) => {
+            let _ = work(&mut machine, seed);
+            machine.model
+        }
+        // The crash came before the first start was through: nothing was promised.
+        Err(_) => Model::default(),
+    };
+    if !world.files.crashed() {
+        return None;
+    }
+    recover(world, model, plan, seed, point);
+    Some(())
+}
+
+/// The disk that is found after the crash: after a power cut, after a kill, or after a power cut in the
+/// middle of the recovery from either.
+fn aftermath(world: &SimulatedWorld, plan: CrashPlan, point: u64) -> SimulatedWorld {
+    let after = if point % 5 == 0 { world.after_kill() } else { world.after_crash(plan) };
+    if point % 3 != 0 {
+        return after;
+    }
+    after.files.crash_at(1 + point % RECOVERY_OPERATIONS);
+    let interrupted = Machine::open(after.clone(), Model::default(), SyncMode::Fsync);
+    drop(interrupted);
+    after.after_crash(plan)
+}
+
+fn recover(world: SimulatedWorld, model: Model, plan: CrashPlan, seed: u64, point: u64) {
+    let after = aftermath(&world, plan, point);
+    let first = Machine::open(after.clone(), model, SyncMode::Fsync).expect("the first recovery");
+    let survivors = first.verify();
+    let files = first.durable_files();
+    drop(first);
+
+    // A second recovery, after a kill or a power cut: what the first one left stays as it is.
+    let again = if point % 2 == 0 { after.after_kill() } else { after.after_crash(CrashPlan::DropUnsynced) };
+    let mut second = Machine::open(again, survivors, SyncMode::Fsync).expect("the second recovery");
+    let survivors = second.verify();
+    assert_unchanged(&files, &second.durable_files());
+    second.model = survivors;
+
+    // And life goes on: producers are known, offsets continue.
+    for index in 0..second.model.topics.len() {
+        for partition in 0..2 {
+            second.resend(index, partition).expect("a resend after recovery");
+            second.append(index, partition, b"after", 1).expect("an append after recovery");
+        }
+    }
+    work(&mut second, seed ^ 1).expect("work after recovery");
+    second.verify();
+}
+
+fn assert_unchanged(before: &HashMap<String, Vec<u8>>, after: &HashMap<String, Vec<u8>>) {
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let length = |files: &HashMap<String, Vec<u8>>, name: &String| files.get(name).map(Vec::len);
+    let changed = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let changed: Vec<_> = changed.map(|name| (name, length(before, name), length(after, name))).collect();
+    assert!(changed.is_empty(), "the second recovery changed files (bytes before, bytes after): {changed:?}");
+}
+
+#[test]
+fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
+    let mut tried = 0;
+    let mut seed: u64 = 0;
+    while tried < crash_points() {
+        seed += 1;
+        // Every operation of this seed's workload, each with one of the plans.
+        for point in 1.. {
+            let plan = match point % 4 {
+                0 => CrashPlan::DropUnsynced,
+                1 => CrashPlan::KeepUnsynced,
+                _ => CrashPlan::Random(seed.wrapping_mul(1_000_003) ^ point),
+            };
+            let outcome = std::panic::catch_unwind(|| crash_at(seed, point, plan));
+            match outcome {
+                Ok(Some(())) => tried += 1,
+                Ok(None) => break,
+                Err(panic) => {
+                    eprintln!("to repeat: crash_at({seed}, {point}, CrashPlan::{plan:?})");
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+    println!("{tried} crash points of {seed} workloads");
+}

@@ -1,0 +1,415 @@
+//! A storage with its catalogue on a simulated disk, driven step by step by one thread, and the record of
+//! what it promised.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::cluster::{Change, EmbeddedMetadata, MetadataError, Transaction};
+use crate::env::simulated::SimulatedWorld;
+use crate::env::{Env, Files};
+use crate::log::LogConfig;
+use crate::metadata::{Tombstone, TopicImage, TopicRecord, keys};
+use crate::model::{NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
+use crate::partition::{
+    Admission, BrokerDirectory, Catalogue, CheckpointReach, OpenError, Partition, PartitionRead, Purpose,
+    Storage, StorageFailed, StorageOptions,
+};
+use crate::protocol::batch::{
+    BatchBuilder, BatchHeader, DecompressionCaps, NewRecord, ProduceRules, ProducedBatch, TimestampType,
+    validate_produced, verify_crc,
+};
+use crate::wal::{SyncMode, WalOptions};
+
+pub(super) const ROOT: &str = "/data";
+
+/// Small enough that a few dozen batches roll segments, recycle WAL files and fill the window.
+pub(super) fn options(sync: SyncMode) -> StorageOptions {
+    StorageOptions {
+        wal: WalOptions {
+            sync,
+            file_bytes: 64 << 10,
+            slot_bytes: 16 << 10,
+            group_bytes_max: 4 << 10,
+            capacity_bytes: 256 << 10,
+            free_bytes_target: 32 << 10,
+        },
+        tail_bytes: 64 << 10,
+        checkpoint_bytes: 96 << 10,
+        checkpoint_interval: Duration::from_secs(60),
+        disk_reserve_bytes: 0,
+        handles_max: 8,
+    }
+}
+
+fn log_config() -> LogConfig {
+    LogConfig { segment_bytes: 4 << 10, index_interval_bytes: 512, ..LogConfig::default() }
+}
+
+/// What was asked of one partition, in order, and how much of it was promised.
+#[derive(Default, Clone, Debug)]
+pub(super) struct Promised {
+    /// Values of the batches in the order of their offsets, one record each... a batch has `records` records.
+    pub batches: Vec<Batch>,
+    /// Everything below was acknowledged.
+    pub acknowledged: Offset,
+    /// Log start that was acknowledged, and the largest that was asked for.
+    pub log_start: Offset,
+    pub log_start_asked: Offset,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Batch {
+    pub base_offset: Offset,
+    pub end_offset: Offset,
+    pub bytes: Bytes,
+    pub sequence: i32,
+}
+
+/// State of a topic as its clients may believe it to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// Asked for, not confirmed.
+    Creating,
+    Created,
+    /// Asked to go, not confirmed.
+    Deleting,
+    Deleted,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Topic {
+    pub name: String,
+    pub topic_id: TopicId,
+    pub life: Life,
+    pub partitions: Vec<Promised>,
+}
+
+/// The memory of a perfect client: what it was told, and what it had asked for.
+#[derive(Default, Clone, Debug)]
+pub(super) struct Model {
+    pub topics: Vec<Topic>,
+}
+
+pub(super) struct Machine {
+    pub world: SimulatedWorld,
+    pub storage: Arc<Storage>,
+    pub metadata: Arc<EmbeddedMetadata>,
+    pub model: Model,
+}
+
+/// Every way in which a step may end early: the crash that the test planned, or the storage's own word.
+#[derive(Debug)]
+pub(super) struct Ended;
+
+impl From<StorageFailed> for Ended {
+    fn from(_: StorageFailed) -> Ended {
+        Ended
+    }
+}
+
+impl From<MetadataError> for Ended {
+    fn from(_: MetadataError) -> Ended {
+        Ended
+    }
+}
+
+impl Machine {
+    pub(super) fn open(world: SimulatedWorld, model: Model, sync: SyncMode) -> Result<Machine, OpenError> {
+        let env: Env = world.env();
+        let directory = BrokerDirectory::open(&env, Path::new(ROOT), NodeId(1), None)?;
+        let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(|_: &BTreeMap<String, String>| log_config())));
+        let catalogue: Arc<dyn Catalogue> = metadata.clone();
+        let storage = Arc::new(Storage::open(env, directory, options(sync), catalogue)?);
+        metadata.attach(&storage);
+        Ok(Machine { world, storage, metadata, model })
+    }
+
+    fn transact(&self, changes: Vec<Change>) -> Result<(), Ended> {
+        let transaction = Transaction { compares: Vec::new(), changes };
+        loop {
+            if self.metadata.begin(&transaction)?.is_some() {
+                break;
+            }
+            self.make_room()?;
+        }
+        while self.storage.commit_step()? {}
+        Ok(())
+    }
+
+    fn make_room(&self) -> Result<(), Ended> {
+        while self.storage.commit_step()? {}
+        if self.storage.provision_step()? {
+            return Ok(());
+        }
+        self.storage.flush_step(0)?;
+        self.storage.checkpoint_step(CheckpointReach::All)?;
+        Ok(())
+    }
+
+    pub(super) fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), Ended> {
+        let topic_id = self.storage_env().random.topic_id();
+        let promised = vec![Promised::default(); usize::try_from(partitions).unwrap()];
+        let topic = Topic { name: name.to_owned(), topic_id, life: Life::Creating, partitions: promised };
+        self.model.topics.push(topic);
+        let record = TopicRecord {
+            topic_id: topic_id.0,
+            partitions,
+            replication_factor: 1,
+            configs: BTreeMap::new(),
+            created_at_boot: self.metadata.boot(),
+        };
+        self.transact(vec![Change::Put(keys::topic(name), serde_json::to_vec(&record).unwrap())])?;
+        let image = self.metadata.image();
+        let topic: &TopicImage = image.topic(name).unwrap();
+        for id in topic.topic_partitions() {
+            let spec = self.metadata.partition_spec(topic, id);
+            self.storage.open_partition(id, &spec).map_err(|_| Ended)?;
+        }
+        self.model.topics.last_mut().unwrap().life = Life::Created;
+        Ok(())
+    }
+
+    pub(super) fn delete_topic(&mut self, index: usize) -> Result<(), Ended> {
+        let topic = self.model.topics[index].clone();
+        self.model.topics[index].life = Life::Deleting;
+        let ids = (0..topic.partitions.len() as i32).map(|partition| id(&topic, partition));
+        let open: Vec<_> = ids.filter_map(|id| self.storage.take_offline(id)).collect();
+        let tombstone = Tombstone { name: topic.name.clone(), partitions: topic.partitions.len() as i32 };
+        self.transact(vec![
+            Change::Delete(keys::topic(&topic.name)),
+            Change::Put(keys::tombstone(topic.topic_id), serde_json::to_vec(&tombstone).unwrap()),
+        ])?;
+        self.model.topics[index].life = Life::Deleted;
+        let directories = self.storage.set_aside(&open)?;
+        self.storage.unlink(topic.topic_id, &directories);
+        Ok(())
+    }
+
+    /// As an idempotent producer would: sequences go on, and now and then the last batch comes twice.
+    pub(super) fn append(
+        &mut self,
+        index: usize,
+        partition: i32,
+        value: &[u8],
+        records: i32,
+    ) -> Result<(), Ended> {
+        let topic_partition = id(&self.model.topics[index], partition);
+        let Some(open) = self.storage.partition(topic_partition) else { return Err(Ended) };
+        let promised = &mut self.model.topics[index].partitions[partition as usize];
+        let sequence = promised
+            .batches
+            .last()
+            .map_or(0, |batch| batch.sequence + (batch.end_offset.0 - batch.base_offset.0) as i32);
+        let batch = produced(sequence, value, records);
+        let bytes = batch.bytes.len();
+        let mut credits = loop {
+            match self.storage.try_admit(Purpose::Records, &[bytes]) {
+                Ok(Some(credits)) => break credits,
+                Ok(None) => self.make_room()?,
+                Err(_) => return Err(Ended),
+            }
+        };
+        match self.storage.append(&open, &mut credits, &batch).map_err(|_| Ended)? {
+            Admission::Appended { base_offset, end_offset, .. } => {
+                let promised = &mut self.model.topics[index].partitions[partition as usize];
+                promised.batches.push(Batch { base_offset, end_offset, bytes: batch.bytes, sequence });
+            }
+            Admission::Duplicate { .. } => panic!("a new sequence was taken for a duplicate"),
+        }
+        Ok(())
+    }
+
+    /// Sends the last batch again: it must be known.
+    pub(super) fn resend(&mut self, index: usize, partition: i32) -> Result<(), Ended> {
+        let topic_partition = id(&self.model.topics[index], partition);
+        let Some(open) = self.storage.partition(topic_partition) else { return Err(Ended) };
+        let promised = &self.model.topics[index].partitions[partition as usize];
+        let Some(last) = promised.batches.last() else { return Ok(()) };
+        let batch = rules_checked(last.bytes.clone());
+        let mut credits = loop {
+            match self.storage.try_admit(Purpose::Records, &[batch.bytes.len()]) {
+                Ok(Some(credits)) => break credits,
+                Ok(None) => self.make_room()?,
+                Err(_) => return Err(Ended),
+            }
+        };
+        match self.storage.append(&open, &mut credits, &batch).map_err(|_| Ended)? {
+            Admission::Duplicate { base_offset, end_offset, .. } => {
+                assert_eq!((base_offset, end_offset), (last.base_offset, last.end_offset));
+            }
+            Admission::Appended { base_offset, .. } => panic!("a duplicate was appended at {base_offset}"),
+        }
+        Ok(())
+    }
+
+    /// Commits, and notes what clients were told.
+    pub(super) fn commit(&mut self) -> Result<(), Ended> {
+        while self.storage.commit_step()? {}
+        for topic in &mut self.model.topics {
+            for partition in 0..topic.partitions.len() as i32 {
+                if let Some(open) = self.storage.partition(id(topic, partition)) {
+                    let promised = &mut topic.partitions[partition as usize];
+                    promised.acknowledged = promised.acknowledged.max(open.watermarks().high_watermark);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As retention does: durable first, then hidden, then unlinked.
+    pub(super) fn move_log_start(&mut self, index: usize, partition: i32) -> Result<(), Ended> {
+        let topic_partition = id(&self.model.topics[index], partition);
+        let Some(open) = self.storage.partition(topic_partition) else { return Err(Ended) };
+        let promised = &mut self.model.topics[index].partitions[partition as usize];
+        let below = |batch: &&Batch| batch.end_offset <= open.log().written_end_offset();
+        let Some(middle) = promised.batches.iter().filter(below).map(|batch| batch.end_offset).nth(3) else {
+            return Ok(());
+        };
+        let start = middle.max(promised.log_start);
+        promised.log_start_asked = promised.log_start_asked.max(start);
+        self.transact(vec![Change::Put(keys::log_start(topic_partition), keys::offset_value(start))])?;
+        open.set_log_start_offset(start);
+        let promised = &mut self.model.topics[index].partitions[partition as usize];
+        promised.log_start = start;
+        open.log().delete_old_segments().map_err(|_| Ended)?;
+        Ok(())
+    }
+
+    pub(super) fn storage_env(&self) -> Env {
+        self.world.env()
+    }
+
+    /// Checks everything that was promised, and that nothing else is there.
+    pub(super) fn verify(&self) -> Model {
+        let image = self.metadata.image();
+        let mut survivors = Vec::new();
+        for topic in &self.model.topics {
+            let found = image.topic_by_id(topic.topic_id).is_some();
+            match topic.life {
+                Life::Created => assert!(found, "topic {} was confirmed and is gone", topic.name),
+                Life::Deleted => assert!(!found, "topic {} was deleted and is back", topic.name),
+                Life::Creating | Life::Deleting => {}
+            }
+            if found {
+                survivors.push(self.verify_topic(topic));
+            }
+        }
+        assert_eq!(image.topics_count(), survivors.len(), "a topic that nobody asked for");
+        Model { topics: survivors }
+    }
+
+    fn verify_topic(&self, topic: &Topic) -> Topic {
+        let partitions = (0..topic.partitions.len() as i32).map(|partition| {
+            let promised = &topic.partitions[partition as usize];
+            let open = self.storage.partition(id(topic, partition)).unwrap_or_else(|| {
+                panic!("{}-{partition}: {:?}", topic.name, self.storage.stopped_reason(id(topic, partition)))
+            });
+            verify_partition(&format!("{}-{partition}", topic.name), &open, promised)
+        });
+        Topic { life: Life::Created, partitions: partitions.collect(), ..topic.clone() }
+    }
+
+    /// Content of every file that a second recovery must leave as it is.
+    pub(super) fn durable_files(&self) -> HashMap<String, Vec<u8>> {
+        let files = &self.world.files;
+        let mut contents = HashMap::new();
+        for directory in files.list(Path::new(ROOT)).unwrap() {
+            let path = Path::new(ROOT).join(&directory);
+            for name in files.list(&path).unwrap_or_default() {
+                if [".log", ".index", ".timeindex", ".state"].iter().any(|kind| name.ends_with(kind)) {
+                    let bytes = files.read(&path.join(&name), 1 << 24).unwrap();
+                    contents.insert(format!("{directory}/{name}"), bytes);
+                }
+            }
+        }
+        contents
+    }
+}
+
+pub(super) fn id(topic: &Topic, partition: i32) -> TopicPartition {
+    TopicPartition { topic_id: topic.topic_id, partition }
+}
+
+fn produced(sequence: i32, value: &[u8], records: i32) -> ProducedBatch {
+    let mut builder = BatchBuilder::new();
+    builder.producer_id = ProducerId(7);
+    builder.producer_epoch = ProducerEpoch(0);
+    builder.base_sequence = sequence;
+    for _ in 0..records {
+        builder.push(NewRecord { timestamp: Timestamp(1_000), value: Some(value), ..NewRecord::default() });
+    }
+    rules_checked(builder.build().into())
+}
+
+fn rules_checked(bytes: Bytes) -> ProducedBatch {
+    let rules = ProduceRules {
+        api_version: 11,
+        batch_bytes_max: 1 << 20,
+        timestamp_type: TimestampType::CreateTime,
+        timestamp_before_max_ms: i64::MAX,
+        timestamp_after_max_ms: i64::MAX,
+        keys_required: false,
+        transactions_allowed: false,
+        decompression: DecompressionCaps::default(),
+    };
+    validate_produced(&bytes, Timestamp(1_000), &rules).unwrap()
+}
+
+/// The log is a prefix of what was sent that contains all that was acknowledged, batch by batch.
+fn verify_partition(name: &str, open: &Partition, promised: &Promised) -> Promised {
+    let watermarks = open.watermarks();
+    let (start, end) = (watermarks.log_start_offset, watermarks.high_watermark);
+    assert_eq!(end, watermarks.log_end_offset, "{name}: after recovery everything is committed");
+    assert!(end >= promised.acknowledged, "{name}: ends at {end}, acknowledged {}", promised.acknowledged);
+    assert!(
+        promised.log_start <= start && start <= promised.log_start_asked.max(promised.log_start),
+        "{name}: starts at {start}, confirmed {}, asked {}",
+        promised.log_start,
+        promised.log_start_asked
+    );
+    let mut expected = promised.batches.iter().filter(|batch| batch.end_offset > start);
+    let mut at = start;
+    for bytes in read_all(open, start, end) {
+        let header = BatchHeader::parse(&bytes).unwrap();
+        verify_crc(&bytes).unwrap();
+        let batch = expected.next().unwrap_or_else(|| panic!("{name}: a batch that nobody sent at {at}"));
+        assert_eq!(header.base_offset, batch.base_offset, "{name}");
+        // Offset and leader epoch are the broker's; the rest is what was sent.
+        assert_eq!(bytes[16..], batch.bytes[16..], "{name}: another batch at {}", batch.base_offset);
+        at = header.next_offset();
+    }
+    assert_eq!(at, end.max(start), "{name}: the log has a hole");
+    let batches: Vec<_> = promised.batches.iter().filter(|batch| batch.end_offset <= end).cloned().collect();
+    Promised { batches, acknowledged: end, log_start: start, log_start_asked: start }
+}
+
+/// All batches from the one that contains `from`, as a consumer would get them.
+fn read_all(open: &Partition, from: Offset, end: Offset) -> Vec<Bytes> {
+    let (mut batches, mut at) = (Vec::new(), from);
+    while at < end {
+        let mut bytes = Vec::new();
+        match open.read(at, 1 << 20, true).unwrap() {
+            PartitionRead::Empty(_) => break,
+            PartitionRead::Tail(pieces, _) => pieces.iter().for_each(|piece| bytes.extend_from_slice(piece)),
+            PartitionRead::Segments(_) => {
+                for extent in open.read_segments(at, 1 << 20, true).unwrap() {
+                    let mut piece = vec![0; extent.length as usize];
+                    extent.file.read_exact_at(&mut piece, extent.offset).unwrap();
+                    bytes.extend_from_slice(&piece);
+                }
+            }
+        }
+        let mut rest = Bytes::from(bytes);
+        assert!(!rest.is_empty(), "nothing at {at}, below the high watermark {end}");
+        while !rest.is_empty() {
+            let header = BatchHeader::parse(&rest).unwrap();
+            batches.push(rest.split_to(header.size_bytes()));
+            at = header.next_offset();
+        }
+    }
+    batches
+}
