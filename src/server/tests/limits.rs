@@ -107,8 +107,12 @@ async fn a_connection_that_awaits_a_reply_is_not_idle() {
     assert!(idle.is_closed().await);
     let mut idle = Client::connect(&server).await;
     assert!(idle.is_closed().await);
-    gate.add_permits(1);
+    // It is still read, not only drained.
+    waiting.send(&request(2)).await;
+    eventually(|| begun.load(Ordering::SeqCst) == 2).await;
+    gate.add_permits(2);
     assert_eq!(waiting.receive().await.0, 1);
+    assert_eq!(waiting.receive().await.0, 2);
     assert!(waiting.is_closed().await);
 }
 
