@@ -19,7 +19,8 @@ pub struct LogDirectory {
 pub struct DeletedDirectory(pub(super) PathBuf);
 
 impl LogDirectory {
-    /// `path` exists. At most `handles_max` unpinned files are held open. `last_believed`: see [`RetentionClock`].
+    /// `path` exists. At most `handles_max` unpinned files are held open. `last_believed`: see
+    /// [`RetentionClock`].
     pub fn new(
         env: Env,
         path: PathBuf,
@@ -40,7 +41,8 @@ impl LogDirectory {
         self.handles.open_count()
     }
 
-    /// Which incarnation's data lies in a partition's directory; `None` if there is none, or nothing says whose.
+    /// Which incarnation's data lies in a partition's directory; `None` if there is none, or nothing says
+    /// whose.
     pub fn topic_id_of(&self, topic: &str, partition: i32) -> Result<Option<TopicId>, LogError> {
         let path = self.path.join(names::partition_directory(topic, partition));
         match metadata_file::read(&*self.env.files, &path)? {
@@ -53,8 +55,9 @@ impl LogDirectory {
         self.path.join(names::partition_directory(topic, partition.partition))
     }
 
-    /// First step of a deletion, for a partition that is not open: gives its directory the name for deletion and
-    /// makes that durable, so that the topic's name is free. `None`: there is no such directory.
+    /// First step of a deletion, for a partition that is not open: gives its directory the name for
+    /// deletion and makes that durable, so that the topic's name is free. `None`: there is no such
+    /// directory.
     ///
     /// The caller has made the deletion itself durable before.
     pub fn rename_for_deletion(

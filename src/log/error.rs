@@ -8,8 +8,8 @@ use crate::model::{Offset, TopicId};
 /// What went wrong, grouped by what the caller does about it.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// The disk is full. The log stands at its last good end: make room, then append again what lies at or above
-    /// `written_end_offset()` (or sync again).
+    /// The disk is full. The log stands at its last good end: make room, then append again what lies at or
+    /// above `written_end_offset()` (or sync again).
     #[error("no space left for {path}: {source}")]
     NoSpace {
         /// The file.
@@ -17,14 +17,15 @@ pub enum LogError {
         /// As the system said it.
         source: io::Error,
     },
-    /// A sync failed for want of space: what was written since the last good sync may be gone although reads still
-    /// show it. Call `rewind_to_synced()`, then append again from the WAL.
+    /// A sync failed for want of space: what was written since the last good sync may be gone although
+    /// reads still show it. Call `rewind_to_synced()`, then append again from the WAL.
     #[error("unsynced data of {path} cannot be trusted after a failed sync: rewind and write it again")]
     RewindNeeded {
         /// The file whose sync failed.
         path: PathBuf,
     },
-    /// A write, a sync or a directory operation failed. The kernel may have dropped pages: stop the process.
+    /// A write, a sync or a directory operation failed. The kernel may have dropped pages: stop the
+    /// process.
     #[error("cannot {action} {path}: {source}")]
     Io {
         /// What was tried, as a verb.

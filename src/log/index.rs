@@ -130,11 +130,11 @@ impl<E: IndexEntry> IndexFile<E> {
         self.crc.store(summary.crc, Ordering::Release);
     }
 
-    /// Takes the front of the file as good if it is what the summary says, and cuts off what follows. `false`: the
-    /// file is no use and must be written anew.
+    /// Takes the front of the file as good if it is what the summary says, and cuts off what follows.
+    /// `false`: the file is no use and must be written anew.
     ///
-    /// A checksum, not a look whether entries ascend: never synced, a page of the file may hold what an earlier
-    /// life wrote there.
+    /// A checksum, not a look whether entries ascend: never synced, a page of the file may hold what an
+    /// earlier life wrote there.
     pub(super) fn adopt(
         &self,
         files: &dyn Files,

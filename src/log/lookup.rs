@@ -103,7 +103,7 @@ impl PartitionLog {
                 Ok(segment.base_offset.plus(relative))
             }
             Err(error) => {
-                tracing::warn!(path = %index.path().display(), %error, "time index is unreadable; rebuilding");
+                tracing::warn!(path = %index.path().display(), %error, "time index is unreadable");
                 segment.mark_index_damaged();
                 Ok(segment.base_offset)
             }

@@ -198,7 +198,7 @@ impl Recovery<'_> {
         }
         if self.point.log_start_offset > Offset(0) && self.point.offset > Offset(0) {
             let what = format!(
-                "no good producer state is left below offset {}, and the records from which it could be rebuilt \
+                "no good producer state is left below offset {}, and the records that could tell it \
                  are deleted; {}",
                 self.point.offset,
                 if reasons.is_empty() { "there is no .state file".to_owned() } else { reasons.join("; ") }
@@ -402,7 +402,7 @@ impl Replay<'_> {
         let interval = self.recovery.index_interval_bytes;
         if !record.is_some_and(|record| self.adopt_indexes(segment, record)) {
             if segment.bytes() > 0 && record.is_some() {
-                tracing::warn!(path = %segment.path.display(), "an index is missing or wrong; rebuilding both");
+                tracing::warn!(path = %segment.path.display(), "index missing or wrong: rebuilding");
             }
             return indexer::rebuild(segment, directory, interval, closed);
         }

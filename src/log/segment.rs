@@ -160,7 +160,7 @@ impl Segment {
             Ok(Some(entry)) if self.confirms(directory, entry)? => Ok(entry.position as u64),
             // The index is a cache: without it a look-up only takes longer.
             Ok(Some(_)) | Err(_) => {
-                tracing::warn!(path = %self.offset_index.path().display(), "offset index is wrong; rebuilding");
+                tracing::warn!(path = %self.offset_index.path().display(), "offset index is wrong");
                 self.mark_index_damaged();
                 Ok(0)
             }

@@ -11,11 +11,14 @@ fn header(producer_epoch: i16, base_sequence: i32, records: i32, base: i64) -> B
     builder.producer_id = ProducerId(7);
     builder.producer_epoch = ProducerEpoch(producer_epoch);
     builder.base_sequence = base_sequence;
-    (0..records).for_each(|_| drop(builder.push(NewRecord::default())));
+    for _ in 0..records {
+        builder.push(NewRecord::default());
+    }
     BatchHeader::parse(&builder.build()).unwrap()
 }
 
-/// After the batches `applied` (epoch, first sequence, records; offsets count up from 100), the verdict on one more.
+/// After the batches `applied` (epoch, first sequence, records; offsets count up from 100), the verdict on
+/// one more.
 fn check(applied: &[(i16, i32, i32)], next: (i16, i32, i32), expected: &str) {
     let mut states = ProducerStates::default();
     let mut offset = 100;

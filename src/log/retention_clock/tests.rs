@@ -10,8 +10,8 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 const YEAR: i64 = 365 * DAY;
 
-/// A clock started `off_ms` after the time last believed; `then` moves the wall clock by milliseconds, or lets time
-/// pass. Returns how far believed time is from the clock's own start.
+/// A clock started `off_ms` after the time last believed; `then` moves the wall clock by milliseconds, or
+/// lets time pass. Returns how far believed time is from the clock's own start.
 fn believed(off_ms: Option<i64>, then: impl FnOnce(&SimulatedClock, i64)) -> i64 {
     let clock = Arc::new(SimulatedClock::default());
     let start = clock.now();
