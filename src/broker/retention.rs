@@ -88,8 +88,8 @@ fn plan(partition: &Partition) -> Option<Offset> {
         return None;
     }
     let (start, reason) = partition.log().next_log_start(partition.watermarks().high_watermark)?;
-    let index = partition.topic_partition().partition;
-    tracing::info!(topic = %partition.topic(), partition = index, %start, ?reason, "retention moves the log start");
+    let (topic, index) = (partition.topic(), partition.topic_partition().partition);
+    tracing::info!(%topic, partition = index, %start, ?reason, "retention moves the log start");
     Some(start)
 }
 

@@ -41,8 +41,8 @@ pub(super) enum CheckpointError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(
-        "{path} is damaged and so is its copy: without it nobody knows where the write-ahead log starts; nothing \
-         was changed"
+        "{path} is damaged and so is its copy: without it nobody knows where the write-ahead log starts; \
+         nothing was changed"
     )]
     Damaged { path: PathBuf },
     #[error("{path} has format version {version}; this highwater reads up to {VERSION}: use the newer one")]

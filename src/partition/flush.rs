@@ -264,7 +264,7 @@ impl Storage {
         for (topic_partition, offset) in recovered {
             let Some(partition) = self.partition(*topic_partition) else { continue };
             if let Err(error) = partition.log().checkpointed(*offset) {
-                tracing::warn!(%error, "an old state snapshot could not be removed; the next checkpoint tries again");
+                tracing::warn!(%error, "an old state snapshot stays; the next checkpoint tries again");
             }
         }
     }

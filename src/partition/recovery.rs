@@ -33,8 +33,8 @@ pub enum OpenError {
     Checkpoint(String),
     /// There are logs, and nothing says where the WAL starts.
     #[error(
-        "{0} holds partition logs but no checkpoint: without it nobody knows what the write-ahead log adds to them; \
-         nothing was changed"
+        "{0} holds partition logs but no checkpoint: without it nobody knows what the write-ahead log adds to \
+         them; nothing was changed"
     )]
     CheckpointMissing(PathBuf),
     /// The WAL is damaged before something that was acknowledged.
@@ -45,8 +45,8 @@ pub enum OpenError {
     Catalogue(#[from] CatalogueError),
     /// The WAL holds records of a topic that was neither created nor deleted.
     #[error(
-        "the write-ahead log holds records of partition {0}, of which the catalogue knows nothing: refusing to \
-         start, since going on would lose them"
+        "the write-ahead log holds records of partition {0}, of which the catalogue knows nothing: refusing \
+         to start, since going on would lose them"
     )]
     UnknownPartition(TopicPartition),
     /// A file could not be read or written.
@@ -128,6 +128,8 @@ impl Storage {
         checkpoint
             .store(env.files.as_ref(), &directory.root)
             .map_err(|error| io_error(&directory.root, &error))?;
+        // Only now: until the checkpoint was durable, the frames it replaces were what a restart needed.
+        wal.appender.trim(checkpoint.replay_start.lsn);
         let parts = Parts { env, options, directory, catalogue, wal, logs, checkpoint };
         let storage = Storage::assemble(parts);
         storage.adopt(recovered);
@@ -155,7 +157,7 @@ impl Storage {
 
     fn confirm_recovered(&self, partition: &Partition) {
         if let Err(error) = partition.log().checkpointed(partition.log().written_end_offset()) {
-            tracing::warn!(%error, "an old state snapshot could not be removed; the next checkpoint tries again");
+            tracing::warn!(%error, "an old state snapshot stays; the next checkpoint tries again");
         }
     }
 

@@ -295,6 +295,11 @@ impl Storage {
         })
     }
 
+    /// Waits until the WAL wants for space, at most `duration`. Only the thread that provides it calls this.
+    pub(super) fn wait_for_provisioning(&self, duration: Duration) {
+        self.provisioner.lock().wait(duration);
+    }
+
     pub(super) fn wal(&self) -> &Arc<WalAppender<Member>> {
         &self.wal
     }

@@ -80,7 +80,7 @@ fn run_commits(storage: &Storage, stopping: &AtomicBool) -> Result<(), StorageFa
 fn run_provisioning(storage: &Storage, stopping: &AtomicBool) -> Result<(), StorageFailed> {
     while !stopping.load(Ordering::Acquire) {
         if !storage.provision_step()? {
-            storage.pause(PROVISION_INTERVAL);
+            storage.wait_for_provisioning(PROVISION_INTERVAL);
         }
     }
     Ok(())

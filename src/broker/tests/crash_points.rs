@@ -96,8 +96,8 @@ fn crash_at(seed: u64, point: u64, plan: CrashPlan) -> Option<()> {
 /// The disk that is found after the crash: after a power cut, after a kill, or after a power cut in the
 /// middle of the recovery from either.
 fn aftermath(world: &SimulatedWorld, plan: CrashPlan, point: u64) -> SimulatedWorld {
-    let after = if point % 5 == 0 { world.after_kill() } else { world.after_crash(plan) };
-    if point % 3 != 0 {
+    let after = if point.is_multiple_of(5) { world.after_kill() } else { world.after_crash(plan) };
+    if !point.is_multiple_of(3) {
         return after;
     }
     after.files.crash_at(1 + point % RECOVERY_OPERATIONS);
@@ -114,7 +114,8 @@ fn recover(world: SimulatedWorld, model: Model, plan: CrashPlan, seed: u64, poin
     drop(first);
 
     // A second recovery, after a kill or a power cut: what the first one left stays as it is.
-    let again = if point % 2 == 0 { after.after_kill() } else { after.after_crash(CrashPlan::DropUnsynced) };
+    let again =
+        if point.is_multiple_of(2) { after.after_kill() } else { after.after_crash(CrashPlan::DropUnsynced) };
     let mut second = Machine::open(again, survivors, SyncMode::Fsync).expect("the second recovery");
     let survivors = second.verify();
     assert_unchanged(&files, &second.durable_files());
