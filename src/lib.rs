@@ -1,6 +1,7 @@
 //! Highwater: a broker that speaks the Kafka binary protocol.
 //!
-//! The rooms, lowest first, and which may know which are held by `tests/tidy.rs`; `ARCHITECTURE.md` is the map.
+//! The rooms, lowest first, and which may know which are held by `tests/tidy.rs`; `ARCHITECTURE.md` is the
+//! map.
 
 pub mod admin;
 pub mod broker;

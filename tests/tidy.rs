@@ -32,7 +32,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["model", "env", "protocol"]),
     ("wal", &["model", "env"]),
     ("partition", &["model", "env", "protocol", "log", "wal"]),
-    ("cluster", &["model", "env", "metadata", "wal", "partition"]),
+    // `log` for one type: the settings of a topic's logs, which it hands to `partition`.
+    ("cluster", &["model", "env", "metadata", "log", "wal", "partition"]),
     ("broker", &BELOW_BROKER),
     ("handlers", &BELOW_HANDLERS),
     ("server", &["model", "env", "config", "telemetry", "protocol", "broker", "handlers"]),

@@ -103,8 +103,8 @@ struct Record {
     place: usize,
 }
 
-/// The topic must hold runs of whole batches, in the order they were sent, acknowledged ones at the offset that
-/// was told.
+/// The topic must hold runs of whole batches, in the order they were sent, acknowledged ones at the offset
+/// that was told.
 fn check(records: &[Record], records_each: usize, base_offsets: &[Option<i64>]) -> Result<()> {
     let mut held = Vec::new();
     for run in records.chunks(records_each) {

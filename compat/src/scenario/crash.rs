@@ -114,8 +114,8 @@ fn compare(broker: &dyn Broker, partition: usize, acknowledged: &[(u64, i64)]) -
     check(&held, acknowledged).with_context(|| format!("partition {partition}"))
 }
 
-/// Every record was acknowledged in the end, so a partition must hold the numbers from 0, dense, each at the offset
-/// that its acknowledgement named.
+/// Every record was acknowledged in the end, so a partition must hold the numbers from 0, dense, each at the
+/// offset that its acknowledgement named.
 fn check(held: &[(u64, i64)], acknowledged: &[(u64, i64)]) -> Result<()> {
     ensure!(held.len() == acknowledged.len(), "{} records of {}", held.len(), acknowledged.len());
     let mut sorted = acknowledged.to_vec();
