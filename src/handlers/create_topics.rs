@@ -1,7 +1,8 @@
 //! CreateTopics, key 19, versions 2 to 7.
 //!
-//! Creates topics, together and durably before the answer, and tells what they got. Any replication factor from
-//! 1 on is taken and remembered: durability is the log's matter. A manual assignment may name this broker only.
+//! Creates topics, together and durably before the answer, and tells what they got. Any replication factor
+//! from 1 on is taken and remembered: durability is the log's matter. A manual assignment may name this
+//! broker only.
 //! Left out: creation policies, quotas.
 //!
 //! v2: `throttle_time_ms`. v3: nothing. v4: -1 for the defaults (KIP-464). v5: flexible, configurations and

@@ -1,11 +1,11 @@
 //! DeleteTopics, key 20, versions 1 to 6.
 //!
-//! Deletes topics by name or id. When a topic is answered its deletion is durable and its name free; its files are
-//! unlinked in the background.
+//! Deletes topics by name or id. When a topic is answered its deletion is durable and its name free; its
+//! files are unlinked in the background.
 //! Left out: quotas.
 //!
-//! v1: `throttle_time_ms`. v2: nothing. v3: TOPIC_DELETION_DISABLED. v4: flexible. v5: error messages (KIP-599).
-//! v6: topic ids (KIP-516).
+//! v1: `throttle_time_ms`. v2: nothing. v3: TOPIC_DELETION_DISABLED. v4: flexible. v5: error messages
+//! (KIP-599). v6: topic ids (KIP-516).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

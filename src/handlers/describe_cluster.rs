@@ -33,7 +33,8 @@ fn handle(context: &RequestContext, body: Bytes) -> Reply {
         BROKERS => described(context, request.include_cluster_authorized_operations),
         CONTROLLERS => refused(
             ErrorCode::MismatchedEndpointType,
-            "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER",
+            "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type \
+             CONTROLLER",
         ),
         other => refused(ErrorCode::UnsupportedEndpointType, &format!("Unsupported endpoint type {other}")),
     };

@@ -1,8 +1,8 @@
 //! DescribeConfigs, key 32, versions 1 to 4.
 //!
 //! Every setting of a topic or of this broker: value, source, synonyms, type and meaning.
-//! Left out: settings that can be altered while the broker runs (its cluster-wide defaults are an empty list),
-//! loggers, client metrics and groups (empty lists, too).
+//! Left out: settings that can be altered while the broker runs (its cluster-wide defaults are an empty
+//! list), loggers, client metrics and groups (empty lists, too).
 //!
 //! v1: source and synonyms (KIP-226). v2: nothing. v3: type and documentation (KIP-569). v4: flexible.
 

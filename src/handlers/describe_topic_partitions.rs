@@ -1,7 +1,7 @@
 //! DescribeTopicPartitions, key 75, version 0.
 //!
-//! Topics by name, in the order of their names, a page of partitions at a time; the cursor says where the next
-//! page begins.
+//! Topics by name, in the order of their names, a page of partitions at a time; the cursor says where the
+//! next page begins.
 //! Left out: eligible leader replicas (KIP-966), which are always an empty list.
 //!
 //! v0: KIP-966.

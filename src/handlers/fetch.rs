@@ -1,16 +1,18 @@
 //! Fetch, key 1, versions 4 to 18.
 //!
-//! Whole batches from the one that contains the offset asked for, in the client's order of partitions, and from
-//! the first that has any at least one, whatever its size. Waits up to `max_wait_ms` for `min_bytes`. Records are
-//! never copied: they leave as slices of the in-memory tail and extents of segment files.
-//! Left out: fetch sessions (every answer is a full one, `session_id` 0; a request for the rest of a session gets
-//! FETCH_SESSION_ID_NOT_FOUND), transactions (nothing is ever aborted), followers (NOT_LEADER_OR_FOLLOWER),
-//! diverging epochs (followers only), preferred replicas. Like Kafka 4.3, zstd is not refused below version 10.
+//! Whole batches from the one that contains the offset asked for, in the client's order of partitions, and
+//! from the first that has any at least one, whatever its size. Waits up to `max_wait_ms` for `min_bytes`.
+//! Records are never copied: they leave as slices of the in-memory tail and extents of segment files.
+//! Left out: fetch sessions (every answer is a full one, `session_id` 0; a request for the rest of a session
+//! gets FETCH_SESSION_ID_NOT_FOUND), transactions (nothing is ever aborted), followers
+//! (NOT_LEADER_OR_FOLLOWER), diverging epochs (followers only), preferred replicas. Like Kafka 4.3, zstd is
+//! not refused below version 10.
 //!
-//! v4: isolation level (KIP-98). v5: log start offset (KIP-107). v6: KAFKA_STORAGE_ERROR. v7: sessions (KIP-227).
-//! v8: throttling (KIP-219). v9: leader epochs (KIP-320). v10: zstd (KIP-110). v11: racks (KIP-392). v12: flexible,
-//! diverging epochs (KIP-595). v13: topic ids (KIP-516). v14: tiered offsets (KIP-405). v15: replica state
-//! (KIP-903). v16: current leader (KIP-951). v17: directory id (KIP-853). v18: high watermark (KIP-1166).
+//! v4: isolation level (KIP-98). v5: log start offset (KIP-107). v6: KAFKA_STORAGE_ERROR. v7: sessions
+//! (KIP-227). v8: throttling (KIP-219). v9: leader epochs (KIP-320). v10: zstd (KIP-110). v11: racks
+//! (KIP-392). v12: flexible, diverging epochs (KIP-595). v13: topic ids (KIP-516). v14: tiered offsets
+//! (KIP-405). v15: replica state (KIP-903). v16: current leader (KIP-951). v17: directory id (KIP-853). v18:
+//! high watermark (KIP-1166).
 
 use std::time::Duration;
 
@@ -121,8 +123,8 @@ impl Plan {
 
     async fn run(self, context: &RequestContext) -> Reply {
         let Plan { topics, fetches, bytes_min, bytes_max, wait, read_committed } = self;
-        // Measured against Kafka 4.3: it waits unless nothing is to be read or a read fails; partitions that do
-        // not exist do not end the wait.
+        // Measured against Kafka 4.3: it waits unless nothing is to be read or a read fails; partitions that
+        // do not exist do not end the wait.
         let read = match fetches.is_empty() {
             true => Vec::new(),
             false => context.broker.fetch(&fetches, bytes_min, bytes_max, wait).await,
@@ -194,7 +196,8 @@ fn plan_partition(
     Planned::Fetch(fetches.len() - 1)
 }
 
-/// Measured against Kafka 4.3: what does not exist has an empty list of aborted transactions, other failures null.
+/// Measured against Kafka 4.3: what does not exist has an empty list of aborted transactions, other failures
+/// null.
 fn unknown(partition: i32, code: ErrorCode) -> FetchedPartition {
     FetchedPartition { aborted_transactions: Some(Vec::new()), ..FetchedPartition::failed(partition, code) }
 }

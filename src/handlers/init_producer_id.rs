@@ -1,11 +1,11 @@
 //! InitProducerId, key 22, versions 0 to 5.
 //!
 //! Gives an idempotent producer an id that no other has or had.
-//! Left out: transactional ids (COORDINATOR_NOT_AVAILABLE until there are transactions), and version 6, which is
-//! unstable in Kafka.
+//! Left out: transactional ids (COORDINATOR_NOT_AVAILABLE until there are transactions), and version 6, which
+//! is unstable in Kafka.
 //!
-//! v1: throttling. v2: flexible. v3: the producer may name the id it has (KIP-360). v4: PRODUCER_FENCED (KIP-588).
-//! v5: implicit AddPartitionsToTxn (KIP-890).
+//! v1: throttling. v2: flexible. v3: the producer may name the id it has (KIP-360). v4: PRODUCER_FENCED
+//! (KIP-588). v5: implicit AddPartitionsToTxn (KIP-890).
 
 use bytes::Bytes;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId as WireProducerId};
@@ -50,7 +50,8 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     answer(header, &response)
 }
 
-/// Measured against Kafka 4.3: half an identity is refused; without a transactional id a whole one is ignored.
+/// Measured against Kafka 4.3: half an identity is refused; without a transactional id a whole one is
+/// ignored.
 fn refusal(request: &InitProducerIdRequest) -> Option<ErrorCode> {
     let named = request.producer_id.0 != ProducerId::NONE.0;
     if named != (request.producer_epoch != ProducerEpoch::NONE.0) {

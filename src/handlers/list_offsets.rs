@@ -1,13 +1,14 @@
 //! ListOffsets, key 2, versions 1 to 10.
 //!
-//! The latest and earliest offset, the offset of the record with the largest timestamp, or of the first record at
-//! or after a timestamp: that record's own, not its batch's.
-//! Left out: nothing is tiered, so "earliest local" is the log start and "latest tiered" is -1; `timeout_ms`, which
-//! bounds look-ups in tiered storage only; the difference between isolation levels, until there are transactions.
+//! The latest and earliest offset, the offset of the record with the largest timestamp, or of the first
+//! record at or after a timestamp: that record's own, not its batch's.
+//! Left out: nothing is tiered, so "earliest local" is the log start and "latest tiered" is -1; `timeout_ms`,
+//! which bounds look-ups in tiered storage only; the difference between isolation levels, until there are
+//! transactions.
 //!
-//! v1: one offset for each partition (KIP-79). v2: isolation level (KIP-98). v3: throttling. v4: leader epochs
-//! (KIP-320). v5: OFFSET_NOT_AVAILABLE. v6: flexible. v7: largest timestamp (KIP-734). v8: earliest local
-//! (KIP-405). v9: latest tiered (KIP-1005). v10: timeout (KIP-1075).
+//! v1: one offset for each partition (KIP-79). v2: isolation level (KIP-98). v3: throttling. v4: leader
+//! epochs (KIP-320). v5: OFFSET_NOT_AVAILABLE. v6: flexible. v7: largest timestamp (KIP-734). v8: earliest
+//! local (KIP-405). v9: latest tiered (KIP-1005). v10: timeout (KIP-1075).
 
 mod by_time;
 

@@ -5,10 +5,11 @@
 //! UNKNOWN_TOPIC_OR_PARTITION first and creates later, the answer shows the topic that was just created.
 //! Left out: a cached encoding; REBOOTSTRAP_REQUIRED, which nothing here needs to say.
 //!
-//! v0: an empty list is all topics. v1: `null` is, and an empty list is none; racks, controller, internal topics.
-//! v2: cluster id. v3: `throttle_time_ms`. v4: whether to create. v5: offline replicas (KIP-112). v6: nothing.
-//! v7: leader epochs (KIP-320). v8: authorized operations (KIP-430). v9: flexible. v10: topic ids in the answer
-//! (KIP-516). v11: no cluster operations (KIP-700). v12: topics by id. v13: an error for the whole (KIP-1102).
+//! v0: an empty list is all topics. v1: `null` is, and an empty list is none; racks, controller, internal
+//! topics. v2: cluster id. v3: `throttle_time_ms`. v4: whether to create. v5: offline replicas (KIP-112). v6:
+//! nothing. v7: leader epochs (KIP-320). v8: authorized operations (KIP-430). v9: flexible. v10: topic ids in
+//! the answer (KIP-516). v11: no cluster operations (KIP-700). v12: topics by id. v13: an error for the whole
+//! (KIP-1102).
 
 use std::collections::HashSet;
 
@@ -181,8 +182,8 @@ fn cluster(context: &RequestContext) -> MetadataResponse {
         .with_cluster_authorized_operations(view::OPERATIONS_NOT_ASKED)
 }
 
-/// Creates what is missing. Names that are against the rule are answered as such, other failures leave the topic
-/// unknown: the client asks again.
+/// Creates what is missing. Names that are against the rule are answered as such, other failures leave the
+/// topic unknown: the client asks again.
 async fn create_missing(context: &RequestContext, names: &[String]) {
     let (broker, image) = (context.broker.clone(), context.broker.image());
     let missing = names.iter().filter(|name| image.topic(name).is_none());
@@ -200,7 +201,8 @@ async fn create_missing(context: &RequestContext, names: &[String]) {
     }
 }
 
-/// Topics that one request may bring into being by naming them; those beyond are unknown, and asked for again.
+/// Topics that one request may bring into being by naming them; those beyond are unknown, and asked for
+/// again.
 const CREATIONS_MAX: usize = 1000;
 
 fn new_topic(broker: &Broker, name: &str) -> NewTopic {

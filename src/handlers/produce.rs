@@ -1,14 +1,14 @@
 //! Produce, key 0, versions 3 to 13.
 //!
-//! Checks every batch, waits for room for all of them, gives them their offsets in the order of the request, and
-//! answers when they are written (`acks=1`) or committed (`acks=-1`); a duplicate is answered like its original,
-//! and not before that is committed. `acks=0` is never answered: an error closes the connection.
+//! Checks every batch, waits for room for all of them, gives them their offsets in the order of the request,
+//! and answers when they are written (`acks=1`) or committed (`acks=-1`); a duplicate is answered like its
+//! original, and not before that is committed. `acks=0` is never answered: an error closes the connection.
 //! Left out: transactions (refused with INVALID_TXN_STATE), `min.insync.replicas`, and who leads instead
 //! (KIP-951): there is no other broker.
 //!
-//! v3: record batches (KIP-98). v4: KAFKA_STORAGE_ERROR. v5: log start offset (KIP-107). v6: nothing. v7: zstd
-//! (KIP-110). v8: errors of single records (KIP-467). v9: flexible. v10: current leader (KIP-951). v11: nothing.
-//! v12: implicit AddPartitionsToTxn (KIP-890). v13: topic ids (KIP-516).
+//! v3: record batches (KIP-98). v4: KAFKA_STORAGE_ERROR. v5: log start offset (KIP-107). v6: nothing. v7:
+//! zstd (KIP-110). v8: errors of single records (KIP-467). v9: flexible. v10: current leader (KIP-951). v11:
+//! nothing. v12: implicit AddPartitionsToTxn (KIP-890). v13: topic ids (KIP-516).
 
 mod outcome;
 mod wait;

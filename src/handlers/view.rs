@@ -127,8 +127,9 @@ pub(super) async fn to_the_end<T: Send + 'static>(change: impl Future<Output = T
     tokio::spawn(change).await.expect("a change is never aborted; if it panics, so does this connection")
 }
 
-/// Shortest wait for something to become durable, whatever a request says: Kafka counts only the wait for other
-/// brokers against a request's timeout, never its own write, and clients that send 0 must not fail here.
+/// Shortest wait for something to become durable, whatever a request says: Kafka counts only the wait for
+/// other brokers against a request's timeout, never its own write, and clients that send 0 must not fail
+/// here.
 pub(super) const WAIT_MIN: Duration = Duration::from_secs(1);
 
 /// How long the answer to a change may take, from a request's `timeout_ms`.

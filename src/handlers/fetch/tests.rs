@@ -173,12 +173,12 @@ async fn leader_epochs() {
     test.topic("t", 1, &[]).await;
     let test = test.restart().await;
     let topic_id = test.broker.image().topic("t").unwrap().topic_id.0;
-    let ask = async |version: i16, epoch: i32| {
-        let asked = partition(0, 0).with_current_leader_epoch(epoch);
+    let ask = async |version: i16, leader_epoch: i32| {
+        let asked = partition(0, 0).with_current_leader_epoch(leader_epoch);
         test.ask(version, &request(version, ("t", topic_id), vec![asked])).await
     };
-    for (epoch, code) in [(-1, 0), (1, 0), (0, 74), (2, 75)] {
-        assert_eq!(only(&ask(12, epoch).await).error_code, code, "epoch {epoch}");
+    for (leader_epoch, code) in [(-1, 0), (1, 0), (0, 74), (2, 75)] {
+        assert_eq!(only(&ask(12, leader_epoch).await).error_code, code, "leader epoch {leader_epoch}");
     }
     let fenced = ask(16, 0).await;
     let leader = &only(&fenced).current_leader;
@@ -192,12 +192,12 @@ async fn there_are_no_sessions() {
     let test = TestBroker::start();
     let topic = ("t", test.topic("t", 1, &[]).await);
     for version in 7..=18 {
-        for (session_id, epoch, code) in [(0, 0, 0), (0, -1, 0), (5, -1, 0), (5, 1, 70), (0, 3, 70)] {
+        for (session_id, session_epoch, code) in [(0, 0, 0), (0, -1, 0), (5, -1, 0), (5, 1, 70), (0, 3, 70)] {
             let request = request(version, topic, vec![partition(0, 0)])
                 .with_session_id(session_id)
-                .with_session_epoch(epoch);
+                .with_session_epoch(session_epoch);
             let response = test.ask(version, &request).await;
-            assert_eq!((response.error_code, response.session_id), (code, 0), "{session_id} {epoch}");
+            assert_eq!((response.error_code, response.session_id), (code, 0), "{session_id} {session_epoch}");
             assert_eq!(response.responses.is_empty(), code != 0);
         }
     }

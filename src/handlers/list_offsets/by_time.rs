@@ -76,8 +76,9 @@ fn in_segments(
     }))
 }
 
-/// Where in a batch the record is. Compressed records are not looked into on the way in, so that a producer may
-/// have sent what cannot be read: then the batch's own start has to do, since a consumer must get past it anyway.
+/// Where in a batch the record is. Compressed records are not looked into on the way in, so that a producer
+/// may have sent what cannot be read: then the batch's own start has to do, since a consumer must get past it
+/// anyway.
 fn in_batch(batch: &Bytes, timestamp: Timestamp) -> Option<Found> {
     let header = header(batch);
     let leader_epoch = header.partition_leader_epoch;

@@ -47,12 +47,20 @@ async fn sentinels_of_a_log_with_records() {
     produce(&test, batch(&[10, 30, 20])).await;
     produce(&test, batch(&[30, 5])).await;
     for version in 1..=10 {
-        let epoch = if version >= 4 { 0 } else { -1 };
+        let leader_epoch = if version >= 4 { 0 } else { -1 };
         let since = |first: i16, expected| if version >= first { expected } else { UNSUPPORTED };
-        assert_eq!(shown(&ask(&test, version, -1).await), (0, -1, 5, epoch), "latest, {version}");
-        assert_eq!(shown(&ask(&test, version, -2).await), (0, -1, 0, epoch), "earliest, {version}");
-        assert_eq!(shown(&ask(&test, version, -3).await), since(7, (0, 30, 1, epoch)), "largest, {version}");
-        assert_eq!(shown(&ask(&test, version, -4).await), since(8, (0, -1, 0, epoch)), "local, {version}");
+        assert_eq!(shown(&ask(&test, version, -1).await), (0, -1, 5, leader_epoch), "latest, {version}");
+        assert_eq!(shown(&ask(&test, version, -2).await), (0, -1, 0, leader_epoch), "earliest, {version}");
+        assert_eq!(
+            shown(&ask(&test, version, -3).await),
+            since(7, (0, 30, 1, leader_epoch)),
+            "largest, {version}"
+        );
+        assert_eq!(
+            shown(&ask(&test, version, -4).await),
+            since(8, (0, -1, 0, leader_epoch)),
+            "local, {version}"
+        );
         assert_eq!(shown(&ask(&test, version, -5).await), since(9, NOTHING), "tiered, {version}");
         assert_eq!(shown(&ask(&test, version, -6).await), UNSUPPORTED, "{version}");
         assert_eq!(shown(&ask(&test, version, i64::MIN).await), UNSUPPORTED, "{version}");
@@ -111,9 +119,9 @@ async fn what_is_refused() {
     assert_eq!(codes(request("absent", &[(0, -1)])).await, [3]);
     assert_eq!(codes(request("t", &[(1, -1), (-1, -1)])).await, [3, 3]);
     assert_eq!(codes(request("t", &[(0, -1), (1, -1), (0, -2)])).await, [42, 3, 42], "named twice");
-    for (epoch, code) in [(0, 0), (-1, 0), (1, 75)] {
+    for (leader_epoch, code) in [(0, 0), (-1, 0), (1, 75)] {
         let mut request = request("t", &[(0, -1)]);
-        request.topics[0].partitions[0].current_leader_epoch = epoch;
-        assert_eq!(codes(request).await, [code], "epoch {epoch}");
+        request.topics[0].partitions[0].current_leader_epoch = leader_epoch;
+        assert_eq!(codes(request).await, [code], "leader epoch {leader_epoch}");
     }
 }

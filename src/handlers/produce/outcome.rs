@@ -34,8 +34,8 @@ impl Outcome {
 
     pub(super) fn rejected(rejection: Rejection, log_start_offset: Offset) -> Outcome {
         let Rejection { code, message, record_errors } = rejection;
-        // Measured against Kafka 4.3: the log start comes with what concerns records, not with what concerns the
-        // batch as a whole.
+        // Measured against Kafka 4.3: the log start comes with what concerns records, not with what concerns
+        // the batch as a whole.
         let log_start_offset = match code {
             ErrorCode::CorruptMessage | ErrorCode::MessageTooLarge => Offset::NONE,
             _ => log_start_offset,

@@ -11,7 +11,8 @@ use crate::partition::{Admission, Storage};
 use crate::protocol::ErrorCode;
 use crate::wal::Lsn;
 
-/// Waits until what was admitted is as safe as `acks` asks, at most `patience`. What is not becomes a refusal.
+/// Waits until what was admitted is as safe as `acks` asks, at most `patience`. What is not becomes a
+/// refusal.
 pub(super) async fn until_safe(
     storage: &Storage,
     acks: i16,
