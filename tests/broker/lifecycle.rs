@@ -1,9 +1,14 @@
 //! Start, probes, signals and exit codes.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{Process, command, listeners_file, run_to_end};
+use crate::eventually::eventually;
+use crate::process::{DEADLINE, Process, command, listeners_file, run_to_end};
+use crate::wire;
 
 fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -79,4 +84,46 @@ fn mistakes_end_with_their_code_and_say_what_to_do() {
         assert_eq!(ended, Some(code), "{overrides:?}: {log}");
         assert!(log.contains(words), "{overrides:?}: {words} is not in {log}");
     }
+}
+
+/// A consumer that waits for records, as the broker sees it too.
+fn waiting_consumer(process: &Process) -> TcpStream {
+    let mut stream = process.connect();
+    wire::create_topic(&mut stream, "greetings");
+    // Longer than this test may take.
+    stream.write_all(&wire::fetch("greetings", DEADLINE * 10)).expect("it reads");
+    eventually(DEADLINE, "the fetch to be in progress", || {
+        process.http_get("/metrics").contains("highwater_requests_in_progress 1\n").then_some(())
+    });
+    stream
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let directory = directory();
+    let process = Process::start_with(directory.path(), &["highwater.shutdown.timeout.ms=600000"]);
+    let _consumer = waiting_consumer(&process);
+    process.signal(Signal::TERM);
+    eventually(DEADLINE, "the first signal to be seen", || {
+        process.http_get("/readyz").contains("503 Service Unavailable").then_some(())
+    });
+    process.signal(Signal::TERM);
+    let (code, log) = process.end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("SIGTERM again: stopped at once"), "{log}");
+    let again = Process::start(directory.path());
+    again.signal(Signal::TERM);
+    assert_eq!(again.end().0, Some(0), "nothing was harmed");
+}
+
+#[test]
+fn who_waits_too_long_does_not_hold_up_the_end() {
+    let directory = directory();
+    let process = Process::start_with(directory.path(), &["highwater.shutdown.timeout.ms=5000"]);
+    let _consumer = waiting_consumer(&process);
+    // 60 % of five seconds for requests; the rest is enough for a checkpoint of nothing.
+    process.signal(Signal::TERM);
+    let (code, log) = process.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("requests that took too long were cut off"), "{log}");
 }

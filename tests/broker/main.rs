@@ -3,3 +3,4 @@
 mod eventually;
 mod lifecycle;
 mod process;
+mod wire;

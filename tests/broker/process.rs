@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::eventually::eventually;
 
 /// Longest wait for anything a process does here; all of it takes a fraction of a second.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A broker on ports of its own choice. Killed when dropped.
 pub struct Process {
@@ -46,9 +46,18 @@ pub fn listeners_file(log_dir: &Path) -> Option<Value> {
 impl Process {
     /// Waits until it serves.
     pub fn start(log_dir: &Path) -> Process {
+        Process::start_with(log_dir, &[])
+    }
+
+    /// The same, with more settings as `key=value`.
+    pub fn start_with(log_dir: &Path, overrides: &[&str]) -> Process {
         // What a killed process left behind names ports that are closed.
         let _ = RealFiles.remove_file(&log_dir.join("listeners.json"));
-        let mut child = command(log_dir).spawn().expect("the program can be started");
+        let mut command = command(log_dir);
+        for pair in overrides {
+            command.args(["--override", pair]);
+        }
+        let mut child = command.spawn().expect("the program can be started");
         let listeners = eventually(DEADLINE, "listeners.json", || {
             assert_eq!(child.try_wait().expect("it is our child"), None, "it ended before it served");
             listeners_file(log_dir)
