@@ -183,3 +183,20 @@ fn sync_without_changes_writes_nothing() {
     assert_eq!(world.files.operations(), before, "neither the second sync nor opening changes the disk");
     assert_eq!(log.dirty_since(), None);
 }
+
+#[test]
+fn a_segment_that_a_killed_process_made_becomes_durable() {
+    let world = SimulatedWorld::new(1);
+    let log = create(&world, config());
+    log.append(&row(0, 20)).unwrap();
+    log.sync().unwrap();
+    log.set_log_start_offset(Offset(20));
+    // Begins 20.log; nothing syncs its name.
+    log.delete_old_segments().unwrap();
+    let killed = world.after_kill();
+    let (log, _) = open(&killed, config(), 20, 20).unwrap();
+    log.append(&row(20, 3)).unwrap();
+    assert_eq!(log.sync().unwrap(), Offset(23));
+    let (log, _) = open(&killed.after_crash(CrashPlan::DropUnsynced), config(), 23, 20).unwrap();
+    assert_eq!(content(&log), row(20, 3).concat());
+}

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::fixture::{content, create, filled, open, path, row, small};
+use super::fixture::{BATCH, Batch, content, create, filled, open, path, row, small};
 use crate::env::Files;
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
 use crate::log::LogError;
@@ -106,4 +106,20 @@ fn any_other_error_is_for_the_caller_to_stop_on() {
         assert!(matches!(result, Err(LogError::Io { .. })), "{operation:?} {file}: {result:?}");
     }
     assert!(SimulatedWorld::new(1).files.exists(&path("")).is_ok());
+}
+
+#[test]
+fn nothing_of_a_failed_write_is_left_in_a_segment_that_ends_there() {
+    let world = SimulatedWorld::new(1);
+    let log = filled(&world, small(), 5);
+    let batch = |value_bytes| Batch { base: 5, value_bytes, ..BATCH }.build();
+    world.files.set_capacity(world.files.used_bytes() + 100);
+    assert!(matches!(log.append(&[batch(300)]), Err(LogError::NoSpace { .. })));
+    world.files.set_capacity(u64::MAX);
+    // Too large for what is left of the segment: the next one begins.
+    log.append(&[batch(900)]).unwrap();
+    assert_eq!((log.segments_count(), log.sync().unwrap()), (2, Offset(6)));
+    drop(log);
+    let (log, _) = open(&world, small(), 6, 0).unwrap();
+    assert_eq!(content(&log), [row(0, 5).concat(), batch(900).to_vec()].concat());
 }
