@@ -64,7 +64,7 @@ async fn creates_in_every_version_and_tells_what_was_made() {
 }
 
 #[tokio::test]
-async fn three_replicas_are_taken_and_remembered() {
+async fn trap_30_three_replicas_are_taken_and_remembered() {
     let test = TestBroker::start();
     let results = create(&test, 7, vec![topic("t", 2, 3)]).await;
     assert_eq!((results[0].error_code, results[0].replication_factor), (0, 3));

@@ -66,7 +66,7 @@ fn offsets(partition: &PartitionData) -> (i64, i64, i64) {
 }
 
 #[tokio::test]
-async fn gives_whole_batches_in_every_version() {
+async fn trap_47_gives_whole_batches_in_every_version() {
     let test = TestBroker::start();
     let topic = ("t", test.topic("t", 1, &[]).await);
     produce(&test, "t", 0, batch(&[1, 2, 3])).await;
@@ -103,7 +103,7 @@ async fn reads_from_segments_after_a_restart() {
 }
 
 #[tokio::test]
-async fn offsets_outside_the_log() {
+async fn trap_51_offsets_outside_the_log() {
     let test = TestBroker::start();
     let topic = ("t", test.topic("t", 1, &[]).await);
     for from in [-1, 1, i64::MAX] {
@@ -130,7 +130,7 @@ async fn what_does_not_exist() {
 }
 
 #[tokio::test]
-async fn the_first_batch_comes_whatever_its_size() {
+async fn trap_48_the_first_batch_comes_whatever_its_size() {
     let test = TestBroker::start();
     let topic = ("t", test.topic("t", 3, &[]).await);
     for index in [1, 2] {
@@ -148,7 +148,7 @@ async fn the_first_batch_comes_whatever_its_size() {
 }
 
 #[tokio::test]
-async fn waits_for_records() {
+async fn trap_49_waits_for_records() {
     let test = TestBroker::start();
     let topic = ("t", test.topic("t", 1, &[]).await);
     let patient = request(12, topic, vec![partition(0, 0)]).with_max_wait_ms(60_000);
@@ -157,7 +157,7 @@ async fn waits_for_records() {
 }
 
 #[tokio::test]
-async fn gives_up_waiting() {
+async fn trap_49_gives_up_waiting() {
     let test = TestBroker::start();
     let topic = ("t", test.topic("t", 1, &[]).await);
     let impatient = request(12, topic, vec![partition(0, 0)]).with_max_wait_ms(20);
@@ -168,7 +168,7 @@ async fn gives_up_waiting() {
 }
 
 #[tokio::test]
-async fn leader_epochs() {
+async fn trap_56_leader_epochs() {
     let test = TestBroker::start();
     test.topic("t", 1, &[]).await;
     let test = test.restart().await;
@@ -188,7 +188,7 @@ async fn leader_epochs() {
 }
 
 #[tokio::test]
-async fn there_are_no_sessions() {
+async fn trap_50_there_are_no_sessions() {
     let test = TestBroker::start();
     let topic = ("t", test.topic("t", 1, &[]).await);
     for version in 7..=18 {

@@ -41,7 +41,7 @@ const NOTHING: (i16, i64, i64, i32) = (0, -1, -1, -1);
 const UNSUPPORTED: (i16, i64, i64, i32) = (35, -1, -1, -1);
 
 #[tokio::test]
-async fn sentinels_of_a_log_with_records() {
+async fn trap_60_sentinels_of_a_log_with_records() {
     let test = TestBroker::start();
     test.topic("t", 1, &[]).await;
     produce(&test, batch(&[10, 30, 20])).await;
@@ -78,7 +78,7 @@ async fn sentinels_of_an_empty_log() {
 }
 
 #[tokio::test]
-async fn by_time_it_is_the_record_not_its_batch() {
+async fn trap_60_by_time_it_is_the_record_not_its_batch() {
     let mut test = TestBroker::start();
     test.topic("t", 1, &[]).await;
     produce(&test, batch(&[10, 30, 20])).await;

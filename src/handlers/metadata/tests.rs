@@ -55,7 +55,7 @@ async fn shows_broker_cluster_and_partitions_in_every_version() {
 }
 
 #[tokio::test]
-async fn leader_epochs_grow_with_every_start() {
+async fn trap_25_leader_epochs_grow_with_every_start() {
     let test = TestBroker::start();
     test.topic("t", 1, &[]).await;
     let test = test.restart().await;
@@ -64,7 +64,7 @@ async fn leader_epochs_grow_with_every_start() {
 }
 
 #[tokio::test]
-async fn null_is_all_topics_and_an_empty_list_none_since_version_1() {
+async fn trap_18_null_is_all_topics_and_an_empty_list_none_since_version_1() {
     let test = TestBroker::start();
     test.topic("a", 1, &[]).await;
     test.topic("b", 1, &[]).await;
@@ -81,7 +81,7 @@ async fn null_is_all_topics_and_an_empty_list_none_since_version_1() {
 }
 
 #[tokio::test]
-async fn unknown_names_are_unknown_unless_they_may_be_created() {
+async fn trap_29_unknown_names_are_unknown_unless_they_may_be_created() {
     let test = TestBroker::with(&[("num.partitions", "4")]);
     let request = asking(8, Some(vec![named("new"), named("a b"), named("new")]));
     let unknown = (Some("new".to_owned()), 3);
@@ -148,7 +148,7 @@ async fn operations_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_topic_created_again_has_another_id() {
+async fn trap_23_a_topic_created_again_has_another_id() {
     let test = TestBroker::start();
     let first = test.topic("t", 1, &[]).await;
     test.broker.delete_topic(crate::model::TopicId(first)).await.unwrap();

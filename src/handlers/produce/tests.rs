@@ -34,7 +34,7 @@ fn code_and_offset(response: &PartitionProduceResponse) -> (i16, i64) {
 }
 
 #[tokio::test]
-async fn appends_in_every_version_and_with_every_acks() {
+async fn trap_43_appends_and_fails_by_partition_in_every_version() {
     let test = TestBroker::start();
     let topic_id = test.topic("t", 2, &[]).await;
     let mut next = 0;
@@ -57,7 +57,7 @@ async fn appends_in_every_version_and_with_every_acks() {
 }
 
 #[tokio::test]
-async fn acknowledged_by_all_is_below_the_high_watermark() {
+async fn trap_46_what_is_acknowledged_is_below_the_high_watermark() {
     let test = TestBroker::start();
     let topic_id = crate::model::TopicId(test.topic("t", 1, &[]).await);
     assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1, 2, 3])).await), (0, 0));
@@ -66,7 +66,7 @@ async fn acknowledged_by_all_is_below_the_high_watermark() {
 }
 
 #[tokio::test]
-async fn acks_0_is_never_answered_and_an_error_closes() {
+async fn trap_14_acks_0_is_never_answered_and_an_error_closes() {
     let test = TestBroker::start();
     let topic_id = test.topic("t", 1, &[]).await;
     let topic = ("t", topic_id);
@@ -151,7 +151,7 @@ async fn refusals_of_batches() {
 }
 
 #[tokio::test]
-async fn records_without_key_on_a_compacted_topic_are_named() {
+async fn trap_40_records_without_key_on_a_compacted_topic_are_named() {
     let test = TestBroker::start();
     test.topic("t", 1, &[("cleanup.policy", "compact")]).await;
     let response = produce(&test, 8, batch(&[1, 2])).await;
@@ -173,7 +173,7 @@ async fn timestamps() {
 }
 
 #[tokio::test]
-async fn duplicates_are_answered_like_their_originals() {
+async fn trap_41_duplicates_are_answered_like_their_originals() {
     let test = TestBroker::start();
     test.topic("t", 1, &[]).await;
     assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (0, 0));

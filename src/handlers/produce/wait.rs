@@ -61,3 +61,6 @@ fn refuse_unless_committed(outcome: &mut Outcome, failure: &Failure) {
         *outcome = Outcome::refused(failure.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;
