@@ -11,6 +11,7 @@ mod fetch;
 mod open;
 mod producer_ids;
 mod retention;
+mod scrub;
 mod topics;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::{Broker, BrokerError, retention};
+use super::{Broker, BrokerError, retention, scrub};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
 use crate::env::Env;
@@ -99,7 +99,10 @@ impl Broker {
             threads: Mutex::new(Some(threads)),
             tasks: Mutex::default(),
         });
-        broker.tasks.lock().push(tokio::spawn(retention::run(Arc::downgrade(&broker))));
+        broker.tasks.lock().extend([
+            tokio::spawn(retention::run(Arc::downgrade(&broker))),
+            tokio::spawn(scrub::run(Arc::downgrade(&broker))),
+        ]);
         Ok(broker)
     }
 

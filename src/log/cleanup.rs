@@ -57,10 +57,19 @@ impl PartitionLog {
             return Ok(false);
         }
         let view = published.view(at);
+        let leader_epochs = self.state().leader_epochs;
         let scrub = || {
             let mut scanner = view.segment.scan(&self.directory, 0, view.bytes)?;
             while let Some(found) = scanner.next()? {
                 scanner.read_verified(&found)?;
+                // The checksum does not cover the leader epoch; the epoch cache knows what it must be.
+                let found_epoch = found.header.partition_leader_epoch;
+                let known_epoch = leader_epochs.epoch_for(found.header.base_offset);
+                if known_epoch.is_some_and(|known| known != found_epoch) {
+                    let what =
+                        format!("a batch of leader epoch {found_epoch} among those of {known_epoch:?}");
+                    return Err(LogError::corrupt(&view.segment.path, found.position, what));
+                }
             }
             Ok(true)
         };

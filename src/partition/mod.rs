@@ -17,6 +17,7 @@ mod flush;
 mod leader;
 mod recovery;
 mod removal;
+mod scrub;
 mod storage;
 mod tail;
 mod threads;

@@ -76,8 +76,9 @@ pub fn replay<E>(
     replay_in_passes(env, dir, start, &[None], visit)
 }
 
-/// Like [`replay`], but all metadata before all records: records are understood by the catalogue as it was at the
-/// end, not by what it was when they were written. A log start that moved later has unlinked segments already.
+/// Like [`replay`], but all metadata before all records: records are understood by the catalogue as it was at
+/// the end, not by what it was when they were written. A log start that moved later has unlinked segments
+/// already.
 pub fn replay_metadata_first<E>(
     env: &Env,
     dir: &Path,

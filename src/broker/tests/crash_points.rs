@@ -21,7 +21,7 @@ fn crash_points() -> u64 {
 }
 
 /// A seeded workload over a handful of topics. Ends early when the disk crashes.
-fn work(machine: &mut Machine, seed: u64) -> Result<(), Ended> {
+pub(super) fn work(machine: &mut Machine, seed: u64) -> Result<(), Ended> {
     let random = SeededRandom::new(seed);
     let mut name = 0;
     for _ in 0..STEPS {

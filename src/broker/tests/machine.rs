@@ -15,8 +15,8 @@ use crate::log::LogConfig;
 use crate::metadata::{Tombstone, TopicImage, TopicRecord, keys};
 use crate::model::{NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 use crate::partition::{
-    Admission, BrokerDirectory, Catalogue, CheckpointReach, OpenError, Partition, PartitionRead, Purpose,
-    Storage, StorageFailed, StorageOptions,
+    Admission, BrokerDirectory, Catalogue, CheckpointReach, Credits, OpenError, Partition, PartitionRead,
+    Purpose, Storage, StorageFailed, StorageOptions,
 };
 use crate::protocol::batch::{
     BatchBuilder, BatchHeader, DecompressionCaps, NewRecord, ProduceRules, ProducedBatch, TimestampType,
@@ -25,6 +25,8 @@ use crate::protocol::batch::{
 use crate::wal::{SyncMode, WalOptions};
 
 pub(super) const ROOT: &str = "/data";
+/// How often room is made for one entry: enough to pre-write what a healthy disk has room for.
+const ADMISSION_ATTEMPTS: usize = 32;
 
 /// Small enough that a few dozen batches roll segments, recycle WAL files and fill the window.
 pub(super) fn options(sync: SyncMode) -> StorageOptions {
@@ -128,16 +130,27 @@ impl Machine {
         Ok(Machine { world, storage, metadata, model })
     }
 
+    fn admit(&self, bytes: usize) -> Result<Credits, Ended> {
+        for _ in 0..ADMISSION_ATTEMPTS {
+            match self.storage.try_admit(Purpose::Records, &[bytes]) {
+                Ok(Some(credits)) => return Ok(credits),
+                Ok(None) => self.make_room()?,
+                Err(_) => return Err(Ended),
+            }
+        }
+        Err(Ended)
+    }
+
     fn transact(&self, changes: Vec<Change>) -> Result<(), Ended> {
         let transaction = Transaction { compares: Vec::new(), changes };
-        loop {
+        for _ in 0..ADMISSION_ATTEMPTS {
             if self.metadata.begin(&transaction)?.is_some() {
-                break;
+                while self.storage.commit_step()? {}
+                return Ok(());
             }
             self.make_room()?;
         }
-        while self.storage.commit_step()? {}
-        Ok(())
+        Err(Ended)
     }
 
     fn make_room(&self) -> Result<(), Ended> {
@@ -145,6 +158,7 @@ impl Machine {
         if self.storage.provision_step()? {
             return Ok(());
         }
+        self.storage.disk_step();
         self.storage.flush_step(0)?;
         self.storage.checkpoint_step(CheckpointReach::All)?;
         Ok(())
@@ -205,14 +219,7 @@ impl Machine {
             .last()
             .map_or(0, |batch| batch.sequence + (batch.end_offset.0 - batch.base_offset.0) as i32);
         let batch = produced(sequence, value, records);
-        let bytes = batch.bytes.len();
-        let mut credits = loop {
-            match self.storage.try_admit(Purpose::Records, &[bytes]) {
-                Ok(Some(credits)) => break credits,
-                Ok(None) => self.make_room()?,
-                Err(_) => return Err(Ended),
-            }
-        };
+        let mut credits = self.admit(batch.bytes.len())?;
         match self.storage.append(&open, &mut credits, &batch).map_err(|_| Ended)? {
             Admission::Appended { base_offset, end_offset, .. } => {
                 let promised = &mut self.model.topics[index].partitions[partition as usize];
@@ -230,13 +237,7 @@ impl Machine {
         let promised = &self.model.topics[index].partitions[partition as usize];
         let Some(last) = promised.batches.last() else { return Ok(()) };
         let batch = rules_checked(last.bytes.clone());
-        let mut credits = loop {
-            match self.storage.try_admit(Purpose::Records, &[batch.bytes.len()]) {
-                Ok(Some(credits)) => break credits,
-                Ok(None) => self.make_room()?,
-                Err(_) => return Err(Ended),
-            }
-        };
+        let mut credits = self.admit(batch.bytes.len())?;
         match self.storage.append(&open, &mut credits, &batch).map_err(|_| Ended)? {
             Admission::Duplicate { base_offset, end_offset, .. } => {
                 assert_eq!((base_offset, end_offset), (last.base_offset, last.end_offset));
