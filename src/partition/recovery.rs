@@ -33,8 +33,8 @@ pub enum OpenError {
     Checkpoint(String),
     /// There are logs, and nothing says where the WAL starts.
     #[error(
-        "{0} holds partition logs but no checkpoint: without it nobody knows what the write-ahead log adds to \
-         them; nothing was changed"
+        "{0} holds partition logs but no checkpoint: without it nobody knows what the write-ahead log adds \
+         to them; nothing was changed"
     )]
     CheckpointMissing(PathBuf),
     /// The WAL is damaged before something that was acknowledged.
