@@ -19,6 +19,7 @@ mod recovery;
 mod removal;
 mod scrub;
 mod storage;
+mod stranded;
 mod tail;
 mod threads;
 mod waiters;

@@ -1,6 +1,6 @@
 //! From a data directory to a storage that serves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::storage::Parts;
+use super::stranded;
 use super::{
     BrokerDirectory, Catalogue, CatalogueError, DirectoryError, Lookup, Partition, PartitionSpec, Storage,
     StorageFailed, StorageOptions,
@@ -66,8 +67,11 @@ impl From<CheckpointError> for OpenError {
 /// A log on its way through replay.
 enum Replaying {
     Open(Box<PartitionLog>),
-    /// Damaged: it stays as it is, and says why.
-    Stopped(LogError),
+    /// Damaged: it stays as it is, and says why. What the WAL holds of it is kept elsewhere.
+    Stopped {
+        reason: LogError,
+        stranded: Vec<Bytes>,
+    },
 }
 
 struct Recovery<'a> {
@@ -77,6 +81,8 @@ struct Recovery<'a> {
     directory: &'a Arc<LogDirectory>,
     recovery_offsets: HashMap<TopicPartition, Offset>,
     logs: HashMap<TopicPartition, Replaying>,
+    /// Partitions that an earlier start could not open, and of which it kept batches.
+    stranded: HashSet<TopicPartition>,
 }
 
 impl Storage {
@@ -108,11 +114,13 @@ impl Storage {
             directory: &logs,
             recovery_offsets: checkpoint.recovery_offsets.clone(),
             logs: HashMap::new(),
+            stranded: stranded::all(env.files.as_ref(), &directory.root)
+                .map_err(|error| io_error(&directory.root, &error))?,
         };
         let incarnation = recovery.replay(&checkpoint.replay_start)?;
         recovery.open_rest()?;
         recovery.sync()?;
-        let Recovery { recovery_offsets, logs: recovered, .. } = recovery;
+        let Recovery { recovery_offsets, logs: recovered, stranded, .. } = recovery;
         catalogue.begin_boot();
 
         let wal_directory = directory.root.join(WAL_DIRECTORY);
@@ -130,6 +138,7 @@ impl Storage {
             .map_err(|error| io_error(&directory.root, &error))?;
         // Only now: until the checkpoint was durable, the frames it replaces were what a restart needed.
         wal.appender.trim(checkpoint.replay_start.lsn);
+        forget_stranded(&env, &directory.root, &stranded, &recovered)?;
         let parts = Parts { env, options, directory, catalogue, wal, logs, checkpoint };
         let storage = Storage::assemble(parts);
         storage.adopt(recovered);
@@ -148,7 +157,7 @@ impl Storage {
                     self.confirm_recovered(&partition);
                     self.partitions.insert(topic_partition, Arc::new(partition));
                 }
-                Replaying::Stopped(reason) => {
+                Replaying::Stopped { reason, .. } => {
                     self.stopped.insert(topic_partition, reason.to_string().into());
                 }
             }
@@ -178,6 +187,19 @@ impl Storage {
             .iter()
             .try_for_each(|found| self.logs.unlink(found).map_err(failed))
     }
+}
+
+/// Their partitions' segments hold them now, and the checkpoint that says so is durable.
+fn forget_stranded(
+    env: &Env,
+    root: &Path,
+    stranded: &HashSet<TopicPartition>,
+    recovered: &HashMap<TopicPartition, Replaying>,
+) -> Result<(), OpenError> {
+    let stopped = |id: &&TopicPartition| matches!(recovered.get(*id), Some(Replaying::Stopped { .. }));
+    stranded.iter().filter(|id| !stopped(id)).try_for_each(|id| {
+        stranded::forget(env.files.as_ref(), root, *id).map_err(|error| io_error(root, &error))
+    })
 }
 
 fn io_error(path: &Path, error: &io::Error) -> OpenError {
@@ -236,9 +258,13 @@ impl Recovery<'_> {
                 Lookup::Unknown => return Err(OpenError::UnknownPartition(id)),
             }
         }
-        let Some(Replaying::Open(log)) = self.logs.get(&id) else { return Ok(()) };
-        if let Err(error) = replay_batch(log, batch) {
+        if let Some(Replaying::Open(log)) = self.logs.get(&id)
+            && let Err(error) = replay_batch(log, batch)
+        {
             self.failed(id, error)?;
+        }
+        if let Some(Replaying::Stopped { stranded, .. }) = self.logs.get_mut(&id) {
+            stranded.push(batch.clone());
         }
         Ok(())
     }
@@ -256,7 +282,7 @@ impl Recovery<'_> {
             %topic, partition = id.partition, reason = %error,
             "the partition is stopped, nothing was changed on disk; other partitions go on"
         );
-        self.logs.insert(id, Replaying::Stopped(error));
+        self.logs.insert(id, Replaying::Stopped { reason: error, stranded: Vec::new() });
         Ok(())
     }
 
@@ -268,10 +294,21 @@ impl Recovery<'_> {
         match opened {
             Ok((log, _)) => {
                 self.logs.insert(id, Replaying::Open(Box::new(log)));
-                Ok(())
+                self.take_in_stranded(id)
             }
             Err(error) => self.failed(id, error),
         }
+    }
+
+    /// A log that can be opened again gets what an earlier start had to keep elsewhere; the WAL's batches
+    /// follow.
+    fn take_in_stranded(&mut self, id: TopicPartition) -> Result<(), OpenError> {
+        if !self.stranded.contains(&id) {
+            return Ok(());
+        }
+        let batches = stranded::load(self.env.files.as_ref(), self.root, id)
+            .map_err(|error| io_error(&stranded::path(self.root, id), &error))?;
+        batches.iter().try_for_each(|batch| self.records(id, batch))
     }
 
     /// An earlier topic of the same name may have left its directory: a crash came between its tombstone and
@@ -304,6 +341,12 @@ impl Recovery<'_> {
     /// Makes what was replayed durable in segments, before a checkpoint claims it.
     fn sync(&mut self) -> Result<(), OpenError> {
         for (id, replaying) in &self.logs {
+            if let Replaying::Stopped { stranded, .. } = replaying
+                && !stranded.is_empty()
+            {
+                stranded::keep(self.env.files.as_ref(), self.root, *id, stranded)
+                    .map_err(|error| io_error(&stranded::path(self.root, *id), &error))?;
+            }
             if let Replaying::Open(log) = replaying {
                 // What replay brought back below the log start, which the WAL's end knows: gone now, so that
                 // the next recovery finds what this one left.

@@ -219,3 +219,30 @@ fn a_flipped_bit_in_a_segment_stops_that_partition_and_no_other() {
     }
     assert!(found > 50, "{found}");
 }
+
+#[test]
+fn what_was_acknowledged_of_a_damaged_partition_is_there_once_it_is_mended() {
+    let mut machine = filled(3);
+    fill(&mut machine, 0, 20).unwrap();
+    machine.commit().unwrap();
+    let path = files_of(&machine, ".log").into_iter().next().unwrap();
+    let mut world = machine.world.after_kill();
+    // Somebody moves a segment away, and brings it back later.
+    let (directory, away) = (path.parent().unwrap().to_owned(), Path::new(ROOT).join("away"));
+    world.files.rename(&path, &away).unwrap();
+    for changed in [directory.as_path(), Path::new(ROOT)] {
+        world.files.sync_dir(changed).unwrap();
+    }
+    for _ in 0..3 {
+        let recovered =
+            Machine::open(world.clone(), machine.model.clone(), SyncMode::Fsync).expect("others go on");
+        let first = id(&recovered.model.topics[0], 0);
+        assert!(recovered.storage.partition(first).is_none(), "the damage was not noticed");
+        world = recovered.world.after_crash(CrashPlan::DropUnsynced);
+    }
+    world.files.rename(&away, &path).unwrap();
+    let mended = Machine::open(world, machine.model.clone(), SyncMode::Fsync).expect("it is whole again");
+    mended.verify();
+    let again = Machine::open(mended.world.after_kill(), machine.model.clone(), SyncMode::Fsync).unwrap();
+    again.verify();
+}
