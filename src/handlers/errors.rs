@@ -57,7 +57,17 @@ impl KafkaError for ReadError {
 
 impl KafkaError for LogError {
     fn code(&self) -> ErrorCode {
-        ErrorCode::KafkaStorageError
+        match self {
+            LogError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            LogError::Closed { .. } => ErrorCode::UnknownTopicOrPartition,
+            LogError::NoSpace { .. }
+            | LogError::RewindNeeded { .. }
+            | LogError::Io { .. }
+            | LogError::Read { .. }
+            | LogError::Corrupt { .. }
+            | LogError::WrongTopic { .. }
+            | LogError::NotAppendable { .. } => ErrorCode::KafkaStorageError,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Connection, Reply, RequestContext, RequestHeader, dispatch};
 use crate::broker::Broker;
 use crate::config::ServerConfig;
 use crate::env::{Env, RealFiles};
+use crate::log::LogError;
 use crate::model::{ProducerEpoch, ProducerId, Timestamp};
 use crate::protocol::Piece;
 use crate::protocol::batch::{BatchBuilder, NewRecord};
@@ -160,4 +161,9 @@ pub(super) fn build(timestamps: &[i64], adjust: impl FnOnce(&mut BatchBuilder)) 
         builder.push(record);
     }
     builder.build().into()
+}
+
+/// Damage as a log finds it.
+pub(super) fn damage() -> LogError {
+    LogError::Corrupt { path: "t-0/0.log".into(), position: 7, what: "a test".to_owned() }
 }

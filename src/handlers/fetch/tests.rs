@@ -7,7 +7,7 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProduceRequest, TopicName};
 use uuid::Uuid;
 
-use crate::handlers::testing::{TestBroker, batch, str_bytes};
+use crate::handlers::testing::{TestBroker, batch, damage, str_bytes};
 use crate::protocol::batch::BatchHeader;
 
 async fn produce(test: &TestBroker, topic: &str, partition: i32, records: Bytes) {
@@ -224,4 +224,22 @@ async fn readers_of_committed_records_get_an_empty_list_of_aborted_transactions(
     let response = test.ask(12, &committed).await;
     assert_eq!(only(&response).aborted_transactions, Some(vec![]));
     assert_eq!(batches(only(&response)), [(0, 1)]);
+}
+
+#[tokio::test]
+async fn a_partition_whose_log_is_damaged_fails_alone() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 2, &[]).await);
+    produce(&test, "t", 1, batch(&[1])).await;
+    let topic_id = crate::model::TopicId(topic.1);
+    let damaged = test.broker.partition(crate::model::TopicPartition { topic_id, partition: 0 }).unwrap();
+    damaged.stop(&damage());
+    // Clients of version 5 and earlier do not know KAFKA_STORAGE_ERROR.
+    for (version, code) in [(5, 6), (6, 56), (18, 56)] {
+        let both = request(version, topic, vec![partition(0, 0), partition(1, 0)]);
+        let response = test.ask(version, &both).await;
+        let codes: Vec<_> =
+            response.responses[0].partitions.iter().map(|partition| partition.error_code).collect();
+        assert_eq!(codes, [code, 0], "version {version}");
+    }
 }

@@ -66,7 +66,9 @@ fn in_segments(
 ) -> Result<Option<Found>, Failure> {
     let log = partition.log();
     let found = ask(log, log.written_end_offset()).map_err(|error| {
-        partition.stop(&error);
+        if error.is_damage() {
+            partition.stop(&error);
+        }
         error.failure()
     })?;
     let start = partition.watermarks().log_start_offset;

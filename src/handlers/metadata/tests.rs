@@ -3,7 +3,7 @@ use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use uuid::Uuid;
 
-use crate::handlers::testing::{TestBroker, str_bytes};
+use crate::handlers::testing::{TestBroker, damage, str_bytes};
 use crate::handlers::view::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS};
 
 fn named(name: &str) -> MetadataRequestTopic {
@@ -156,4 +156,19 @@ async fn trap_23_a_topic_created_again_has_another_id() {
     assert_ne!(first, second);
     let response = test.ask(12, &asking(12, Some(vec![by_id(first)]))).await;
     assert_eq!(names_and_codes(&response), [(None, 100)]);
+}
+
+#[tokio::test]
+async fn a_partition_whose_log_is_damaged_has_no_leader() {
+    let test = TestBroker::start();
+    let topic_id = crate::model::TopicId(test.topic("t", 2, &[]).await);
+    let damaged = test.broker.partition(crate::model::TopicPartition { topic_id, partition: 1 }).unwrap();
+    damaged.stop(&damage());
+    let response = test.ask(12, &asking(12, Some(vec![named("t")]))).await;
+    let shown: Vec<_> = response.topics[0]
+        .partitions
+        .iter()
+        .map(|partition| (partition.error_code, partition.leader_id.0, partition.offline_replicas.len()))
+        .collect();
+    assert_eq!(shown, [(0, 1, 0), (5, -1, 1)]);
 }

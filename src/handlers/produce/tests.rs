@@ -5,7 +5,7 @@ use kafka_protocol::messages::{ProduceRequest, TopicName, TransactionalId};
 use uuid::Uuid;
 
 use crate::handlers::Reply;
-use crate::handlers::testing::{TestBroker, batch, build, idempotent, str_bytes};
+use crate::handlers::testing::{TestBroker, batch, build, damage, idempotent, str_bytes};
 use crate::model::{ProducerEpoch, ProducerId};
 use crate::protocol::batch::CompressionType;
 
@@ -187,4 +187,13 @@ async fn trap_41_duplicates_are_answered_like_their_originals() {
     let test = test.restart().await;
     assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 1, 0, 1)).await), (0, 6), "after a restart");
     assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 1, 1, 1)).await), (0, 7));
+}
+
+#[tokio::test]
+async fn a_partition_whose_log_is_damaged_refuses() {
+    let test = TestBroker::start();
+    let topic_id = crate::model::TopicId(test.topic("t", 1, &[]).await);
+    let damaged = test.broker.partition(crate::model::TopicPartition { topic_id, partition: 0 }).unwrap();
+    damaged.stop(&damage());
+    assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (56, -1));
 }
