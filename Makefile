@@ -10,7 +10,7 @@
 #   make bench      figures (issue 5)
 #
 # Outside tools (kcat, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment
-# for Python, a folder for jars. HIGHWATER_CACHE names the folder for what is installed; without it, it is the target
+# for Python, a folder for jars. COMPAT_CACHE names the folder for what is installed; without it, it is the target
 # folder.
 
 SHELL := /bin/bash

@@ -44,7 +44,7 @@ pub fn package_dir() -> &'static Path {
 }
 
 impl Tools {
-    /// Finds or installs everything. `HIGHWATER_CACHE` names a folder that outlives the clone; without it,
+    /// Finds or installs everything. `COMPAT_CACHE` names a folder that outlives the clone; without it,
     /// tools lie in the target folder.
     pub fn find_or_install() -> Result<Tools> {
         for (program, package) in PROGRAMS {
@@ -79,7 +79,7 @@ impl Tools {
 }
 
 fn cache_dir() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("HIGHWATER_CACHE") {
+    if let Some(path) = std::env::var_os("COMPAT_CACHE") {
         return Ok(PathBuf::from(path));
     }
     let program = std::env::current_exe()?;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,27 +28,39 @@ struct Feeding {
     feeder: JoinHandle<Result<Vec<Digest>>>,
 }
 
+/// How far the feeders are. They wait for each other in the middle, so that every client has work left when
+/// the broker dies.
+#[derive(Default)]
+struct Progress {
+    /// Feeders that have reached the middle.
+    halfway: AtomicUsize,
+    /// Bytes fed after the middle.
+    bytes_beyond: AtomicU64,
+}
+
+const CLIENTS: usize = 3;
+
 /// Everything that was sent is there, in order and once, although the broker died half-way.
 pub fn run(context: &mut Context) -> Result<()> {
     let mut broker = context.start()?;
     create_topic(context, &*broker, "stream", u32::try_from(PARTITIONS)?)?;
     let bytes_each = context.scale.stream_bytes / PARTITIONS;
-    let fed = Arc::new(AtomicU64::new(0));
+    let progress = Arc::new(Progress::default());
     let mut clients = Vec::new();
     for partition in [0, 1] {
-        let command = kcat_producer(&*broker, partition);
-        clients.push(feed(command, &[partition], false, bytes_each, &fed)?);
+        let input = Input { partitions: vec![partition], named: false, bytes_each };
+        clients.push(feed(kcat_producer(&*broker, partition), input, &progress)?);
     }
     let mut java = context.tools.java("LogProducer");
     java.args(["--bootstrap-server", broker.bootstrap(), "stream"]);
-    clients.push(feed(java, &[2, 3], true, bytes_each, &fed)?);
+    clients.push(feed(java, Input { partitions: vec![2, 3], named: true, bytes_each }, &progress)?);
 
-    let middle = bytes_each * PARTITIONS / 2;
-    eventually(PRODUCE_DEADLINE, "half of the input", || {
+    let middle = context.scale.stream_bytes / 16;
+    eventually(PRODUCE_DEADLINE, "the middle of the input", || {
         for client in &mut clients {
             ensure!(client.process.exited()?.is_none(), "a producer ended early");
         }
-        Ok((fed.load(Ordering::Relaxed) >= middle).then_some(()))
+        Ok((progress.bytes_beyond.load(Ordering::Relaxed) >= middle).then_some(()))
     })?;
     broker.kill()?;
     broker.restart()?;
@@ -69,38 +81,52 @@ fn kcat_producer(broker: &dyn Broker, partition: u64) -> Command {
     kcat_command(broker, &words)
 }
 
-/// Starts a client and feeds it `bytes_each` of every partition's stream, line by line in turn.
-fn feed(
-    mut command: Command,
-    partitions: &[u64],
-    name_partitions: bool,
+/// What one client is fed.
+struct Input {
+    partitions: Vec<u64>,
+    /// Whether each line begins with its partition.
+    named: bool,
     bytes_each: u64,
-    fed: &Arc<AtomicU64>,
-) -> Result<Feeding> {
+}
+
+/// Starts a client and feeds it.
+fn feed(mut command: Command, input: Input, progress: &Arc<Progress>) -> Result<Feeding> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut process = Process::spawn(command)?;
-    let mut input = BufWriter::new(process.take_stdin()?);
-    let fed = Arc::clone(fed);
-    let partitions = partitions.to_vec();
-    let feeder = std::thread::spawn(move || {
-        let mut streams: Vec<LogStream> = partitions.iter().map(|id| LogStream::new(SEED + id)).collect();
-        let mut digests = vec![Digest::default(); partitions.len()];
-        while digests[0].bytes < bytes_each {
-            for ((stream, digest), partition) in streams.iter_mut().zip(&mut digests).zip(&partitions) {
-                let line = stream.next_line();
-                let text = format!("{}\t{}", line.key, line.value);
-                if name_partitions {
-                    write!(input, "{partition}\t")?;
-                }
-                writeln!(input, "{text}")?;
-                digest.add_line(text.as_bytes());
-                fed.fetch_add(text.len() as u64, Ordering::Relaxed);
+    let to = BufWriter::new(process.take_stdin()?);
+    let progress = Arc::clone(progress);
+    let feeder = std::thread::spawn(move || write_lines(&input, to, &progress));
+    Ok(Feeding { process, feeder })
+}
+
+/// Writes `bytes_each` of every partition's stream, line by line in turn; what that was, by partition.
+fn write_lines(input: &Input, mut to: impl Write, progress: &Progress) -> Result<Vec<Digest>> {
+    let mut streams: Vec<LogStream> = input.partitions.iter().map(|id| LogStream::new(SEED + id)).collect();
+    let mut digests = vec![Digest::default(); streams.len()];
+    let mut is_first_half = true;
+    while digests[0].bytes < input.bytes_each {
+        if is_first_half && digests[0].bytes * 2 >= input.bytes_each {
+            is_first_half = false;
+            progress.halfway.fetch_add(1, Ordering::Relaxed);
+            eventually(PRODUCE_DEADLINE, "the other clients", || {
+                Ok((progress.halfway.load(Ordering::Relaxed) == CLIENTS).then_some(()))
+            })?;
+        }
+        for ((stream, digest), partition) in streams.iter_mut().zip(&mut digests).zip(&input.partitions) {
+            let line = stream.next_line();
+            let text = format!("{}\t{}", line.key, line.value);
+            if input.named {
+                write!(to, "{partition}\t")?;
+            }
+            writeln!(to, "{text}")?;
+            digest.add_line(text.as_bytes());
+            if !is_first_half {
+                progress.bytes_beyond.fetch_add(text.len() as u64, Ordering::Relaxed);
             }
         }
-        input.flush()?;
-        Ok(digests)
-    });
-    Ok(Feeding { process, feeder })
+    }
+    to.flush()?;
+    Ok(digests)
 }
 
 impl Feeding {
