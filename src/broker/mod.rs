@@ -21,6 +21,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
 pub use error::BrokerError;
@@ -31,7 +32,7 @@ use crate::cluster::EmbeddedMetadata;
 use crate::config::{ServerConfig, TopicConfig};
 use crate::env::Env;
 use crate::metadata::{ClusterImage, TopicImage};
-use crate::model::TopicPartition;
+use crate::model::{TopicId, TopicPartition};
 use crate::partition::{Partition, Storage, StorageFailed, StorageThreads};
 use crate::telemetry::Metrics;
 
@@ -44,6 +45,8 @@ pub struct Broker {
     metadata: Arc<EmbeddedMetadata>,
     /// What requests see; swapped whole.
     image: RwLock<Arc<ClusterImage>>,
+    /// Effective settings and the image they were computed for; an entry per topic, gone when it is deleted.
+    topic_configs: DashMap<TopicId, (Arc<TopicImage>, Arc<TopicConfig>)>,
     /// One topic change at a time, from the look at the catalogue to the publication.
     topic_changes: tokio::sync::Mutex<()>,
     producer_ids: producer_ids::ProducerIds,
@@ -87,9 +90,16 @@ impl Broker {
         self.metadata.boot()
     }
 
-    /// Effective settings of a topic.
-    pub fn topic_config(&self, topic: &TopicImage) -> TopicConfig {
-        open::topic_config(&self.config, &topic.configs)
+    /// Effective settings of a topic, computed once per image of it.
+    pub fn topic_config(&self, topic: &Arc<TopicImage>) -> Arc<TopicConfig> {
+        if let Some(known) = self.topic_configs.get(&topic.topic_id)
+            && Arc::ptr_eq(&known.0, topic)
+        {
+            return known.1.clone();
+        }
+        let config = Arc::new(open::topic_config(&self.config, &topic.configs));
+        self.topic_configs.insert(topic.topic_id, (topic.clone(), config.clone()));
+        config
     }
 
     /// An open partition; `None` if it does not exist or could not be opened.

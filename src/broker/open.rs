@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
 use super::{Broker, BrokerError, retention, scrub};
@@ -94,6 +95,7 @@ impl Broker {
             storage,
             metadata,
             image: RwLock::new(image),
+            topic_configs: DashMap::new(),
             topic_changes: tokio::sync::Mutex::default(),
             producer_ids: super::producer_ids::ProducerIds::default(),
             threads: Mutex::new(Some(threads)),

@@ -166,6 +166,7 @@ impl Broker {
             topic.topic_partitions().filter_map(|id| self.storage.take_offline(id)).collect();
         let applied = self.metadata.transact(deletion(&image, &topic)).await?;
         self.publish(applied.image);
+        self.topic_configs.remove(&topic_id);
         self.remove_directories(topic_id, partitions).await
     }
 

@@ -325,7 +325,13 @@ impl Partition {
                 if from < watermarks.log_start_offset {
                     return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
                 }
-                Err(ReadError::Stopped(self.stop(&error)))
+                match error {
+                    LogError::Closed { .. } => Err(ReadError::Deleted),
+                    LogError::OutOfRange { .. } => {
+                        Err(ReadError::OffsetOutOfRange { offset: from, watermarks })
+                    }
+                    damage => Err(ReadError::Stopped(self.stop(&damage))),
+                }
             }
         }
     }
