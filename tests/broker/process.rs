@@ -3,13 +3,16 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use highwater::env::{Files, RealFiles};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::eventually::eventually;
 
 /// Longest wait for anything a process does here; all of it takes a fraction of a second.
@@ -19,14 +22,42 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Process {
     child: Child,
     listeners: Value,
+    log: Log,
 }
 
-/// What `highwater` is started with: no variable of ours, ports free, data in `log_dir`.
+/// What a process writes, read as it comes: a full pipe would hold the process up.
+struct Log {
+    text: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
+impl Log {
+    fn read(mut stderr: ChildStderr) -> Log {
+        let text = Arc::new(Mutex::new(String::new()));
+        let shared = text.clone();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = stderr.read(&mut bytes) {
+                shared.lock().expect("no reader panics").push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        });
+        Log { text, reader }
+    }
+
+    fn text(&self) -> String {
+        self.text.lock().expect("no reader panics").clone()
+    }
+}
+
+/// What `highwater` is started with: no variable of ours, ports free, data in `log_dir`, a small WAL that is
+/// quickly made.
 pub fn command(log_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command.args(["serve", "--override", "listeners=PLAINTEXT://127.0.0.1:0"]);
     command.args(["--override", "highwater.admin.listener=http://127.0.0.1:0"]);
+    command.args(["--override", "highwater.wal.file.bytes=8388608"]);
+    command.args(["--override", "highwater.wal.capacity.bytes=33554432"]);
     command.arg("--override").arg(format!("log.dirs={}", log_dir.display()));
     command
 }
@@ -58,11 +89,18 @@ impl Process {
             command.args(["--override", pair]);
         }
         let mut child = command.spawn().expect("the program can be started");
+        let log = Log::read(child.stderr.take().expect("it is piped"));
         let listeners = eventually(DEADLINE, "listeners.json", || {
-            assert_eq!(child.try_wait().expect("it is our child"), None, "it ended before it served");
+            let ended = child.try_wait().expect("it is our child");
+            assert_eq!(ended, None, "it ended before it served: {}", log.text());
             listeners_file(log_dir)
         });
-        Process { child, listeners }
+        Process { child, listeners, log }
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        self.log.text()
     }
 
     fn port(&self, pointer: &str) -> u16 {
@@ -73,6 +111,25 @@ impl Process {
     /// A connection to the first listener.
     pub fn connect(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port("/listeners/0/port"))).expect("it listens")
+    }
+
+    /// A client of the first listener.
+    pub fn client(&self) -> Client {
+        Client::new(self.connect())
+    }
+
+    /// The number in a line of `/metrics`, which begins with `series` and a space.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let text = self.http_get("/metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+        Some(value.parse().expect("a number"))
+    }
+
+    /// Waits until so many requests have come and are not answered.
+    pub fn wait_for_requests_in_progress(&self, count: u32) {
+        eventually(DEADLINE, "requests to be in progress", || {
+            (self.metric("highwater_requests_in_progress")? == f64::from(count)).then_some(())
+        });
     }
 
     /// A response of the admin listener, with its head.
@@ -96,10 +153,22 @@ impl Process {
         let status = eventually(DEADLINE, "the end of the process", || {
             self.child.try_wait().expect("it is our child")
         });
-        let mut log = String::new();
-        let stderr = self.child.stderr.as_mut().expect("it is piped");
-        stderr.read_to_string(&mut log).expect("log lines are text");
-        (status.code(), log)
+        eventually(DEADLINE, "the end of its log", || self.log.reader.is_finished().then_some(()));
+        (status.code(), self.log())
+    }
+
+    /// Ends it without any warning, as a crash does.
+    pub fn kill(self) {
+        self.signal(Signal::KILL);
+        assert_eq!(self.end().0, None, "it was killed");
+    }
+
+    /// Ends it as asked; its log.
+    pub fn stop(self) -> String {
+        self.signal(Signal::TERM);
+        let (code, log) = self.end();
+        assert_eq!(code, Some(0), "{log}");
+        log
     }
 }
 

@@ -1,0 +1,33 @@
+//! A data directory, seen and damaged from outside.
+
+#![expect(clippy::disallowed_methods, reason = "what the broker wrote is looked at behind its back")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files and folders directly in a folder, by name.
+pub fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort_unstable();
+    paths
+}
+
+/// Names of the folders of a topic's partitions, those on their way out too.
+pub fn partition_folders(log_dir: &Path, topic: &str) -> Vec<String> {
+    let paths = entries(log_dir);
+    let names = paths.iter().map(|path| path.file_name().expect("a name").to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(&format!("{topic}-"))).collect()
+}
+
+/// Bytes of all files in a folder and below.
+pub fn size_bytes(folder: &Path) -> u64 {
+    // What goes away meanwhile has no size.
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let size = |path: &Path| match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => size_bytes(path),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(|entry| size(&entry.path())).sum()
+}
