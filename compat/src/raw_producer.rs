@@ -28,9 +28,10 @@ impl RawProducer {
         Ok(RawProducer { stream })
     }
 
-    /// Sends one batch with these values and waits for the answer; the offset of its first record.
-    pub fn produce(&mut self, topic: &str, acks: i16, values: &[String]) -> Result<i64> {
-        self.stream.write_all(&request(topic, acks, &batch(values)))?;
+    /// Sends one batch of records with these keys and the same value, and waits for the answer; the offset of
+    /// its first record.
+    pub fn produce(&mut self, topic: &str, acks: i16, keys: &[String], value: &[u8]) -> Result<i64> {
+        self.stream.write_all(&request(topic, acks, &batch(keys, value)))?;
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let length = usize::try_from(i32::from_be_bytes(length))?;
@@ -70,23 +71,24 @@ fn request(topic: &str, acks: i16, batch: &[u8]) -> Vec<u8> {
 }
 
 /// A record batch of magic 2, not compressed, of no producer.
-fn batch(values: &[String]) -> Vec<u8> {
+fn batch(keys: &[String], value: &[u8]) -> Vec<u8> {
     const TIMESTAMP_MS: i64 = 1_700_000_000_000;
     let mut covered = Vec::new();
     covered.extend(0_i16.to_be_bytes()); // attributes
-    covered.extend((values.len() as i32 - 1).to_be_bytes()); // last offset delta
+    covered.extend((keys.len() as i32 - 1).to_be_bytes()); // last offset delta
     covered.extend(TIMESTAMP_MS.to_be_bytes());
     covered.extend(TIMESTAMP_MS.to_be_bytes());
     covered.extend((-1_i64).to_be_bytes()); // producer id
     covered.extend((-1_i16).to_be_bytes()); // producer epoch
     covered.extend((-1_i32).to_be_bytes()); // base sequence
-    covered.extend((values.len() as u32).to_be_bytes());
-    for (delta, value) in values.iter().enumerate() {
+    covered.extend((keys.len() as u32).to_be_bytes());
+    for (delta, key) in keys.iter().enumerate() {
         let mut record = vec![0, 0]; // attributes, timestamp delta
         put_varint(&mut record, delta as i64);
-        put_varint(&mut record, -1); // no key
+        put_varint(&mut record, key.len() as i64);
+        record.extend(key.as_bytes());
         put_varint(&mut record, value.len() as i64);
-        record.extend(value.as_bytes());
+        record.extend(value);
         record.push(0); // no headers
         put_varint(&mut covered, record.len() as i64);
         covered.extend(record);

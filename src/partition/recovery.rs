@@ -234,7 +234,20 @@ impl Recovery<'_> {
         }
         let env = self.env;
         match wal::replay_metadata_first(env, &directory, start, &mut |entry| self.entry(&entry)) {
-            Ok(end) => Ok(end.next_incarnation()),
+            Ok(end) => {
+                if end.entries > 0 {
+                    let (groups, torn) = (end.groups, end.torn.is_some());
+                    let bytes = end.end_lsn.0 - start.lsn.0;
+                    tracing::info!(
+                        groups,
+                        entries = end.entries,
+                        bytes,
+                        torn,
+                        "replayed the write-ahead log"
+                    );
+                }
+                Ok(end.next_incarnation())
+            }
             Err(ReplayError::Visitor(error)) => Err(error),
             Err(error) => Err(OpenError::Wal(error.to_string())),
         }

@@ -16,7 +16,7 @@ use crate::raw_producer::RawProducer;
 use crate::wait::eventually;
 
 const RECORDS_EACH: usize = 40;
-const FILLER_BYTES: usize = 2_000;
+const VALUE_BYTES: usize = 500;
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Turns of acks: what the leader has written survives `kill -9` too, since the kernel has it.
 const ACKS: [i16; 2] = [-1, 1];
@@ -53,7 +53,7 @@ impl BatchLoad {
 }
 
 fn send(address: SocketAddr, topic: String, stop: &AtomicBool) -> Result<Sent> {
-    let filler = "x".repeat(FILLER_BYTES);
+    let value = [b'x'; VALUE_BYTES];
     let mut base_offsets = Vec::new();
     let mut connection: Option<RawProducer> = None;
     while !stop.load(Ordering::Relaxed) {
@@ -62,9 +62,8 @@ fn send(address: SocketAddr, topic: String, stop: &AtomicBool) -> Result<Sent> {
             None => connection.insert(connect(address)?),
         };
         let number = base_offsets.len();
-        let values: Vec<String> =
-            (0..RECORDS_EACH).map(|record| format!("{number} {record} {filler}")).collect();
-        match producer.produce(&topic, ACKS[number % ACKS.len()], &values) {
+        let keys: Vec<String> = (0..RECORDS_EACH).map(|place| format!("{number} {place}")).collect();
+        match producer.produce(&topic, ACKS[number % ACKS.len()], &keys, &value) {
             Ok(offset) => base_offsets.push(Some(offset)),
             Err(_) => {
                 base_offsets.push(None);
@@ -82,7 +81,7 @@ fn connect(address: SocketAddr) -> Result<RawProducer> {
 impl Sent {
     /// Compares with what the topic holds.
     pub fn compare(&self, broker: &dyn Broker) -> Result<()> {
-        let words = format!(r"-C -t {} -p 0 -o beginning -e -q -X check.crcs=true -f %o\x20%s\n", self.topic);
+        let words = format!(r"-C -t {} -p 0 -o beginning -e -q -X check.crcs=true -f %o\x20%k\n", self.topic);
         let command: Command = kcat_command(broker, &words);
         let read = run_program(command, b"", DEADLINE)?.success()?;
         let mut records = Vec::new();

@@ -6,9 +6,14 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::{Context, create_topic};
+use crate::broker::Flavor;
 use crate::stream::{FNV_START, fnv1a};
 
-/// SIGTERM, exit 0, the same data again; a start after that leaves the segments as they are.
+/// What Highwater's log says of a start that found something in its write-ahead log.
+const REPLAYED: &str = "replayed the write-ahead log";
+
+/// SIGTERM, exit 0, the same data again; a start after that leaves the segments as they are and has nothing
+/// to replay. After `kill -9` it has.
 pub fn run(context: &mut Context) -> Result<()> {
     let mut broker = context.start()?;
     create_topic(context, &*broker, "kept", 1)?;
@@ -28,6 +33,12 @@ pub fn run(context: &mut Context) -> Result<()> {
         context.transcript.add("all lines came back");
     }
     context.see_kcat(&*broker, "-P -t kept -p 0 -X enable.idempotence=true", "after\n")?;
+    context.see_kcat(&*broker, r"-C -t kept -p 0 -o 999 -e -q -f %o|%s\n", "")?;
+    ensure!(!broker.log_text()?.contains(REPLAYED), "a start after an orderly stop replayed something");
+    broker.kill()?;
+    broker.restart()?;
+    let replayed = broker.log_text()?.contains(REPLAYED);
+    ensure!(replayed || context.flavor == Flavor::Kafka, "a start after a kill replayed nothing");
     context.see_kcat(&*broker, r"-C -t kept -p 0 -o 999 -e -q -f %o|%s\n", "")
 }
 
