@@ -13,6 +13,13 @@ pub fn entries(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// Those of them whose name ends so.
+pub fn entries_ending(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut paths = entries(folder);
+    paths.retain(|path| path.to_string_lossy().ends_with(end));
+    paths
+}
+
 /// Names of the folders of a topic's partitions, those on their way out too.
 pub fn partition_folders(log_dir: &Path, topic: &str) -> Vec<String> {
     let paths = entries(log_dir);
@@ -30,4 +37,28 @@ pub fn size_bytes(folder: &Path) -> u64 {
         Err(_) => 0,
     };
     entries.flatten().map(|entry| size(&entry.path())).sum()
+}
+
+pub fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).expect("a file")
+}
+
+pub fn write(path: &Path, bytes: &[u8]) {
+    fs::write(path, bytes).expect("a file that can be written");
+}
+
+pub fn remove(path: &Path) {
+    fs::remove_file(path).expect("a file");
+}
+
+/// Turns the lowest bit of one byte.
+pub fn flip_bit(path: &Path, at: usize) {
+    let mut bytes = read(path);
+    bytes[at] ^= 1;
+    write(path, &bytes);
+}
+
+/// Where `needle` stands in `bytes`, the first time.
+pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    bytes.windows(needle.len()).position(|window| window == needle)
 }

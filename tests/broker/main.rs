@@ -4,14 +4,19 @@
 
 mod batches;
 mod client;
+mod damage;
 mod disk;
 mod durability;
 mod eventually;
 mod fetch;
+mod hostile;
 mod idempotence;
 mod lifecycle;
+mod metrics;
+mod offsets;
 mod process;
 mod produce;
 mod requests;
+mod retention;
 mod topics;
 mod wire;

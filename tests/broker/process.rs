@@ -1,7 +1,7 @@
 //! Starts and stops the `highwater` program.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -103,14 +103,24 @@ impl Process {
         self.log.text()
     }
 
+    /// Waits until it has written that.
+    pub fn wait_for_log(&self, words: &str) {
+        eventually(DEADLINE, words, || self.log().contains(words).then_some(()));
+    }
+
     fn port(&self, pointer: &str) -> u16 {
         let port = self.listeners.pointer(pointer).and_then(Value::as_u64);
         port.and_then(|port| port.try_into().ok()).expect("listeners.json names the port")
     }
 
+    /// Where the first listener is.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port("/listeners/0/port")))
+    }
+
     /// A connection to the first listener.
     pub fn connect(&self) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", self.port("/listeners/0/port"))).expect("it listens")
+        TcpStream::connect(self.address()).expect("it listens")
     }
 
     /// A client of the first listener.
