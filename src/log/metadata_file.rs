@@ -7,15 +7,10 @@ use uuid::Uuid;
 
 use crate::env::Files;
 use crate::log::{LogError, names};
-use crate::model::TopicId;
+use crate::model::{TopicId, base64_id, parse_base64_id};
 
 /// More than the two lines can take.
 const BYTES_MAX: u64 = 1024;
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// Characters of 16 bytes in base64 without padding.
-const ID_CHARACTERS: usize = 22;
 
 /// What the file says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +22,7 @@ pub(super) enum Metadata {
 }
 
 pub(super) fn encode(topic_id: TopicId) -> String {
-    format!("version: 0\ntopic_id: {}\n", to_base64(topic_id))
+    format!("version: 0\ntopic_id: {}\n", base64_id(topic_id.0.as_bytes()))
 }
 
 pub(super) fn read(files: &dyn Files, directory: &Path) -> Result<Metadata, LogError> {
@@ -46,30 +41,8 @@ fn decode(bytes: &[u8]) -> Option<TopicId> {
     if lines.next()? != "version: 0" {
         return None;
     }
-    from_base64(lines.next()?.strip_prefix("topic_id: ")?)
-}
-
-/// As Kafka writes topic ids: URL-safe base64 without padding.
-fn to_base64(id: TopicId) -> String {
-    let number = u128::from_be_bytes(*id.0.as_bytes());
-    let character = |at: usize| {
-        // 21 characters of 6 bits, and 2 bits left for the last one.
-        let six = if at < 21 { (number >> (122 - 6 * at)) & 63 } else { (number & 3) << 4 };
-        char::from(ALPHABET[six as usize])
-    };
-    (0..ID_CHARACTERS).map(character).collect()
-}
-
-fn from_base64(text: &str) -> Option<TopicId> {
-    if text.len() != ID_CHARACTERS {
-        return None;
-    }
-    let mut number: u128 = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let six = ALPHABET.iter().position(|&known| known == byte)? as u128;
-        number = if at < 21 { number << 6 | six } else { number << 2 | six >> 4 };
-    }
-    Some(TopicId(Uuid::from_u128(number)))
+    let id = parse_base64_id(lines.next()?.strip_prefix("topic_id: ")?)?;
+    Some(TopicId(Uuid::from_bytes(id)))
 }
 
 #[cfg(test)]

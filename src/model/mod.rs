@@ -4,9 +4,13 @@
 //! room.
 //! **Invariants**: plain `Copy` values in wire width, ordered as their numbers are.
 
+mod base64;
+
 use std::fmt;
 
 use uuid::Uuid;
+
+pub use base64::{base64_id, parse_base64_id};
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {

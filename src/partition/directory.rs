@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::env::{Env, LockGuard};
-use crate::model::NodeId;
+use crate::model::{NodeId, base64_id};
 
 const LOCK_FILE: &str = ".lock";
 const PROPERTIES_FILE: &str = "meta.properties";
@@ -109,19 +109,6 @@ impl BrokerDirectory {
 
 fn new_id(env: &Env) -> String {
     base64_id(env.random.topic_id().0.as_bytes())
-}
-
-/// 16 bytes in URL-safe base64 without padding, as Kafka writes its UUIDs.
-pub fn base64_id(bytes: &[u8; 16]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let number = u128::from_be_bytes(*bytes);
-    // 22 characters carry 132 bits: the last one holds two bits and four zeroes.
-    (0..22)
-        .map(|index| {
-            let six_bits = if index < 21 { number >> (122 - 6 * index) } else { number << 4 } & 63;
-            char::from(ALPHABET[six_bits as usize])
-        })
-        .collect()
 }
 
 fn format_properties(cluster_id: &str, node_id: NodeId, directory_id: &str) -> String {

@@ -29,7 +29,7 @@ mod tests;
 
 pub use admission::{AdmissionError, Credits, Purpose};
 pub use catalogue::{Catalogue, CatalogueError, CatalogueSnapshot, Lookup, PartitionSpec};
-pub use directory::{BrokerDirectory, DirectoryError, base64_id};
+pub use directory::{BrokerDirectory, DirectoryError};
 pub use durability::StorageFailed;
 pub use flush::CheckpointReach;
 pub use leader::{Admission, AppendError, Partition, PartitionRead, PartitionStatus, ReadError, Watermarks};

@@ -5,13 +5,12 @@
 //! with the bytes that remain, allocates nothing, and gives a *charge*: what decoding may cost in memory, to
 //! be taken from the budgets of the connection and the process before the decoder runs.
 //!
-//! **Owns** the layout lines, the walker, budgets.
+//! **Owns** the layout lines and the walker. The budgets are `server`'s.
 //! **Does not own** meaning: strings may be no UTF-8, enumerations out of range; decoder and handlers see to
 //! that.
 //! **Invariants**: a frame that passes is decoded within its charge and the frame's own bytes; guard and
 //! decoder consume the same bytes (tests run them in lockstep for every line and version).
 
-mod budget;
 mod layout;
 mod walk;
 
@@ -19,7 +18,6 @@ use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
-pub use budget::{Budget, Charge};
 pub use layout::{Field, Kind, Layout};
 pub use walk::CHARGE_BYTES_PER_ELEMENT;
 
