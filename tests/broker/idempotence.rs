@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use kafka_protocol::messages::ProduceRequest;
+
 use crate::batches::{batch, idempotent};
 use crate::client::Client;
 use crate::process::Process;
-use crate::requests::{Topic, error_name};
+use crate::requests::{PRODUCE, Topic, error_name, produce, produced};
 
 /// Two records of a producer; the name of the error, and the offset.
 fn send(client: &mut Client, topic: &Topic, producer: (i64, i16), sequence: i32) -> (&'static str, i64) {
@@ -84,6 +86,35 @@ fn sequences_wrap() {
         // Of its two records the second had sequence 0.
         assert_eq!(send(client, topic, (id, 1), 1), ("NONE", 4));
     });
+}
+
+#[test]
+fn requests_in_flight_are_admitted_in_order_and_their_duplicates_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(directory.path());
+    let (mut client, mut other) = (process.client(), process.client());
+    let topic = client.create_topic("t", 1, &[]);
+    let id = client.producer_id();
+    // As a producer does that lost its connection: what it had sent may or may not have come.
+    for round in 0..20 {
+        let first = 5 * round;
+        for client in [&mut client, &mut other] {
+            for sequence in first..first + 5 {
+                let batch = idempotent(id, 0, sequence, &[&sequence.to_string()]);
+                client.send(PRODUCE, &produce(PRODUCE, &topic, 0, -1, batch));
+            }
+        }
+        for (client, is_first) in [(&mut client, true), (&mut other, false)] {
+            for sequence in first..first + 5 {
+                let (_, answer) = client.try_receive::<ProduceRequest>(PRODUCE).unwrap();
+                let answer = produced(answer);
+                let answered = (error_name(answer.error_code), answer.base_offset);
+                assert_eq!(answered, ("NONE", i64::from(sequence)), "round {round}, {is_first}");
+            }
+        }
+    }
+    let expected: Vec<_> = (0..100).map(|number: i64| (number, number.to_string())).collect();
+    assert_eq!(client.read_all(&topic, 0), expected);
 }
 
 #[test]
