@@ -45,10 +45,10 @@ impl Broker {
             return first;
         }
         let waiter = FetchWaiter::new();
+        // Registered before looking, so that what is committed in between is not missed.
+        requests.iter().for_each(|request| request.partition.register(&waiter));
         let waiting = async {
             loop {
-                // Registered before looking, so that what is committed in between is not missed.
-                requests.iter().for_each(|request| request.partition.register(&waiter));
                 let read = self.read_all(requests, bytes_max).await;
                 if is_enough(&read, bytes_min) {
                     return read;

@@ -9,7 +9,7 @@ use crate::metadata::{
     ClusterImage, Tombstone, TopicImage, TopicRecord, colliding_form, keys, validate_topic_name,
 };
 use crate::model::{TopicId, TopicPartition};
-use crate::partition::{Partition, StorageFailed};
+use crate::partition::StorageFailed;
 
 /// Most partitions of one topic: each costs a directory and memory, and a request must not be able to ask for
 /// two thousand million of them.
@@ -134,9 +134,19 @@ impl Broker {
         let applied = self.metadata.transact(transaction).await?;
         let created: Vec<Arc<TopicImage>> =
             results.iter().flatten().map(|created| created.topic.clone()).collect();
-        self.open_partitions(created).await?;
-        self.publish(applied.image);
-        Ok(())
+        match self.open_partitions(created.clone()).await {
+            Ok(()) => {
+                self.publish(applied.image);
+                Ok(())
+            }
+            Err(error) => {
+                // Nobody was told of them: taken back, so that the names are free.
+                for topic in &created {
+                    self.delete(&applied.image, topic).await?;
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn open_partitions(&self, topics: Vec<Arc<TopicImage>>) -> Result<(), TopicError> {
@@ -161,23 +171,31 @@ impl Broker {
         let _one_at_a_time = self.topic_changes.lock().await;
         let image = self.image();
         let topic = image.topic_by_id(topic_id).ok_or(TopicError::Unknown)?.clone();
+        self.delete(&image, &topic).await
+    }
+
+    async fn delete(&self, image: &ClusterImage, topic: &Arc<TopicImage>) -> Result<(), TopicError> {
+        let topic_id = topic.topic_id;
         // Before the tombstone, so that no record of the topic follows it in the WAL.
-        let partitions: Vec<_> =
-            topic.topic_partitions().filter_map(|id| self.storage.take_offline(id)).collect();
-        let applied = self.metadata.transact(deletion(&image, &topic)).await?;
+        self.storage.take_offline(topic_id, topic.topic_partitions());
+        let applied = match self.metadata.transact(deletion(image, topic)).await {
+            Ok(applied) => applied,
+            Err(error) => {
+                self.storage.bring_back(topic_id, topic.topic_partitions());
+                return Err(error.into());
+            }
+        };
         self.publish(applied.image);
         self.topic_configs.remove(&topic_id);
-        self.remove_directories(topic_id, partitions).await
+        self.remove_directories(topic.clone()).await
     }
 
     /// Renames the directories, so that the name can be used again, and leaves unlinking to the background.
-    async fn remove_directories(
-        &self,
-        topic_id: TopicId,
-        partitions: Vec<Arc<Partition>>,
-    ) -> Result<(), TopicError> {
-        let storage = self.storage.clone();
-        let renamed = tokio::task::spawn_blocking(move || storage.set_aside(&partitions));
+    async fn remove_directories(&self, topic: Arc<TopicImage>) -> Result<(), TopicError> {
+        let (storage, topic_id) = (self.storage.clone(), topic.topic_id);
+        let renamed = tokio::task::spawn_blocking(move || {
+            storage.delete_partitions(&topic.name, topic.topic_partitions())
+        });
         let directories = renamed
             .await
             .expect("renaming a directory does not panic")

@@ -208,7 +208,9 @@ impl Catalogue for EmbeddedMetadata {
     fn snapshot(&self) -> CatalogueSnapshot {
         let state = self.state.lock();
         let bytes = encoding::encode_snapshot(state.revision, &state.entries);
-        CatalogueSnapshot { bytes, end_lsn: state.end_lsn }
+        let image = state.image.clone();
+        let is_live = move |id: TopicPartition| image.topic_by_id(id.topic_id).is_some();
+        CatalogueSnapshot { bytes, end_lsn: state.end_lsn, is_live: Box::new(is_live) }
     }
 
     fn lookup(&self, topic_partition: TopicPartition) -> Lookup {

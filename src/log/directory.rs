@@ -68,6 +68,16 @@ impl LogDirectory {
         self.rename(&self.partition_path(topic, partition), topic, partition)
     }
 
+    /// Gives a directory that the catalogue does not know the name `<topic>-<partition>.<topic id>-stray`, as Kafka
+    /// does: it is in nobody's way, and nothing of it is lost.
+    pub fn rename_as_stray(&self, topic: &str, partition: TopicPartition) -> Result<(), LogError> {
+        let from = self.partition_path(topic, partition);
+        let name = names::stray_directory(topic, partition.partition, partition.topic_id);
+        let files = &*self.env.files;
+        files.rename(&from, &self.path.join(name)).map_err(LogError::changing("rename", &from))?;
+        files.sync_dir(&self.path).map_err(LogError::changing("sync", &self.path))
+    }
+
     pub(super) fn rename(
         &self,
         from: &Path,

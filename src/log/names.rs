@@ -12,6 +12,7 @@ pub(super) const STATE: &str = "state";
 /// What `Files::replace` leaves behind when it is interrupted.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 const DELETE_SUFFIX: &str = "-delete";
+const STRAY_SUFFIX: &str = "-stray";
 
 /// The longest file name of every file system we know.
 const NAME_BYTES_MAX: usize = 255;
@@ -27,7 +28,16 @@ pub(super) fn partition_directory(topic: &str, partition: i32) -> String {
 /// `<topic>-<partition>.<topic id>-delete`; the topic is shortened where the name would be too long for a
 /// file system, as Kafka does it.
 pub(super) fn deleted_directory(topic: &str, partition: i32, topic_id: TopicId) -> String {
-    let suffix = format!("-{partition}.{}{DELETE_SUFFIX}", topic_id.0.as_simple());
+    aside(topic, partition, topic_id, DELETE_SUFFIX)
+}
+
+/// The same with `-stray`: a directory of which the catalogue knows nothing.
+pub(super) fn stray_directory(topic: &str, partition: i32, topic_id: TopicId) -> String {
+    aside(topic, partition, topic_id, STRAY_SUFFIX)
+}
+
+fn aside(topic: &str, partition: i32, topic_id: TopicId, kind: &str) -> String {
+    let suffix = format!("-{partition}.{}{kind}", topic_id.0.as_simple());
     let kept = topic.len().min(NAME_BYTES_MAX - suffix.len());
     // Topic names are ASCII; a name that is not keeps what is whole.
     let kept = (0..=kept).rev().find(|&end| topic.is_char_boundary(end)).unwrap_or(0);

@@ -83,7 +83,10 @@ impl Storage {
         }
         match self.wal().try_reserve_all(payloads.iter().copied()) {
             Ok(credit) => Ok(Some(Credits(credit))),
-            Err(NoCredit::Full | NoCredit::DiskFull) => Ok(None),
+            Err(NoCredit::Full | NoCredit::DiskFull) => {
+                self.want_wal_room();
+                Ok(None)
+            }
             Err(NoCredit::TooLarge) => Err(AdmissionError::TooLarge),
             Err(NoCredit::Stopped) => {
                 Err(AdmissionError::Failed(StorageFailed("the log is closed".to_owned())))

@@ -29,6 +29,8 @@ pub struct CatalogueSnapshot {
     pub bytes: Vec<u8>,
     /// First LSN that is surely not included.
     pub end_lsn: Lsn,
+    /// Whether a partition exists in this snapshot.
+    pub is_live: Box<dyn Fn(TopicPartition) -> bool + Send>,
 }
 
 /// What the catalogue knows of a partition.

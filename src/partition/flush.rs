@@ -1,13 +1,16 @@
 //! From the tail to synced segments, and the checkpoint behind them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use bytes::Bytes;
 
+use super::checkpoint::Checkpoint;
 use super::recovery::{WAL_DIRECTORY, replay_batch};
-use super::{Lookup, Partition, PartitionStatus, Storage, StorageFailed};
+use super::stranded;
+use super::{CatalogueSnapshot, Lookup, Partition, Storage, StorageFailed};
+
 use crate::log::LogError;
 use crate::model::{Offset, TopicPartition};
 use crate::protocol::batch::BatchHeader;
@@ -15,57 +18,6 @@ use crate::wal::{self, Lsn, ReplayStart};
 
 /// Bytes handed to a segment at once.
 const FLUSH_BYTES: u64 = 4 << 20;
-
-/// Partitions whose tail holds something, in the order in which their tails began, and those with unsynced
-/// segments.
-#[derive(Default)]
-pub(super) struct FlushQueue {
-    tails: Mutex<VecDeque<(Lsn, Arc<Partition>)>>,
-    dirty: Mutex<HashMap<TopicPartition, Arc<Partition>>>,
-}
-
-impl FlushQueue {
-    pub(super) fn push(&self, lsn: Lsn, partition: Arc<Partition>) {
-        self.dirty.lock().insert(partition.topic_partition(), partition.clone());
-        self.tails.lock().push_back((lsn, partition));
-    }
-
-    /// LSN of the oldest batch in memory. Two partitions that begin a tail at once may stand in the wrong
-    /// order, by less than a group: the window is a bound on memory, not on correctness.
-    pub(super) fn oldest(&self) -> Option<Lsn> {
-        self.tails.lock().front().map(|(lsn, _)| *lsn)
-    }
-
-    fn pop(&self) -> Option<Arc<Partition>> {
-        self.tails.lock().pop_front().map(|(_, partition)| partition)
-    }
-
-    fn push_front(&self, lsn: Lsn, partition: Arc<Partition>) {
-        self.tails.lock().push_front((lsn, partition));
-    }
-
-    fn dirty(&self) -> Vec<(Lsn, Arc<Partition>)> {
-        let partitions: Vec<_> = self.dirty.lock().values().cloned().collect();
-        let mut dirty: Vec<_> = partitions
-            .into_iter()
-            .filter_map(|partition| Some((partition.dirty_from()?, partition)))
-            .collect();
-        dirty.sort_by_key(|(lsn, _)| *lsn);
-        dirty
-    }
-
-    /// Forgets partitions that have nothing unsynced.
-    fn settle(&self) {
-        self.dirty.lock().retain(|_, partition| {
-            partition.status() != PartitionStatus::Deleted && partition.dirty_from().is_some()
-        });
-    }
-
-    pub(super) fn forget(&self, topic_partition: TopicPartition) {
-        self.dirty.lock().remove(&topic_partition);
-        self.tails.lock().retain(|(_, partition)| partition.topic_partition() != topic_partition);
-    }
-}
 
 /// What a checkpoint covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,44 +33,56 @@ impl Storage {
     /// Writes the oldest tails to their segments until the tail window is at most `window` bytes wide.
     /// Only committed batches are written: a segment never holds what could still be taken back.
     pub fn flush_step(&self, window: u64) -> Result<(), StorageFailed> {
-        // Each round flushes a whole tail or stops: the loop ends.
-        while let Some(oldest) = self.flush_queue.oldest() {
-            if self.wal().appended_lsn().0.saturating_sub(oldest.0) <= window {
-                break;
-            }
-            let Some(partition) = self.flush_queue.pop() else { break };
-            let progressed = self.flush_partition(&partition)?;
-            if let Some(lsn) = partition.tail_from() {
-                self.flush_queue.push_front(lsn, partition);
-                if !progressed {
-                    break;
-                }
-            }
+        let threshold = Lsn(self.wal().appended_lsn().0.saturating_sub(window));
+        for partition in self.flush_queue.older_than(threshold) {
+            self.flush_partition(&partition)?;
         }
         self.room_grew();
         Ok(())
     }
 
-    /// Writes what is committed of one tail. Returns whether anything moved.
-    fn flush_partition(&self, partition: &Arc<Partition>) -> Result<bool, StorageFailed> {
+    /// Writes what is committed of one tail.
+    fn flush_partition(&self, partition: &Arc<Partition>) -> Result<(), StorageFailed> {
         let _one_at_a_time = self.flushing.lock();
         if let Some(end) = partition.rewrite_end() {
             self.rewrite_from_wal(partition, end)?;
             if partition.rewrite_end().is_some() {
-                return Ok(false);
+                return Ok(());
             }
         }
-        let mut progressed = false;
         loop {
             let batches = partition.flushable(FLUSH_BYTES);
-            let Some(last) = batches.last() else { return Ok(progressed) };
+            let Some(last) = batches.last() else { return Ok(()) };
             let end = BatchHeader::parse(last).expect("it was checked when it was admitted").next_offset();
             match partition.log().append(&batches) {
-                Ok(()) => partition.flushed(end),
-                Err(error) => return self.segment_error(partition, &error).map(|()| progressed),
-            };
-            progressed = true;
+                Ok(()) => partition.flushed(end, &self.flush_queue),
+                Err(error) if error.is_damage() => {
+                    partition.stop(&error);
+                    return self.strand_tail(partition, &batches, end);
+                }
+                Err(error) => return self.segment_error(partition, &error),
+            }
         }
+    }
+
+    /// The log takes nothing more, and the WAL must go on without it: what is owed of the tail is kept beside it.
+    fn strand_tail(
+        &self,
+        partition: &Arc<Partition>,
+        batches: &[Bytes],
+        end: Offset,
+    ) -> Result<(), StorageFailed> {
+        let id = partition.topic_partition();
+        match stranded::keep(self.env.files.as_ref(), &self.directory.root, id, batches) {
+            Ok(()) => partition.flushed(end, &self.flush_queue),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => self.set_disk_full(true),
+            Err(error) => {
+                let reason = format!("{}: {error}", stranded::path(&self.directory.root, id).display());
+                self.fail(&reason);
+                return Err(StorageFailed(reason));
+            }
+        }
+        Ok(())
     }
 
     /// No space is not fatal: the batches stay in the tail and in the WAL. Damage stops the partition.
@@ -126,8 +90,10 @@ impl Storage {
     fn segment_error(&self, partition: &Arc<Partition>, error: &LogError) -> Result<(), StorageFailed> {
         match error {
             LogError::NoSpace { .. } => self.set_disk_full(true),
-            LogError::Corrupt { .. } => {
-                partition.stop(error);
+            // Its topic was deleted meanwhile.
+            LogError::Closed { .. } => {}
+            damage if damage.is_damage() => {
+                partition.stop(damage);
             }
             _ => {
                 let reason =
@@ -160,13 +126,15 @@ impl Storage {
     /// older one and replays from there. Metadata in the checkpoint is no newer than what the WAL has made
     /// durable, so that it never knows of a change whose effects a power cut has taken back.
     pub fn checkpoint_step(&self, reach: CheckpointReach) -> Result<bool, StorageFailed> {
+        // Read before the snapshot: a transaction below it was applied when it was appended, so the snapshot has
+        // it. The other way round, one that comes in between would be in neither.
+        let end = self.committed_end()?;
         let snapshot = self.catalogue.snapshot();
         while self.committed_end()? < snapshot.end_lsn {
             // If another thread has the group, it announces it before it lets go of the writer.
             self.commit_step()?;
         }
         self.sync_wal()?;
-        let end = self.committed_end()?;
         let start = self.replay_start().lsn;
         let target = match reach {
             CheckpointReach::All => end,
@@ -178,7 +146,7 @@ impl Storage {
         if recovered.is_empty() && replay_start.lsn == start {
             return Ok(false);
         }
-        if !self.store_checkpoint(snapshot.bytes, recovered, replay_start)? {
+        if !self.store_checkpoint(snapshot, recovered, replay_start)? {
             return Ok(false);
         }
         self.wal().trim(replay_start.lsn);
@@ -201,14 +169,17 @@ impl Storage {
             if dirty_from >= target {
                 break;
             }
+            // Syncing many takes a while, and producers must not want for room in memory meanwhile.
+            self.flush_step(self.options.tail_bytes / 2)?;
             self.flush_partition(&partition)?;
-            let synced = {
-                let _one_at_a_time = self.flushing.lock();
-                partition.log().sync()
-            };
-            match synced {
+            let _one_at_a_time = self.flushing.lock();
+            if partition.rewrite_end().is_some() {
+                // Its segments end below what was flushed: they must not be taken for complete.
+                continue;
+            }
+            match partition.log().sync() {
                 Ok(end) => {
-                    partition.synced();
+                    partition.synced(&self.flush_queue);
                     recovered.insert(partition.topic_partition(), end);
                 }
                 Err(LogError::RewindNeeded { .. }) => {
@@ -218,7 +189,6 @@ impl Storage {
                 Err(error) => self.segment_error(&partition, &error)?,
             }
         }
-        self.flush_queue.settle();
         Ok(recovered)
     }
 
@@ -231,8 +201,19 @@ impl Storage {
             self.fail(&reason);
             StorageFailed(reason)
         };
+        if self.disk_is_full() {
+            return Ok(());
+        }
         let log = partition.log();
-        log.rewind_to_synced().map_err(|error| fail(&error))?;
+        match log.rewind_to_synced() {
+            Ok(()) => {}
+            Err(LogError::Closed { .. }) => return Ok(()),
+            Err(LogError::NoSpace { .. }) => {
+                self.set_disk_full(true);
+                return Ok(());
+            }
+            Err(error) => return Err(fail(&error)),
+        }
         let directory = self.directory.root.join(WAL_DIRECTORY);
         let id = partition.topic_partition();
         let mut visit = |entry: wal::ReplayedEntry| {
@@ -244,7 +225,7 @@ impl Storage {
         };
         // Nothing is written meanwhile: a frame in the making would look like damage.
         let replayed =
-            self.with_writer(|_| wal::replay(&self.env, &directory, &self.replay_start(), &mut visit));
+            self.with_quiet_wal(|| wal::replay(&self.env, &directory, &self.replay_start(), &mut visit));
         match replayed {
             Ok(_) if log.written_end_offset() >= end => {
                 partition.rewritten();
@@ -255,41 +236,36 @@ impl Storage {
                 self.set_disk_full(true);
                 Ok(())
             }
+            Err(wal::ReplayError::Visitor(LogError::Closed { .. })) => Ok(()),
             Err(error) => Err(fail(&error)),
-        }
-    }
-
-    /// Tells logs that a restart would not go further back than this: older state snapshots may go.
-    fn confirm(&self, recovered: &HashMap<TopicPartition, Offset>) {
-        for (topic_partition, offset) in recovered {
-            let Some(partition) = self.partition(*topic_partition) else { continue };
-            if let Err(error) = partition.log().checkpointed(*offset) {
-                tracing::warn!(%error, "an old state snapshot stays; the next checkpoint tries again");
-            }
         }
     }
 
     fn store_checkpoint(
         &self,
-        metadata: Vec<u8>,
+        snapshot: CatalogueSnapshot,
         recovered: HashMap<TopicPartition, Offset>,
         replay_start: ReplayStart,
     ) -> Result<bool, StorageFailed> {
-        let mut checkpoint = self.checkpoint.lock();
-        let mut next = checkpoint.clone();
-        next.sequence += 1;
-        next.believed_now = self.logs.believed_now();
-        next.metadata = metadata;
-        next.recovery_offsets.extend(&recovered);
-        // A partition that could not be opened keeps its offset: without it the next start would cut its log.
-        next.recovery_offsets
-            .retain(|topic_partition, _| matches!(self.lookup(*topic_partition), Lookup::Live(_)));
-        next.replay_start = replay_start;
+        let recovery_offsets = {
+            let mut offsets = self.recovery_offsets.lock();
+            offsets.extend(&recovered);
+            offsets.retain(|id, _| !matches!(self.lookup(*id), Lookup::Unknown));
+            // By the catalogue that is stored with them: a topic whose deletion is not durable yet must find its
+            // offsets again. Of a topic that is younger than the snapshot everything is replayed.
+            offsets.iter().filter(|(id, _)| (snapshot.is_live)(**id)).map(|(id, end)| (*id, *end)).collect()
+        };
+        let next = Checkpoint {
+            sequence: self.checkpoint.lock().sequence + 1,
+            replay_start,
+            believed_now: self.logs.believed_now(),
+            metadata: snapshot.bytes,
+            recovery_offsets,
+        };
         match next.store(self.env.files.as_ref(), &self.directory.root) {
             Ok(()) => {
-                *checkpoint = next;
-                drop(checkpoint);
-                self.confirm(&recovered);
+                self.confirm(&recovered, &next);
+                *self.checkpoint.lock() = next;
             }
             // The older checkpoint still holds, and so does the WAL above it.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => {
@@ -303,5 +279,15 @@ impl Storage {
             }
         }
         Ok(true)
+    }
+
+    /// Tells logs that a restart would not go further back than this: older state snapshots may go.
+    fn confirm(&self, recovered: &HashMap<TopicPartition, Offset>, stored: &Checkpoint) {
+        for (id, offset) in recovered.iter().filter(|(id, _)| stored.recovery_offsets.contains_key(*id)) {
+            let Some(partition) = self.partition(*id) else { continue };
+            if let Err(error) = partition.log().checkpointed(*offset) {
+                tracing::warn!(%error, "an old state snapshot stays; the next checkpoint tries again");
+            }
+        }
     }
 }

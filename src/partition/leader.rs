@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::flush_queue::FlushQueue;
 use super::tail::{Tail, TailBatch};
 use super::waiters::{FetchWaiter, Waiters};
 use super::{Credits, StorageFailed};
@@ -13,6 +15,9 @@ use crate::protocol::batch::{BatchHeader, ProducedBatch};
 use crate::wal::{EntryHeader, EntryKind, Lsn, WalAppender};
 
 use super::storage::Member;
+
+/// Said to who reads what is just written again after a full disk.
+const BEING_REWRITTEN: &str = "its segments are being written again after the disk was full; try again";
 
 /// Whether a partition serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +130,8 @@ pub struct Partition {
     log: PartitionLog,
     state: Mutex<State>,
     waiters: Waiters,
+    /// How often its segments had to be written again: a read that overlaps says nothing about the log.
+    rewrites: AtomicU64,
 }
 
 impl Partition {
@@ -155,6 +162,7 @@ impl Partition {
             log,
             state: Mutex::new(state),
             waiters,
+            rewrites: AtomicU64::new(0),
         }
     }
 
@@ -201,9 +209,9 @@ impl Partition {
     /// Waits until everything below `end` is committed. Errors when the partition goes away first.
     pub async fn committed(&self, end: Offset) -> Result<(), AppendError> {
         let waiter = FetchWaiter::new();
+        // Registered before looking, so that what is committed in between is not missed.
+        self.waiters.register(&waiter);
         loop {
-            // Registered before looking, so that what is committed in between is not missed.
-            self.waiters.register(&waiter);
             {
                 let state = self.state.lock();
                 state.online()?;
@@ -223,13 +231,14 @@ impl Partition {
 
     /// Gives a validated batch its offsets and puts it into the WAL. Takes about a microsecond and waits for
     /// nothing: space was promised by `credits`, durability comes with the group.
-    pub fn append(
+    pub(super) fn append(
         self: &Arc<Self>,
         wal: &WalAppender<Member>,
+        queue: &FlushQueue,
         credits: &mut Credits,
         batch: &ProducedBatch,
         now: Timestamp,
-    ) -> Result<(Admission, bool), AppendError> {
+    ) -> Result<Admission, AppendError> {
         let header = &batch.header;
         let mut state = self.state.lock();
         state.online()?;
@@ -238,7 +247,7 @@ impl Partition {
             SequenceVerdict::Duplicate(original) => {
                 let end_offset = original.last_offset.plus(1);
                 let (base_offset, timestamp) = (original.base_offset, original.max_timestamp);
-                return Ok((Admission::Duplicate { base_offset, end_offset, timestamp }, false));
+                return Ok(Admission::Duplicate { base_offset, end_offset, timestamp });
             }
             SequenceVerdict::OutOfOrder { expected } => {
                 let (producer, found) = (header.producer_id, header.base_sequence);
@@ -270,7 +279,12 @@ impl Partition {
         state.producers.apply(&header, now);
         state.epochs.assign(partition_leader_epoch, base_offset);
         state.watermarks.log_end_offset = end_offset;
-        Ok((Admission::Appended { base_offset, end_offset, lsn: appended.lsn }, first_of_tail))
+        if first_of_tail {
+            // Under the lock, as is the advance of the high watermark: a batch that is committed is in the queue, so
+            // no checkpoint passes it.
+            queue.place(self, Some(appended.lsn), true);
+        }
+        Ok(Admission::Appended { base_offset, end_offset, lsn: appended.lsn })
     }
 
     /// The WAL has committed everything below `end`.
@@ -315,24 +329,25 @@ impl Partition {
         bytes_max: u64,
         at_least_one: bool,
     ) -> Result<Vec<FileExtent>, ReadError> {
+        let rewrites = self.rewrites.load(Ordering::Acquire);
         // Segments hold committed batches only, so their end needs no second look at the high watermark.
         let end = self.log.written_end_offset();
-        match self.log.read(from, end, bytes_max, at_least_one) {
-            Ok(read) => Ok(read.extents),
-            Err(error) => {
-                // Retention may have moved the start past `from` since the caller looked.
-                let watermarks = self.watermarks();
-                if from < watermarks.log_start_offset {
-                    return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
-                }
-                match error {
-                    LogError::Closed { .. } => Err(ReadError::Deleted),
-                    LogError::OutOfRange { .. } => {
-                        Err(ReadError::OffsetOutOfRange { offset: from, watermarks })
-                    }
-                    damage => Err(ReadError::Stopped(self.stop(&damage))),
-                }
-            }
+        let error = match self.log.read(from, end, bytes_max, at_least_one) {
+            Ok(read) => return Ok(read.extents),
+            Err(error) => error,
+        };
+        // Retention may have moved the start past `from` since the caller looked.
+        let watermarks = self.watermarks();
+        if from < watermarks.log_start_offset || from > watermarks.log_end_offset {
+            return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
+        }
+        let rewritten = self.rewrite_end().is_some() || self.rewrites.load(Ordering::Acquire) != rewrites;
+        match error {
+            LogError::Closed { .. } => Err(ReadError::Deleted),
+            // Committed, and not in the segments at the moment: no reason for a consumer to go elsewhere.
+            LogError::OutOfRange { .. } => Err(ReadError::Stopped(BEING_REWRITTEN.into())),
+            _ if rewritten => Err(ReadError::Stopped(BEING_REWRITTEN.into())),
+            damage => Err(ReadError::Stopped(self.stop(&damage))),
         }
     }
 
@@ -366,14 +381,33 @@ impl Partition {
         self.waiters.wake();
     }
 
-    /// Refuses every further append and read. After this returns, no entry of it follows in the WAL.
-    pub(super) fn mark_deleted(&self) {
+    /// Refuses every further append and read until [`Partition::bring_back`]. After this returns, no entry of it
+    /// follows in the WAL. What it owes stays: the deletion is not durable yet.
+    pub(super) fn take_offline(&self) {
+        let mut state = self.state.lock();
+        if state.status == PartitionStatus::Online {
+            state.status = PartitionStatus::Deleted;
+        }
+        drop(state);
+        self.waiters.wake();
+    }
+
+    /// The deletion did not happen.
+    pub(super) fn bring_back(&self) {
+        let mut state = self.state.lock();
+        if state.status == PartitionStatus::Deleted {
+            state.status = PartitionStatus::Online;
+        }
+    }
+
+    /// The deletion is durable: nothing of it is owed to anybody.
+    pub(super) fn discard(self: &Arc<Self>, queue: &FlushQueue) {
         let mut state = self.state.lock();
         state.status = PartitionStatus::Deleted;
         state.tail = Tail::default();
         state.unsynced_from = None;
-        drop(state);
-        self.waiters.wake();
+        state.rewrite_end = None;
+        queue.place(self, None, false);
     }
 
     /// Forgets producers that have been silent for longer than `producer.id.expiration.ms`.
@@ -399,24 +433,27 @@ impl Partition {
         state.tail.flushable(state.watermarks.high_watermark, bytes_max)
     }
 
-    /// The batches below `end` stand in segments, not yet synced. Says where the rest of the tail begins.
-    pub(super) fn flushed(&self, end: Offset) -> Option<Lsn> {
+    /// The batches below `end` stand in segments, not yet synced.
+    pub(super) fn flushed(self: &Arc<Self>, end: Offset, queue: &FlushQueue) {
         let mut state = self.state.lock();
         if state.unsynced_from.is_none() {
             state.unsynced_from = state.tail.oldest_lsn();
         }
         state.tail.drop_below(end);
-        state.tail.oldest_lsn()
+        queue.place(self, state.tail.oldest_lsn(), state.dirty_from().is_some());
     }
 
     /// Segments are synced as far as they are written.
-    pub(super) fn synced(&self) {
-        self.state.lock().unsynced_from = None;
+    pub(super) fn synced(self: &Arc<Self>, queue: &FlushQueue) {
+        let mut state = self.state.lock();
+        state.unsynced_from = None;
+        queue.place(self, state.tail.oldest_lsn(), state.dirty_from().is_some());
     }
 
     /// Segments since the last sync cannot be trusted.
     pub(super) fn needs_rewrite(&self) {
         let end = self.log.written_end_offset();
+        self.rewrites.fetch_add(1, Ordering::AcqRel);
         self.state.lock().rewrite_end = Some(end);
     }
 
@@ -432,17 +469,15 @@ impl Partition {
 
     /// LSN of the oldest batch that is not in a synced segment.
     pub(super) fn dirty_from(&self) -> Option<Lsn> {
-        let state = self.state.lock();
-        state.unsynced_from.or_else(|| state.tail.oldest_lsn())
-    }
-
-    /// LSN of the oldest batch of the tail.
-    pub(super) fn tail_from(&self) -> Option<Lsn> {
-        self.state.lock().tail.oldest_lsn()
+        self.state.lock().dirty_from()
     }
 }
 
 impl State {
+    fn dirty_from(&self) -> Option<Lsn> {
+        self.unsynced_from.or_else(|| self.tail.oldest_lsn())
+    }
+
     fn online(&self) -> Result<(), AppendError> {
         match &self.status {
             PartitionStatus::Online => Ok(()),

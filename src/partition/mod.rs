@@ -14,6 +14,7 @@ mod checkpoint;
 mod directory;
 mod durability;
 mod flush;
+mod flush_queue;
 mod leader;
 mod recovery;
 mod removal;

@@ -302,7 +302,8 @@ impl Recovery<'_> {
     fn open(&mut self, id: TopicPartition, spec: PartitionSpec) -> Result<(), OpenError> {
         let offset = self.recovery_offsets.get(&id).copied().unwrap_or_default();
         let point = RecoveryPoint { offset, log_start_offset: spec.log_start_offset };
-        self.make_way(id, &spec)?;
+        make_way(self.directory, self.catalogue, id, &spec.name)
+            .map_err(|error| OpenError::Io(error.to_string()))?;
         let opened = PartitionLog::open(self.directory, &spec.name, id, spec.log_config, point);
         match opened {
             Ok((log, _)) => {
@@ -322,20 +323,6 @@ impl Recovery<'_> {
         let batches = stranded::load(self.env.files.as_ref(), self.root, id)
             .map_err(|error| io_error(&stranded::path(self.root, id), &error))?;
         batches.iter().try_for_each(|batch| self.records(id, batch))
-    }
-
-    /// An earlier topic of the same name may have left its directory: a crash came between its tombstone and
-    /// the renaming of its directories.
-    fn make_way(&self, id: TopicPartition, spec: &PartitionSpec) -> Result<(), OpenError> {
-        let failed = |error: LogError| OpenError::Io(error.to_string());
-        let Some(found) = self.directory.topic_id_of(&spec.name, id.partition).map_err(failed)? else {
-            return Ok(());
-        };
-        let other = TopicPartition { topic_id: found, ..id };
-        if other != id && matches!(self.catalogue.lookup(other), Lookup::Deleted) {
-            self.directory.rename_for_deletion(&spec.name, other).map_err(failed)?;
-        }
-        Ok(())
     }
 
     /// Opens what the WAL did not mention.
@@ -370,6 +357,30 @@ impl Recovery<'_> {
         }
         self.env.files.sync_dir(self.root).map_err(|error| io_error(self.root, &error))
     }
+}
+
+/// An earlier topic of the same name may have left its directory: a crash came between its tombstone and the renaming,
+/// or, with `wal.sync=os`, the machine forgot the creation and not the directory.
+pub(super) fn make_way(
+    logs: &LogDirectory,
+    catalogue: &dyn Catalogue,
+    id: TopicPartition,
+    topic: &str,
+) -> Result<(), LogError> {
+    let Some(found) = logs.topic_id_of(topic, id.partition)? else { return Ok(()) };
+    let other = TopicPartition { topic_id: found, ..id };
+    match catalogue.lookup(other) {
+        _ if other == id => {}
+        Lookup::Live(_) => {}
+        Lookup::Deleted => {
+            logs.rename_for_deletion(topic, other)?;
+        }
+        Lookup::Unknown => {
+            tracing::warn!(topic, partition = id.partition, topic_id = %found, "a stray directory is set aside");
+            logs.rename_as_stray(topic, other)?;
+        }
+    }
+    Ok(())
 }
 
 /// Appends a batch of the WAL unless a synced segment already holds it.

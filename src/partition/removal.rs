@@ -1,9 +1,7 @@
 //! Deletion of partitions: out of sight, out of the way, off the disk.
 
-use std::sync::Arc;
-
-use super::{Partition, Storage, StorageFailed};
-use crate::log::DeletedDirectory;
+use super::{Storage, StorageFailed};
+use crate::log::{DeletedDirectory, LogError};
 use crate::model::{TopicId, TopicPartition};
 use crate::wal::Lsn;
 
@@ -11,30 +9,53 @@ use crate::wal::Lsn;
 const NOT_YET: Lsn = Lsn(u64::MAX);
 
 impl Storage {
-    /// Refuses every further append and read of a partition. After this returns, no record of it follows in
-    /// the WAL, so that a tombstone written now stands behind all of them. Returns the partition if it was
-    /// open.
-    pub fn take_offline(&self, topic_partition: TopicPartition) -> Option<Arc<Partition>> {
-        self.deleted.lock().insert(topic_partition.topic_id, NOT_YET);
-        self.stopped.remove(&topic_partition);
-        let (_, partition) = self.partitions.remove(&topic_partition)?;
-        partition.mark_deleted();
-        self.flush_queue.forget(topic_partition);
-        Some(partition)
+    /// Refuses every further append and read of a topic's partitions. After this returns, no record of them follows
+    /// in the WAL, so that a tombstone written now stands behind all of them. What they owe is kept until
+    /// [`Storage::delete_partitions`] says that the tombstone is durable.
+    pub fn take_offline(&self, topic_id: TopicId, partitions: impl Iterator<Item = TopicPartition>) {
+        self.deleted.lock().insert(topic_id, NOT_YET);
+        partitions.filter_map(|id| self.partition(id)).for_each(|partition| partition.take_offline());
     }
 
-    /// Renames the directories of deleted partitions, so that their names are free. Returns the new paths.
+    /// The tombstone was not written: the partitions serve again.
+    pub fn bring_back(&self, topic_id: TopicId, partitions: impl Iterator<Item = TopicPartition>) {
+        partitions.filter_map(|id| self.partition(id)).for_each(|partition| partition.bring_back());
+        self.deleted.lock().remove(&topic_id);
+    }
+
+    /// Forgets a deleted topic's partitions and renames their directories, so that the name is free. Returns what is
+    /// left to unlink. Partitions that could not be opened have directories too.
     ///
-    /// Called after the tombstone is durable: a crash before the rename leaves directories that the next
-    /// start recognises by their topic id.
-    pub fn set_aside(&self, partitions: &[Arc<Partition>]) -> Result<Vec<DeletedDirectory>, StorageFailed> {
+    /// Called after the tombstone is durable: a crash before a rename leaves a directory that the next start
+    /// recognises by its topic id.
+    pub fn delete_partitions(
+        &self,
+        topic: &str,
+        partitions: impl Iterator<Item = TopicPartition>,
+    ) -> Result<Vec<DeletedDirectory>, StorageFailed> {
         let _not_while_flushing = self.flushing.lock();
-        let renamed =
-            partitions.iter().filter_map(|partition| partition.log().rename_for_deletion().transpose());
-        renamed.collect::<Result<_, _>>().map_err(|error| {
+        let renamed = partitions.filter_map(|id| self.delete_partition(topic, id).transpose());
+        renamed.collect::<Result<_, LogError>>().map_err(|error| {
             self.fail(&error.to_string());
             StorageFailed(error.to_string())
         })
+    }
+
+    fn delete_partition(
+        &self,
+        topic: &str,
+        id: TopicPartition,
+    ) -> Result<Option<DeletedDirectory>, LogError> {
+        self.stopped.remove(&id);
+        self.recovery_offsets.lock().remove(&id);
+        if let Some((_, partition)) = self.partitions.remove(&id) {
+            partition.discard(&self.flush_queue);
+            return partition.log().rename_for_deletion();
+        }
+        match self.logs.topic_id_of(topic, id.partition)? {
+            Some(topic_id) if topic_id == id.topic_id => self.logs.rename_for_deletion(topic, id),
+            _ => Ok(None),
+        }
     }
 
     /// Frees the disk. What cannot be removed is left to the next start.

@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 
 use super::checkpoint::Checkpoint;
 use super::durability::{Progress, StorageFailed};
-use super::flush::FlushQueue;
+use super::flush_queue::FlushQueue;
+use super::recovery::make_way;
 use super::{Admission, AppendError, BrokerDirectory, Catalogue, Credits, Lookup, Partition, PartitionSpec};
 use crate::env::Env;
 use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint};
@@ -77,7 +78,10 @@ pub struct Storage {
     pub(super) partitions: DashMap<TopicPartition, Arc<Partition>>,
     pub(super) logs: Arc<LogDirectory>,
     pub(super) flush_queue: FlushQueue,
+    /// The newest durable one.
     pub(super) checkpoint: Mutex<Checkpoint>,
+    /// Per partition the end of what its synced segments hold: what the next checkpoint says.
+    pub(super) recovery_offsets: Mutex<HashMap<TopicPartition, Offset>>,
     /// Partitions that exist and could not be opened, and why.
     pub(super) stopped: DashMap<TopicPartition, Arc<str>>,
     /// Deleted topics and the LSN behind which nothing of them stands.
@@ -90,6 +94,8 @@ pub struct Storage {
     written: Progress,
     durable: Progress,
     disk_full: AtomicBool,
+    /// Somebody wanted more of the WAL than there was: a checkpoint would free some.
+    wal_room_wanted: AtomicBool,
     room: Notify,
 }
 
@@ -118,6 +124,7 @@ impl Storage {
             partitions: DashMap::new(),
             logs: parts.logs,
             flush_queue: FlushQueue::default(),
+            recovery_offsets: Mutex::new(parts.checkpoint.recovery_offsets.clone()),
             checkpoint: Mutex::new(parts.checkpoint),
             stopped: DashMap::new(),
             deleted: Mutex::default(),
@@ -127,6 +134,7 @@ impl Storage {
             written: Progress::starting_at(start),
             durable: Progress::starting_at(start),
             disk_full: AtomicBool::new(false),
+            wal_room_wanted: AtomicBool::new(false),
             room: Notify::new(),
         }
     }
@@ -176,8 +184,8 @@ impl Storage {
         if let Some(open) = self.partition(topic_partition) {
             return Ok(open);
         }
-        let offset =
-            self.checkpoint.lock().recovery_offsets.get(&topic_partition).copied().unwrap_or_default();
+        make_way(&self.logs, self.catalogue.as_ref(), topic_partition, &spec.name)?;
+        let offset = self.recovery_offsets.lock().get(&topic_partition).copied().unwrap_or_default();
         let point = RecoveryPoint { offset, log_start_offset: spec.log_start_offset };
         let partition = Arc::new(self.load_partition(topic_partition, spec, point)?);
         Ok(self.partitions.entry(topic_partition).or_insert(partition).clone())
@@ -201,12 +209,8 @@ impl Storage {
         credits: &mut Credits,
         batch: &ProducedBatch,
     ) -> Result<Admission, AppendError> {
-        let (admission, first_of_tail) =
-            partition.append(&self.wal, credits, batch, self.logs.believed_now())?;
-        if let (Admission::Appended { lsn, .. }, true) = (admission, first_of_tail) {
-            self.flush_queue.push(lsn, partition.clone());
-        }
-        Ok(admission)
+        let now = self.logs.believed_now();
+        partition.append(&self.wal, &self.flush_queue, credits, batch, now)
     }
 
     /// Puts a change of the metadata store into the WAL; it holds once [`Storage::committed`] says so.
@@ -288,11 +292,19 @@ impl Storage {
 
     /// Pre-writes one more slot of WAL if there is reason to. Returns whether there may be more to do.
     pub fn provision_step(&self) -> Result<bool, StorageFailed> {
+        self.check()?;
         let result = self.provisioner.lock().step();
         result.map_err(|error| {
             self.fail(&format!("write-ahead log: {error}"));
             StorageFailed(error.to_string())
         })
+    }
+
+    /// Runs while nothing is written to the WAL, and none of its files comes or goes.
+    pub(super) fn with_quiet_wal<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _no_frames = self.writer.lock();
+        let _no_files = self.provisioner.lock();
+        act()
     }
 
     /// Waits until the WAL wants for space, at most `duration`. Only the thread that provides it calls this.
@@ -349,6 +361,15 @@ impl Storage {
     pub(super) fn pause(&self, duration: Duration) {
         let (lock, wake) = &self.pausing;
         wake.wait_for(&mut lock.lock(), duration);
+    }
+
+    pub(super) fn want_wal_room(&self) {
+        self.wal_room_wanted.store(true, Ordering::Relaxed);
+        self.hurry();
+    }
+
+    pub(super) fn take_wal_room_wanted(&self) -> bool {
+        self.wal_room_wanted.swap(false, Ordering::Relaxed)
     }
 
     /// Ends pauses early.

@@ -94,8 +94,11 @@ fn run_flushes(storage: &Storage, stopping: &AtomicBool) -> Result<(), StorageFa
         // Half of the window, so that appends need not wait for the flush that makes room for them.
         storage.flush_step(storage.options.tail_bytes / 2)?;
         let due = clock.monotonic().saturating_sub(last_checkpoint) >= storage.options.checkpoint_interval;
-        if due || storage.replay_bytes() >= storage.options.checkpoint_bytes {
-            storage.checkpoint_step(if due { CheckpointReach::All } else { CheckpointReach::Older })?;
+        // Half of the WAL at the latest, whatever is configured: the other half fills meanwhile.
+        let bytes_max = storage.options.checkpoint_bytes.min(storage.options.wal.capacity_bytes / 2);
+        let all = due || storage.take_wal_room_wanted();
+        if all || storage.replay_bytes() >= bytes_max {
+            storage.checkpoint_step(if all { CheckpointReach::All } else { CheckpointReach::Older })?;
             last_checkpoint = clock.monotonic();
         }
         storage.pause(FLUSH_INTERVAL);

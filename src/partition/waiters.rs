@@ -30,7 +30,7 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
-    /// Adds a waiter, and forgets those whose request has ended, so that a partition nobody writes to does
+    /// Adds a waiter for as long as it lives, and forgets those whose request has ended, so that a partition nobody writes to does
     /// not collect them: the list never holds more than twice the waiting requests, and those are bounded by
     /// the connections and their requests in flight.
     pub(super) fn register(&self, waiter: &Arc<FetchWaiter>) {
@@ -41,11 +41,14 @@ impl Waiters {
         waiting.push(Arc::downgrade(waiter));
     }
 
-    /// Wakes all and forgets them: who still waits registers again.
+    /// Wakes all that still wait. They stay registered: a waiter registers once, with each partition.
     pub(super) fn wake(&self) {
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        for waiter in waiting.iter().filter_map(Weak::upgrade) {
-            waiter.woken.notify_one();
-        }
+        self.waiting.lock().retain(|waiter| match waiter.upgrade() {
+            Some(waiter) => {
+                waiter.woken.notify_one();
+                true
+            }
+            None => false,
+        });
     }
 }

@@ -190,15 +190,16 @@ impl Machine {
     pub(super) fn delete_topic(&mut self, index: usize) -> Result<(), Ended> {
         let topic = self.model.topics[index].clone();
         self.model.topics[index].life = Life::Deleting;
-        let ids = (0..topic.partitions.len() as i32).map(|partition| id(&topic, partition));
-        let open: Vec<_> = ids.filter_map(|id| self.storage.take_offline(id)).collect();
+        let count = topic.partitions.len() as i32;
+        let ids = || (0..count).map(|partition| id(&topic, partition));
+        self.storage.take_offline(topic.topic_id, ids());
         let tombstone = Tombstone { name: topic.name.clone(), partitions: topic.partitions.len() as i32 };
         self.transact(vec![
             Change::Delete(keys::topic(&topic.name)),
             Change::Put(keys::tombstone(topic.topic_id), serde_json::to_vec(&tombstone).unwrap()),
         ])?;
         self.model.topics[index].life = Life::Deleted;
-        let directories = self.storage.set_aside(&open)?;
+        let directories = self.storage.delete_partitions(&topic.name, ids())?;
         self.storage.unlink(topic.topic_id, &directories);
         Ok(())
     }
