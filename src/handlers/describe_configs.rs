@@ -6,12 +6,17 @@
 //!
 //! v1: source and synonyms (KIP-226). v2: nothing. v3: type and documentation (KIP-569). v4: flexible.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::exchange::{Failure, answer, decode, text};
 use super::{Api, Reply, RequestContext};
@@ -20,8 +25,7 @@ use crate::metadata::validate_topic_name;
 use crate::protocol::ErrorCode;
 
 /// The row of `APIS`.
-pub(super) const API: Api =
-    Api { key: 32, handle: |context, body| Box::pin(std::future::ready(handle(&context, body))) };
+pub(super) const API: Api = Api { key: 32, handle: |context, body| Box::pin(handle(context, body)) };
 
 /// First version with type and documentation.
 const VERSION_WITH_TYPES: i16 = 3;
@@ -36,47 +40,105 @@ const CLIENT_METRICS: i8 = 16;
 /// `resource_type` of groups (KIP-848).
 const GROUP: i8 = 32;
 
-fn handle(context: &RequestContext, body: Bytes) -> Reply {
+/// Weight of one reply's settings, in bytes, beyond which further resources are refused: a request of a few
+/// bytes per resource asks for some hundred times as much. Room for every setting of ten thousand topics.
+const REPLY_BYTES_MAX: usize = 64 << 20;
+/// Resources that are described before other connections of the thread get their turn: some milliseconds.
+const RESOURCES_PER_TURN: usize = 16;
+
+async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let header = &context.header;
     let request: DescribeConfigsRequest = match decode(header, body) {
         Ok(request) => request,
         Err(reply) => return reply,
     };
+    let results = describe(&context, &request, REPLY_BYTES_MAX).await;
+    answer(header, &DescribeConfigsResponse::default().with_results(results))
+}
+
+/// One result for each resource, in the request's order. A resource that is named again with the same keys
+/// gets no second one, unlike in Kafka, which repeats itself; no stock client asks so.
+async fn describe(
+    context: &RequestContext,
+    request: &DescribeConfigsRequest,
+    bytes_max: usize,
+) -> Vec<DescribeConfigsResult> {
     let known = |resource: &DescribeConfigsResource| {
         matches!(resource.resource_type, TOPIC | BROKER | BROKER_LOGGER | CLIENT_METRICS | GROUP)
     };
     // Measured against Kafka 4.3: one unknown type refuses the whole request.
     let refused = !request.resources.iter().all(known);
-    let results = request.resources.iter().map(|resource| {
-        let described = match refused {
-            true => Err(ErrorCode::InvalidRequest.into()),
-            false => entries(context, resource),
+    let broker = OnceLock::new();
+    let mut seen = HashSet::new();
+    let mut bytes = 0;
+    let mut results = Vec::new();
+    for resource in &request.resources {
+        if !seen.insert((resource.resource_type, resource.resource_name.as_str(), keys(resource))) {
+            continue;
+        }
+        let described = match (refused, bytes >= bytes_max) {
+            (true, _) => Err(ErrorCode::InvalidRequest.into()),
+            (false, true) => Err(Failure::new(ErrorCode::InvalidRequest, TOO_MUCH)),
+            (false, false) => entries(context, resource, &broker),
         };
-        result(&request, resource, described, header.api_version)
+        let result = result(request, resource, described, context.header.api_version);
+        bytes += weight(&result);
+        results.push(result);
+        if results.len() % RESOURCES_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    results
+}
+
+const TOO_MUCH: &str =
+    "The request asks for more configurations than one reply may hold: ask for fewer resources.";
+
+/// The keys that are asked for; `None`: all. Measured against Kafka 4.3: an empty list is like null.
+fn keys(resource: &DescribeConfigsResource) -> Option<&[StrBytes]> {
+    resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty())
+}
+
+/// Bytes of memory and of the reply that a result takes, about.
+fn weight(result: &DescribeConfigsResult) -> usize {
+    let text = |text: &Option<StrBytes>| text.as_ref().map_or(0, |text| text.len());
+    let settings = result.configs.iter().map(|setting| {
+        let synonyms = setting
+            .synonyms
+            .iter()
+            .map(|synonym| size_of::<DescribeConfigsSynonym>() + synonym.name.len() + text(&synonym.value));
+        size_of::<DescribeConfigsResourceResult>()
+            + setting.name.len()
+            + text(&setting.value)
+            + text(&setting.documentation)
+            + synonyms.sum::<usize>()
     });
-    answer(header, &DescribeConfigsResponse::default().with_results(results.collect()))
+    settings.sum()
 }
 
 /// The messages are Kafka's, since tools show them to people.
-fn entries(
+fn entries<'a>(
     context: &RequestContext,
     resource: &DescribeConfigsResource,
-) -> Result<Vec<ConfigEntry>, Failure> {
+    broker: &'a OnceLock<Vec<ConfigEntry>>,
+) -> Result<Cow<'a, [ConfigEntry]>, Failure> {
     let name = resource.resource_name.as_str();
+    let nothing = || Ok(Cow::Borrowed(&[][..]));
     let must_be_named = |words: &str| match name {
         "" => Err(Failure::new(ErrorCode::InvalidRequest, words)),
-        _ => Ok(Vec::new()),
+        _ => nothing(),
     };
     match resource.resource_type {
-        TOPIC => topic_entries(context, name),
+        TOPIC => topic_entries(context, name).map(Cow::Owned),
         // The cluster-wide defaults: none can be set.
-        BROKER if name.is_empty() => Ok(Vec::new()),
+        BROKER if name.is_empty() => nothing(),
         BROKER => {
             check_broker(context, name, " or empty string,")?;
-            Ok(config::describe_broker(&context.broker.config().settings))
+            let settings = &context.broker.config().settings;
+            Ok(Cow::Borrowed(broker.get_or_init(|| config::describe_broker(settings))))
         }
         BROKER_LOGGER if name.is_empty() => must_be_named("Broker id must not be empty"),
-        BROKER_LOGGER => check_broker(context, name, "").map(|()| Vec::new()),
+        BROKER_LOGGER => check_broker(context, name, "").and_then(|()| nothing()),
         CLIENT_METRICS => must_be_named("Client metrics subscription name must not be empty"),
         _ => must_be_named("Group name must not be empty"),
     }
@@ -105,7 +167,7 @@ fn check_broker(context: &RequestContext, name: &str, or_else: &str) -> Result<(
 fn result(
     request: &DescribeConfigsRequest,
     resource: &DescribeConfigsResource,
-    described: Result<Vec<ConfigEntry>, Failure>,
+    described: Result<Cow<'_, [ConfigEntry]>, Failure>,
     version: i16,
 ) -> DescribeConfigsResult {
     let result = DescribeConfigsResult::default()
@@ -113,12 +175,11 @@ fn result(
         .with_resource_name(resource.resource_name.clone());
     match described {
         Ok(entries) => {
-            // Measured against Kafka 4.3: an empty list of keys asks for all, like null.
-            let keys = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
-            let is_wanted = |entry: &ConfigEntry| {
-                keys.is_none_or(|keys| keys.iter().any(|key| key.as_str() == entry.definition.name))
-            };
-            let entries = entries.into_iter().filter(is_wanted);
+            let keys: Option<HashSet<&str>> =
+                keys(resource).map(|keys| keys.iter().map(|key| key.as_str()).collect());
+            let is_wanted =
+                |entry: &&ConfigEntry| keys.as_ref().is_none_or(|keys| keys.contains(entry.definition.name));
+            let entries = entries.iter().filter(is_wanted);
             let shown = entries.map(|entry| shown(request, entry, version)).collect();
             result.with_error_message(Some(Default::default())).with_configs(shown)
         }
@@ -128,27 +189,29 @@ fn result(
 
 fn shown(
     request: &DescribeConfigsRequest,
-    entry: ConfigEntry,
+    entry: &ConfigEntry,
     version: i16,
 ) -> DescribeConfigsResourceResult {
+    let value = |value: &Option<String>| value.as_ref().filter(|_| !entry.sensitive).map(text);
     let result = DescribeConfigsResourceResult::default()
-        .with_name(text(entry.definition.name))
-        .with_value(entry.value.filter(|_| !entry.sensitive).map(text))
+        .with_name(StrBytes::from_static_str(entry.definition.name))
+        .with_value(value(&entry.value))
         .with_read_only(entry.read_only)
         .with_config_source(entry.source.wire_code())
         .with_is_sensitive(entry.sensitive)
         .with_documentation(None);
-    let synonyms = entry.synonyms.into_iter().filter(|_| request.include_synonyms).map(|synonym| {
+    let synonyms = entry.synonyms.iter().filter(|_| request.include_synonyms).map(|synonym| {
         DescribeConfigsSynonym::default()
-            .with_name(text(synonym.name))
-            .with_value(synonym.value.filter(|_| !entry.sensitive).map(text))
+            .with_name(StrBytes::from_static_str(synonym.name))
+            .with_value(value(&synonym.value))
             .with_source(synonym.source.wire_code())
     });
     let result = result.with_synonyms(synonyms.collect());
     if version < VERSION_WITH_TYPES {
         return result;
     }
-    let documentation = request.include_documentation.then(|| text(entry.definition.doc));
+    let documentation =
+        request.include_documentation.then(|| StrBytes::from_static_str(entry.definition.doc));
     result.with_config_type(entry.definition.kind.wire_code()).with_documentation(documentation)
 }
 

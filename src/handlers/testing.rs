@@ -76,15 +76,18 @@ impl TestBroker {
         TestBroker::open(directory, &[])
     }
 
+    /// What a handler is given beside the body.
+    pub(super) fn context(&self, api_key: i16, api_version: i16) -> RequestContext {
+        let client_id = Some("test".to_owned());
+        let header = RequestHeader { api_key, api_version, correlation_id: CORRELATION_ID, client_id };
+        RequestContext { broker: self.broker.clone(), connection: self.connection.clone(), header }
+    }
+
     /// The handler's reply, waited for.
     pub(super) async fn reply<Q: Request>(&self, api_version: i16, request: &Q) -> Reply {
         let mut body = BytesMut::new();
         request.encode(&mut body, api_version).unwrap();
-        let client_id = Some("test".to_owned());
-        let header =
-            RequestHeader { api_key: Q::KEY, api_version, correlation_id: CORRELATION_ID, client_id };
-        let (broker, connection) = (self.broker.clone(), self.connection.clone());
-        let mut reply = dispatch(RequestContext { broker, connection, header }, body.freeze()).await;
+        let mut reply = dispatch(self.context(Q::KEY, api_version), body.freeze()).await;
         if let Reply::Pending(pending) = reply {
             reply = pending.await;
         }

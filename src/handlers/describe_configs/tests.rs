@@ -89,3 +89,31 @@ async fn one_unknown_type_refuses_the_whole_request() {
     let results = describe(&test, vec![resource(4, "1", None), resource(99, "x", None)]).await;
     assert_eq!(results.iter().map(|result| result.error_code).collect::<Vec<_>>(), [42, 42]);
 }
+
+#[tokio::test]
+async fn a_resource_that_is_named_again_is_described_once() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    let some = Some(&["retention.ms"][..]);
+    let mut resources = vec![resource(4, "1", None); 1_000];
+    resources.extend([resource(2, "t", some), resource(4, "1", Some(&[])), resource(2, "t", some)]);
+    resources.extend([resource(2, "t", None), resource(2, "absent", None), resource(2, "absent", None)]);
+    let results = describe(&test, resources).await;
+    let shown: Vec<_> =
+        results.iter().map(|result| (result.resource_name.as_str(), result.configs.len())).collect();
+    let (broker, topic) = (config::BROKER.len(), config::TOPIC.len());
+    assert_eq!(shown, [("1", broker), ("t", 1), ("t", topic), ("absent", 0)]);
+}
+
+#[tokio::test]
+async fn a_reply_is_bounded() {
+    let test = TestBroker::start();
+    test.topic("a", 1, &[]).await;
+    test.topic("b", 1, &[]).await;
+    let resources = ["a", "b", "c"].map(|name| resource(2, name, None));
+    let request = DescribeConfigsRequest::default().with_resources(resources.to_vec());
+    for (bytes_max, expected) in [(1, [0, 42, 42]), (usize::MAX, [0, 0, 3])] {
+        let results = super::describe(&test.context(32, 1), &request, bytes_max).await;
+        assert_eq!(results.iter().map(|result| result.error_code).collect::<Vec<_>>(), expected);
+    }
+}
