@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::NoCredit;
-use super::frame::{ENTRY_PAYLOAD_BYTES_MAX, entry_cost};
+use super::frame::{ENTRY_PAYLOAD_BYTES_MAX, FrameKind, entry_cost};
 use super::options::{Lsn, ReplayStart, WalOptions};
 use crate::env::File;
 
@@ -106,6 +106,8 @@ pub(super) struct Ring {
     marks: VecDeque<Mark>,
     /// Just behind the last written frame.
     tail: Mark,
+    /// Just behind the last one with entries. Between it and the tail there is nothing to replay.
+    entries_end: Lsn,
     next_number: u64,
     /// Sum over free files and the current one, before what is promised.
     usable: u64,
@@ -142,6 +144,7 @@ impl Ring {
             demands: VecDeque::new(),
             marks: VecDeque::from([tail]),
             tail,
+            entries_end: tail.lsn,
             next_number: 0,
             usable: 0,
             promised: 0,
@@ -283,17 +286,20 @@ impl Ring {
     }
 
     /// Records that a frame was written, so that replay can begin at it or behind it.
-    pub(super) fn written(&mut self, frame: Mark, first_in_file: bool, tail: Mark) {
+    pub(super) fn written(&mut self, kind: FrameKind, frame: Mark, first_in_file: bool, tail: Mark) {
         let last = self.marks.back().map_or(Lsn(0), |mark| mark.lsn);
         if first_in_file || frame.lsn.0 - last.0 >= MARK_SPACING_BYTES {
             self.marks.push_back(frame);
         }
         self.tail = tail;
+        if kind == FrameKind::Group {
+            self.entries_end = tail.lsn;
+        }
     }
 
-    /// The frame from which replay sees everything at and above `below`.
+    /// The frame from which replay sees every entry at and above `below`.
     pub(super) fn mark_below(&self, below: Lsn) -> Mark {
-        if below >= self.tail.lsn {
+        if below >= self.entries_end {
             return self.tail;
         }
         let index = self.marks.partition_point(|mark| mark.lsn <= below);

@@ -69,7 +69,7 @@ impl<M: Send> WalWriter<M> {
         let Some(placed) = self.shared.take_group() else { return Ok(None) };
         let header = self.header(FrameKind::Group, placed.lsn);
         let sealed = placed.group.seal(header, &self.shared.pool);
-        self.write_frame(&sealed.frame, sealed.crc, placed.lsn, &placed.placement)?;
+        self.write_frame(FrameKind::Group, &sealed.frame, sealed.crc, placed.lsn, &placed.placement)?;
         self.group_end = self.written_end;
         let bytes = sealed.frame.len() as u64;
         let (members, entries) = (sealed.members, sealed.entries);
@@ -109,7 +109,7 @@ impl<M: Send> WalWriter<M> {
         let encoded = self.header(FrameKind::Idle, lsn).encode();
         let mut frame = encoded.to_vec();
         frame.resize(FRAME_ALIGNMENT as usize, 0);
-        self.write_frame(&frame.into(), FrameHeader::crc_of(&encoded), lsn, &placement)?;
+        self.write_frame(FrameKind::Idle, &frame.into(), FrameHeader::crc_of(&encoded), lsn, &placement)?;
         if self.sync == SyncMode::Fsync {
             self.sync_all()?;
         }
@@ -135,7 +135,14 @@ impl<M: Send> WalWriter<M> {
         }
     }
 
-    fn write_frame(&mut self, frame: &Bytes, crc: u32, lsn: Lsn, to: &Placement) -> Result<(), WalError> {
+    fn write_frame(
+        &mut self,
+        kind: FrameKind,
+        frame: &Bytes,
+        crc: u32,
+        lsn: Lsn,
+        to: &Placement,
+    ) -> Result<(), WalError> {
         assert_eq!(lsn, self.written_end, "frames are written in the order of their LSNs");
         let published = self.shared.durable_lsn();
         let result = to.file.write_all_at(frame, to.offset);
@@ -150,7 +157,7 @@ impl<M: Send> WalWriter<M> {
         self.published = published;
         let tail = Mark { lsn: self.written_end, previous_crc: crc };
         let mut ring = self.shared.space.ring();
-        ring.written(mark, to.offset == 0, tail);
+        ring.written(kind, mark, to.offset == 0, tail);
         if ring.attention {
             self.shared.space.call_provisioner();
         }

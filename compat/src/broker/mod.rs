@@ -1,22 +1,25 @@
-//! A broker under test: Highwater, or the Apache Kafka that settles arguments, behind one trait.
+//! A broker under test: Highwater, or the Apache Kafka that settles arguments, as one type.
 //!
-//! **Owns** starting, killing and stopping, always by process id. **Does not own** what is asked of the
-//! broker. **Invariants**: loopback only; ports are free ones unless a scenario must know them; a broker
-//! never outlives the run (killed on drop, and by the kernel should this process die first).
+//! **Owns** starting, killing and stopping, always by process id.
+//! **Does not own** what is asked of the broker.
+//! **Invariants**: loopback only, on free ports; a broker never outlives the run (killed on drop, and by the
+//! kernel should this process die first).
 
 mod highwater;
 mod kafka;
 mod probe;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 
 pub use highwater::binary;
 pub use probe::serves;
 
+use crate::process::Process;
 use crate::tools::Tools;
 use crate::wait::eventually;
 
@@ -51,44 +54,98 @@ impl Settings {
 }
 
 /// A running broker, or one that was ended and can be started again on its directory and port.
-pub trait Broker {
+///
+/// Both flavors are one type: they differ in their command line and in how a stop is told.
+pub struct Broker {
+    process: Process,
+    /// The program and its arguments, for every start on the known port.
+    server: Vec<String>,
+    /// Output of all runs.
+    log: PathBuf,
+    log_dir: PathBuf,
+    bootstrap: String,
+    /// What an orderly stop exits with.
+    stopped_code: i32,
+}
+
+/// Starts a broker with its data, configuration and log under `folder`, and waits until it serves.
+pub fn start(flavor: Flavor, tools: &Tools, folder: &Path, settings: &Settings) -> Result<Broker> {
+    let mut broker = match flavor {
+        Flavor::Highwater => highwater::start(folder, settings)?,
+        Flavor::Kafka => kafka::start(tools, folder, settings)?,
+    };
+    broker.wait_until_ready()?;
+    Ok(broker)
+}
+
+impl Broker {
     /// `host:port` of its Kafka listener: the same over all restarts.
-    fn bootstrap(&self) -> &str;
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
     /// The directory in which `<topic>-<partition>` folders lie.
-    fn log_dir(&self) -> &Path;
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
+    }
+
     /// Process id of the current run.
-    fn id(&self) -> u32;
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it wrote to its log so far, all runs.
+    pub fn log_text(&self) -> Result<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+
     /// Fails, with the end of its log, if the process has ended by itself.
-    fn check_alive(&mut self) -> Result<()>;
+    pub fn check_alive(&mut self) -> Result<()> {
+        if let Some(status) = self.process.exited()? {
+            bail!("the broker ended: {status}\n{}", tail(&self.log_text()?));
+        }
+        Ok(())
+    }
+
     /// SIGKILL.
-    fn kill(&mut self) -> Result<()>;
+    pub fn kill(&mut self) -> Result<()> {
+        self.check_alive()?;
+        self.process.kill()
+    }
+
     /// SIGTERM; fails unless it exits with the code of an orderly stop.
-    fn stop(&mut self) -> Result<()>;
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.process.terminate(STOP_DEADLINE)?;
+        let orderly = status.code() == Some(self.stopped_code);
+        ensure!(orderly, "the broker after SIGTERM: {status}\n{}", tail(&self.log_text()?));
+        Ok(())
+    }
+
     /// Starts it again on the same directory and port, and does not wait.
-    fn start_again(&mut self) -> Result<()>;
+    pub fn start_again(&mut self) -> Result<()> {
+        self.process = spawn(&self.server, &self.log)?;
+        Ok(())
+    }
+
     /// Starts it again on the same directory and port, and waits until it serves.
-    fn restart(&mut self) -> Result<()> {
+    pub fn restart(&mut self) -> Result<()> {
         self.start_again()?;
         self.wait_until_ready()
     }
-    /// Waits until it serves.
+
     fn wait_until_ready(&mut self) -> Result<()> {
-        let bootstrap = self.bootstrap().to_owned();
+        let bootstrap = self.bootstrap.clone();
         eventually(READY_DEADLINE, "the broker to serve", || {
             self.check_alive()?;
             Ok(probe::serves(&bootstrap)?.then_some(()))
         })
     }
-    /// What it wrote to its log so far, all runs.
-    fn log_text(&self) -> Result<String>;
 }
 
-/// Starts a broker with its data, configuration and log under `folder`, and waits until it answers.
-pub fn start(flavor: Flavor, tools: &Tools, folder: &Path, settings: &Settings) -> Result<Box<dyn Broker>> {
-    Ok(match flavor {
-        Flavor::Highwater => Box::new(highwater::Highwater::start(folder, settings)?),
-        Flavor::Kafka => Box::new(kafka::Kafka::start(tools, folder, settings)?),
-    })
+fn spawn(server: &[String], log: &Path) -> Result<Process> {
+    let mut command = Command::new(&server[0]);
+    command.args(&server[1..]);
+    Process::spawn_logged(tied_to_this_process(&command), log)
 }
 
 /// `command`, killed by the kernel when the thread that starts it ends: so a run that is ended with SIGKILL

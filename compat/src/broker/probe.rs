@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
 const RESPONSE_BYTES_MAX: usize = 1 << 20;
@@ -33,7 +34,22 @@ fn brokers_count(address: SocketAddr) -> Result<i32> {
     Ok(i32::from_be_bytes(count))
 }
 
-/// A loopback port that was free a moment ago, for a broker that cannot choose one itself.
+/// A loopback port that was free a moment ago.
+///
+/// Below the range from which the kernel takes ports for outgoing connections (32768 and up): one of those
+/// could sit on the port of a broker that was killed and is about to start again.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    const FIRST: u16 = 20_000;
+    const COUNT: u32 = 12_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Runs side by side begin at different places.
+    let start = std::process::id().wrapping_mul(97);
+    for _ in 0..COUNT {
+        let place = start.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = FIRST + u16::try_from(place)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port from {FIRST} on is free")
 }

@@ -9,7 +9,7 @@ const TOOL: &str = "org.apache.kafka.tools.BrokerApiVersionsCommand";
 /// One line for each API that is advertised, without the comma that depends on its place.
 pub fn run(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let seen = context.java(&*broker, TOOL, "", "")?.success()?;
+    let seen = context.java(&broker, TOOL, "", "")?.success()?;
     for line in seen.stdout.lines().filter(|line| !line.contains("UNSUPPORTED")) {
         context.transcript.add(line.trim().trim_end_matches(','));
     }

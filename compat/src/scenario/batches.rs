@@ -80,7 +80,7 @@ fn connect(address: SocketAddr) -> Result<RawProducer> {
 
 impl Sent {
     /// Compares with what the topic holds.
-    pub fn compare(&self, broker: &dyn Broker) -> Result<()> {
+    pub fn compare(&self, broker: &Broker) -> Result<()> {
         let words = format!(r"-C -t {} -p 0 -o beginning -e -q -X check.crcs=true -f %o\x20%k\n", self.topic);
         let command: Command = kcat_command(broker, &words);
         let read = run_program(command, b"", DEADLINE)?.success()?;

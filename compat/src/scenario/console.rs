@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::{Context, create_topic};
+use crate::broker::Broker;
 
 const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
@@ -11,7 +12,7 @@ const PERF: &str = "org.apache.kafka.tools.ProducerPerformance";
 /// In by one tool and out by another.
 pub fn run(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let broker = &*broker;
+    let broker = &broker;
     create_topic(context, broker, "console", 1)?;
     context.see_java(broker, PRODUCER, "--topic console", "first\nsecond\nthird\n")?;
     let keyed = "--topic console --compression-codec zstd --reader-property parse.key=true \
@@ -33,7 +34,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     perf(context, broker)
 }
 
-fn perf(context: &mut Context, broker: &dyn crate::broker::Broker) -> Result<()> {
+fn perf(context: &mut Context, broker: &Broker) -> Result<()> {
     create_topic(context, broker, "perf", 4)?;
     let words =
         "--topic perf --num-records 50000 --record-size 100 --throughput -1 --command-property acks=all";

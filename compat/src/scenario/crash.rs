@@ -32,7 +32,7 @@ type Acknowledged = Arc<Mutex<[Vec<(u64, i64)>; PARTITIONS]>>;
 /// Kills the broker again and again while an idempotent producer writes; then compares.
 pub fn run(context: &mut Context) -> Result<()> {
     let mut broker = context.start()?;
-    create_topic(context, &*broker, "crash", u32::try_from(PARTITIONS)?)?;
+    create_topic(context, &broker, "crash", u32::try_from(PARTITIONS)?)?;
     let mut command = context.tools.python("crash_producer.py");
     command.args([broker.bootstrap(), "crash", &PARTITIONS.to_string()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -43,7 +43,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         Flavor::Highwater => context.scale.kills_count,
         Flavor::Kafka => KILLS_OF_KAFKA,
     };
-    create_topic(context, &*broker, BATCHES, 1)?;
+    create_topic(context, &broker, BATCHES, 1)?;
     let batches = BatchLoad::start(broker.bootstrap(), BATCHES)?;
     let mut random = LogStream::new(SEED);
     for kill in 1..=kills {
@@ -69,10 +69,10 @@ pub fn run(context: &mut Context) -> Result<()> {
     ensure!(ended, "the producer did not say that it had ended");
     let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
     for (partition, acknowledged) in acknowledged.iter().enumerate() {
-        compare(&*broker, partition, acknowledged)?;
+        compare(&broker, partition, acknowledged)?;
         context.transcript.add(&format!("partition {partition}: all acknowledged records, in order, once"));
     }
-    sent.compare(&*broker)?;
+    sent.compare(&broker)?;
     context.transcript.add("batches of a producer that never retries: each wholly or not at all, none twice");
     Ok(())
 }
@@ -101,7 +101,7 @@ fn read_acknowledgements(output: ChildStdout, acknowledged: &Acknowledged) -> Jo
 }
 
 /// Compares what a partition holds with what was acknowledged. The client checks each batch's checksum.
-fn compare(broker: &dyn Broker, partition: usize, acknowledged: &[(u64, i64)]) -> Result<()> {
+fn compare(broker: &Broker, partition: usize, acknowledged: &[(u64, i64)]) -> Result<()> {
     let words = format!(r"-C -t crash -p {partition} -o beginning -e -q -X check.crcs=true -f %s\x20%o\n");
     let command: Command = kcat_command(broker, &words);
     let read = run_program(command, b"", DEADLINE)?.success()?;

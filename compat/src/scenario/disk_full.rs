@@ -39,25 +39,25 @@ pub fn inside(context: &mut Context) -> Result<()> {
         .with("highwater.segment.disk.reserve.bytes", "16777216");
     let mut broker = context.start_with(&settings)?;
     let id = broker.id();
-    create_topic(context, &*broker, "full", 1)?;
-    let mut acknowledged = produce_until(context, &*broker, "success", "before")?;
+    create_topic(context, &broker, "full", 1)?;
+    let mut acknowledged = produce_until(context, &broker, "success", "before")?;
 
     let ballast = disk.join("ballast");
     fill(&ballast)?;
-    acknowledged.extend(produce_until(context, &*broker, "error", "during")?);
+    acknowledged.extend(produce_until(context, &broker, "error", "during")?);
     context.transcript.add("a producer got an error");
-    check_readable(context, &*broker, &acknowledged)?;
+    check_readable(context, &broker, &acknowledged)?;
     context.transcript.add("reads went on");
 
     fs::remove_file(&ballast)?;
-    acknowledged.extend(produce_until(context, &*broker, "success", "after")?);
-    check_readable(context, &*broker, &acknowledged)?;
+    acknowledged.extend(produce_until(context, &broker, "success", "after")?);
+    check_readable(context, &broker, &acknowledged)?;
     context.transcript.add("writes resumed when there was room");
     broker.check_alive()?;
     ensure!(broker.id() == id, "the broker was restarted");
     broker.kill()?;
     broker.restart()?;
-    check_readable(context, &*broker, &acknowledged)?;
+    check_readable(context, &broker, &acknowledged)?;
     context.transcript.add("all acknowledged records are there after a crash");
     broker.stop()
 }
@@ -73,7 +73,7 @@ fn fill(path: &Path) -> Result<()> {
 }
 
 /// Names of the records acknowledged until the first error or success.
-fn produce_until(context: &Context, broker: &dyn Broker, wanted: &str, prefix: &str) -> Result<Vec<String>> {
+fn produce_until(context: &Context, broker: &Broker, wanted: &str, prefix: &str) -> Result<Vec<String>> {
     let mut command = context.tools.python("produce_until.py");
     command.args([broker.bootstrap(), "full", wanted, prefix]);
     let seen = run_program(command, b"", FILL_DEADLINE)?.success().context("produce_until.py")?;
@@ -82,7 +82,7 @@ fn produce_until(context: &Context, broker: &dyn Broker, wanted: &str, prefix: &
 }
 
 /// Every acknowledged record can be read. One that got an error may be there or not.
-fn check_readable(context: &Context, broker: &dyn Broker, acknowledged: &[String]) -> Result<()> {
+fn check_readable(context: &Context, broker: &Broker, acknowledged: &[String]) -> Result<()> {
     let read = context.kcat(broker, r"-C -t full -p 0 -o beginning -e -q -f %k\n", "")?.success()?;
     let held: HashSet<&str> = read.stdout.lines().collect();
     for name in acknowledged {

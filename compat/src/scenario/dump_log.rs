@@ -15,13 +15,13 @@ pub fn run(context: &mut Context) -> Result<()> {
     // Indexed densely, so that the tool has something to check.
     let settings = Settings::default().with("log.index.interval.bytes", "100");
     let mut broker = context.start_with(&settings)?;
-    create_topic(context, &*broker, "dump", 1)?;
+    create_topic(context, &broker, "dump", 1)?;
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let words = format!("-P -t dump -p 0 -z {codec} -K : -H codec={codec} -X linger.ms=200");
         let repeated = format!("{codec}:{}\n", "value ".repeat(60));
-        context.see_kcat(&*broker, &words, &repeated.repeat(3))?;
+        context.see_kcat(&broker, &words, &repeated.repeat(3))?;
     }
-    context.see_kcat(&*broker, "-P -t dump -p 0 -X enable.idempotence=true -X linger.ms=200", "i\nj\n")?;
+    context.see_kcat(&broker, "-P -t dump -p 0 -X enable.idempotence=true -X linger.ms=200", "i\nj\n")?;
     // An orderly stop leaves everything in the segments.
     broker.stop()?;
     let folder = broker.log_dir().join("dump-0");

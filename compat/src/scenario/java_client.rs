@@ -9,7 +9,7 @@ use crate::broker::Flavor;
 pub fn run(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
     let words = if context.flavor == Flavor::Kafka { "settle" } else { "" };
-    let seen = context.java(&*broker, "JavaClient", words, "")?.success()?;
+    let seen = context.java(&broker, "JavaClient", words, "")?.success()?;
     context.transcript.add(&seen.stdout);
     Ok(())
 }

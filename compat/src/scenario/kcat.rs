@@ -7,7 +7,7 @@ use super::{Context, create_topic, produce_at};
 /// `-L`: plain, as JSON, of one topic, of a topic that is not there.
 pub fn metadata(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let broker = &*broker;
+    let broker = &broker;
     context.see_kcat(broker, "-L", "")?;
     create_topic(context, broker, "one", 1)?;
     create_topic(context, broker, "three", 3)?;
@@ -20,7 +20,7 @@ pub fn metadata(context: &mut Context) -> Result<()> {
 /// Every codec, in and out again, small batches and large ones.
 pub fn codecs(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let broker = &*broker;
+    let broker = &broker;
     // Compresses well, so that a codec which is silently switched off shows in the segment's size.
     let lines: String = (0..2_000).map(|line| format!("{line:06} {}\n", "abcdefgh".repeat(12))).collect();
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
@@ -38,7 +38,7 @@ pub fn codecs(context: &mut Context) -> Result<()> {
 pub fn records(context: &mut Context) -> Result<()> {
     const FORMAT: &str = r"%p|%o|%K:%k|%S:%s|%h\n";
     let broker = context.start()?;
-    let broker = &*broker;
+    let broker = &broker;
     create_topic(context, broker, "records", 2)?;
     let produce = "-P -t records -p";
     context.see_kcat(broker, &format!("{produce} 0 -K :"), "a:1\nb:2\na:\n:4\n")?;
@@ -67,7 +67,7 @@ pub fn records(context: &mut Context) -> Result<()> {
 /// acks 0, 1, all, and the idempotent producer.
 pub fn acks(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let broker = &*broker;
+    let broker = &broker;
     let lines: String = (0..500).map(|line| format!("line {line}\n")).collect();
     for (topic, options) in [
         ("none", "-X acks=0"),
@@ -89,7 +89,7 @@ pub fn acks(context: &mut Context) -> Result<()> {
 /// `-Q`: offsets by time.
 pub fn offsets(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let broker = &*broker;
+    let broker = &broker;
     create_topic(context, broker, "offsets", 2)?;
     produce_at(context, broker, ("offsets", 0), &[1_000, 3_000, 2_000])?;
     for time in ["-1", "-2", "0", "1000", "1001", "2500", "3000", "3001", "4102444800000"] {

@@ -90,12 +90,12 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// Starts a broker with the ordinary settings.
-    pub fn start(&mut self) -> Result<Box<dyn Broker>> {
+    pub fn start(&mut self) -> Result<Broker> {
         self.start_with(&Settings::default())
     }
 
     /// Starts a broker.
-    pub fn start_with(&mut self, settings: &Settings) -> Result<Box<dyn Broker>> {
+    pub fn start_with(&mut self, settings: &Settings) -> Result<Broker> {
         let started = broker::start(self.flavor, self.tools, &self.folder, settings)?;
         self.transcript.replace(started.bootstrap(), "broker");
         self.transcript.replace(started.log_dir().display().to_string(), "data");
@@ -103,12 +103,12 @@ impl Context<'_> {
     }
 
     /// kcat with `words` (split at spaces; `\t` and `\n` are kcat's own escapes) and `input`.
-    pub fn kcat(&self, broker: &dyn Broker, words: &str, input: &str) -> Result<Outcome> {
+    pub fn kcat(&self, broker: &Broker, words: &str, input: &str) -> Result<Outcome> {
         run(kcat_command(broker, words), input.as_bytes(), CLIENT_DEADLINE)
     }
 
     /// Runs kcat and writes what it printed into the transcript under its own words as heading.
-    pub fn see_kcat(&mut self, broker: &dyn Broker, words: &str, input: &str) -> Result<()> {
+    pub fn see_kcat(&mut self, broker: &Broker, words: &str, input: &str) -> Result<()> {
         let outcome = self.kcat(broker, words, input)?;
         self.transcript.section(&format!("kcat {words}"));
         self.transcript.outcome(&outcome);
@@ -119,20 +119,14 @@ impl Context<'_> {
     }
 
     /// A Java program (one of Kafka's tools, or ours) with `words`, pointed at the broker.
-    pub fn java(&self, broker: &dyn Broker, main_class: &str, words: &str, input: &str) -> Result<Outcome> {
+    pub fn java(&self, broker: &Broker, main_class: &str, words: &str, input: &str) -> Result<Outcome> {
         let mut command = self.tools.java(main_class);
         command.args(["--bootstrap-server", broker.bootstrap()]).args(words.split_whitespace());
         run(command, input.as_bytes(), CLIENT_DEADLINE)
     }
 
     /// Runs a Java program and writes what it printed into the transcript.
-    pub fn see_java(
-        &mut self,
-        broker: &dyn Broker,
-        main_class: &str,
-        words: &str,
-        input: &str,
-    ) -> Result<()> {
+    pub fn see_java(&mut self, broker: &Broker, main_class: &str, words: &str, input: &str) -> Result<()> {
         let outcome = self.java(broker, main_class, words, input)?;
         let name = main_class.rsplit('.').next().unwrap_or(main_class);
         self.transcript.section(&format!("{name} {words}"));
@@ -142,14 +136,14 @@ impl Context<'_> {
 }
 
 /// kcat pointed at the broker, quiet about what differs from run to run.
-pub fn kcat_command(broker: &dyn Broker, words: &str) -> Command {
+pub fn kcat_command(broker: &Broker, words: &str) -> Command {
     let mut command = Command::new("kcat");
     command.args(["-b", broker.bootstrap()]).args(words.split_whitespace());
     command
 }
 
 /// Creates a topic through the Python client, which starts ten times as fast as a Java one; kcat cannot.
-pub fn create_topic(context: &Context, broker: &dyn Broker, topic: &str, partitions: u32) -> Result<()> {
+pub fn create_topic(context: &Context, broker: &Broker, topic: &str, partitions: u32) -> Result<()> {
     let mut command = context.tools.python("create_topic.py");
     command.args([broker.bootstrap(), topic, &partitions.to_string()]);
     run(command, b"", CLIENT_DEADLINE)?.success()?;
@@ -157,7 +151,7 @@ pub fn create_topic(context: &Context, broker: &dyn Broker, topic: &str, partiti
 }
 
 /// Produces one record for each of the timestamps (milliseconds), which kcat cannot set.
-pub fn produce_at(context: &Context, broker: &dyn Broker, place: (&str, u32), times: &[i64]) -> Result<()> {
+pub fn produce_at(context: &Context, broker: &Broker, place: (&str, u32), times: &[i64]) -> Result<()> {
     let mut command = context.tools.python("produce_at.py");
     command.args([broker.bootstrap(), place.0, &place.1.to_string()]);
     command.args(times.iter().map(i64::to_string));

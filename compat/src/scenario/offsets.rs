@@ -9,7 +9,7 @@ const TOOL: &str = "org.apache.kafka.tools.GetOffsetShell";
 /// Offsets of a topic with records in one of two partitions.
 pub fn run(context: &mut Context) -> Result<()> {
     let broker = context.start()?;
-    let broker = &*broker;
+    let broker = &broker;
     create_topic(context, broker, "offsets", 2)?;
     produce_at(context, broker, ("offsets", 1), &[1_000, 3_000, 2_000])?;
     for time in ["-1", "-2", "earliest", "-3", "max-timestamp", "0", "1001", "3000", "3001"] {

@@ -43,13 +43,13 @@ const CLIENTS: usize = 3;
 /// Everything that was sent is there, in order and once, although the broker died half-way.
 pub fn run(context: &mut Context) -> Result<()> {
     let mut broker = context.start()?;
-    create_topic(context, &*broker, "stream", u32::try_from(PARTITIONS)?)?;
+    create_topic(context, &broker, "stream", u32::try_from(PARTITIONS)?)?;
     let bytes_each = context.scale.stream_bytes / PARTITIONS;
     let progress = Arc::new(Progress::default());
     let mut clients = Vec::new();
     for partition in [0, 1] {
         let input = Input { partitions: vec![partition], named: false, bytes_each };
-        clients.push(feed(kcat_producer(&*broker, partition), input, &progress)?);
+        clients.push(feed(kcat_producer(&broker, partition), input, &progress)?);
     }
     let mut java = context.tools.java("LogProducer");
     java.args(["--bootstrap-server", broker.bootstrap(), "stream"]);
@@ -69,10 +69,10 @@ pub fn run(context: &mut Context) -> Result<()> {
     for client in clients {
         sent.extend(client.finish()?);
     }
-    compare(context, &*broker, &sent)
+    compare(context, &broker, &sent)
 }
 
-fn kcat_producer(broker: &dyn Broker, partition: u64) -> Command {
+fn kcat_producer(broker: &Broker, partition: u64) -> Command {
     // -E: a broker that is away for a moment is no reason to give up.
     let words = format!(
         r"-P -E -q -t stream -p {partition} -K \t -z snappy -X enable.idempotence=true
@@ -140,7 +140,7 @@ impl Feeding {
 }
 
 /// Each partition is read by the client that did not write it.
-fn compare(context: &mut Context, broker: &dyn Broker, sent: &[Digest]) -> Result<()> {
+fn compare(context: &mut Context, broker: &Broker, sent: &[Digest]) -> Result<()> {
     for (partition, sent) in sent.iter().enumerate() {
         let command = if partition < 2 {
             let mut command = context.tools.java("LogConsumer");

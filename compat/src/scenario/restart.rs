@@ -16,10 +16,10 @@ const REPLAYED: &str = "replayed the write-ahead log";
 /// to replay. After `kill -9` it has.
 pub fn run(context: &mut Context) -> Result<()> {
     let mut broker = context.start()?;
-    create_topic(context, &*broker, "kept", 1)?;
+    create_topic(context, &broker, "kept", 1)?;
     let lines: String = (0..1_000).map(|line| format!("line {line}\n")).collect();
-    context.see_kcat(&*broker, "-P -t kept -p 0 -X enable.idempotence=true", &lines)?;
-    context.see_kcat(&*broker, "-L", "")?;
+    context.see_kcat(&broker, "-P -t kept -p 0 -X enable.idempotence=true", &lines)?;
+    context.see_kcat(&broker, "-L", "")?;
     let mut before = None;
     for _ in 0..2 {
         broker.stop()?;
@@ -27,19 +27,19 @@ pub fn run(context: &mut Context) -> Result<()> {
         ensure!(before.is_none_or(|before| before == segments), "a start changed the segments");
         before = Some(segments);
         broker.restart()?;
-        context.see_kcat(&*broker, "-L", "")?;
-        let back = context.kcat(&*broker, "-C -t kept -p 0 -o beginning -e -q", "")?.success()?;
+        context.see_kcat(&broker, "-L", "")?;
+        let back = context.kcat(&broker, "-C -t kept -p 0 -o beginning -e -q", "")?.success()?;
         ensure!(back.stdout == lines, "what came back is not what was sent");
         context.transcript.add("all lines came back");
     }
-    context.see_kcat(&*broker, "-P -t kept -p 0 -X enable.idempotence=true", "after\n")?;
-    context.see_kcat(&*broker, r"-C -t kept -p 0 -o 999 -e -q -f %o|%s\n", "")?;
+    context.see_kcat(&broker, "-P -t kept -p 0 -X enable.idempotence=true", "after\n")?;
+    context.see_kcat(&broker, r"-C -t kept -p 0 -o 999 -e -q -f %o|%s\n", "")?;
     ensure!(!broker.log_text()?.contains(REPLAYED), "a start after an orderly stop replayed something");
     broker.kill()?;
     broker.restart()?;
     let replayed = broker.log_text()?.contains(REPLAYED);
     ensure!(replayed || context.flavor == Flavor::Kafka, "a start after a kill replayed nothing");
-    context.see_kcat(&*broker, r"-C -t kept -p 0 -o 999 -e -q -f %o|%s\n", "")
+    context.see_kcat(&broker, r"-C -t kept -p 0 -o 999 -e -q -f %o|%s\n", "")
 }
 
 /// Names and contents of a partition's `.log` files.

@@ -30,7 +30,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         "--create --topic plain --partitions 2",
         "--describe --topic plain",
     ] {
-        context.see_java(&*broker, TOOL, words, "")?;
+        context.see_java(&broker, TOOL, words, "")?;
     }
     Ok(())
 }

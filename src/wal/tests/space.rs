@@ -224,3 +224,21 @@ fn durable_lsn_says_what_was_synced_in_os_mode_too() {
     assert_eq!(log.appender.durable_lsn().0, 4096);
     assert!(log.writer.idle().unwrap() && !log.writer.idle().unwrap(), "published once");
 }
+
+#[test]
+fn replay_can_begin_behind_the_last_entries_although_idle_frames_follow() {
+    let world = SimulatedWorld::new(1);
+    let mut log = open_first(&world);
+    log.commit_one(0, 100);
+    let end = log.appender.durable_lsn();
+    assert!(log.writer.idle().unwrap());
+    let start = log.appender.replay_start(end);
+    assert_eq!(replay(&world, &start).unwrap().0, [] as [u64; 0], "an idle frame is nothing to replay");
+    log.commit_one(1, 100);
+    assert_eq!(replay(&world, &start).unwrap().0, [1]);
+    assert_eq!(
+        replay(&world, &log.appender.replay_start(end)).unwrap().0,
+        [0, 1],
+        "entries above it are seen"
+    );
+}
