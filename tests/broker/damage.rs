@@ -157,6 +157,7 @@ fn a_flipped_bit_of_an_acknowledged_record_in_the_wal_prevents_the_start() {
     flip_bit(&path, at);
     let process = Process::start(directory.path());
     assert_eq!(process.client().read_all(&topic, 0).len(), 3);
+    process.wait_for_log("replayed the write-ahead log");
 }
 
 /// A frame as it would follow the last one of `wal`, torn: its header is whole, its payload is not there.
@@ -213,6 +214,36 @@ fn a_stop_leaves_nothing_to_replay() {
     assert_eq!(client.append(&topic, 0, idempotent(7, 0, 0, &["a", "b"])), 0, "a duplicate");
     assert_eq!(client.append(&topic, 0, idempotent(7, 0, 2, &["c"])), 2);
     assert_eq!(client.read_all(&topic, 0).len(), 3);
+    assert!(!process.stop().contains("replayed the write-ahead log"));
+}
+
+#[test]
+fn what_the_wal_holds_of_a_damaged_partition_is_kept_until_it_is_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(directory.path());
+    let mut client = process.client();
+    let topic = client.create_topic("t", 1, &[]);
+    fill(&mut client, &topic);
+    process.stop();
+    let process = Process::start(directory.path());
+    process.client().append(&topic, 0, batch(&[MARK]));
+    process.kill();
+    let segment = newest(&path_of(&directory, "t"), ".log");
+    let good = read(&segment);
+    write(&segment, &good[..100]);
+    for killed in [true, false, true] {
+        let process = Process::start(directory.path());
+        let error = error_name(process.client().fetch(&topic, 0, 0).error_code);
+        assert_eq!(error, "KAFKA_STORAGE_ERROR");
+        if killed { process.kill() } else { drop(process.stop()) }
+    }
+    // From a backup.
+    write(&segment, &good);
+    let process = Process::start(directory.path());
+    let mut client = process.client();
+    let read = client.read_all(&topic, 0);
+    assert_eq!((read.len(), read.last()), (41, Some(&(40, MARK.to_owned()))));
+    assert_eq!(client.append(&topic, 0, batch(&["next"])), 41);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,8 +20,13 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A broker on ports of its own choice. Killed when dropped.
 pub struct Process {
-    child: Child,
+    program: Program,
     listeners: Value,
+}
+
+/// The program, whether or not it comes to serve. Killed when dropped.
+struct Program {
+    child: Child,
     log: Log,
 }
 
@@ -62,10 +67,34 @@ pub fn command(log_dir: &Path) -> Command {
     command
 }
 
-/// Runs it to its end; exit code and log.
+/// Runs it to its end, which it must come to by itself; exit code and log.
 pub fn run_to_end(command: &mut Command) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } = command.output().expect("the program can be started");
-    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+    Program::spawn(command).end()
+}
+
+impl Program {
+    fn spawn(command: &mut Command) -> Program {
+        let mut child = command.spawn().expect("the program can be started");
+        let log = Log::read(child.stderr.take().expect("it is piped"));
+        Program { child, log }
+    }
+
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
+    fn end(&mut self) -> (Option<i32>, String) {
+        let status = eventually(DEADLINE, "the end of the process", || self.has_ended());
+        eventually(DEADLINE, "the end of its log", || self.log.reader.is_finished().then_some(()));
+        (status.code(), self.log.text())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// What `listeners.json` says, if it is there.
@@ -88,19 +117,17 @@ impl Process {
         for pair in overrides {
             command.args(["--override", pair]);
         }
-        let mut child = command.spawn().expect("the program can be started");
-        let log = Log::read(child.stderr.take().expect("it is piped"));
+        let mut program = Program::spawn(&mut command);
         let listeners = eventually(DEADLINE, "listeners.json", || {
-            let ended = child.try_wait().expect("it is our child");
-            assert_eq!(ended, None, "it ended before it served: {}", log.text());
+            assert_eq!(program.has_ended(), None, "it ended before it served: {}", program.log.text());
             listeners_file(log_dir)
         });
-        Process { child, listeners, log }
+        Process { program, listeners }
     }
 
     /// What it has written so far.
     pub fn log(&self) -> String {
-        self.log.text()
+        self.program.log.text()
     }
 
     /// Waits until it has written that.
@@ -154,17 +181,13 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
+        let pid = Pid::from_child(&self.program.child);
         kill_process(pid, signal).expect("it is our child and not waited for");
     }
 
     /// Waits for its end; exit code and log.
     pub fn end(mut self) -> (Option<i32>, String) {
-        let status = eventually(DEADLINE, "the end of the process", || {
-            self.child.try_wait().expect("it is our child")
-        });
-        eventually(DEADLINE, "the end of its log", || self.log.reader.is_finished().then_some(()));
-        (status.code(), self.log())
+        self.program.end()
     }
 
     /// Ends it without any warning, as a crash does.
@@ -179,12 +202,5 @@ impl Process {
         let (code, log) = self.end();
         assert_eq!(code, Some(0), "{log}");
         log
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

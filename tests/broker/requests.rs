@@ -50,6 +50,18 @@ pub fn name(name: &str) -> TopicName {
     TopicName(text(name))
 }
 
+fn create_topic(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> CreateTopicsRequest {
+    let config = |(key, value): &(&str, &str)| {
+        CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
+    };
+    let new = CreatableTopic::default()
+        .with_name(name(topic))
+        .with_num_partitions(partitions)
+        .with_replication_factor(-1)
+        .with_configs(configs.iter().map(config).collect());
+    CreateTopicsRequest::default().with_topics(vec![new]).with_timeout_ms(TIMEOUT_MS)
+}
+
 /// One batch for one partition.
 pub fn produce(version: i16, topic: &Topic, partition: i32, acks: i16, batch: Bytes) -> ProduceRequest {
     let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch));
@@ -104,27 +116,34 @@ pub fn fetched(response: FetchResponse) -> PartitionData {
 impl Client {
     /// Creates a topic with `key=value` settings, which must succeed.
     pub fn create_topic(&mut self, topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Topic {
-        let config = |(key, value): &(&str, &str)| {
-            CreatableTopicConfig::default().with_name(text(key)).with_value(Some(text(value)))
-        };
-        let new = CreatableTopic::default()
-            .with_name(name(topic))
-            .with_num_partitions(partitions)
-            .with_replication_factor(-1)
-            .with_configs(configs.iter().map(config).collect());
-        let request = CreateTopicsRequest::default().with_topics(vec![new]).with_timeout_ms(TIMEOUT_MS);
-        let [created] = self.ask(7, &request).topics.try_into().expect("one topic");
+        let created = self.try_ask(7, &create_topic(topic, partitions, configs));
+        let [created] = created.expect("the broker answers").topics.try_into().expect("one topic");
         assert_eq!(error_name(created.error_code), "NONE", "{created:?}");
         assert!(!created.topic_id.is_nil());
         Topic { name: topic.to_owned(), id: created.topic_id }
     }
 
+    /// The same, of a broker that may be killed; `None` if the topic is there.
+    pub fn try_create_topic(&mut self, topic: &str) -> io::Result<Option<Topic>> {
+        let created = self.try_ask(7, &create_topic(topic, 1, &[]))?.topics.remove(0);
+        match error_name(created.error_code) {
+            "NONE" => Ok(Some(Topic { name: topic.to_owned(), id: created.topic_id })),
+            "TOPIC_ALREADY_EXISTS" => Ok(None),
+            other => panic!("{other}"),
+        }
+    }
+
     /// Deletes a topic; the name of the error.
     pub fn delete_topic(&mut self, topic: &str) -> &'static str {
+        self.try_delete_topic(topic).expect("the broker answers")
+    }
+
+    /// The same, of a broker that may be killed.
+    pub fn try_delete_topic(&mut self, topic: &str) -> io::Result<&'static str> {
         let state = DeleteTopicState::default().with_name(Some(name(topic)));
         let request = DeleteTopicsRequest::default().with_topics(vec![state]).with_timeout_ms(TIMEOUT_MS);
-        let [deleted] = self.ask(6, &request).responses.try_into().expect("one topic");
-        error_name(deleted.error_code)
+        let [deleted] = self.try_ask(6, &request)?.responses.try_into().expect("one topic");
+        Ok(error_name(deleted.error_code))
     }
 
     /// What Metadata says of one topic, without creating it.
@@ -133,12 +152,21 @@ impl Client {
     }
 
     pub fn topic_metadata(&mut self, topic: &str, may_create: bool) -> MetadataResponseTopic {
+        self.try_topic_metadata(topic, may_create).expect("the broker answers")
+    }
+
+    /// A topic's id, of a broker that may be killed.
+    pub fn try_topic_id(&mut self, topic: &str) -> io::Result<Uuid> {
+        self.try_topic_metadata(topic, false).map(|found| found.topic_id)
+    }
+
+    fn try_topic_metadata(&mut self, topic: &str, may_create: bool) -> io::Result<MetadataResponseTopic> {
         let asked = MetadataRequestTopic::default().with_name(Some(name(topic)));
         let request = MetadataRequest::default()
             .with_topics(Some(vec![asked]))
             .with_allow_auto_topic_creation(may_create);
-        let [topic] = self.ask(METADATA, &request).topics.try_into().expect("one topic");
-        topic
+        let [topic] = self.try_ask(METADATA, &request)?.topics.try_into().expect("one topic");
+        Ok(topic)
     }
 
     /// Names of all topics, in order.

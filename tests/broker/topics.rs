@@ -1,6 +1,8 @@
 //! Topics: made, listed, deleted, made again, through crashes.
 
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kafka_protocol::messages::ProduceRequest;
 
@@ -83,6 +85,52 @@ fn create_again(kills: [bool; 4]) {
 fn a_topic_made_again_never_shows_a_record_of_the_old_one() {
     for kills in 0..16 {
         create_again([1, 2, 4, 8].map(|bit| kills & bit != 0));
+    }
+}
+
+/// Creates a topic, writes its id into it, deletes it, again and again until the broker is gone.
+fn come_and_go(mut client: Client, count: &AtomicUsize) -> io::Result<()> {
+    loop {
+        // The one that a killed broker left, or a new one.
+        let id = match client.try_create_topic("fleeting")? {
+            Some(topic) => topic.id,
+            None => client.try_topic_id("fleeting")?,
+        };
+        let topic = Topic { name: "fleeting".to_owned(), id };
+        let answer = client.try_produce(&topic, 0, batch(&[&id.to_string()]))?;
+        assert_eq!(error_name(answer.error_code), "NONE");
+        count.fetch_add(1, Ordering::Relaxed);
+        client.try_delete_topic("fleeting")?;
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn killed_while_topics_come_and_go_each_shows_its_own_records_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::start(directory.path());
+    for cycle in 0..15 {
+        let count = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let client = process.client();
+            scope.spawn(|| come_and_go(client, &count));
+            eventually(DEADLINE, "topics to come and go", || {
+                (count.load(Ordering::Relaxed) > cycle % 7).then_some(())
+            });
+            process.signal(rustix::process::Signal::KILL);
+        });
+        drop(process);
+        process = Process::start(directory.path());
+        let mut client = process.client();
+        let found = client.topic("fleeting");
+        if error_name(found.error_code) == "NONE" {
+            let topic = Topic { name: "fleeting".to_owned(), id: found.topic_id };
+            for (_, value) in client.read_all(&topic, 0) {
+                assert_eq!(value, found.topic_id.to_string());
+            }
+        }
+        let folders = partition_folders(directory.path(), "fleeting");
+        assert!(folders.iter().all(|name| name == "fleeting-0"), "cycle {cycle}: {folders:?}");
     }
 }
 
