@@ -68,8 +68,8 @@ impl LogDirectory {
         self.rename(&self.partition_path(topic, partition), topic, partition)
     }
 
-    /// Gives a directory that the catalogue does not know the name `<topic>-<partition>.<topic id>-stray`, as Kafka
-    /// does: it is in nobody's way, and nothing of it is lost.
+    /// Gives a directory that the catalogue does not know the name `<topic>-<partition>.<topic id>-stray`, as
+    /// Kafka does: it is in nobody's way, and nothing of it is lost.
     pub fn rename_as_stray(&self, topic: &str, partition: TopicPartition) -> Result<(), LogError> {
         let from = self.partition_path(topic, partition);
         let name = names::stray_directory(topic, partition.partition, partition.topic_id);

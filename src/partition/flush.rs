@@ -65,7 +65,8 @@ impl Storage {
         }
     }
 
-    /// The log takes nothing more, and the WAL must go on without it: what is owed of the tail is kept beside it.
+    /// The log takes nothing more, and the WAL must go on without it: what is owed of the tail is kept beside
+    /// it.
     fn strand_tail(
         &self,
         partition: &Arc<Partition>,
@@ -126,8 +127,8 @@ impl Storage {
     /// older one and replays from there. Metadata in the checkpoint is no newer than what the WAL has made
     /// durable, so that it never knows of a change whose effects a power cut has taken back.
     pub fn checkpoint_step(&self, reach: CheckpointReach) -> Result<bool, StorageFailed> {
-        // Read before the snapshot: a transaction below it was applied when it was appended, so the snapshot has
-        // it. The other way round, one that comes in between would be in neither.
+        // Read before the snapshot: a transaction below it was applied when it was appended, so the snapshot
+        // has it. The other way round, one that comes in between would be in neither.
         let end = self.committed_end()?;
         let snapshot = self.catalogue.snapshot();
         while self.committed_end()? < snapshot.end_lsn {
@@ -251,8 +252,8 @@ impl Storage {
             let mut offsets = self.recovery_offsets.lock();
             offsets.extend(&recovered);
             offsets.retain(|id, _| !matches!(self.lookup(*id), Lookup::Unknown));
-            // By the catalogue that is stored with them: a topic whose deletion is not durable yet must find its
-            // offsets again. Of a topic that is younger than the snapshot everything is replayed.
+            // By the catalogue that is stored with them: a topic whose deletion is not durable yet must find
+            // its offsets again. Of a topic that is younger than the snapshot everything is replayed.
             offsets.iter().filter(|(id, _)| (snapshot.is_live)(**id)).map(|(id, end)| (*id, *end)).collect()
         };
         let next = Checkpoint {

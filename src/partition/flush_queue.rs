@@ -9,8 +9,8 @@ use super::Partition;
 use crate::model::TopicPartition;
 use crate::wal::Lsn;
 
-/// Changed under the lock of the partition concerned, so that what it says of a partition is never behind: a batch
-/// that is committed is in here until it is synced. Lock order: partition, then this.
+/// Changed under the lock of the partition concerned, so that what it says of a partition is never behind: a
+/// batch that is committed is in here until it is synced. Lock order: partition, then this.
 #[derive(Default)]
 pub(super) struct FlushQueue(Mutex<Entries>);
 

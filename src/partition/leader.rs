@@ -280,8 +280,8 @@ impl Partition {
         state.epochs.assign(partition_leader_epoch, base_offset);
         state.watermarks.log_end_offset = end_offset;
         if first_of_tail {
-            // Under the lock, as is the advance of the high watermark: a batch that is committed is in the queue, so
-            // no checkpoint passes it.
+            // Under the lock, as is the advance of the high watermark: a batch that is committed is in the
+            // queue, so no checkpoint passes it.
             queue.place(self, Some(appended.lsn), true);
         }
         Ok(Admission::Appended { base_offset, end_offset, lsn: appended.lsn })
@@ -381,8 +381,8 @@ impl Partition {
         self.waiters.wake();
     }
 
-    /// Refuses every further append and read until [`Partition::bring_back`]. After this returns, no entry of it
-    /// follows in the WAL. What it owes stays: the deletion is not durable yet.
+    /// Refuses every further append and read until [`Partition::bring_back`]. After this returns, no entry of
+    /// it follows in the WAL. What it owes stays: the deletion is not durable yet.
     pub(super) fn take_offline(&self) {
         let mut state = self.state.lock();
         if state.status == PartitionStatus::Online {

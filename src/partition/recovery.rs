@@ -359,8 +359,8 @@ impl Recovery<'_> {
     }
 }
 
-/// An earlier topic of the same name may have left its directory: a crash came between its tombstone and the renaming,
-/// or, with `wal.sync=os`, the machine forgot the creation and not the directory.
+/// An earlier topic of the same name may have left its directory: a crash came between its tombstone and the
+/// renaming, or, with `wal.sync=os`, the machine forgot the creation and not the directory.
 pub(super) fn make_way(
     logs: &LogDirectory,
     catalogue: &dyn Catalogue,
@@ -376,7 +376,8 @@ pub(super) fn make_way(
             logs.rename_for_deletion(topic, other)?;
         }
         Lookup::Unknown => {
-            tracing::warn!(topic, partition = id.partition, topic_id = %found, "a stray directory is set aside");
+            let partition = id.partition;
+            tracing::warn!(topic, partition, topic_id = %found, "a stray directory is set aside");
             logs.rename_as_stray(topic, other)?;
         }
     }

@@ -9,9 +9,9 @@ use crate::wal::Lsn;
 const NOT_YET: Lsn = Lsn(u64::MAX);
 
 impl Storage {
-    /// Refuses every further append and read of a topic's partitions. After this returns, no record of them follows
-    /// in the WAL, so that a tombstone written now stands behind all of them. What they owe is kept until
-    /// [`Storage::delete_partitions`] says that the tombstone is durable.
+    /// Refuses every further append and read of a topic's partitions. After this returns, no record of them
+    /// follows in the WAL, so that a tombstone written now stands behind all of them. What they owe is kept
+    /// until [`Storage::delete_partitions`] says that the tombstone is durable.
     pub fn take_offline(&self, topic_id: TopicId, partitions: impl Iterator<Item = TopicPartition>) {
         self.deleted.lock().insert(topic_id, NOT_YET);
         partitions.filter_map(|id| self.partition(id)).for_each(|partition| partition.take_offline());
@@ -23,8 +23,8 @@ impl Storage {
         self.deleted.lock().remove(&topic_id);
     }
 
-    /// Forgets a deleted topic's partitions and renames their directories, so that the name is free. Returns what is
-    /// left to unlink. Partitions that could not be opened have directories too.
+    /// Forgets a deleted topic's partitions and renames their directories, so that the name is free. Returns
+    /// what is left to unlink. Partitions that could not be opened have directories too.
     ///
     /// Called after the tombstone is durable: a crash before a rename leaves a directory that the next start
     /// recognises by its topic id.

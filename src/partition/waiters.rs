@@ -30,9 +30,9 @@ pub(super) struct Waiters {
 }
 
 impl Waiters {
-    /// Adds a waiter for as long as it lives, and forgets those whose request has ended, so that a partition nobody writes to does
-    /// not collect them: the list never holds more than twice the waiting requests, and those are bounded by
-    /// the connections and their requests in flight.
+    /// Adds a waiter for as long as it lives, and forgets those whose request has ended, so that a partition
+    /// nobody writes to does not collect them: the list never holds more than twice the waiting requests, and
+    /// those are bounded by the connections and their requests in flight.
     pub(super) fn register(&self, waiter: &Arc<FetchWaiter>) {
         let mut waiting = self.waiting.lock();
         if waiting.len() == waiting.capacity() {
