@@ -23,7 +23,7 @@ use kafka_protocol::messages::fetch_request::FetchPartition;
 use super::errors::KafkaError;
 use super::exchange::decode;
 use super::view::{TopicKey, check_leader_epoch, open_partition};
-use super::{Api, Reply, RequestContext};
+use super::{Api, Hurry, Reply, RequestContext};
 use crate::broker::{self, PartitionFetch};
 use crate::metadata::{ClusterImage, TopicImage};
 use crate::model::{NodeId, Offset, TopicId};
@@ -59,7 +59,7 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
         return encode(&context, &whole(ErrorCode::FetchSessionIdNotFound, Vec::new()));
     }
     let plan = Plan::of(&context, &request);
-    Reply::pending(async move { plan.run(&context).await })
+    Reply::waiting(plan.held_bytes(), |hurry| async move { plan.run(&context, &hurry).await })
 }
 
 /// One partition of the request.
@@ -121,13 +121,25 @@ impl Plan {
         plan
     }
 
-    async fn run(self, context: &RequestContext) -> Reply {
+    /// Memory that the plan keeps while it waits.
+    fn held_bytes(&self) -> u64 {
+        let of_topic = |topic: &PlannedTopic| {
+            size_of::<PlannedTopic>() + topic.name.len() + size_of_val(topic.partitions.as_slice())
+        };
+        let topics: usize = self.topics.iter().map(of_topic).sum();
+        (topics + size_of_val(self.fetches.as_slice())) as u64
+    }
+
+    async fn run(self, context: &RequestContext, hurry: &Hurry) -> Reply {
         let Plan { topics, fetches, bytes_min, bytes_max, wait, read_committed } = self;
         // Measured against Kafka 4.3: it waits unless nothing is to be read or a read fails; partitions that
         // do not exist do not end the wait.
         let read = match fetches.is_empty() {
             true => Vec::new(),
-            false => context.broker.fetch(&fetches, bytes_min, bytes_max, wait).await,
+            false => tokio::select! {
+                read = context.broker.fetch(&fetches, bytes_min, bytes_max, wait) => read,
+                () = hurry.asked() => context.broker.fetch(&fetches, 0, bytes_max, Duration::ZERO).await,
+            },
         };
         context.broker.metrics().fetched(read.iter().map(|fetched| fetched.bytes).sum());
         let mut read: Vec<_> = read.into_iter().map(Some).collect();

@@ -6,7 +6,8 @@
 //! **Invariants**
 //! - Only this room branches on wire versions.
 //! - A handler returns a `Reply`, never a `Result`: failure is an error code inside the response.
-//! - A handler runs in connection order until its work is admitted; what may wait goes into `Reply::Pending`.
+//! - A handler runs in connection order until its work is admitted; what may wait goes into `Reply::Pending`,
+//!   or, if it may wait in vain, into `Reply::Waiting`.
 
 mod api;
 mod api_versions;
@@ -39,7 +40,7 @@ use bytes::Bytes;
 
 pub use api::Api;
 pub use connection::{ClientSoftware, Connection};
-pub use reply::{PendingReply, Reply};
+pub use reply::{Hurry, LongPoll, PendingReply, Reply};
 
 use crate::broker::Broker;
 pub use crate::protocol::frame::RequestHeader;

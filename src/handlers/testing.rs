@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
 use uuid::Uuid;
 
-use super::{Connection, Reply, RequestContext, RequestHeader, dispatch};
+use super::{Connection, LongPoll, Reply, RequestContext, RequestHeader, dispatch};
 use crate::broker::Broker;
 use crate::config::ServerConfig;
 use crate::env::{Env, RealFiles};
@@ -88,7 +88,7 @@ impl TestBroker {
         let mut body = BytesMut::new();
         request.encode(&mut body, api_version).unwrap();
         let mut reply = dispatch(self.context(Q::KEY, api_version), body.freeze()).await;
-        if let Reply::Pending(pending) = reply {
+        if let Reply::Pending(pending) | Reply::Waiting(LongPoll { reply: pending, .. }) = reply {
             reply = pending.await;
         }
         reply

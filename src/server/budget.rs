@@ -3,7 +3,12 @@
 //! A request is charged before memory is taken for it: a first piece before its socket is read, more as its
 //! buffer grows, and what the guard foresees for its decoded form. While the budget is exhausted no request
 //! is begun. Requests that were begun could then wait for each other for ever, so that *one* of them at a
-//! time may go beyond the budget: the process never holds more than the budget and one request.
+//! time may go beyond the budget.
+//!
+//! Long polls wait for what may never happen. What they keep is counted beside the budget, so that they keep
+//! no request from beginning; those that find no room there do not wait.
+//!
+//! So the process never holds more than the budget, the part of it more for long polls, and one request.
 
 use std::sync::Arc;
 
@@ -18,10 +23,15 @@ const UNIT_BYTES: u64 = 1024;
 /// unknown.
 pub(super) const FIRST_CHARGE_BYTES: usize = 4096;
 
+/// What long polls may keep is the budget's size divided by this.
+const LONG_POLLS_DIVISOR: u64 = 4;
+
 /// Memory that requests may take.
 pub(super) struct MemoryBudget {
     /// Units that are free.
     free: Semaphore,
+    /// Units that long polls may take beside.
+    long_polls: Semaphore,
     /// One permit: the right to go beyond.
     overdraft: Semaphore,
     metrics: Arc<Metrics>,
@@ -30,9 +40,10 @@ pub(super) struct MemoryBudget {
 impl MemoryBudget {
     /// A budget of `bytes_max`, but at least of a first charge. What is in use is told to `metrics`.
     pub(super) fn new(bytes_max: u64, metrics: Arc<Metrics>) -> Arc<MemoryBudget> {
-        let units = units(bytes_max.max(FIRST_CHARGE_BYTES as u64)) as usize;
-        let (free, overdraft) = (Semaphore::new(units), Semaphore::new(1));
-        Arc::new(MemoryBudget { free, overdraft, metrics })
+        let bytes_max = bytes_max.max(FIRST_CHARGE_BYTES as u64);
+        let semaphore = |bytes| Semaphore::new(units(bytes) as usize);
+        let (free, long_polls) = (semaphore(bytes_max), semaphore(bytes_max / LONG_POLLS_DIVISOR));
+        Arc::new(MemoryBudget { free, long_polls, overdraft: Semaphore::new(1), metrics })
     }
 
     /// Waits until a request may be begun.
@@ -96,6 +107,16 @@ impl Charge {
         self.budget.metrics.request_memory_released(u64::from(excess) * UNIT_BYTES);
     }
 
+    /// Exchanges the charge for that of a long poll that keeps `bytes`. Gives the charge back if long polls
+    /// keep too much already: then this one may not wait.
+    pub(super) fn into_long_poll(self, bytes: u64) -> Result<LongPollCharge, Charge> {
+        let (budget, units) = (self.budget.clone(), units(bytes));
+        let Ok(permits) = budget.long_polls.try_acquire_many(units) else { return Err(self) };
+        permits.forget();
+        budget.metrics.request_memory_taken(u64::from(units) * UNIT_BYTES);
+        Ok(LongPollCharge { budget, units })
+    }
+
     fn took(&mut self, units: u32) {
         self.units += units;
         self.budget.metrics.request_memory_taken(u64::from(units) * UNIT_BYTES);
@@ -108,6 +129,19 @@ impl Drop for Charge {
         if self.overdrawn {
             self.budget.overdraft.add_permits(1);
         }
+    }
+}
+
+/// What one long poll holds beside the budget; given back on drop.
+pub(super) struct LongPollCharge {
+    budget: Arc<MemoryBudget>,
+    units: u32,
+}
+
+impl Drop for LongPollCharge {
+    fn drop(&mut self) {
+        self.budget.long_polls.add_permits(self.units as usize);
+        self.budget.metrics.request_memory_released(u64::from(self.units) * UNIT_BYTES);
     }
 }
 
@@ -157,6 +191,18 @@ mod tests {
         assert_eq!(budget.free_bytes(), 62 * 1024, "shrinking never grows");
         drop(charge);
         assert_eq!(budget.free_bytes(), 64 * 1024);
+    }
+
+    #[test]
+    fn long_polls_have_room_of_their_own() {
+        let budget = budget(64 * 1024);
+        let begin = || now(budget.begin()).unwrap();
+        let first = begin().into_long_poll(10 * 1024);
+        assert_eq!(budget.free_bytes(), 64 * 1024, "a long poll is not in the budget");
+        assert!(first.is_ok() && begin().into_long_poll(6 * 1024 + 1).is_err(), "a quarter of it is theirs");
+        assert!(begin().into_long_poll(6 * 1024).is_ok());
+        drop(first);
+        assert!(begin().into_long_poll(16 * 1024).is_ok());
     }
 
     #[test]

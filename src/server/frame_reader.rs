@@ -77,10 +77,13 @@ impl<'a> FrameReader<'a> {
         self.rest(charge).await.map(Arrival::Frame)
     }
 
-    /// Waits for the first bytes of a frame. The socket is not read before there is a charge for them.
+    /// Waits for the first bytes of a frame. The socket is not read before there is a charge for them; that
+    /// the client closed it is seen without one.
     async fn first_bytes(&mut self) -> Result<Charge, End> {
         loop {
-            self.stream.readable().await.map_err(End::Socket)?;
+            if self.stream.peek(&mut [0]).await.map_err(End::Socket)? == 0 {
+                return Err(End::Closed);
+            }
             let charge = self.budget.begin().await;
             self.buffer.reserve(FIRST_CHARGE_BYTES);
             match self.stream.try_read_buf(&mut self.buffer) {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::budget::Charge;
-use crate::handlers::{PendingReply, Reply};
+use super::budget::{Charge, LongPollCharge};
+use crate::handlers::{LongPoll, PendingReply, Reply};
 use crate::telemetry::Metrics;
 
 /// A request that was read and is not answered yet, as the metrics see it.
@@ -52,7 +52,10 @@ struct Slot<'a> {
 
 enum State {
     /// Not there yet. The request's memory stays charged until it is.
-    Waiting(PendingReply, #[expect(dead_code, reason = "given back on drop")] Charge),
+    Pending(PendingReply, #[expect(dead_code, reason = "given back on drop")] Charge),
+    /// Not there yet, and perhaps not for long. Only what it keeps is charged, or the request if it was asked
+    /// to hurry at once.
+    Waiting(LongPoll, #[expect(dead_code, reason = "given back on drop")] Result<LongPollCharge, Charge>),
     /// To be sent once it is the first.
     Ready(Reply),
 }
@@ -98,7 +101,14 @@ impl<'a> Pipeline<'a> {
     /// Adds the reply of the request that was read last.
     pub(super) fn push(&self, reply: Reply, request: InProgress<'a>, charge: Charge) {
         let state = match reply {
-            Reply::Pending(pending) => State::Waiting(pending, charge),
+            Reply::Pending(pending) => State::Pending(pending, charge),
+            Reply::Waiting(poll) => {
+                let charge = charge.into_long_poll(poll.held_bytes);
+                if charge.is_err() {
+                    poll.hurry.ask();
+                }
+                State::Waiting(poll, charge)
+            }
             reply => State::Ready(reply),
         };
         self.slots.lock().push_back(Slot { state, request });
@@ -123,10 +133,16 @@ impl<'a> Pipeline<'a> {
 
     fn poll_waiting(&self, context: &mut Context<'_>) {
         for slot in self.slots.lock().iter_mut() {
-            let State::Waiting(pending, _) = &mut slot.state else { continue };
+            let pending = match &mut slot.state {
+                State::Pending(pending, _) => pending,
+                State::Waiting(poll, _) => &mut poll.reply,
+                State::Ready(_) => continue,
+            };
             if let Poll::Ready(reply) = pending.as_mut().poll(context) {
                 slot.state = State::Ready(match reply {
-                    Reply::Pending(_) => Reply::Close("a pending reply resolved to another pending one"),
+                    Reply::Pending(_) | Reply::Waiting(_) => {
+                        Reply::Close("a pending reply resolved to another pending one")
+                    }
                     reply => reply,
                 });
                 self.ready.notify_one();
@@ -159,7 +175,7 @@ impl<'a> Pipeline<'a> {
         self.room.notify_one();
         match first.state {
             State::Ready(reply) => Some((reply, first.request)),
-            State::Waiting(..) => unreachable!("only a ready slot was popped"),
+            State::Pending(..) | State::Waiting(..) => unreachable!("only a ready slot was popped"),
         }
     }
 

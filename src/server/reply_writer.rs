@@ -84,7 +84,7 @@ impl<'a> ReplyWriter<'a> {
                 Ok(())
             }
             Reply::Close(reason) => Err(End::Handler(reason)),
-            Reply::Pending(_) => Err(End::Reply("it is still pending".to_owned())),
+            Reply::Pending(_) | Reply::Waiting(_) => Err(End::Reply("it is still pending".to_owned())),
         }
     }
 

@@ -3,6 +3,7 @@
 mod extents;
 mod idle_memory;
 mod limits;
+mod long_polls;
 mod order;
 mod shutdown;
 
