@@ -26,7 +26,7 @@ use super::view::{TopicKey, check_leader_epoch, open_partition};
 use super::{Api, Hurry, Reply, RequestContext};
 use crate::broker::{self, PartitionFetch};
 use crate::metadata::{ClusterImage, TopicImage};
-use crate::model::{NodeId, Offset, TopicId};
+use crate::model::{LeaderEpoch, NodeId, Offset, TopicId};
 use crate::protocol::ErrorCode;
 use crate::protocol::fetch_response::{
     self, FetchResponse, FetchedPartition, FetchedTopic, LeaderIdAndEpoch, NodeEndpoint,
@@ -62,12 +62,26 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
     Reply::waiting(plan.held_bytes(), |hurry| async move { plan.run(&context, &hurry).await })
 }
 
-/// One partition of the request.
+/// Longest wait for records, whatever `max_wait_ms` says: the most that librdkafka lets anybody configure,
+/// ten times the default after which Java's clients give a request up.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// One partition of the request. Small: it is kept while the request waits.
 enum Planned {
     /// Stands at this place of `Plan::fetches`.
     Fetch(usize),
-    /// Answered already.
-    Answered(FetchedPartition),
+    /// Does not exist. Measured against Kafka 4.3: this does not end the wait.
+    Unknown(ErrorCode),
+    /// Cannot be read: the client has something to act on, so nothing is waited for.
+    Failed(ErrorCode),
+    /// The client believes in a leader before this one.
+    Fenced(LeaderEpoch),
+}
+
+impl Planned {
+    fn ends_the_wait(&self) -> bool {
+        matches!(self, Planned::Failed(_) | Planned::Fenced(_))
+    }
 }
 
 struct PlannedTopic {
@@ -96,7 +110,7 @@ impl Plan {
             fetches: Vec::new(),
             bytes_min: unsigned(request.min_bytes).min(bytes_max),
             bytes_max,
-            wait: Duration::from_millis(unsigned(request.max_wait_ms)),
+            wait: wait(request.max_wait_ms),
             read_committed: request.isolation_level == READ_COMMITTED,
         };
         let is_follower = replica_id(request, version) >= 0;
@@ -105,16 +119,16 @@ impl Plan {
             let found = find(&image, topic.topic.as_str(), topic_id, version);
             let partitions = topic.partitions.iter().map(|asked| {
                 let planned = match &found {
-                    Err(code) => Planned::Answered(unknown(asked.partition, *code)),
-                    Ok(_) if is_follower => Planned::Answered(FetchedPartition::failed(
-                        asked.partition,
-                        ErrorCode::NotLeaderOrFollower,
-                    )),
+                    Err(code) => Planned::Unknown(*code),
+                    Ok(_) if is_follower => Planned::Failed(ErrorCode::NotLeaderOrFollower),
                     Ok(topic) => plan_partition(context, topic, asked, &mut plan.fetches),
                 };
                 (asked.partition, planned)
             });
-            let partitions = partitions.collect();
+            let partitions: Vec<(i32, Planned)> = partitions.collect();
+            if partitions.iter().any(|(_, planned)| planned.ends_the_wait()) {
+                plan.wait = Duration::ZERO;
+            }
             let name = found.map_or_else(|_| topic.topic.to_string(), |topic| topic.name.to_string());
             plan.topics.push(PlannedTopic { name, topic_id, partitions });
         }
@@ -132,8 +146,7 @@ impl Plan {
 
     async fn run(self, context: &RequestContext, hurry: &Hurry) -> Reply {
         let Plan { topics, fetches, bytes_min, bytes_max, wait, read_committed } = self;
-        // Measured against Kafka 4.3: it waits unless nothing is to be read or a read fails; partitions that
-        // do not exist do not end the wait.
+        // Measured against Kafka 4.3: it waits unless nothing is to be read or something fails.
         let read = match fetches.is_empty() {
             true => Vec::new(),
             false => tokio::select! {
@@ -145,7 +158,9 @@ impl Plan {
         let mut read: Vec<_> = read.into_iter().map(Some).collect();
         let topics = topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().map(|(partition, planned)| match planned {
-                Planned::Answered(answered) => answered,
+                Planned::Unknown(code) => unknown(partition, code),
+                Planned::Failed(code) => FetchedPartition::failed(partition, code),
+                Planned::Fenced(leader_epoch) => fenced(context, partition, leader_epoch),
                 Planned::Fetch(place) => {
                     let fetched = read[place].take().expect("each place is taken once");
                     shown(partition, fetched, read_committed, context.header.api_version)
@@ -157,6 +172,10 @@ impl Plan {
         let response = whole(ErrorCode::None, topics.collect());
         encode(context, &with_endpoints(context, response))
     }
+}
+
+fn wait(max_wait_ms: i32) -> Duration {
+    Duration::from_millis(unsigned(max_wait_ms)).min(WAIT_MAX)
 }
 
 fn unsigned(number: i32) -> u64 {
@@ -186,22 +205,17 @@ fn plan_partition(
     asked: &FetchPartition,
     fetches: &mut Vec<PartitionFetch>,
 ) -> Planned {
+    if !(0..topic.partitions).contains(&asked.partition) {
+        return Planned::Unknown(ErrorCode::UnknownTopicOrPartition);
+    }
     let partition = match open_partition(&context.broker, topic, asked.partition) {
         Ok(partition) => partition,
-        Err(failure) => {
-            let code = known(failure.code, context.header.api_version);
-            return Planned::Answered(unknown(asked.partition, code));
-        }
+        Err(failure) => return Planned::Failed(known(failure.code, context.header.api_version)),
     };
-    if let Err(failure) = check_leader_epoch(&partition, asked.current_leader_epoch) {
-        let mut answered = FetchedPartition::failed(asked.partition, failure.code);
-        let tells_leader = context.header.api_version >= VERSION_WITH_CURRENT_LEADER
-            && failure.code == ErrorCode::FencedLeaderEpoch;
-        answered.current_leader = tells_leader.then(|| LeaderIdAndEpoch {
-            leader_id: context.broker.config().node_id,
-            leader_epoch: partition.leader_epoch(),
-        });
-        return Planned::Answered(answered);
+    match check_leader_epoch(&partition, asked.current_leader_epoch).map_err(|failure| failure.code) {
+        Ok(()) => (),
+        Err(ErrorCode::FencedLeaderEpoch) => return Planned::Fenced(partition.leader_epoch()),
+        Err(code) => return Planned::Failed(code),
     }
     let (offset, bytes_max) = (Offset(asked.fetch_offset), unsigned(asked.partition_max_bytes));
     fetches.push(PartitionFetch { partition, offset, bytes_max });
@@ -212,6 +226,14 @@ fn plan_partition(
 /// null.
 fn unknown(partition: i32, code: ErrorCode) -> FetchedPartition {
     FetchedPartition { aborted_transactions: Some(Vec::new()), ..FetchedPartition::failed(partition, code) }
+}
+
+/// Says who leads now, to clients that listen.
+fn fenced(context: &RequestContext, partition: i32, leader_epoch: LeaderEpoch) -> FetchedPartition {
+    let tells_leader = context.header.api_version >= VERSION_WITH_CURRENT_LEADER;
+    let leader_id = context.broker.config().node_id;
+    let current_leader = tells_leader.then_some(LeaderIdAndEpoch { leader_id, leader_epoch });
+    FetchedPartition { current_leader, ..FetchedPartition::failed(partition, ErrorCode::FencedLeaderEpoch) }
 }
 
 /// Older clients take a code they do not know for a fatal one.

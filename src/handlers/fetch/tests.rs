@@ -243,3 +243,44 @@ async fn a_partition_whose_log_is_damaged_fails_alone() {
         assert_eq!(codes, [code, 0], "version {version}");
     }
 }
+
+/// How long a fetch of two partitions took that would wait for ten seconds, and the codes it got.
+async fn patient(test: &TestBroker, topic: (&str, Uuid), second: FetchPartition) -> (Duration, Vec<i16>) {
+    let asked = request(12, topic, vec![partition(0, 0), second]).with_max_wait_ms(10_000);
+    let before = test.broker.env().clock.monotonic();
+    let response = test.ask(12, &asked).await;
+    let codes = response.responses[0].partitions.iter().map(|partition| partition.error_code).collect();
+    (test.broker.env().clock.monotonic() - before, codes)
+}
+
+#[tokio::test]
+async fn a_failure_ends_the_wait() {
+    let test = TestBroker::start();
+    test.topic("t", 2, &[]).await;
+    let test = test.restart().await;
+    let topic_id = test.broker.image().topic("t").unwrap().topic_id.0;
+    for (leader_epoch, code) in [(0, 74), (2, 75)] {
+        let second = partition(1, 0).with_current_leader_epoch(leader_epoch);
+        let (took, codes) = patient(&test, ("t", topic_id), second).await;
+        assert_eq!(codes, [0, code]);
+        assert!(took < Duration::from_secs(8), "code {code}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_does_not_end_the_wait() {
+    let test = TestBroker::start();
+    let topic = ("t", test.topic("t", 1, &[]).await);
+    let asked = request(12, topic, vec![partition(0, 0), partition(7, 0)]).with_max_wait_ms(20);
+    let before = test.broker.env().clock.monotonic();
+    let response = test.ask(12, &asked).await;
+    assert_eq!(response.responses[0].partitions[1].error_code, 3);
+    assert!(test.broker.env().clock.monotonic() - before >= Duration::from_millis(20));
+}
+
+#[test]
+fn a_wait_is_bounded() {
+    for (max_wait_ms, expected) in [(-1, 0), (0, 0), (500, 500), (300_000, 300_000), (i32::MAX, 300_000)] {
+        assert_eq!(super::wait(max_wait_ms), Duration::from_millis(expected), "{max_wait_ms}");
+    }
+}
