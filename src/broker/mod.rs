@@ -12,6 +12,7 @@ mod open;
 mod producer_ids;
 mod retention;
 mod scrub;
+mod topic_names;
 mod topics;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use error::BrokerError;
 pub use fetch::{FetchedPartition, PartitionFetch};
+pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
 
 use crate::cluster::EmbeddedMetadata;

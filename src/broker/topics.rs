@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Broker, open};
+use super::{Broker, TopicNames, open};
 use crate::cluster::{Change, Compare, MetadataError, MetadataStore, Transaction};
-use crate::metadata::{
-    ClusterImage, Tombstone, TopicImage, TopicRecord, colliding_form, keys, validate_topic_name,
-};
+use crate::metadata::{ClusterImage, Tombstone, TopicImage, TopicRecord, keys};
 use crate::model::{TopicId, TopicPartition};
 use crate::partition::StorageFailed;
 
@@ -74,14 +72,17 @@ impl Broker {
         validate_only: bool,
     ) -> Vec<Result<CreatedTopic, TopicError>> {
         let _one_at_a_time = self.topic_changes.lock().await;
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
         let image = self.image();
+        let mut names = TopicNames::of(&image, topics.iter().map(|topic| topic.name.as_str()));
         let mut transaction = Transaction::default();
         let mut results = Vec::with_capacity(topics.len());
         for topic in topics {
-            let checked = check(&image, &names, &topic).and_then(|()| self.check_configs(&topic.configs));
+            let checked = names
+                .check(&topic.name)
+                .and_then(|()| self.check_configs(&topic.configs))
+                .and_then(|()| check_counts(&topic));
             results.push(checked.map(|()| {
-                names.insert(colliding_form(&topic.name), topic.name.clone());
+                names.take(&topic.name);
                 let created = self.plan(topic, &mut transaction);
                 CreatedTopic { topic: created }
             }));
@@ -217,24 +218,11 @@ fn deletion(image: &ClusterImage, topic: &TopicImage) -> Transaction {
     Transaction { compares: Vec::new(), changes }
 }
 
-fn check(
-    image: &ClusterImage,
-    planned: &BTreeMap<String, String>,
-    topic: &NewTopic,
-) -> Result<(), TopicError> {
-    validate_topic_name(&topic.name).map_err(|error| TopicError::InvalidName(error.to_string()))?;
-    if image.topic(&topic.name).is_some() {
-        return Err(TopicError::Exists(topic.name.clone()));
-    }
-    let form = colliding_form(&topic.name);
-    let collision = image
-        .topics()
-        .map(|other| other.name.as_ref())
-        .find(|other| colliding_form(other) == form)
-        .or_else(|| planned.get(&form).map(String::as_str));
-    if let Some(other) = collision {
-        let (name, other) = (&topic.name, other);
-        return Err(TopicError::InvalidName(format!("Topic '{name}' collides with existing topic: {other}")));
+/// In the order of Kafka 4.3.
+fn check_counts(topic: &NewTopic) -> Result<(), TopicError> {
+    if topic.replication_factor < 1 {
+        let words = "Replication factor must be larger than 0, or -1 to use the default value.";
+        return Err(TopicError::InvalidReplicationFactor(words.to_owned()));
     }
     if topic.partitions < 1 {
         let words = "Number of partitions was set to an invalid non-positive value.";
@@ -243,10 +231,6 @@ fn check(
     if topic.partitions > PARTITIONS_PER_TOPIC_MAX {
         let words = format!("Number of partitions must be at most {PARTITIONS_PER_TOPIC_MAX}.");
         return Err(TopicError::InvalidPartitions(words));
-    }
-    if topic.replication_factor < 1 {
-        let words = "Replication factor must be larger than 0, or -1 to use the default value.";
-        return Err(TopicError::InvalidReplicationFactor(words.to_owned()));
     }
     Ok(())
 }

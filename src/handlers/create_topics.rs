@@ -2,7 +2,8 @@
 //!
 //! Creates topics, together and durably before the answer, and tells what they got. Any replication factor
 //! from 1 on is taken and remembered: durability is the log's matter. A manual assignment may name this
-//! broker only.
+//! broker only. Unlike Kafka, which lets clients create its internal topics, those are refused as it refuses
+//! `__cluster_metadata`: who keeps its state in them must find them as it wants them.
 //! Left out: creation policies, quotas.
 //!
 //! v2: `throttle_time_ms`. v3: nothing. v4: -1 for the defaults (KIP-464). v5: flexible, configurations and
@@ -19,10 +20,10 @@ use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use super::errors::KafkaError;
 use super::exchange::{Failure, answer, decode, text};
 use super::{Api, Reply, RequestContext, view};
-use crate::broker::{Broker, CreatedTopic, NewTopic};
+use crate::broker::{Broker, CreatedTopic, NewTopic, TopicNames};
 use crate::config::{self, ServerConfig, TopicOverrides};
 use crate::env::time;
-use crate::metadata::TopicImage;
+use crate::metadata::{ClusterImage, TopicImage};
 use crate::protocol::ErrorCode;
 
 /// The row of `APIS`.
@@ -41,7 +42,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    let planned = plan(context.broker.config(), &request.topics);
+    let planned = plan(context.broker.config(), &context.broker.image(), &request.topics);
     let new: Vec<NewTopic> = planned.iter().filter_map(|(_, plan)| plan.as_ref().ok()).cloned().collect();
     let created = create(&context.broker, new, &request).await;
     let mut created = created.into_iter();
@@ -73,7 +74,8 @@ async fn create(
 type Planned = Vec<(String, Result<NewTopic, Failure>)>;
 
 /// What is to be created, in the request's order; topics named twice once, as an error.
-fn plan(config: &ServerConfig, topics: &[CreatableTopic]) -> Planned {
+fn plan(config: &ServerConfig, image: &ClusterImage, topics: &[CreatableTopic]) -> Planned {
+    let names = TopicNames::of(image, topics.iter().map(|topic| topic.name.as_str()));
     let mut times: HashMap<&str, u32> = HashMap::new();
     topics.iter().for_each(|topic| *times.entry(topic.name.as_str()).or_default() += 1);
     let once: Vec<&CreatableTopic> = topics.iter().filter(|topic| times[topic.name.as_str()] == 1).collect();
@@ -85,7 +87,7 @@ fn plan(config: &ServerConfig, topics: &[CreatableTopic]) -> Planned {
                 ErrorCode::PolicyViolation,
                 "Excessively large number of partitions per request.",
             )),
-            false => plan_one(config, topic),
+            false => plan_one(config, &names, topic),
         };
         planned.push((topic.name.to_string(), plan));
     }
@@ -104,12 +106,19 @@ fn partitions_asked(config: &ServerConfig, topic: &CreatableTopic) -> i64 {
     }
 }
 
-/// The messages are Kafka's, since tools show them to people.
-fn plan_one(config: &ServerConfig, topic: &CreatableTopic) -> Result<NewTopic, Failure> {
-    if topic.name.as_str() == CLUSTER_METADATA_TOPIC {
-        let words = format!("Creation of internal topic {CLUSTER_METADATA_TOPIC} is prohibited.");
+/// Kafka's messages, since tools show them to people, and its order: name, configurations, counts. The broker
+/// looks at the name again when nobody else can take it.
+fn plan_one(
+    config: &ServerConfig,
+    names: &TopicNames<'_>,
+    topic: &CreatableTopic,
+) -> Result<NewTopic, Failure> {
+    let name = topic.name.as_str();
+    if name == CLUSTER_METADATA_TOPIC || view::is_internal(name) {
+        let words = format!("Creation of internal topic {name} is prohibited.");
         return Err(Failure::new(ErrorCode::InvalidRequest, words));
     }
+    names.check(name).map_err(|error| error.failure())?;
     let configs = checked_configs(topic)?;
     let (partitions, replication_factor) = match topic.assignments.is_empty() {
         true => (
@@ -122,7 +131,7 @@ fn plan_one(config: &ServerConfig, topic: &CreatableTopic) -> Result<NewTopic, F
         ),
         false => assigned(config.node_id.0, topic)?,
     };
-    Ok(NewTopic { name: topic.name.to_string(), partitions, replication_factor, configs })
+    Ok(NewTopic { name: name.to_owned(), partitions, replication_factor, configs })
 }
 
 fn checked_configs(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Failure> {

@@ -135,6 +135,51 @@ async fn what_is_refused() {
     assert_eq!(test.broker.image().topics_count(), 1);
 }
 
+/// Which of two faults is told. Codes as measured against Kafka 4.3.
+#[tokio::test]
+async fn the_first_fault_is_told() {
+    let test = TestBroker::start();
+    test.topic("taken.name", 1, &[]).await;
+    let odd = || vec![config("foo", Some("bar"))];
+    let cases = [
+        (topic("x", 0, 0), 38),
+        (topic("x", -2, -2), 38),
+        (topic("x", 0, 0).with_configs(odd()), 40),
+        (assigned(&[(0, &[2])]).with_configs(odd()), 40),
+        (topic("taken.name", 0, 0), 36),
+        (topic("taken.name", 1, 1).with_configs(odd()), 36),
+        (assigned(&[(0, &[1])]).with_name(TopicName(str_bytes("taken.name"))).with_num_partitions(2), 36),
+        (topic("a b", 1, 1).with_configs(odd()), 17),
+        (topic("taken_name", 1, 1).with_configs(odd()), 17),
+        (assigned(&[(0, &[2])]).with_name(TopicName(str_bytes("taken_name"))), 17),
+    ];
+    for (new, code) in cases {
+        let shown = format!("{new:?}");
+        let results = create(&test, 7, vec![new]).await;
+        assert_eq!(results[0].error_code, code, "{shown}: {}", words(&results[0]));
+    }
+    assert_eq!(test.broker.image().topics_count(), 1);
+}
+
+#[tokio::test]
+async fn names_of_one_request_may_not_collide() {
+    let test = TestBroker::start();
+    let results = create(&test, 7, vec![topic("a.b", 1, 1), topic("a_b", 1, 1), topic("ab", 1, 1)]).await;
+    assert_eq!(results.iter().map(|result| result.error_code).collect::<Vec<_>>(), [0, 17, 0]);
+    assert_eq!(words(&results[1]), "Topic 'a_b' collides with existing topic: a.b");
+}
+
+#[tokio::test]
+async fn clients_do_not_create_internal_topics() {
+    let test = TestBroker::start();
+    for name in ["__consumer_offsets", "__transaction_state", "__share_group_state"] {
+        let results = create(&test, 7, vec![topic(name, 1, 1)]).await;
+        let expected = format!("Creation of internal topic {name} is prohibited.");
+        assert_eq!((results[0].error_code, words(&results[0])), (42, expected.as_str()));
+    }
+    assert_eq!(test.broker.image().topics_count(), 0);
+}
+
 #[tokio::test]
 async fn a_manual_assignment_to_this_broker() {
     let test = TestBroker::start();
