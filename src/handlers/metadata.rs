@@ -182,12 +182,15 @@ fn cluster(context: &RequestContext) -> MetadataResponse {
         .with_cluster_authorized_operations(view::OPERATIONS_NOT_ASKED)
 }
 
-/// Creates what is missing. Names that are against the rule are answered as such, other failures leave the
-/// topic unknown: the client asks again.
+/// Creates what is missing, save internal topics: whoever keeps state in them creates them. Names that are
+/// against the rule are answered as such, other failures leave the topic unknown: the client asks again.
 async fn create_missing(context: &RequestContext, names: &[String]) {
     let (broker, image) = (context.broker.clone(), context.broker.image());
     let missing = names.iter().filter(|name| image.topic(name).is_none());
-    let creatable = missing.filter(|name| view::unknown_topic(name) == ErrorCode::UnknownTopicOrPartition);
+    let is_creatable = |name: &&String| {
+        !view::is_internal(name) && view::unknown_topic(name) == ErrorCode::UnknownTopicOrPartition
+    };
+    let creatable = missing.filter(is_creatable);
     let new: Vec<NewTopic> = creatable.take(CREATIONS_MAX).map(|name| new_topic(&broker, name)).collect();
     if new.is_empty() {
         return;

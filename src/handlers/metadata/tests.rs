@@ -111,6 +111,18 @@ async fn the_broker_may_forbid_creation() {
 }
 
 #[tokio::test]
+async fn internal_topics_are_not_created_on_demand() {
+    let test = TestBroker::start();
+    let internal = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+    let request = asking(8, Some(internal.map(named).to_vec())).with_allow_auto_topic_creation(true);
+    let unknown = internal.map(|name| (Some(name.to_owned()), 3));
+    let response = test.ask(8, &request).await;
+    assert_eq!(names_and_codes(&response), unknown);
+    assert!(response.topics.iter().all(|topic| topic.is_internal));
+    assert_eq!(test.broker.image().topics_count(), 0);
+}
+
+#[tokio::test]
 async fn topics_by_id_since_version_12() {
     let test = TestBroker::start();
     let topic_id = test.topic("t", 1, &[]).await;
