@@ -47,6 +47,14 @@ pub fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).expect("a file that can be written");
 }
 
+/// Copies the files of a folder that has only files.
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a new folder");
+    for path in entries(from) {
+        fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("a file");
+    }
+}
+
 pub fn remove(path: &Path) {
     fs::remove_file(path).expect("a file");
 }

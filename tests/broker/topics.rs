@@ -8,7 +8,7 @@ use kafka_protocol::messages::ProduceRequest;
 
 use crate::batches::batch;
 use crate::client::Client;
-use crate::disk::{partition_folders, size_bytes};
+use crate::disk::{copy_folder, partition_folders, size_bytes};
 use crate::eventually::eventually;
 use crate::process::{DEADLINE, Process};
 use crate::requests::{PRODUCE, Topic, error_name, fetch, fetched, produce};
@@ -132,6 +132,39 @@ fn killed_while_topics_come_and_go_each_shows_its_own_records_only() {
         let folders = partition_folders(directory.path(), "fleeting");
         assert!(folders.iter().all(|name| name == "fleeting-0"), "cycle {cycle}: {folders:?}");
     }
+}
+
+#[test]
+fn a_folder_whose_deletion_was_cut_off_makes_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let aside = tempfile::tempdir().unwrap();
+    let (folder, copy) = (directory.path().join("same-0"), aside.path().join("same-0"));
+    let process = Process::start(directory.path());
+    let mut client = process.client();
+    let old = client.create_topic("same", 1, &[]);
+    client.append(&old, 0, batch(&["old", "old"]));
+    process.stop();
+    copy_folder(&folder, &copy);
+    let process = Process::start(directory.path());
+    assert_eq!(process.client().delete_topic("same"), "NONE");
+    process.kill();
+    // As if the crash had come between the durable deletion and the first change of the folder.
+    assert!(partition_folders(directory.path(), "same").iter().all(|name| name != "same-0"));
+    copy_folder(&copy, &folder);
+    for killed in [true, false] {
+        let process = Process::start(directory.path());
+        let mut client = process.client();
+        assert_eq!(client.topic_names(), Vec::<String>::new());
+        eventually(DEADLINE, "the folder to go", || {
+            partition_folders(directory.path(), "same").is_empty().then_some(())
+        });
+        if killed { process.kill() } else { drop(process.stop()) }
+    }
+    let process = Process::start(directory.path());
+    let mut client = process.client();
+    let new = client.create_topic("same", 1, &[]);
+    assert_eq!(client.read_all(&new, 0), []);
+    assert_eq!(client.append(&new, 0, batch(&["new"])), 0);
 }
 
 #[test]
