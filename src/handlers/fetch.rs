@@ -14,23 +14,23 @@
 //! (KIP-405). v15: replica state (KIP-903). v16: current leader (KIP-951). v17: directory id (KIP-853). v18:
 //! high watermark (KIP-1166).
 
+mod partition;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 
-use super::errors::KafkaError;
+use self::partition::{fenced, known, shown, unknown};
 use super::exchange::decode;
 use super::view::{TopicKey, check_leader_epoch, open_partition};
 use super::{Api, Hurry, Reply, RequestContext};
-use crate::broker::{self, PartitionFetch};
+use crate::broker::PartitionFetch;
 use crate::metadata::{ClusterImage, TopicImage};
 use crate::model::{LeaderEpoch, NodeId, Offset, TopicId};
 use crate::protocol::ErrorCode;
-use crate::protocol::fetch_response::{
-    self, FetchResponse, FetchedPartition, FetchedTopic, LeaderIdAndEpoch, NodeEndpoint,
-};
+use crate::protocol::fetch_response::{self, FetchResponse, FetchedPartition, FetchedTopic, NodeEndpoint};
 
 /// The row of `APIS`.
 pub(super) const API: Api = Api {
@@ -40,12 +40,8 @@ pub(super) const API: Api = Api {
 
 /// First version that names topics by id.
 const VERSION_WITH_TOPIC_IDS: i16 = 13;
-/// First version whose clients know KAFKA_STORAGE_ERROR.
-const VERSION_WITH_STORAGE_ERROR: i16 = 6;
 /// First version in which the replica's number stands in a field of its own.
 const VERSION_WITH_REPLICA_STATE: i16 = 15;
-/// First version that is told who leads, with FENCED_LEADER_EPOCH (KIP-951).
-const VERSION_WITH_CURRENT_LEADER: i16 = 16;
 /// `isolation_level` of readers that want committed transactions only.
 const READ_COMMITTED: i8 = 1;
 
@@ -220,51 +216,6 @@ fn plan_partition(
     let (offset, bytes_max) = (Offset(asked.fetch_offset), unsigned(asked.partition_max_bytes));
     fetches.push(PartitionFetch { partition, offset, bytes_max });
     Planned::Fetch(fetches.len() - 1)
-}
-
-/// Measured against Kafka 4.3: what does not exist has an empty list of aborted transactions, other failures
-/// null.
-fn unknown(partition: i32, code: ErrorCode) -> FetchedPartition {
-    FetchedPartition { aborted_transactions: Some(Vec::new()), ..FetchedPartition::failed(partition, code) }
-}
-
-/// Says who leads now, to clients that listen.
-fn fenced(context: &RequestContext, partition: i32, leader_epoch: LeaderEpoch) -> FetchedPartition {
-    let tells_leader = context.header.api_version >= VERSION_WITH_CURRENT_LEADER;
-    let leader_id = context.broker.config().node_id;
-    let current_leader = tells_leader.then_some(LeaderIdAndEpoch { leader_id, leader_epoch });
-    FetchedPartition { current_leader, ..FetchedPartition::failed(partition, ErrorCode::FencedLeaderEpoch) }
-}
-
-/// Older clients take a code they do not know for a fatal one.
-fn known(code: ErrorCode, version: i16) -> ErrorCode {
-    match code {
-        ErrorCode::KafkaStorageError if version < VERSION_WITH_STORAGE_ERROR => {
-            ErrorCode::NotLeaderOrFollower
-        }
-        code => code,
-    }
-}
-
-fn shown(
-    partition: i32,
-    fetched: broker::FetchedPartition,
-    read_committed: bool,
-    version: i16,
-) -> FetchedPartition {
-    match fetched.result {
-        Ok((records, watermarks)) => FetchedPartition {
-            high_watermark: watermarks.high_watermark,
-            // Until there are transactions, all that is committed is stable.
-            last_stable_offset: watermarks.high_watermark,
-            log_start_offset: watermarks.log_start_offset,
-            aborted_transactions: read_committed.then(Vec::new),
-            records,
-            ..FetchedPartition::failed(partition, ErrorCode::None)
-        },
-        // Measured against Kafka 4.3: OFFSET_OUT_OF_RANGE, too, comes with offsets of -1.
-        Err(error) => FetchedPartition::failed(partition, known(error.code(), version)),
-    }
 }
 
 fn whole(error_code: ErrorCode, topics: Vec<FetchedTopic>) -> FetchResponse {

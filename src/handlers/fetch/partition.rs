@@ -1,0 +1,62 @@
+//! How one partition of a Fetch request is answered.
+
+use crate::broker;
+use crate::handlers::RequestContext;
+use crate::handlers::errors::KafkaError;
+use crate::model::LeaderEpoch;
+use crate::protocol::ErrorCode;
+use crate::protocol::fetch_response::{FetchedPartition, LeaderIdAndEpoch};
+
+/// First version whose clients know KAFKA_STORAGE_ERROR.
+const VERSION_WITH_STORAGE_ERROR: i16 = 6;
+/// First version that is told who leads, with FENCED_LEADER_EPOCH (KIP-951).
+const VERSION_WITH_CURRENT_LEADER: i16 = 16;
+
+/// Measured against Kafka 4.3: what does not exist has an empty list of aborted transactions, other failures
+/// null.
+pub(super) fn unknown(partition: i32, code: ErrorCode) -> FetchedPartition {
+    FetchedPartition { aborted_transactions: Some(Vec::new()), ..FetchedPartition::failed(partition, code) }
+}
+
+/// Says who leads now, to clients that listen.
+pub(super) fn fenced(
+    context: &RequestContext,
+    partition: i32,
+    leader_epoch: LeaderEpoch,
+) -> FetchedPartition {
+    let tells_leader = context.header.api_version >= VERSION_WITH_CURRENT_LEADER;
+    let leader_id = context.broker.config().node_id;
+    let current_leader = tells_leader.then_some(LeaderIdAndEpoch { leader_id, leader_epoch });
+    FetchedPartition { current_leader, ..FetchedPartition::failed(partition, ErrorCode::FencedLeaderEpoch) }
+}
+
+/// Older clients take a code they do not know for a fatal one.
+pub(super) fn known(code: ErrorCode, version: i16) -> ErrorCode {
+    match code {
+        ErrorCode::KafkaStorageError if version < VERSION_WITH_STORAGE_ERROR => {
+            ErrorCode::NotLeaderOrFollower
+        }
+        code => code,
+    }
+}
+
+pub(super) fn shown(
+    partition: i32,
+    fetched: broker::FetchedPartition,
+    read_committed: bool,
+    version: i16,
+) -> FetchedPartition {
+    match fetched.result {
+        Ok((records, watermarks)) => FetchedPartition {
+            high_watermark: watermarks.high_watermark,
+            // Until there are transactions, all that is committed is stable.
+            last_stable_offset: watermarks.high_watermark,
+            log_start_offset: watermarks.log_start_offset,
+            aborted_transactions: read_committed.then(Vec::new),
+            records,
+            ..FetchedPartition::failed(partition, ErrorCode::None)
+        },
+        // Measured against Kafka 4.3: OFFSET_OUT_OF_RANGE, too, comes with offsets of -1.
+        Err(error) => FetchedPartition::failed(partition, known(error.code(), version)),
+    }
+}
