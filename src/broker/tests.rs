@@ -1,3 +1,4 @@
 mod crash_points;
 mod faults;
 mod machine;
+mod races;

@@ -229,6 +229,11 @@ impl Storage {
         self.durable.passed(lsn).await
     }
 
+    /// Whether the entry at `lsn` is committed.
+    pub fn is_committed(&self, lsn: Lsn) -> Result<bool, StorageFailed> {
+        Ok(self.durable.position()? > lsn)
+    }
+
     /// Waits for the storage to fail.
     pub async fn failed(&self) -> StorageFailed {
         self.durable.failed().await

@@ -39,7 +39,7 @@ fn fill(machine: &mut Machine, topic: usize, batches: u8) -> Result<(), Ended> {
 }
 
 fn reopen(machine: Machine, plan: CrashPlan) -> Machine {
-    let Machine { world, model, storage, metadata } = machine;
+    let Machine { world, model, storage, metadata, .. } = machine;
     drop((storage, metadata));
     Machine::open(world.after_crash(plan), model, SyncMode::Fsync).expect("it recovers")
 }
@@ -183,6 +183,7 @@ fn recovered_again(machine: &Machine) -> Machine {
         storage: machine.storage.clone(),
         metadata: machine.metadata.clone(),
         model: Model::default(),
+        alone: true,
     }
 }
 
@@ -245,4 +246,65 @@ fn what_was_acknowledged_of_a_damaged_partition_is_there_once_it_is_mended() {
     mended.verify();
     let again = Machine::open(mended.world.after_kill(), machine.model.clone(), SyncMode::Fsync).unwrap();
     again.verify();
+}
+
+#[test]
+fn a_disk_that_fills_up_again_during_a_rewrite_loses_nothing() {
+    for skip in 0..4 {
+        let mut machine = filled(skip + 20);
+        fill(&mut machine, 0, 12).unwrap();
+        machine.commit().unwrap();
+        machine.storage.flush_step(0).unwrap();
+        let full =
+            |operation, skip| Fault::new(operation, ".log", skip).with_error(io::ErrorKind::StorageFull);
+        machine.world.files.inject(full(Operation::Sync, 0));
+        machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+        // There is room again, they say; there is not.
+        machine.storage.disk_step();
+        machine.world.files.inject(full(Operation::Write, skip));
+        for _ in 0..2 {
+            machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+        }
+        machine.storage.disk_step();
+        machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+        machine.verify();
+        reopen(machine, CrashPlan::DropUnsynced).verify();
+    }
+}
+
+#[test]
+fn a_deletion_that_does_not_happen_takes_nothing_away() {
+    let mut machine = filled(5);
+    fill(&mut machine, 1, 6).unwrap();
+    machine.commit().unwrap();
+    let topic_id = machine.model.topics[1].topic_id;
+    let ids = || (0..2).map(|partition| TopicPartition { topic_id, partition });
+    machine.storage.take_offline(topic_id, ids());
+    assert!(machine.append(1, 0, b"refused", 1).is_err());
+    machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+    machine.storage.bring_back(topic_id, ids());
+    machine.append(1, 0, b"taken", 1).unwrap();
+    machine.commit().unwrap();
+    machine.verify();
+    reopen(machine, CrashPlan::DropUnsynced).verify();
+}
+
+#[test]
+fn deleting_a_topic_with_a_damaged_partition_frees_its_name() {
+    let machine = filled(6);
+    for path in files_of(&machine, ".log") {
+        machine.world.files.remove_file(&path).unwrap();
+    }
+    machine.world.files.sync_dir(&Path::new(ROOT).join("first-0")).unwrap();
+    let mut damaged = reopen(machine, CrashPlan::DropUnsynced);
+    assert!(damaged.storage.stopped_reason(id(&damaged.model.topics[0], 0)).is_some());
+    damaged.delete_topic(0).unwrap();
+    damaged.create_topic("first", 2).unwrap();
+    let new = damaged.model.topics.len() - 1;
+    damaged.append(new, 0, b"new", 1).unwrap();
+    damaged.commit().unwrap();
+    damaged.verify();
+    let names = damaged.world.files.list(Path::new(ROOT)).unwrap();
+    assert!(!names.iter().any(|name| name.contains("-delete")), "{names:?}");
+    reopen(damaged, CrashPlan::DropUnsynced).verify();
 }

@@ -101,6 +101,8 @@ pub(super) struct Machine {
     pub storage: Arc<Storage>,
     pub metadata: Arc<EmbeddedMetadata>,
     pub model: Model,
+    /// Whether it makes room itself; else other threads do.
+    pub alone: bool,
 }
 
 /// Every way in which a step may end early: the crash that the test planned, or the storage's own word.
@@ -127,11 +129,11 @@ impl Machine {
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
         let storage = Arc::new(Storage::open(env, directory, options(sync), catalogue)?);
         metadata.attach(&storage);
-        Ok(Machine { world, storage, metadata, model })
+        Ok(Machine { world, storage, metadata, model, alone: true })
     }
 
     fn admit(&self, bytes: usize) -> Result<Credits, Ended> {
-        for _ in 0..ADMISSION_ATTEMPTS {
+        for _ in 0..self.attempts() {
             match self.storage.try_admit(Purpose::Records, &[bytes]) {
                 Ok(Some(credits)) => return Ok(credits),
                 Ok(None) => self.make_room()?,
@@ -143,9 +145,14 @@ impl Machine {
 
     fn transact(&self, changes: Vec<Change>) -> Result<(), Ended> {
         let transaction = Transaction { compares: Vec::new(), changes };
-        for _ in 0..ADMISSION_ATTEMPTS {
-            if self.metadata.begin(&transaction)?.is_some() {
-                while self.storage.commit_step()? {}
+        for _ in 0..self.attempts() {
+            if let Some((lsn, _)) = self.metadata.begin(&transaction)? {
+                while !self.storage.is_committed(lsn)? {
+                    if self.alone {
+                        self.storage.commit_step()?;
+                    }
+                    std::thread::yield_now();
+                }
                 return Ok(());
             }
             self.make_room()?;
@@ -153,7 +160,16 @@ impl Machine {
         Err(Ended)
     }
 
+    fn attempts(&self) -> usize {
+        if self.alone { ADMISSION_ATTEMPTS } else { usize::MAX }
+    }
+
     fn make_room(&self) -> Result<(), Ended> {
+        if !self.alone {
+            self.storage.check()?;
+            std::thread::yield_now();
+            return Ok(());
+        }
         while self.storage.commit_step()? {}
         if self.storage.provision_step()? {
             return Ok(());
