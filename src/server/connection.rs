@@ -72,7 +72,11 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
         let mut draining = self.shared.phase.clone();
         let mut frames = FrameReader::new(self.stream, limits, &**clock, budget);
         loop {
-            self.pipeline.room().await;
+            tokio::select! {
+                biased;
+                () = self.room() => {}
+                () = reached(&mut draining, Phase::Draining) => return End::Stopping,
+            }
             let idle = self.pipeline.idle_for(clock.monotonic());
             if idle >= limits.idle_max {
                 return End::Idle(idle);
@@ -95,6 +99,17 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
                 give_way().await;
             }
         }
+    }
+
+    /// Waits until a further request may be read. What the client sent before it went away is still read, but
+    /// no long poll waits for it.
+    async fn room(&self) {
+        tokio::select! {
+            biased;
+            () = self.pipeline.room() => return,
+            () = closed(self.stream) => self.pipeline.hurry(),
+        }
+        self.pipeline.room().await;
     }
 
     async fn handle(&self, frame: Frame) -> Result<(), End> {
@@ -144,6 +159,14 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
 /// Completes once the server is in `phase` or beyond; a server that was dropped is beyond every phase.
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     let _ = phase.wait_for(|now| *now >= wanted).await;
+}
+
+/// Completes once the client has closed the connection and all that it sent was read.
+async fn closed(stream: &TcpStream) {
+    if matches!(stream.peek(&mut [0]).await, Ok(1)) {
+        // What is there will be read in its turn.
+        std::future::pending().await
+    }
 }
 
 /// Lets the other parts of the task, and then other tasks, have a turn before the next request is read: a

@@ -73,6 +73,8 @@ pub(super) struct Pipeline<'a> {
     sending: AtomicBool,
     /// No further request will come.
     finished: AtomicBool,
+    /// Long polls may not wait any more.
+    hurrying: AtomicBool,
     room: Notify,
     /// The first reply may be ready, or `finished` was set.
     ready: Notify,
@@ -86,6 +88,7 @@ impl<'a> Pipeline<'a> {
             active_at: Mutex::new(now),
             sending: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            hurrying: AtomicBool::new(false),
             room: Notify::new(),
             ready: Notify::new(),
         }
@@ -104,7 +107,7 @@ impl<'a> Pipeline<'a> {
             Reply::Pending(pending) => State::Pending(pending, charge),
             Reply::Waiting(poll) => {
                 let charge = charge.into_long_poll(poll.held_bytes);
-                if charge.is_err() {
+                if charge.is_err() || self.hurrying.load(Ordering::Relaxed) {
                     poll.hurry.ask();
                 }
                 State::Waiting(poll, charge)
@@ -115,8 +118,19 @@ impl<'a> Pipeline<'a> {
         self.ready.notify_one();
     }
 
-    /// No request will follow: `next` ends with the last reply.
+    /// Has long polls answer with what there is, those to come too: nobody is left who wants to wait.
+    pub(super) fn hurry(&self) {
+        self.hurrying.store(true, Ordering::Relaxed);
+        for slot in self.slots.lock().iter() {
+            if let State::Waiting(poll, _) = &slot.state {
+                poll.hurry.ask();
+            }
+        }
+    }
+
+    /// No request will follow: `next` ends with the last reply. Long polls are asked to hurry.
     pub(super) fn finish(&self) {
+        self.hurry();
         self.finished.store(true, Ordering::Relaxed);
         self.ready.notify_one();
     }

@@ -74,3 +74,39 @@ async fn the_end_of_a_client_is_seen_while_the_budget_is_exhausted() {
     drop(holder);
     eventually(|| server.connections() == 0).await;
 }
+
+#[tokio::test]
+async fn long_polls_end_with_their_client() {
+    let (_, handler) = polls(100);
+    let metrics = metrics();
+    let limits = Limits { in_flight_max: 3, ..limits() };
+    let server = Server::start(&Env::real(), metrics.clone(), limits, vec![listener()], handler);
+    let server = server.expect("a free port on loopback");
+    // One has room for further requests, the other has none.
+    for requests in [1, 3] {
+        let mut client = Client::connect(&server).await;
+        for id in 0..requests {
+            client.send(&produce(id, b"records")).await;
+        }
+        eventually(|| server.connections() == 1).await;
+        settle().await;
+        drop(client);
+        eventually(|| server.connections() == 0).await;
+    }
+    assert!(metrics.render().lines().any(|line| line == "highwater_request_memory_bytes 0"));
+}
+
+#[tokio::test]
+async fn an_orderly_stop_answers_long_polls_at_once() {
+    for in_flight_max in [1, 64] {
+        let (begun, handler) = polls(100);
+        let server = start(Limits { in_flight_max, ..limits() }, handler);
+        let mut client = Client::connect(&server).await;
+        client.send(&produce(1, b"records")).await;
+        eventually(|| begun.load(Ordering::SeqCst) == 1).await;
+        settle().await;
+        assert!(within(server.shutdown(PATIENCE)).await, "nothing was cut");
+        assert_eq!(client.receive().await, (1, b"hurried".to_vec()));
+        assert!(client.is_closed().await);
+    }
+}
