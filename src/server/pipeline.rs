@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +12,12 @@ use tokio::sync::Notify;
 
 use super::budget::{Charge, LongPollCharge};
 use crate::handlers::{LongPoll, PendingReply, Reply};
+use crate::protocol::Piece;
 use crate::telemetry::Metrics;
+
+/// Replies in memory of one connection, in bytes, above which none of its requests is begun: a client that
+/// asks and does not read.
+pub(super) const REPLY_BYTES_MAX: u64 = 1 << 20;
 
 /// A request that was read and is not answered yet, as the metrics see it.
 pub(super) struct InProgress<'a> {
@@ -60,7 +65,8 @@ enum State {
     Ready(Reply),
 }
 
-/// Replies that are awaited or not yet taken by the writer: at most `in_flight_max`.
+/// Replies that are awaited or not yet taken by the writer: at most `in_flight_max`, and at most one beyond
+/// `REPLY_BYTES_MAX` and those that were awaited then.
 ///
 /// Reader, writer and `progress` are parts of one task, so the locks are never contended; they are there
 /// because a task may move between threads.
@@ -71,6 +77,10 @@ pub(super) struct Pipeline<'a> {
     active_at: Mutex<Duration>,
     /// Replies were taken and are being sent.
     sending: AtomicBool,
+    /// Bytes in memory of replies that are there and not sent.
+    reply_bytes: AtomicU64,
+    /// Those of them that were taken and are being sent.
+    sending_bytes: AtomicU64,
     /// No further request will come.
     finished: AtomicBool,
     /// Long polls may not wait any more.
@@ -87,6 +97,8 @@ impl<'a> Pipeline<'a> {
             slots: Mutex::default(),
             active_at: Mutex::new(now),
             sending: AtomicBool::new(false),
+            reply_bytes: AtomicU64::new(0),
+            sending_bytes: AtomicU64::new(0),
             finished: AtomicBool::new(false),
             hurrying: AtomicBool::new(false),
             room: Notify::new(),
@@ -96,7 +108,9 @@ impl<'a> Pipeline<'a> {
 
     /// Waits until a further request may be read.
     pub(super) async fn room(&self) {
-        while self.slots.lock().len() >= self.in_flight_max {
+        while self.slots.lock().len() >= self.in_flight_max
+            || self.reply_bytes.load(Ordering::Relaxed) > REPLY_BYTES_MAX
+        {
             self.room.notified().await;
         }
     }
@@ -112,7 +126,7 @@ impl<'a> Pipeline<'a> {
                 }
                 State::Waiting(poll, charge)
             }
-            reply => State::Ready(reply),
+            reply => self.ready(reply),
         };
         self.slots.lock().push_back(Slot { state, request });
         self.ready.notify_one();
@@ -153,7 +167,7 @@ impl<'a> Pipeline<'a> {
                 State::Ready(_) => continue,
             };
             if let Poll::Ready(reply) = pending.as_mut().poll(context) {
-                slot.state = State::Ready(match reply {
+                slot.state = self.ready(match reply {
                     Reply::Pending(_) | Reply::Waiting(_) => {
                         Reply::Close("a pending reply resolved to another pending one")
                     }
@@ -162,6 +176,11 @@ impl<'a> Pipeline<'a> {
                 self.ready.notify_one();
             }
         }
+    }
+
+    fn ready(&self, reply: Reply) -> State {
+        self.reply_bytes.fetch_add(bytes_in_memory(&reply), Ordering::Relaxed);
+        State::Ready(reply)
     }
 
     /// Takes the first reply once it is there; `None` after `finish` and the last one.
@@ -188,7 +207,10 @@ impl<'a> Pipeline<'a> {
         self.sending.store(true, Ordering::Relaxed);
         self.room.notify_one();
         match first.state {
-            State::Ready(reply) => Some((reply, first.request)),
+            State::Ready(reply) => {
+                self.sending_bytes.fetch_add(bytes_in_memory(&reply), Ordering::Relaxed);
+                Some((reply, first.request))
+            }
             State::Pending(..) | State::Waiting(..) => unreachable!("only a ready slot was popped"),
         }
     }
@@ -201,6 +223,9 @@ impl<'a> Pipeline<'a> {
     /// The replies that were taken are sent.
     pub(super) fn sent(&self, now: Duration) {
         self.sending.store(false, Ordering::Relaxed);
+        let sent_bytes = self.sending_bytes.swap(0, Ordering::Relaxed);
+        self.reply_bytes.fetch_sub(sent_bytes, Ordering::Relaxed);
+        self.room.notify_one();
         *self.active_at.lock() = now;
     }
 
@@ -210,5 +235,17 @@ impl<'a> Pipeline<'a> {
             return Duration::ZERO;
         }
         now.saturating_sub(*self.active_at.lock())
+    }
+}
+
+/// What of a reply lies in memory.
+fn bytes_in_memory(reply: &Reply) -> u64 {
+    match reply {
+        Reply::Message(bytes) => bytes.len() as u64,
+        Reply::Pieces(pieces) => {
+            let in_memory = pieces.iter().filter(|piece| matches!(piece, Piece::Bytes(_)));
+            in_memory.map(Piece::length).sum()
+        }
+        Reply::None | Reply::Pending(_) | Reply::Waiting(_) | Reply::Close(_) => 0,
     }
 }

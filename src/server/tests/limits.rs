@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::protocol::Piece;
 
 /// A short time that is expected to pass.
 const SHORT: Duration = Duration::from_millis(50);
@@ -159,6 +160,32 @@ async fn requests_in_flight_are_bounded() {
     gate.add_permits(10);
     for id in 0..10 {
         assert_eq!(client.receive().await.0, id);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_replies_begins_no_further_request() {
+    // More than the sockets' buffers take.
+    let content = Bytes::from(vec![7; 32 << 20]);
+    for late in [false, true] {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (begun_of_handler, content) = (begun.clone(), content.clone());
+        let handler = Fake(move |header: RequestHeader, _| {
+            begun_of_handler.fetch_add(1, Ordering::SeqCst);
+            let id = Bytes::copy_from_slice(&header.correlation_id.to_be_bytes());
+            let reply = Reply::Pieces(vec![Piece::Bytes(id), Piece::Bytes(content.clone())]);
+            done(if late { Reply::pending(async { reply }) } else { reply })
+        });
+        let server = start(limits(), handler);
+        let mut client = Client::connect(&server).await;
+        for id in 0..3 {
+            client.send(&request(id)).await;
+            settle().await;
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), 1, "late: {late}");
+        for id in 0..3 {
+            assert_eq!(client.receive().await.0, id);
+        }
     }
 }
 
