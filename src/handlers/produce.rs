@@ -10,6 +10,7 @@
 //! zstd (KIP-110). v8: errors of single records (KIP-467). v9: flexible. v10: current leader (KIP-951). v11:
 //! nothing. v12: implicit AddPartitionsToTxn (KIP-890). v13: topic ids (KIP-516).
 
+mod checking;
 mod outcome;
 mod wait;
 
@@ -29,7 +30,7 @@ use crate::config::{TimestampType as ConfiguredTimestampType, TopicConfig};
 use crate::model::{Offset, Timestamp, TopicId};
 use crate::partition::Purpose;
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::{DecompressionCaps, ProduceRules, TimestampType, validate_produced};
+use crate::protocol::batch::{DecompressionCaps, ProduceRules, TimestampType, validate_produced_within};
 
 /// The row of `APIS`.
 pub(super) const API: Api = Api { key: 0, handle: |context, body| Box::pin(handle(context, body)) };
@@ -63,7 +64,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     };
     let started = context.broker.env().clock.monotonic();
     let (acks, timeout) = (request.acks, view::change_timeout(request.timeout_ms));
-    let mut topics = check(&context, request);
+    let mut topics = checking::check_where_due(&context, request).await;
     append(&context, &mut topics, timeout).await;
     if acks == ACKS_NONE {
         return unanswered(&context, topics);
@@ -94,6 +95,7 @@ fn check(context: &RequestContext, request: ProduceRequest) -> Vec<Topic> {
     let refused = refused_as_a_whole(&request);
     let image = context.broker.image();
     let by_id = context.header.api_version >= VERSION_WITH_TOPIC_IDS;
+    let mut decompressed_bytes_left = checking::DECOMPRESSED_BYTES_MAX;
     let checked = request.topic_data.into_iter().map(|data| {
         let TopicProduceData { name, topic_id, partition_data, .. } = data;
         let topic_id = TopicId(topic_id);
@@ -109,7 +111,9 @@ fn check(context: &RequestContext, request: ProduceRequest) -> Vec<Topic> {
                     let words = format!("Cannot append to internal topic {}", topic.name);
                     Outcome::refused(Failure::new(ErrorCode::InvalidTopicException, words))
                 }
-                (Ok((topic, rules)), None) => check_partition(context, topic, rules, &data),
+                (Ok((topic, rules)), None) => {
+                    check_partition(context, topic, rules, &data, &mut decompressed_bytes_left)
+                }
                 (Ok(_), Some(failure)) => Outcome::refused(failure.clone()),
             };
             (data.index, outcome)
@@ -156,13 +160,19 @@ fn check_partition(
     topic: &crate::metadata::TopicImage,
     rules: &ProduceRules,
     data: &PartitionProduceData,
+    decompressed_bytes_left: &mut usize,
 ) -> Outcome {
     let partition = match open_partition(&context.broker, topic, data.index) {
         Ok(partition) => partition,
         Err(failure) => return Outcome::refused(failure),
     };
     let now = context.broker.env().clock.now();
-    match validate_produced(data.records.as_ref().unwrap_or(&Bytes::new()), now, rules) {
+    match validate_produced_within(
+        data.records.as_ref().unwrap_or(&Bytes::new()),
+        now,
+        rules,
+        decompressed_bytes_left,
+    ) {
         Ok(batch) => Outcome::Checked { partition, batch },
         Err(rejection) => Outcome::rejected(rejection, partition.watermarks().log_start_offset),
     }

@@ -197,3 +197,27 @@ async fn a_partition_whose_log_is_damaged_refuses() {
     damaged.stop(&damage());
     assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (56, -1));
 }
+
+/// Which requests leave the network thread for their check.
+#[tokio::test]
+async fn compressed_batches_are_decompressed_elsewhere_if_at_all() {
+    let test = TestBroker::start();
+    test.topic("plain", 1, &[]).await;
+    test.topic("compacted", 1, &[("cleanup.policy", "compact")]).await;
+    test.topic("recent", 1, &[("message.timestamp.before.max.ms", "1000")]).await;
+    let lz4 = build(&[1], |builder| builder.compression = CompressionType::Lz4);
+    let context = test.context(0, 9);
+    for (topic, records, expected, code) in [
+        ("plain", lz4.clone(), false, 0),
+        ("compacted", lz4.clone(), true, 87),
+        ("recent", lz4.clone(), true, 32),
+        ("absent", lz4, false, 3),
+        ("compacted", batch(&[1]), false, 87),
+        ("compacted", Bytes::new(), false, 87),
+    ] {
+        let request = request(9, (topic, Uuid::nil()), -1, vec![(0, records)]);
+        assert_eq!(super::checking::decompresses(&context, &request), expected, "{topic}");
+        let response = test.ask(9, &request).await;
+        assert_eq!(response.responses[0].partition_responses[0].error_code, code, "{topic}");
+    }
+}

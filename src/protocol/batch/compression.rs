@@ -27,7 +27,7 @@ pub const RATIO_FREE_BYTES: usize = 1 << 20;
 
 impl DecompressionCaps {
     /// Bytes that `input_bytes` of compressed data may become.
-    fn bytes_max(&self, input_bytes: usize) -> usize {
+    pub(super) fn bytes_max(&self, input_bytes: usize) -> usize {
         let by_ratio = input_bytes.saturating_mul(self.ratio_max).max(RATIO_FREE_BYTES);
         self.output_bytes_max.min(by_ratio)
     }

@@ -24,6 +24,7 @@ pub use header::{
     TimestampType, patch_base_offset_and_epoch, patch_log_append_time, verify_crc,
 };
 pub use produced::{
-    ProduceRules, ProducedBatch, RECORD_ERRORS_MAX, RecordError, Rejection, validate_produced,
+    ProduceRules, ProducedBatch, RECORD_ERRORS_MAX, RecordError, Rejection, is_compressed, validate_produced,
+    validate_produced_within,
 };
 pub use records::{Header, Headers, Record, RecordSet, Records, records};

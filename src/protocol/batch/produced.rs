@@ -16,7 +16,7 @@ use super::header::{
     BatchError, BatchHeader, CompressionType, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, TimestampType,
     patch_base_offset_and_epoch, patch_timestamp, verify_crc, with_timestamp_type,
 };
-use super::records::{Record, records};
+use super::records::{Record, RecordSet, records};
 use crate::model::{LeaderEpoch, Offset, Timestamp};
 use crate::protocol::ErrorCode;
 
@@ -45,6 +45,20 @@ pub struct ProduceRules {
     pub transactions_allowed: bool,
     /// Bounds for batches that must be decompressed.
     pub decompression: DecompressionCaps,
+}
+
+impl ProduceRules {
+    /// Whether compressed batches must be decompressed to be judged.
+    pub fn need_records(&self) -> bool {
+        let bounded_below =
+            self.timestamp_type == TimestampType::CreateTime && self.timestamp_before_max_ms != i64::MAX;
+        self.keys_required || bounded_below
+    }
+}
+
+/// Whether what may be a batch says that it is compressed.
+pub fn is_compressed(records: &[u8]) -> bool {
+    records.get(COMPRESSION_AT).is_some_and(|attributes| attributes & COMPRESSION_BITS != 0)
 }
 
 /// One record that broke a rule (KIP-467).
@@ -121,11 +135,23 @@ pub fn validate_produced(
     now: Timestamp,
     rules: &ProduceRules,
 ) -> Result<ProducedBatch, Rejection> {
+    let mut bytes_left = usize::MAX;
+    validate_produced_within(records, now, rules, &mut bytes_left)
+}
+
+/// The same for one of several batches that may not decompress to more than `bytes_left` together. Beyond it
+/// MESSAGE_TOO_LARGE tells the client to send less at a time.
+pub fn validate_produced_within(
+    records: &Bytes,
+    now: Timestamp,
+    rules: &ProduceRules,
+    bytes_left: &mut usize,
+) -> Result<ProducedBatch, Rejection> {
     let size = only_batch_bytes(records)?;
     let bytes = records.slice(..size);
     let header = BatchHeader::parse(&bytes).map_err(|error| Rejection::corrupt(error.to_string()))?;
     check_header(&header, &bytes, rules)?;
-    let largest = check_records(&header, &bytes, now, rules)?;
+    let largest = check_records(&header, &bytes, now, rules, bytes_left)?;
     Ok(with_timestamp(header, bytes, largest, now, rules))
 }
 
@@ -146,6 +172,9 @@ fn only_batch_bytes(records: &[u8]) -> Result<usize, Rejection> {
 }
 
 const MAGIC_AT: usize = 16;
+/// The low byte of the attributes.
+const COMPRESSION_AT: usize = 22;
+const COMPRESSION_BITS: u8 = 0b111;
 /// Smallest length field of any format there ever was: a format 0 message without key and value.
 const LENGTH_MIN: i32 = 14;
 
@@ -203,12 +232,10 @@ fn check_records(
     bytes: &[u8],
     now: Timestamp,
     rules: &ProduceRules,
+    bytes_left: &mut usize,
 ) -> Result<Timestamp, Rejection> {
-    let invalid = |error: BatchError| Rejection::invalid(error.to_string());
-    let bounded_below =
-        rules.timestamp_type == TimestampType::CreateTime && rules.timestamp_before_max_ms != i64::MAX;
     let is_compressed = header.attributes.compression() != Ok(CompressionType::None);
-    if is_compressed && !rules.keys_required && !bounded_below {
+    if is_compressed && !rules.need_records() {
         let fault = timestamp_fault(header, header.max_timestamp, now, rules);
         return match fault {
             Some(message) => Err(Rejection::new(ErrorCode::InvalidTimestamp, message)),
@@ -217,8 +244,9 @@ fn check_records(
     }
     let mut largest = Timestamp::NONE;
     let mut faults = Faults::default();
-    for (index, record) in (0..).zip(&records(bytes, &rules.decompression).map_err(invalid)?) {
-        let record = record.map_err(invalid)?;
+    let set = if is_compressed { decompressed(bytes, rules, bytes_left) } else { open(bytes, rules) }?;
+    for (index, record) in (0..).zip(&set) {
+        let record = record.map_err(|error| Rejection::invalid(error.to_string()))?;
         if record.offset_delta != index {
             return Err(Rejection::invalid(format!("record {index} has offset {}", record.offset_delta)));
         }
@@ -226,6 +254,37 @@ fn check_records(
         faults.check(header, &record, now, rules);
     }
     faults.finish().map(|()| largest)
+}
+
+fn open<'a>(bytes: &'a [u8], rules: &ProduceRules) -> Result<RecordSet<'a>, Rejection> {
+    records(bytes, &rules.decompression).map_err(|error| Rejection::invalid(error.to_string()))
+}
+
+/// Takes what comes out off `bytes_left`; of what cannot be decompressed, all that could have come out.
+fn decompressed<'a>(
+    bytes: &'a [u8],
+    rules: &ProduceRules,
+    bytes_left: &mut usize,
+) -> Result<RecordSet<'a>, Rejection> {
+    let mut caps = rules.decompression;
+    let could_become = caps.bytes_max(bytes.len());
+    caps.output_bytes_max = caps.output_bytes_max.min(*bytes_left);
+    let is_short = could_become > *bytes_left;
+    match records(bytes, &caps) {
+        Ok(set) => {
+            *bytes_left -= set.size_bytes();
+            Ok(set)
+        }
+        Err(BatchError::TooLarge { .. }) if is_short => {
+            *bytes_left = 0;
+            let words = "the batches of the request decompress to more than is allowed together";
+            Err(Rejection::new(ErrorCode::MessageTooLarge, words))
+        }
+        Err(error) => {
+            *bytes_left = bytes_left.saturating_sub(could_become);
+            Err(Rejection::invalid(error.to_string()))
+        }
+    }
 }
 
 /// Collects what is wrong with single records.

@@ -302,3 +302,33 @@ fn a_bomb_on_a_compacted_topic_is_refused() {
     let rules = ProduceRules { keys_required: true, decompression: caps, ..rules() };
     assert_eq!(code(builder.build(), &rules), ErrorCode::InvalidRecord);
 }
+
+#[test]
+fn batches_share_what_they_may_decompress_to() {
+    let rules = ProduceRules { timestamp_before_max_ms: 1_000, ..rules() };
+    let gzip = Bytes::from(built(|builder| builder.compression = CompressionType::Gzip));
+    assert!(is_compressed(&gzip) && !is_compressed(&builder().build()) && !is_compressed(&gzip[..22]));
+    let size = records(&gzip, &rules.decompression).expect("valid").size_bytes();
+    let mut left = 2 * size + 1;
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        let checked = validate_produced_within(&gzip, NOW, &rules, &mut left);
+        codes.push((checked.map_or_else(|rejection| rejection.code, |_| ErrorCode::None), left));
+    }
+    let too_large = (ErrorCode::MessageTooLarge, 0);
+    assert_eq!(codes, [(ErrorCode::None, size + 1), (ErrorCode::None, 1), too_large, too_large]);
+    // What is not compressed needs no room.
+    let plain = Bytes::from(builder().build());
+    assert!(validate_produced_within(&plain, NOW, &rules, &mut left).is_ok());
+}
+
+#[test]
+fn a_batch_that_cannot_be_decompressed_counts_as_what_it_could_have_been() {
+    let rules = ProduceRules { timestamp_before_max_ms: 1_000, ..rules() };
+    let mut gzip = built(|builder| builder.compression = CompressionType::Gzip);
+    gzip[HEADER_BYTES] ^= 0xff;
+    let mut left = 3 << 20;
+    let checked = validate_produced_within(&with_crc(gzip).into(), NOW, &rules, &mut left);
+    assert_eq!(checked.map_err(|rejection| rejection.code), Err(ErrorCode::InvalidRecord));
+    assert_eq!(left, 2 << 20, "a mebibyte is allowed whatever the ratio");
+}
