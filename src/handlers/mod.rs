@@ -26,6 +26,7 @@ mod list_offsets;
 mod metadata;
 mod produce;
 mod reply;
+mod seldom;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -24,6 +24,7 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
 use self::outcome::{Outcome, Refusal};
 use super::errors::KafkaError;
 use super::exchange::{Failure, answer, decode, text};
+use super::seldom::{Seldom, shortened};
 use super::view::{self, TopicKey, open_partition};
 use super::{Api, Reply, RequestContext};
 use crate::config::{TimestampType as ConfiguredTimestampType, TopicConfig};
@@ -77,14 +78,20 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     })
 }
 
+/// Refusals that nobody is told of but the log.
+static REFUSALS: Seldom = Seldom::new();
+
 /// As Kafka does: who does not listen to answers learns of an error by losing its connection.
 fn unanswered(context: &RequestContext, mut topics: Vec<Topic>) -> Reply {
     let mut refusals = outcomes(&mut topics).filter_map(|outcome| outcome.refusal());
     match refusals.next() {
         None => Reply::None,
         Some(Refusal { failure, .. }) => {
-            let client = context.header.client_id.as_deref().unwrap_or_default();
-            tracing::info!(client, code = %failure.code, reason = failure.message, "acks=0 produce refused");
+            if let Some(untold) = REFUSALS.may_tell(context.broker.env().clock.monotonic()) {
+                let client = shortened(context.header.client_id.as_deref());
+                let (code, reason) = (failure.code, &failure.message);
+                tracing::info!(client, %code, reason, untold, "acks=0 produce refused");
+            }
             Reply::Close("a Produce request with acks=0 failed")
         }
     }
