@@ -16,6 +16,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
+use kafka_protocol::protocol::StrBytes;
 
 use super::errors::KafkaError;
 use super::exchange::{Failure, answer, decode, text};
@@ -31,6 +32,8 @@ pub(super) const API: Api = Api { key: 19, handle: |context, body| Box::pin(hand
 
 /// Partitions that one request may create in all. As Kafka's `MAX_PARTITIONS_PER_BATCH`.
 const PARTITIONS_MAX: i64 = 10_000;
+/// Topics that are told with all their settings before other connections of the thread get their turn.
+const RESULTS_PER_TURN: usize = 64;
 /// Topic that Kafka's controller keeps for itself.
 const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
 /// "The default", for counts.
@@ -46,11 +49,15 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let new: Vec<NewTopic> = planned.iter().filter_map(|(_, plan)| plan.as_ref().ok()).cloned().collect();
     let created = create(&context.broker, new, &request).await;
     let mut created = created.into_iter();
-    let results = planned.into_iter().map(|(name, plan)| {
+    let mut results = Vec::with_capacity(planned.len());
+    for (name, plan) in planned {
         let outcome = plan.and_then(|_| created.next().expect("a result for each topic that was asked for"));
-        result(&context.broker, &name, outcome)
-    });
-    answer(header, &CreateTopicsResponse::default().with_topics(results.collect()))
+        results.push(result(&context.broker, &name, outcome));
+        if results.len() % RESULTS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    answer(header, &CreateTopicsResponse::default().with_topics(results))
 }
 
 /// Creates topics within the request's time. Who is not told in time asks again, and hears that they exist.
@@ -212,7 +219,7 @@ fn configs(broker: &Broker, topic: &TopicImage) -> Vec<CreatableTopicConfigs> {
     entries.sort_by_key(|entry| entry.definition.name);
     let shown = entries.into_iter().map(|entry| {
         CreatableTopicConfigs::default()
-            .with_name(text(entry.definition.name))
+            .with_name(StrBytes::from_static_str(entry.definition.name))
             .with_value(entry.value.map(text))
             .with_read_only(entry.read_only)
             .with_config_source(entry.source.wire_code())

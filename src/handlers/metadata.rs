@@ -22,6 +22,7 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 
 use super::errors::KafkaError;
 use super::exchange::{answer, decode, text};
+use super::seldom::Seldom;
 use super::view::{self, PartitionView, node_id, topic_name};
 use super::{Api, Reply, RequestContext};
 use crate::broker::{Broker, NewTopic, TopicError};
@@ -196,13 +197,19 @@ async fn create_missing(context: &RequestContext, names: &[String]) {
         return;
     }
     let created = view::to_the_end(async move { broker.create_topics(new, false).await }).await;
-    for error in created.iter().filter_map(|result| result.as_ref().err()) {
-        // Another connection asked for the same topic at the same time.
-        if !matches!(error, TopicError::Exists(_)) {
-            tracing::warn!(%error, code = %error.code(), "a topic could not be created on demand");
-        }
+    // What exists now, another connection asked for at the same time.
+    let errors = created.iter().filter_map(|result| result.as_ref().err());
+    let mut errors = errors.filter(|error| !matches!(error, TopicError::Exists(_)));
+    if let Some(error) = errors.next()
+        && let Some(untold) = FAILURES.may_tell(context.broker.env().clock.monotonic())
+    {
+        let (code, more) = (error.code(), errors.count());
+        tracing::warn!(%error, %code, more, untold, "a topic could not be created on demand");
     }
 }
+
+/// Requests some of whose topics could not be created.
+static FAILURES: Seldom = Seldom::new();
 
 /// Topics that one request may bring into being by naming them; those beyond are unknown, and asked for
 /// again.
