@@ -5,6 +5,9 @@
 //! is begun. Requests that were begun could then wait for each other for ever, so that *one* of them at a
 //! time may go beyond the budget.
 //!
+//! A part of the budget is for small requests alone: who sends many big ones slowly cannot keep others from
+//! beginning. A request that outgrows that part gives back what it took of it.
+//!
 //! Long polls wait for what may never happen. What they keep is counted beside the budget, so that they keep
 //! no request from beginning; those that find no room there do not wait.
 //!
@@ -23,13 +26,21 @@ const UNIT_BYTES: u64 = 1024;
 /// unknown.
 pub(super) const FIRST_CHARGE_BYTES: usize = 4096;
 
+/// A request may take from the part for small ones as long as it is charged no more than this.
+const SMALL_BYTES: u64 = 64 * 1024;
+
+/// The part for small requests is the budget's size divided by this; none if it would not hold one of them.
+const SMALL_DIVISOR: u64 = 8;
+
 /// What long polls may keep is the budget's size divided by this.
 const LONG_POLLS_DIVISOR: u64 = 4;
 
 /// Memory that requests may take.
 pub(super) struct MemoryBudget {
-    /// Units that are free.
+    /// Units that are free, without those for small requests.
     free: Semaphore,
+    /// Units that are free for small requests alone.
+    small: Semaphore,
     /// Units that long polls may take beside.
     long_polls: Semaphore,
     /// One permit: the right to go beyond.
@@ -42,23 +53,32 @@ impl MemoryBudget {
     pub(super) fn new(bytes_max: u64, metrics: Arc<Metrics>) -> Arc<MemoryBudget> {
         let bytes_max = bytes_max.max(FIRST_CHARGE_BYTES as u64);
         let semaphore = |bytes| Semaphore::new(units(bytes) as usize);
-        let (free, long_polls) = (semaphore(bytes_max), semaphore(bytes_max / LONG_POLLS_DIVISOR));
-        Arc::new(MemoryBudget { free, long_polls, overdraft: Semaphore::new(1), metrics })
+        let small = Some(bytes_max / SMALL_DIVISOR).filter(|bytes| *bytes >= SMALL_BYTES).unwrap_or(0);
+        Arc::new(MemoryBudget {
+            free: semaphore(bytes_max - small),
+            small: semaphore(small),
+            long_polls: semaphore(bytes_max / LONG_POLLS_DIVISOR),
+            overdraft: Semaphore::new(1),
+            metrics,
+        })
     }
 
     /// Waits until a request may be begun.
     pub(super) async fn begin(self: &Arc<MemoryBudget>) -> Charge {
+        let mut charge = Charge { budget: self.clone(), units: 0, small_units: 0, overdrawn: false };
         let units = units(FIRST_CHARGE_BYTES as u64);
-        self.free.acquire_many(units).await.expect("the semaphore is never closed").forget();
-        let mut charge = Charge { budget: self.clone(), units: 0, overdrawn: false };
-        charge.took(units);
+        tokio::select! {
+            biased;
+            () = take(&self.free, units) => charge.took(units),
+            () = take(&self.small, units) => charge.took_small(units),
+        }
         charge
     }
 
     /// Bytes that are not charged to anybody.
     #[cfg(test)]
     pub(super) fn free_bytes(&self) -> u64 {
-        self.free.available_permits() as u64 * UNIT_BYTES
+        (self.free.available_permits() + self.small.available_permits()) as u64 * UNIT_BYTES
     }
 }
 
@@ -67,11 +87,18 @@ fn units(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
+/// Waits for permits and keeps them.
+async fn take(semaphore: &Semaphore, permits: u32) {
+    semaphore.acquire_many(permits).await.expect("the semaphore is never closed").forget();
+}
+
 /// What one request holds of the budget; given back on drop.
 pub(super) struct Charge {
     budget: Arc<MemoryBudget>,
     /// Units taken from `free`.
     units: u32,
+    /// Units taken from `small`.
+    small_units: u32,
     /// Whether the request holds the overdraft: what it takes further is not counted.
     overdrawn: bool,
 }
@@ -83,28 +110,33 @@ impl Charge {
         if more == 0 || self.overdrawn {
             return;
         }
-        self.overdrawn = tokio::select! {
+        let budget = self.budget.clone();
+        let all = more.saturating_add(self.units + self.small_units);
+        let is_small = u64::from(all) * UNIT_BYTES <= SMALL_BYTES;
+        // What was small is not any more: all of it comes from the rest of the budget.
+        let from_free = if is_small { more } else { more.saturating_add(self.small_units) };
+        tokio::select! {
             biased;
-            permit = self.budget.free.acquire_many(more) => {
-                permit.expect("the semaphore is never closed").forget();
-                false
+            () = take(&budget.free, from_free) => {
+                self.took(from_free);
+                if !is_small {
+                    self.release_small(self.small_units);
+                }
             }
-            permit = self.budget.overdraft.acquire() => {
-                permit.expect("the semaphore is never closed").forget();
-                true
-            }
-        };
-        if !self.overdrawn {
-            self.took(more);
+            () = take(&budget.small, more), if is_small => self.took_small(more),
+            () = take(&budget.overdraft, 1) => self.overdrawn = true,
         }
     }
 
     /// Lowers the charge to `bytes`, if it is higher.
     pub(super) fn shrink_to(&mut self, bytes: u64) {
-        let excess = self.units.saturating_sub(units(bytes));
+        let excess = (self.units + self.small_units).saturating_sub(units(bytes));
+        let of_small = excess.min(self.small_units);
+        self.release_small(of_small);
+        let excess = excess - of_small;
         self.units -= excess;
         self.budget.free.add_permits(excess as usize);
-        self.budget.metrics.request_memory_released(u64::from(excess) * UNIT_BYTES);
+        self.released(excess);
     }
 
     /// Exchanges the charge for that of a long poll that keeps `bytes`. Gives the charge back if long polls
@@ -120,6 +152,21 @@ impl Charge {
     fn took(&mut self, units: u32) {
         self.units += units;
         self.budget.metrics.request_memory_taken(u64::from(units) * UNIT_BYTES);
+    }
+
+    fn took_small(&mut self, units: u32) {
+        self.small_units += units;
+        self.budget.metrics.request_memory_taken(u64::from(units) * UNIT_BYTES);
+    }
+
+    fn release_small(&mut self, units: u32) {
+        self.small_units -= units;
+        self.budget.small.add_permits(units as usize);
+        self.released(units);
+    }
+
+    fn released(&self, units: u32) {
+        self.budget.metrics.request_memory_released(u64::from(units) * UNIT_BYTES);
     }
 }
 
@@ -191,6 +238,26 @@ mod tests {
         assert_eq!(budget.free_bytes(), 62 * 1024, "shrinking never grows");
         drop(charge);
         assert_eq!(budget.free_bytes(), 64 * 1024);
+    }
+
+    #[test]
+    fn small_requests_begin_while_big_ones_hold_the_rest() {
+        let budget = budget(1 << 20);
+        let mut big = now(budget.begin()).unwrap();
+        now(big.grow(892 * 1024)).expect("all but the part for small ones");
+        assert_eq!(budget.free_bytes(), 128 * 1024);
+        let mut small = now(budget.begin()).expect("the part for small ones");
+        now(small.grow(60 * 1024)).expect("it is still small");
+        let mut growing = now(budget.begin()).unwrap();
+        let mut overdrawn = now(budget.begin()).unwrap();
+        now(overdrawn.grow(61 * 1024)).expect("the overdraft");
+        assert!(now(growing.grow(61 * 1024)).is_none(), "not small any more");
+        assert_eq!(budget.free_bytes(), 56 * 1024);
+        big.shrink_to(4 * 1024);
+        now(growing.grow(61 * 1024)).expect("the rest has room");
+        assert_eq!(growing.small_units, 0, "what it took as a small one is given back");
+        drop((small, growing, overdrawn, big));
+        assert_eq!(budget.free_bytes(), 1 << 20);
     }
 
     #[test]
