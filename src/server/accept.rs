@@ -42,6 +42,7 @@ async fn accept_all<H: RequestHandler>(shared: &Arc<Shared<H>>, listening: &List
                 // As in Kafka, which does not serve beyond `max.connections` but lets clients wait in line.
                 match shared.slots.wait(ip).await {
                     Ok(slot) => begin(shared, &listening.listener, stream, slot),
+                    Err(FullForAddress) if !shared.complaints.admit() => {}
                     Err(FullForAddress) => {
                         let listener = &listening.listener.name;
                         tracing::warn!(listener, %peer, "connection refused: max.connections.per.ip");
@@ -75,7 +76,7 @@ fn begin<H: RequestHandler>(shared: &Arc<Shared<H>>, listener: &Listener, stream
 
 async fn serve<H: RequestHandler>(shared: Arc<Shared<H>>, stream: TcpStream, mut presence: Presence) {
     let end = connection::serve(&shared, &stream, &presence.connection).await;
-    end.tell(&presence.connection);
+    end.tell(&presence.connection, &shared.complaints);
     presence.reason = end.reason();
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::complaints::Complaints;
 use super::pace::PaceError;
 use crate::handlers::Connection;
 
@@ -70,15 +71,17 @@ impl End {
         }
     }
 
-    /// The one log line.
-    pub(super) fn tell(&self, connection: &Connection) {
+    /// The one log line; warnings may be left out when there are many.
+    pub(super) fn tell(&self, connection: &Connection, complaints: &Complaints) {
         let (listener, peer) = (&connection.listener_name, connection.peer);
         match self {
             End::Closed | End::ClosedInRequest | End::Idle(_) | End::Stopping | End::Socket(_) => {
                 tracing::debug!(listener, %peer, "connection closed: {self}");
             }
             End::Malformed(_) | End::Handler(_) | End::RequestStalled { .. } | End::ReplyStalled { .. } => {
-                tracing::warn!(listener, %peer, "connection closed: {self}");
+                if complaints.admit() {
+                    tracing::warn!(listener, %peer, "connection closed: {self}");
+                }
             }
             End::Reply(_) => tracing::error!(listener, %peer, "connection closed: {self}"),
         }

@@ -7,11 +7,12 @@
 //! - A connection is one task; a network thread never waits for a disk.
 //! - Replies leave in the order of their requests; `Reply::Pending` futures make progress meanwhile.
 //! - No memory is taken because a length field says so: buffers grow as bytes arrive.
-//! - Whatever a client sends, it can end no connection but its own. That end is told in one log line.
+//! - Whatever a client sends, it can end no connection but its own. That end is told in at most one log line.
 //! - An idle connection holds no buffer.
 
 mod accept;
 mod budget;
+mod complaints;
 mod connection;
 mod end;
 mod file_extent;
@@ -42,6 +43,7 @@ use crate::handlers::RequestHandler;
 use crate::protocol::guard::Guard;
 use crate::telemetry::Metrics;
 use budget::MemoryBudget;
+use complaints::Complaints;
 use slots::Slots;
 
 /// Cold reads (of file extents that are not in the page cache) under way at once, for the whole process.
@@ -64,6 +66,7 @@ struct Shared<H> {
     limits: Limits,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    complaints: Complaints,
     guard: Guard,
     budget: Arc<MemoryBudget>,
     slots: Arc<Slots>,
@@ -105,6 +108,7 @@ impl Server {
             clock: env.clock.clone(),
             budget: MemoryBudget::new(limits.request_memory_bytes_max, metrics.clone()),
             metrics,
+            complaints: Complaints::new(env.clock.clone()),
             guard: Guard::default(),
             slots: slots.clone(),
             cold_reads: Arc::new(Semaphore::new(COLD_READS_MAX)),

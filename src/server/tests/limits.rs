@@ -48,6 +48,33 @@ async fn what_is_no_request_closes_with_one_line() {
     check(b"\0\0\0\x0a\0\x12\0\0\0\0\0\x01\0\x09", "malformed").await;
 }
 
+/// Never leaves the second it is in.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[tokio::test]
+async fn warnings_about_clients_are_bounded() {
+    let log = Log::capture();
+    let env = Env { clock: Arc::new(StoppedClock), ..Env::real() };
+    let handler = Fake(|_, _| done(Reply::None));
+    let server = Server::start(&env, metrics(), limits(), vec![listener()], handler).expect("a free port");
+    for _ in 0..30 {
+        let mut client = Client::connect(&server).await;
+        client.send(b"GET / HTTP/1.1").await;
+        assert_eq!(within(client.0.read(&mut [0])).await.unwrap_or(0), 0);
+    }
+    let warnings = log.closed().into_iter().filter(|line| line.contains("WARN")).count();
+    assert_eq!(warnings, 10);
+}
+
 #[tokio::test]
 async fn earlier_requests_are_answered_before_a_malformed_one_closes() {
     let server = start_echo(limits());
