@@ -245,13 +245,13 @@ mod tests {
         let budget = budget(1 << 20);
         let mut big = now(budget.begin()).unwrap();
         now(big.grow(892 * 1024)).expect("all but the part for small ones");
-        assert_eq!(budget.free_bytes(), 128 * 1024);
-        let mut small = now(budget.begin()).expect("the part for small ones");
-        now(small.grow(60 * 1024)).expect("it is still small");
-        let mut growing = now(budget.begin()).unwrap();
-        let mut overdrawn = now(budget.begin()).unwrap();
+        assert_eq!(budget.free.available_permits(), 0);
+        let mut overdrawn = now(budget.begin()).expect("the part for small ones");
         now(overdrawn.grow(61 * 1024)).expect("the overdraft");
+        let mut growing = now(budget.begin()).unwrap();
         assert!(now(growing.grow(61 * 1024)).is_none(), "not small any more");
+        let mut small = now(budget.begin()).unwrap();
+        now(small.grow(60 * 1024)).expect("it is still small");
         assert_eq!(budget.free_bytes(), 56 * 1024);
         big.shrink_to(4 * 1024);
         now(growing.grow(61 * 1024)).expect("the rest has room");
