@@ -44,6 +44,8 @@ impl Broker {
         if wait.is_zero() || is_enough(&first, bytes_min) {
             return first;
         }
+        // What it holds of the tail must not stay in memory for the wait.
+        drop(first);
         let waiter = FetchWaiter::new();
         // Registered before looking, so that what is committed in between is not missed.
         requests.iter().for_each(|request| request.partition.register(&waiter));

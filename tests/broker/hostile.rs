@@ -139,7 +139,7 @@ fn a_half_sent_request_is_cut_off_and_an_idle_connection_is_not() {
 }
 
 /// A connection with hardly a buffer: what a socket takes counts as read for a while.
-fn deaf(process: &Process) -> Client {
+pub fn deaf(process: &Process) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(2048).unwrap();
     socket.connect(&process.address().into()).unwrap();

@@ -1,13 +1,16 @@
 //! Start, probes, signals and exit codes.
 
 use std::io::Write;
-use std::net::TcpStream;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::batches::batch;
+use crate::client::Client;
 use crate::eventually::eventually;
+use crate::hostile::deaf;
 use crate::process::{DEADLINE, Process, command, listeners_file, run_to_end};
+use crate::requests::{FETCH, fetch};
 use crate::wire;
 
 fn directory() -> TempDir {
@@ -86,23 +89,26 @@ fn mistakes_end_with_their_code_and_say_what_to_do() {
     }
 }
 
-/// A consumer that waits for records, as the broker sees it too.
-fn waiting_consumer(process: &Process) -> TcpStream {
-    let mut stream = process.connect();
-    wire::create_topic(&mut stream, "greetings");
-    // Longer than this test may take.
-    stream.write_all(&wire::fetch("greetings", DEADLINE * 10)).expect("it reads");
-    eventually(DEADLINE, "the fetch to be in progress", || {
-        process.http_get("/metrics").contains("highwater_requests_in_progress 1\n").then_some(())
-    });
-    stream
+/// Small enough that a reply of a megabyte does not fit between broker and client.
+const SEND_BUFFER: &str = "socket.send.buffer.bytes=4096";
+
+/// A consumer that does not read its reply: it holds up an orderly end until its time is over.
+fn deaf_consumer(process: &Process) -> Client {
+    let mut client = process.client();
+    let topic = client.create_topic("greetings", 1, &[]);
+    client.append(&topic, 0, batch(&[&"x".repeat(1_000_000)]));
+    let mut deaf = deaf(process);
+    deaf.send(FETCH, &fetch(FETCH, &topic, 0, 0));
+    process.wait_for_requests_in_progress(1);
+    deaf
 }
 
 #[test]
 fn a_second_signal_stops_at_once() {
     let directory = directory();
-    let process = Process::start_with(directory.path(), &["highwater.shutdown.timeout.ms=600000"]);
-    let _consumer = waiting_consumer(&process);
+    let process =
+        Process::start_with(directory.path(), &["highwater.shutdown.timeout.ms=600000", SEND_BUFFER]);
+    let _consumer = deaf_consumer(&process);
     process.signal(Signal::TERM);
     eventually(DEADLINE, "the first signal to be seen", || {
         process.http_get("/readyz").contains("503 Service Unavailable").then_some(())
@@ -119,11 +125,26 @@ fn a_second_signal_stops_at_once() {
 #[test]
 fn who_waits_too_long_does_not_hold_up_the_end() {
     let directory = directory();
-    let process = Process::start_with(directory.path(), &["highwater.shutdown.timeout.ms=5000"]);
-    let _consumer = waiting_consumer(&process);
+    let process = Process::start_with(directory.path(), &["highwater.shutdown.timeout.ms=5000", SEND_BUFFER]);
+    let _consumer = deaf_consumer(&process);
     // 60 % of five seconds for requests; the rest is enough for a checkpoint of nothing.
     process.signal(Signal::TERM);
     let (code, log) = process.end();
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("requests that took too long were cut off"), "{log}");
+}
+
+#[test]
+fn a_consumer_that_waits_for_records_does_not_hold_up_the_end() {
+    let directory = directory();
+    let process = Process::start_with(directory.path(), &["highwater.shutdown.timeout.ms=600000"]);
+    let mut stream = process.connect();
+    wire::create_topic(&mut stream, "greetings");
+    // Longer than this test may take.
+    stream.write_all(&wire::fetch("greetings", DEADLINE * 10)).expect("it reads");
+    process.wait_for_requests_in_progress(1);
+    process.signal(Signal::TERM);
+    let (code, log) = process.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("cut off"), "{log}");
 }
