@@ -216,8 +216,8 @@ pub const BROKER: &[Definition] = &[
     key("highwater.file.handles", Int, Some("1024"), Between(64, 1_000_000),
         "Segment files kept open at once."),
     key("highwater.scrub.bytes.per.second", Long, Some("4194304"), AtLeast(0),
-        "Read, and not used yet: the speed at which checksums of old segments will be read again; 0 never \
-         does."),
+        "Average speed at which the background scrubber reads segments again to verify their checksums, a \
+         segment at a time; 0 never does."),
     key("highwater.connection.inflight.max", Int, Some("64"), Between(1, 10_000),
         "Requests of one connection in progress at once; further ones are not read."),
     key("highwater.frame.deadline.ms", Long, Some("30000"), AtLeast(100),
