@@ -70,6 +70,7 @@ impl Recovery<'_> {
         let bases = self.bases_to_keep(&listing, &snapshot, &mut changed)?;
         let segments: Vec<Arc<Segment>> =
             bases.iter().map(|&base| Arc::new(Segment::new(self.path, generation, base))).collect();
+        let named: Vec<Offset> = snapshot.segments.iter().map(|record| record.base_offset).collect();
         let mut replay = Replay { recovery: self, state: snapshot, dirty: BTreeMap::new() };
         replay.segments(&segments)?;
         let Replay { state, dirty, .. } = replay;
@@ -79,6 +80,10 @@ impl Recovery<'_> {
         let mut recovered = Recovered { segments, producers, leader_epochs, states, dirty, changed };
         self.drop_dead(&mut recovered)?;
         self.ensure_active(&mut recovered, generation)?;
+        // A snapshot that names segments which retention has removed since: written anew now, so that this recovery
+        // leaves nothing for the next one to mend, whether or not the removal outlives a power cut.
+        let is_as_named = recovered.segments.iter().map(|segment| segment.base_offset).eq(named);
+        recovered.changed.state |= self.point.offset > Offset(0) && !is_as_named;
         Ok(recovered)
     }
 

@@ -166,3 +166,11 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
     }
     println!("{tried} crash points of {seed} workloads");
 }
+
+/// Points that failed once, beyond those that every run tries.
+#[test]
+fn points_that_failed_once() {
+    for (seed, point, plan) in [(27, 205, CrashPlan::KeepUnsynced)] {
+        assert!(crash_at(seed, point, plan).is_some(), "the workload of seed {seed} ends before {point}");
+    }
+}
