@@ -80,8 +80,8 @@ impl Recovery<'_> {
         let mut recovered = Recovered { segments, producers, leader_epochs, states, dirty, changed };
         self.drop_dead(&mut recovered)?;
         self.ensure_active(&mut recovered, generation)?;
-        // A snapshot that names segments which retention has removed since: written anew now, so that this recovery
-        // leaves nothing for the next one to mend, whether or not the removal outlives a power cut.
+        // A snapshot that names segments which retention has removed since: written anew now, so that this
+        // recovery leaves nothing for the next one to mend, whether or not the removal outlives a power cut.
         let is_as_named = recovered.segments.iter().map(|segment| segment.base_offset).eq(named);
         recovered.changed.state |= self.point.offset > Offset(0) && !is_as_named;
         Ok(recovered)

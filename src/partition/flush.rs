@@ -129,21 +129,24 @@ impl Storage {
     pub fn checkpoint_step(&self, reach: CheckpointReach) -> Result<bool, StorageFailed> {
         // Read before the snapshot: a transaction below it was applied when it was appended, so the snapshot
         // has it. The other way round, one that comes in between would be in neither.
-        let end = self.committed_end()?;
+        let start = self.replay_start().lsn;
+        // An idle frame may have let the last checkpoint reach further than the last commit.
+        let end = self.committed_end()?.max(start);
         let snapshot = self.catalogue.snapshot();
         while self.committed_end()? < snapshot.end_lsn {
             // If another thread has the group, it announces it before it lets go of the writer.
             self.commit_step()?;
         }
         self.sync_wal()?;
-        let start = self.replay_start().lsn;
         let target = match reach {
             CheckpointReach::All => end,
             CheckpointReach::Older => Lsn(start.0 + (end.0 - start.0) / 2),
         };
         let recovered = self.sync_segments(target)?;
         let oldest = self.flush_queue.dirty().first().map_or(end, |(lsn, _)| end.min(*lsn));
-        let replay_start = self.wal().replay_start(oldest);
+        // The WAL knows some places to start from, not all: one that was good stays better than an older one.
+        let known = Some(self.wal().replay_start(oldest)).filter(|known| known.lsn > start);
+        let replay_start = known.unwrap_or_else(|| self.replay_start());
         if recovered.is_empty() && replay_start.lsn == start {
             return Ok(false);
         }

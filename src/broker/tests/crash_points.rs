@@ -170,7 +170,8 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
 /// Points that failed once, beyond those that every run tries.
 #[test]
 fn points_that_failed_once() {
-    for (seed, point, plan) in [(27, 205, CrashPlan::KeepUnsynced)] {
+    let points = [(27, 205, CrashPlan::KeepUnsynced), (34, 66, CrashPlan::Random(34_000_036))];
+    for (seed, point, plan) in points {
         assert!(crash_at(seed, point, plan).is_some(), "the workload of seed {seed} ends before {point}");
     }
 }
