@@ -16,8 +16,6 @@ mod topic_names;
 mod topics;
 
 #[cfg(test)]
-pub mod fixture;
-#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
