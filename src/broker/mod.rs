@@ -85,7 +85,7 @@ impl Broker {
         self.image.read().clone()
     }
 
-    /// This start's number: a topic's leader epoch is `topic.leader_epoch(broker.boot())`.
+    /// This start's number: a partition's leader epoch is `topic.leader_epoch(partition, broker.boot())`.
     pub fn boot(&self) -> i32 {
         self.metadata.boot()
     }

@@ -108,21 +108,15 @@ impl Broker {
             topic_id: topic_id.0,
             partitions: topic.partitions,
             replication_factor: topic.replication_factor,
-            configs: topic.configs.clone(),
+            configs: topic.configs,
             created_at_boot: self.boot(),
+            growths: Vec::new(),
         };
         let key = keys::topic(&topic.name);
         let value = serde_json::to_vec(&record).expect("strings and numbers are always JSON");
         transaction.compares.push(Compare::Absent(key.clone()));
         transaction.changes.push(Change::Put(key, value));
-        Arc::new(TopicImage {
-            name: topic.name.into(),
-            topic_id,
-            partitions: record.partitions,
-            replication_factor: record.replication_factor,
-            configs: record.configs,
-            created_at_boot: record.created_at_boot,
-        })
+        Arc::new(TopicImage::new(topic.name.into(), record))
     }
 
     /// Durable in the catalogue first: a directory without a topic would be a stray, a topic without a

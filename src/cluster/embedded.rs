@@ -114,7 +114,7 @@ impl EmbeddedMetadata {
         PartitionSpec {
             name: topic.name.clone(),
             log_config: (self.log_configs)(&topic.configs),
-            leader_epoch: topic.leader_epoch(state.boot()),
+            leader_epoch: topic.leader_epoch(topic_partition.partition, state.boot()),
             log_start_offset: state.image.log_start(topic_partition),
         }
     }
@@ -209,7 +209,9 @@ impl Catalogue for EmbeddedMetadata {
         let state = self.state.lock();
         let bytes = encoding::encode_snapshot(state.revision, &state.entries);
         let image = state.image.clone();
-        let is_live = move |id: TopicPartition| image.topic_by_id(id.topic_id).is_some();
+        let is_live = move |id: TopicPartition| {
+            image.topic_by_id(id.topic_id).is_some_and(|topic| id.partition < topic.partitions)
+        };
         CatalogueSnapshot { bytes, end_lsn: state.end_lsn, is_live: Box::new(is_live) }
     }
 

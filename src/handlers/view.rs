@@ -66,12 +66,12 @@ pub(super) fn partitions(
     topic: &TopicImage,
     first: i32,
 ) -> impl Iterator<Item = PartitionView> {
-    let leader_epoch = topic.leader_epoch(broker.boot());
+    let boot = broker.boot();
     let topic_id = topic.topic_id;
     (first..topic.partitions).map(move |partition| {
         let open = broker.partition(TopicPartition { topic_id, partition });
         let online = open.is_some_and(|open| open.status() == PartitionStatus::Online);
-        PartitionView { index: partition, leader_epoch, online }
+        PartitionView { index: partition, leader_epoch: topic.leader_epoch(partition, boot), online }
     })
 }
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::keys::{self, Tombstone, TopicRecord};
+use super::keys::{self, Growth, Tombstone, TopicRecord};
 use crate::model::{LeaderEpoch, Offset, TopicId, TopicPartition};
 
 /// One change of one key, as the metadata store reports it.
@@ -28,13 +28,40 @@ pub struct TopicImage {
     pub configs: BTreeMap<String, String>,
     /// The boot in which it was created.
     pub created_at_boot: i32,
+    /// Partitions that were added in later boots, oldest first.
+    pub growths: Vec<Growth>,
 }
 
 impl TopicImage {
-    /// Leader epoch of its partitions in the given boot: 0 in the boot that created it, one more at each
-    /// start.
-    pub fn leader_epoch(&self, boot: i32) -> LeaderEpoch {
-        LeaderEpoch(boot - self.created_at_boot)
+    /// The topic of a record.
+    pub fn new(name: Arc<str>, record: TopicRecord) -> TopicImage {
+        TopicImage {
+            name,
+            topic_id: TopicId(record.topic_id),
+            partitions: record.partitions,
+            replication_factor: record.replication_factor,
+            configs: record.configs,
+            created_at_boot: record.created_at_boot,
+            growths: record.growths,
+        }
+    }
+
+    /// Its record, for whoever changes a part of it.
+    pub fn record(&self) -> TopicRecord {
+        TopicRecord {
+            topic_id: self.topic_id.0,
+            partitions: self.partitions,
+            replication_factor: self.replication_factor,
+            configs: self.configs.clone(),
+            created_at_boot: self.created_at_boot,
+            growths: self.growths.clone(),
+        }
+    }
+
+    /// Leader epoch of a partition in the given boot: 0 in the boot that made it, one more at each start.
+    pub fn leader_epoch(&self, partition: i32, boot: i32) -> LeaderEpoch {
+        let later = self.growths.iter().rev().find(|growth| growth.first_partition <= partition);
+        LeaderEpoch(boot - later.map_or(self.created_at_boot, |growth| growth.boot))
     }
 
     /// Its partitions' identities.
@@ -134,15 +161,7 @@ impl ClusterImage {
             let name: Arc<str> = name.into();
             let topic_id = TopicId(record.topic_id);
             self.names.insert(topic_id, name.clone());
-            let topic = TopicImage {
-                name: name.clone(),
-                topic_id,
-                partitions: record.partitions,
-                replication_factor: record.replication_factor,
-                configs: record.configs,
-                created_at_boot: record.created_at_boot,
-            };
-            self.topics.insert(name, Arc::new(topic));
+            self.topics.insert(name.clone(), Arc::new(TopicImage::new(name, record)));
         }
         Some(())
     }

@@ -32,8 +32,34 @@ pub struct TopicRecord {
     pub replication_factor: i16,
     /// Topic configurations that were set, by Kafka's names.
     pub configs: BTreeMap<String, String>,
-    /// The boot in which it was created: a partition's leader epoch is the current boot minus this.
+    /// The boot in which it was created: a partition's leader epoch is the current boot minus this, unless it
+    /// came later.
     pub created_at_boot: i32,
+    /// Partitions that were added in later boots, oldest first: at most one entry for each boot. Left out
+    /// when there is none, so that a topic that never grew is written as it was before topics could grow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub growths: Vec<Growth>,
+}
+
+/// Partitions that were added to a topic in one boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Growth {
+    /// The first of them.
+    pub first_partition: i32,
+    /// The boot in which they were made.
+    pub boot: i32,
+}
+
+impl TopicRecord {
+    /// Has `partitions` partitions from now on, more than before; the new ones are made in this boot.
+    pub fn grow(&mut self, partitions: i32, boot: i32) {
+        let newest = self.growths.last().map_or(self.created_at_boot, |growth| growth.boot);
+        if newest != boot {
+            self.growths.push(Growth { first_partition: self.partitions, boot });
+        }
+        self.partitions = partitions;
+    }
 }
 
 /// Value of a `tombstones/<topic id>` key.

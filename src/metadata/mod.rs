@@ -13,5 +13,5 @@ mod topic_name;
 mod tests;
 
 pub use image::{ClusterImage, MetadataChange, TopicImage};
-pub use keys::{Tombstone, TopicRecord};
+pub use keys::{Growth, Tombstone, TopicRecord};
 pub use topic_name::{TOPIC_NAME_LENGTH_MAX, TopicNameError, colliding_form, validate_topic_name};

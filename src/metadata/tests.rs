@@ -14,6 +14,7 @@ fn orders() -> TopicRecord {
         replication_factor: 2,
         configs: BTreeMap::from([("retention.ms".to_owned(), "1000".to_owned())]),
         created_at_boot: 4,
+        growths: Vec::new(),
     }
 }
 
@@ -32,7 +33,7 @@ fn a_topic_is_found_by_name_and_by_id_until_it_is_removed() {
     set(&mut image, &keys::topic("orders"), orders());
     let topic = image.topic("orders").unwrap();
     assert_eq!((topic.partitions, topic.replication_factor), (3, 2));
-    assert_eq!(topic.leader_epoch(6), LeaderEpoch(2));
+    assert_eq!(topic.leader_epoch(2, 6), LeaderEpoch(2));
     assert_eq!(image.topic_by_id(ORDERS).unwrap().name.as_ref(), "orders");
     assert_eq!(topic.topic_partitions().count(), 3);
 
@@ -50,6 +51,38 @@ fn a_topic_created_again_under_its_name_is_another() {
     assert!(image.topic_by_id(ORDERS).is_none());
     assert_eq!(image.topic_by_id(TopicId(Uuid::from_u128(8))).unwrap().name.as_ref(), "orders");
     assert_eq!(image.topics_count(), 1);
+}
+
+#[test]
+fn partitions_that_came_later_count_from_their_own_boot() {
+    let mut record = orders();
+    record.grow(5, 4);
+    assert_eq!(record.growths, [], "in the boot that created it nothing needs to be told apart");
+    record.grow(6, 7);
+    record.grow(8, 7);
+    record.grow(9, 8);
+    let growth = |first_partition, boot| Growth { first_partition, boot };
+    assert_eq!((record.partitions, &record.growths[..]), (9, &[growth(5, 7), growth(8, 8)][..]));
+    let topic = TopicImage::new("orders".into(), record.clone());
+    let epochs = |boot| (0..9).map(|partition| topic.leader_epoch(partition, boot).0).collect::<Vec<_>>();
+    assert_eq!(epochs(8), [4, 4, 4, 4, 4, 1, 1, 1, 0]);
+    assert_eq!(epochs(10), [6, 6, 6, 6, 6, 3, 3, 3, 2]);
+    assert_eq!(topic.record(), record);
+}
+
+/// As versions before topics could grow wrote it, and as topics that never grew are written still.
+#[test]
+fn a_topic_that_never_grew_is_written_as_before() {
+    let old = r#"{"topic_id":"00000000-0000-0000-0000-000000000007","partitions":3,"replication_factor":2,"#
+        .to_owned()
+        + r#""configs":{"retention.ms":"1000"},"created_at_boot":4}"#;
+    assert_eq!(serde_json::from_str::<TopicRecord>(&old).unwrap(), orders());
+    assert_eq!(serde_json::to_string(&orders()).unwrap(), old);
+    let mut grown = orders();
+    grown.grow(4, 9);
+    let new = serde_json::to_string(&grown).unwrap();
+    assert!(new.ends_with(r#""growths":[{"first_partition":3,"boot":9}]}"#), "{new}");
+    assert_eq!(serde_json::from_str::<TopicRecord>(&new).unwrap(), grown);
 }
 
 #[test]

@@ -191,6 +191,7 @@ impl Machine {
             replication_factor: 1,
             configs: BTreeMap::new(),
             created_at_boot: self.metadata.boot(),
+            growths: Vec::new(),
         };
         self.transact(vec![Change::Put(keys::topic(name), serde_json::to_vec(&record).unwrap())])?;
         let image = self.metadata.image();

@@ -45,6 +45,7 @@ impl Stepped {
             replication_factor: 1,
             configs: BTreeMap::new(),
             created_at_boot: metadata.boot(),
+            growths: Vec::new(),
         };
         let change = Change::Put(keys::topic("t"), serde_json::to_vec(&record).unwrap());
         metadata.begin(&Transaction { compares: Vec::new(), changes: vec![change] }).unwrap().unwrap();
