@@ -6,7 +6,7 @@
 #   make check      formatting and lints
 #   make compat     stock clients and Apache Kafka's tools against the broker, crashes under load
 #   make soak       the same with a 1 GiB stream and 100 kills
-#   make oracle     records compat/oracle/ again from the real Apache Kafka
+#   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
 #   make bench      figures (issue 5)
 #
 # Outside tools (kcat, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment

@@ -28,7 +28,8 @@ const USAGE: &str = "usage: compat run [--against kafka] [--soak] [NAME...]
 run      every scenario (or the named ones) against the highwater built beside this program, compared with the
          transcripts recorded from Apache Kafka; --soak does more of the long ones; --against kafka runs them
          against Apache Kafka instead, to see whether it still gives the recorded transcripts
-oracle   records the transcripts from Apache Kafka again
+oracle   records the transcripts from Apache Kafka again; without names, or with `golden` among them,
+         the golden frames of protocol-tests too
 list     names the scenarios";
 
 const CI: Scale = Scale { stream_bytes: 64 << 20, kills_count: 20 };
@@ -58,7 +59,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
             let flavor = if against_kafka { Flavor::Kafka } else { Flavor::Highwater };
             report::run(&chosen(&names, flavor)?, flavor, scale, names.is_empty())
         }
-        ["oracle", names @ ..] => report::record(&chosen(names, Flavor::Kafka)?, CI),
+        ["oracle", names @ ..] => record(names),
         ["list"] => {
             scenario::ALL.iter().for_each(|scenario| println!("{}", scenario.name));
             Ok(ExitCode::SUCCESS)
@@ -69,6 +70,20 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
             Ok(ExitCode::from(2))
         }
     }
+}
+
+/// Records from Apache Kafka. The golden frames are made by its classes alone, so they are no scenario here.
+fn record(names: &[&str]) -> Result<ExitCode> {
+    const GOLDEN: &str = "golden";
+    let others: Vec<&str> = names.iter().copied().filter(|name| *name != GOLDEN).collect();
+    if names.is_empty() || others.len() < names.len() {
+        scenario::golden::record(&Tools::find_or_install()?)?;
+        println!("the golden frames of protocol-tests are made again");
+    }
+    if others.is_empty() && !names.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    report::record(&chosen(&others, Flavor::Kafka)?, CI)
 }
 
 /// The named scenarios, or all that this broker can run.

@@ -70,6 +70,14 @@ impl Tools {
         command
     }
 
+    /// A Java program in one file that is no client, compiled as it starts, with Kafka's jars.
+    pub fn java_source(&self, source: &Path) -> Command {
+        let mut command = Command::new("java");
+        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx512m"]);
+        command.arg("-cp").arg(format!("{}/*", self.jars.display())).arg(source);
+        command
+    }
+
     /// One of our Python clients.
     pub fn python(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);

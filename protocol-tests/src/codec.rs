@@ -1,135 +1,182 @@
-//! From an API key to the codec crate's decoder.
+//! From an API key to the codec crate's decoders and encoders, both ways.
+
+use std::any::Any;
+use std::fmt::Debug;
 
 use bytes::{Buf, Bytes, BytesMut};
+use highwater::protocol::response::{self, EncodeError};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable, Encodable};
 
-/// A decoded request, kept alive so that its memory can be measured.
-pub type Decoded = Box<dyn std::any::Any>;
+/// A decoded message, kept alive so that its memory can be measured.
+pub type Decoded = Box<dyn Body>;
+
+/// The body of any request or response.
+pub trait Body: Debug + Any {
+    /// Appends it as the codec crate encodes it.
+    fn put(&self, encoded: &mut BytesMut, api_version: i16) -> anyhow::Result<()>;
+
+    /// The whole reply, header and body, as the broker makes it.
+    fn reply(&self, api_key: i16, api_version: i16, correlation_id: i32) -> Result<Bytes, EncodeError>;
+
+    /// Itself, to be asked for its type.
+    fn any(&self) -> &dyn Any;
+}
+
+impl<M: Encodable + Debug + 'static> Body for M {
+    fn put(&self, encoded: &mut BytesMut, api_version: i16) -> anyhow::Result<()> {
+        self.encode(encoded, api_version)
+    }
+
+    fn reply(&self, api_key: i16, api_version: i16, correlation_id: i32) -> Result<Bytes, EncodeError> {
+        response::encode(api_key, api_version, correlation_id, self)
+    }
+
+    fn any(&self) -> &dyn Any {
+        self
+    }
+}
 
 /// Decodes header and body of a frame as the crate would, and gives the offsets where each ended.
 ///
 /// Never call it with bytes that the guard did not pass: it may abort the process.
 pub fn decode(api_key: i16, api_version: i16, frame: &Bytes) -> anyhow::Result<(usize, usize, Decoded)> {
     let mut rest = frame.clone();
-    let key = ApiKey::try_from(api_key).map_err(|()| anyhow::anyhow!("unknown key"))?;
-    RequestHeader::decode(&mut rest, key.request_header_version(api_version))?;
+    RequestHeader::decode(&mut rest, key(api_key)?.request_header_version(api_version))?;
     let body_offset = frame.len() - rest.remaining();
-    let decoded = decode_body(api_key, api_version, &mut rest)?;
+    let decoded = request(api_key, api_version, &mut rest)?;
     Ok((body_offset, frame.len() - rest.remaining(), decoded))
+}
+
+/// Decodes header and body of a reply, which must end where the body ends; gives the correlation id. Only for
+/// replies that can be trusted: nothing guards this decoder.
+pub fn decode_reply(api_key: i16, api_version: i16, frame: &Bytes) -> anyhow::Result<(i32, Decoded)> {
+    let mut rest = frame.clone();
+    let header = ResponseHeader::decode(&mut rest, key(api_key)?.response_header_version(api_version))?;
+    let decoded = response(api_key, api_version, &mut rest)?;
+    anyhow::ensure!(!rest.has_remaining(), "{} bytes behind the body", rest.remaining());
+    Ok((header.correlation_id, decoded))
 }
 
 /// Decodes a frame and encodes it again. As with [`decode`], only after the guard passed it.
 pub fn round_trip(api_key: i16, api_version: i16, frame: &Bytes) -> anyhow::Result<Bytes> {
     let mut rest = frame.clone();
-    let key = ApiKey::try_from(api_key).map_err(|()| anyhow::anyhow!("unknown key"))?;
-    let header_version = key.request_header_version(api_version);
+    let header_version = key(api_key)?.request_header_version(api_version);
     let mut encoded = BytesMut::new();
     RequestHeader::decode(&mut rest, header_version)?.encode(&mut encoded, header_version)?;
-    encode_again(api_key, api_version, &mut rest, &mut encoded)?;
+    request(api_key, api_version, &mut rest)?.put(&mut encoded, api_version)?;
     Ok(encoded.freeze())
 }
 
-macro_rules! requests {
-    ($($key:literal $request:ident)*) => {
+/// The same for a reply.
+pub fn round_trip_reply(api_key: i16, api_version: i16, frame: &Bytes) -> anyhow::Result<Bytes> {
+    let mut rest = frame.clone();
+    let header_version = key(api_key)?.response_header_version(api_version);
+    let mut encoded = BytesMut::new();
+    ResponseHeader::decode(&mut rest, header_version)?.encode(&mut encoded, header_version)?;
+    response(api_key, api_version, &mut rest)?.put(&mut encoded, api_version)?;
+    Ok(encoded.freeze())
+}
+
+fn key(api_key: i16) -> anyhow::Result<ApiKey> {
+    ApiKey::try_from(api_key).map_err(|()| anyhow::anyhow!("unknown key {api_key}"))
+}
+
+macro_rules! messages {
+    ($($key:literal $request:ident $response:ident)*) => {
         /// All keys that can be decoded here.
         pub const KEYS: &[i16] = &[$($key),*];
 
-        fn decode_body(api_key: i16, api_version: i16, body: &mut Bytes) -> anyhow::Result<Decoded> {
+        fn request(api_key: i16, api_version: i16, body: &mut Bytes) -> anyhow::Result<Decoded> {
             match api_key {
                 $($key => Ok(Box::new($request::decode(body, api_version)?)),)*
                 _ => anyhow::bail!("API key {api_key} has no decoder here"),
             }
         }
 
-        fn encode_again(
-            api_key: i16,
-            api_version: i16,
-            body: &mut Bytes,
-            encoded: &mut BytesMut,
-        ) -> anyhow::Result<()> {
+        fn response(api_key: i16, api_version: i16, body: &mut Bytes) -> anyhow::Result<Decoded> {
             match api_key {
-                $($key => $request::decode(body, api_version)?.encode(encoded, api_version),)*
+                $($key => Ok(Box::new($response::decode(body, api_version)?)),)*
                 _ => anyhow::bail!("API key {api_key} has no decoder here"),
             }
         }
     };
 }
 
-requests! {
-    0 ProduceRequest
-    1 FetchRequest
-    2 ListOffsetsRequest
-    3 MetadataRequest
-    8 OffsetCommitRequest
-    9 OffsetFetchRequest
-    10 FindCoordinatorRequest
-    11 JoinGroupRequest
-    12 HeartbeatRequest
-    13 LeaveGroupRequest
-    14 SyncGroupRequest
-    15 DescribeGroupsRequest
-    16 ListGroupsRequest
-    17 SaslHandshakeRequest
-    18 ApiVersionsRequest
-    19 CreateTopicsRequest
-    20 DeleteTopicsRequest
-    21 DeleteRecordsRequest
-    22 InitProducerIdRequest
-    23 OffsetForLeaderEpochRequest
-    24 AddPartitionsToTxnRequest
-    25 AddOffsetsToTxnRequest
-    26 EndTxnRequest
-    27 WriteTxnMarkersRequest
-    28 TxnOffsetCommitRequest
-    29 DescribeAclsRequest
-    30 CreateAclsRequest
-    31 DeleteAclsRequest
-    32 DescribeConfigsRequest
-    33 AlterConfigsRequest
-    34 AlterReplicaLogDirsRequest
-    35 DescribeLogDirsRequest
-    36 SaslAuthenticateRequest
-    37 CreatePartitionsRequest
-    38 CreateDelegationTokenRequest
-    39 RenewDelegationTokenRequest
-    40 ExpireDelegationTokenRequest
-    41 DescribeDelegationTokenRequest
-    42 DeleteGroupsRequest
-    43 ElectLeadersRequest
-    44 IncrementalAlterConfigsRequest
-    45 AlterPartitionReassignmentsRequest
-    46 ListPartitionReassignmentsRequest
-    47 OffsetDeleteRequest
-    48 DescribeClientQuotasRequest
-    49 AlterClientQuotasRequest
-    50 DescribeUserScramCredentialsRequest
-    51 AlterUserScramCredentialsRequest
-    55 DescribeQuorumRequest
-    57 UpdateFeaturesRequest
-    60 DescribeClusterRequest
-    61 DescribeProducersRequest
-    64 UnregisterBrokerRequest
-    65 DescribeTransactionsRequest
-    66 ListTransactionsRequest
-    68 ConsumerGroupHeartbeatRequest
-    69 ConsumerGroupDescribeRequest
-    71 GetTelemetrySubscriptionsRequest
-    72 PushTelemetryRequest
-    74 ListConfigResourcesRequest
-    75 DescribeTopicPartitionsRequest
-    76 ShareGroupHeartbeatRequest
-    77 ShareGroupDescribeRequest
-    78 ShareFetchRequest
-    79 ShareAcknowledgeRequest
-    80 AddRaftVoterRequest
-    81 RemoveRaftVoterRequest
-    83 InitializeShareGroupStateRequest
-    84 ReadShareGroupStateRequest
-    85 WriteShareGroupStateRequest
-    86 DeleteShareGroupStateRequest
-    87 ReadShareGroupStateSummaryRequest
-    90 DescribeShareGroupOffsetsRequest
-    91 AlterShareGroupOffsetsRequest
-    92 DeleteShareGroupOffsetsRequest
+messages! {
+    0 ProduceRequest ProduceResponse
+    1 FetchRequest FetchResponse
+    2 ListOffsetsRequest ListOffsetsResponse
+    3 MetadataRequest MetadataResponse
+    8 OffsetCommitRequest OffsetCommitResponse
+    9 OffsetFetchRequest OffsetFetchResponse
+    10 FindCoordinatorRequest FindCoordinatorResponse
+    11 JoinGroupRequest JoinGroupResponse
+    12 HeartbeatRequest HeartbeatResponse
+    13 LeaveGroupRequest LeaveGroupResponse
+    14 SyncGroupRequest SyncGroupResponse
+    15 DescribeGroupsRequest DescribeGroupsResponse
+    16 ListGroupsRequest ListGroupsResponse
+    17 SaslHandshakeRequest SaslHandshakeResponse
+    18 ApiVersionsRequest ApiVersionsResponse
+    19 CreateTopicsRequest CreateTopicsResponse
+    20 DeleteTopicsRequest DeleteTopicsResponse
+    21 DeleteRecordsRequest DeleteRecordsResponse
+    22 InitProducerIdRequest InitProducerIdResponse
+    23 OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse
+    24 AddPartitionsToTxnRequest AddPartitionsToTxnResponse
+    25 AddOffsetsToTxnRequest AddOffsetsToTxnResponse
+    26 EndTxnRequest EndTxnResponse
+    27 WriteTxnMarkersRequest WriteTxnMarkersResponse
+    28 TxnOffsetCommitRequest TxnOffsetCommitResponse
+    29 DescribeAclsRequest DescribeAclsResponse
+    30 CreateAclsRequest CreateAclsResponse
+    31 DeleteAclsRequest DeleteAclsResponse
+    32 DescribeConfigsRequest DescribeConfigsResponse
+    33 AlterConfigsRequest AlterConfigsResponse
+    34 AlterReplicaLogDirsRequest AlterReplicaLogDirsResponse
+    35 DescribeLogDirsRequest DescribeLogDirsResponse
+    36 SaslAuthenticateRequest SaslAuthenticateResponse
+    37 CreatePartitionsRequest CreatePartitionsResponse
+    38 CreateDelegationTokenRequest CreateDelegationTokenResponse
+    39 RenewDelegationTokenRequest RenewDelegationTokenResponse
+    40 ExpireDelegationTokenRequest ExpireDelegationTokenResponse
+    41 DescribeDelegationTokenRequest DescribeDelegationTokenResponse
+    42 DeleteGroupsRequest DeleteGroupsResponse
+    43 ElectLeadersRequest ElectLeadersResponse
+    44 IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse
+    45 AlterPartitionReassignmentsRequest AlterPartitionReassignmentsResponse
+    46 ListPartitionReassignmentsRequest ListPartitionReassignmentsResponse
+    47 OffsetDeleteRequest OffsetDeleteResponse
+    48 DescribeClientQuotasRequest DescribeClientQuotasResponse
+    49 AlterClientQuotasRequest AlterClientQuotasResponse
+    50 DescribeUserScramCredentialsRequest DescribeUserScramCredentialsResponse
+    51 AlterUserScramCredentialsRequest AlterUserScramCredentialsResponse
+    55 DescribeQuorumRequest DescribeQuorumResponse
+    57 UpdateFeaturesRequest UpdateFeaturesResponse
+    60 DescribeClusterRequest DescribeClusterResponse
+    61 DescribeProducersRequest DescribeProducersResponse
+    64 UnregisterBrokerRequest UnregisterBrokerResponse
+    65 DescribeTransactionsRequest DescribeTransactionsResponse
+    66 ListTransactionsRequest ListTransactionsResponse
+    68 ConsumerGroupHeartbeatRequest ConsumerGroupHeartbeatResponse
+    69 ConsumerGroupDescribeRequest ConsumerGroupDescribeResponse
+    71 GetTelemetrySubscriptionsRequest GetTelemetrySubscriptionsResponse
+    72 PushTelemetryRequest PushTelemetryResponse
+    74 ListConfigResourcesRequest ListConfigResourcesResponse
+    75 DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse
+    76 ShareGroupHeartbeatRequest ShareGroupHeartbeatResponse
+    77 ShareGroupDescribeRequest ShareGroupDescribeResponse
+    78 ShareFetchRequest ShareFetchResponse
+    79 ShareAcknowledgeRequest ShareAcknowledgeResponse
+    80 AddRaftVoterRequest AddRaftVoterResponse
+    81 RemoveRaftVoterRequest RemoveRaftVoterResponse
+    83 InitializeShareGroupStateRequest InitializeShareGroupStateResponse
+    84 ReadShareGroupStateRequest ReadShareGroupStateResponse
+    85 WriteShareGroupStateRequest WriteShareGroupStateResponse
+    86 DeleteShareGroupStateRequest DeleteShareGroupStateResponse
+    87 ReadShareGroupStateSummaryRequest ReadShareGroupStateSummaryResponse
+    90 DescribeShareGroupOffsetsRequest DescribeShareGroupOffsetsResponse
+    91 AlterShareGroupOffsetsRequest AlterShareGroupOffsetsResponse
+    92 DeleteShareGroupOffsetsRequest DeleteShareGroupOffsetsResponse
 }

@@ -11,6 +11,7 @@ mod console;
 mod crash;
 pub mod disk_full;
 mod dump_log;
+pub mod golden;
 mod java_client;
 mod kcat;
 pub mod newcomer;
@@ -46,6 +47,7 @@ pub struct Scenario {
 
 /// All scenarios, the quick ones first.
 pub const ALL: &[Scenario] = &[
+    Scenario { name: "golden", oracle: false, run: golden::run },
     Scenario { name: "newcomer", oracle: false, run: newcomer::run },
     Scenario { name: "kcat-metadata", oracle: true, run: kcat::metadata },
     Scenario { name: "kcat-codecs", oracle: true, run: kcat::codecs },

@@ -15,9 +15,8 @@ use highwater::protocol::versions;
 use highwater::server::{Limits, Server};
 use highwater::telemetry::Metrics;
 use protocol_tests::frames::{Fill, frame};
+use protocol_tests::mutate::mutant;
 use protocol_tests::random::Random;
-
-use crate::mutations::mutate;
 
 /// Frames per served key and version.
 const FRAMES: u64 = 25;
@@ -103,7 +102,7 @@ fn no_byte_reaches_a_handler_that_the_guard_did_not_pass() {
                 let mut random = Random::new(seed << 32 | (row.key as u64) << 8 | api_version as u64);
                 let mut bytes = frame(layout, api_version, Fill::Random, &mut random);
                 if seed > 0 {
-                    mutate(&mut bytes, &mut random);
+                    bytes = mutant(&bytes, &bytes, &mut random);
                 }
                 match send(address, &bytes) {
                     Some(answer) => {
