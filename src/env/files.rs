@@ -64,6 +64,15 @@ pub struct FileExtent {
 /// Held as long as the directory is ours; released on drop or when the process dies.
 pub trait LockGuard: Send + Sync + 'static {}
 
+/// Room on a file system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Space {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What is free for us: less than what is free where some is kept for the administrator.
+    pub usable_bytes: u64,
+}
+
 /// A file system.
 pub trait Files: Send + Sync + 'static {
     /// Opens a file.
@@ -84,8 +93,15 @@ pub trait Files: Send + Sync + 'static {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Takes an exclusive lock by the file's name; `WouldBlock` if another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+    /// How much room there is on the file system that holds `path`.
+    fn space(&self, path: &Path) -> io::Result<Space>;
+    /// A path from the root: below the working directory if it is not one already. Nothing is resolved.
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
+
     /// Bytes free for us on the file system that holds `path`.
-    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.space(path)?.usable_bytes)
+    }
 
     /// Reads a whole file of at most `length_max` bytes; longer is `InvalidData`.
     fn read(&self, path: &Path, length_max: u64) -> io::Result<Vec<u8>> {
@@ -223,8 +239,13 @@ impl Files for RealFiles {
         Ok(Box::new(RealLock(file)))
     }
 
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+    fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Space { total_bytes: bytes(stat.f_blocks), usable_bytes: bytes(stat.f_bavail) })
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(std::env::current_dir()?.join(path))
     }
 }

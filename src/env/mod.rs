@@ -14,7 +14,7 @@ pub mod time;
 use std::sync::Arc;
 
 pub use clock::{Clock, SystemClock};
-pub use files::{File, FileExtent, Files, LockGuard, OpenMode, RealFiles};
+pub use files::{File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
 pub use random::{Random, SystemRandom};
 
 /// The three seams together, cheap to clone.

@@ -12,7 +12,7 @@
 
 mod by_time;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use self::by_time::Sought;
 use super::exchange::{Failure, answer, decode};
-use super::view::{TopicKey, check_leader_epoch, open_partition};
+use super::view::{TopicKey, check_leader_epoch, check_online, open_partition};
 use super::{Api, Reply, RequestContext};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 use crate::partition::Partition;
@@ -36,6 +36,9 @@ pub(super) const API: Api =
 
 /// First version that tells leader epochs.
 const VERSION_WITH_LEADER_EPOCH: i16 = 4;
+
+/// `isolation_level`: read_uncommitted and read_committed.
+const ISOLATION_LEVELS: [i8; 2] = [0, 1];
 
 /// An offset as it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,32 +85,49 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
         Err(reply) => return reply,
     };
     Reply::pending(async move {
-        let twice = named_twice(&request.topics);
-        let mut topics = Vec::with_capacity(request.topics.len());
-        for topic in &request.topics {
-            let mut partitions = Vec::with_capacity(topic.partitions.len());
-            for asked in &topic.partitions {
-                let found = match twice.contains(&(topic.name.as_str(), asked.partition_index)) {
-                    true => Err(ErrorCode::InvalidRequest.into()),
-                    false => look_up(&context, topic.name.as_str(), asked).await,
-                };
-                partitions.push(partition_response(&context, asked.partition_index, found));
-            }
-            let response = ListOffsetsTopicResponse::default().with_name(topic.name.clone());
-            topics.push(response.with_partitions(partitions));
-        }
+        let topics = topics(&context, &request).await;
         answer(&context.header, &ListOffsetsResponse::default().with_topics(topics))
     })
 }
 
-fn named_twice(topics: &[ListOffsetsTopic]) -> std::collections::HashSet<(&str, i32)> {
+/// One result for each topic and partition that is named, also if it is named twice: that is refused.
+async fn topics(context: &RequestContext, request: &ListOffsetsRequest) -> Vec<ListOffsetsTopicResponse> {
+    // Measured against Kafka 4.3: it fails at the number, for all partitions.
+    let is_known_level = ISOLATION_LEVELS.contains(&request.isolation_level);
+    let times = times_named(&request.topics);
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut answered: HashSet<(&str, i32)> = HashSet::new();
+    let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
+    for topic in &request.topics {
+        let name = topic.name.as_str();
+        for asked in &topic.partitions {
+            let named = (name, asked.partition_index);
+            if !answered.insert(named) {
+                continue;
+            }
+            let found = match times.get(&named) {
+                _ if !is_known_level => Err(ErrorCode::UnknownServerError.into()),
+                Some(2..) => Err(ErrorCode::InvalidRequest.into()),
+                _ => look_up(context, name, asked).await,
+            };
+            let place = *places.entry(name).or_insert_with(|| {
+                topics.push(ListOffsetsTopicResponse::default().with_name(topic.name.clone()));
+                topics.len() - 1
+            });
+            topics[place].partitions.push(partition_response(context, asked.partition_index, found));
+        }
+    }
+    topics
+}
+
+fn times_named(topics: &[ListOffsetsTopic]) -> HashMap<(&str, i32), u32> {
     let mut times: HashMap<(&str, i32), u32> = HashMap::new();
     for topic in topics {
         for partition in &topic.partitions {
             *times.entry((topic.name.as_str(), partition.partition_index)).or_default() += 1;
         }
     }
-    times.into_iter().filter(|(_, times)| *times > 1).map(|(named, _)| named).collect()
+    times
 }
 
 async fn look_up(
@@ -121,6 +141,7 @@ async fn look_up(
     let image = context.broker.image();
     let topic = TopicKey { name, topic_id: TopicId::ZERO }.find(&image, false)?;
     let partition = open_partition(&context.broker, &topic, asked.partition_index)?;
+    check_online(&partition)?;
     check_leader_epoch(&partition, asked.current_leader_epoch)?;
     match query {
         Query::Latest => Ok(latest(&partition)),

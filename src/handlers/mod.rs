@@ -16,6 +16,7 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
 mod describe_topic_partitions;
 mod errors;
 mod exchange;
@@ -24,6 +25,7 @@ mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 mod reply;
 mod seldom;
@@ -100,7 +102,9 @@ pub const APIS: &[Api] = &[
     create_topics::API,
     delete_topics::API,
     init_producer_id::API,
+    offset_for_leader_epoch::API,
     describe_configs::API,
+    describe_log_dirs::API,
     describe_cluster::API,
     describe_topic_partitions::API,
 ];

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{ProduceRequest, TopicName};
 use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
 use uuid::Uuid;
 
@@ -164,6 +166,17 @@ pub(super) fn build(timestamps: &[i64], adjust: impl FnOnce(&mut BatchBuilder)) 
         builder.push(record);
     }
     builder.build().into()
+}
+
+/// Produces a batch to partition 0 of a topic and waits until it is committed.
+pub(super) async fn produce(test: &TestBroker, topic: &str, records: Bytes) {
+    let data = PartitionProduceData::default().with_index(0).with_records(Some(records));
+    let topic =
+        TopicProduceData::default().with_name(TopicName(str_bytes(topic))).with_partition_data(vec![data]);
+    let request =
+        ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![topic]);
+    let response = test.ask(9, &request).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
 
 /// Damage as a log finds it.

@@ -111,11 +111,23 @@ pub(super) fn open_partition(
     })
 }
 
-/// KIP-320: the leader epoch that a client believes in must be the partition's; -1 is not checked.
+/// A partition that stopped has nothing to tell.
+pub(super) fn check_online(partition: &Partition) -> Result<(), Failure> {
+    match partition.status() {
+        PartitionStatus::Online => Ok(()),
+        PartitionStatus::Stopped(reason) => {
+            Err(Failure::new(ErrorCode::KafkaStorageError, format!("the partition is stopped: {reason}")))
+        }
+        PartitionStatus::Deleted => Err(ErrorCode::UnknownTopicOrPartition.into()),
+    }
+}
+
+/// KIP-320: the leader epoch that a client believes in must be the partition's; -1 is not compared, and no
+/// other negative number is a "none" (measured against Kafka 4.3).
 pub(super) fn check_leader_epoch(partition: &Partition, claimed: i32) -> Result<(), Failure> {
     let current = partition.leader_epoch();
     match claimed {
-        claimed if claimed < 0 || claimed == current.0 => Ok(()),
+        claimed if claimed == LeaderEpoch::NONE.0 || claimed == current.0 => Ok(()),
         claimed if claimed < current.0 => Err(ErrorCode::FencedLeaderEpoch.into()),
         _ => Err(ErrorCode::UnknownLeaderEpoch.into()),
     }

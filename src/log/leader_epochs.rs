@@ -62,14 +62,14 @@ impl LeaderEpochs {
         requested: LeaderEpoch,
         log_end_offset: Offset,
     ) -> Option<(LeaderEpoch, Offset)> {
-        let latest = self.latest()?;
+        let latest = self.latest().filter(|_| requested != LeaderEpoch::NONE)?;
         if requested == latest {
             return Some((requested, log_end_offset));
         }
         let higher = self.entries.partition_point(|entry| entry.leader_epoch <= requested);
         let end = self.entries.get(higher)?.start_offset;
         let floor = higher.checked_sub(1).map_or(requested, |at| self.entries[at].leader_epoch);
-        (requested.0 >= 0).then_some((floor, end))
+        Some((floor, end))
     }
 
     /// Forgets all that starts at or above `offset`: the log was cut there.

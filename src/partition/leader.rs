@@ -143,6 +143,9 @@ impl Partition {
         recovered: LogState,
     ) -> Partition {
         let end = recovered.log_end_offset;
+        // As a leader of Kafka does when it begins: an epoch that has written nothing yet begins at the end.
+        let mut epochs = recovered.leader_epochs;
+        epochs.assign(leader_epoch, end);
         let watermarks =
             Watermarks { log_start_offset: log.log_start_offset(), high_watermark: end, log_end_offset: end };
         let state = State {
@@ -150,7 +153,7 @@ impl Partition {
             watermarks,
             tail: Tail::default(),
             producers: recovered.producers,
-            epochs: recovered.leader_epochs,
+            epochs,
             unsynced_from: None,
             rewrite_end: None,
         };
@@ -204,6 +207,15 @@ impl Partition {
     /// Leader epoch of the record at an offset, as the epoch cache has it.
     pub fn leader_epoch_at(&self, offset: Offset) -> LeaderEpoch {
         self.state.lock().epochs.epoch_for(offset).unwrap_or(LeaderEpoch::NONE)
+    }
+
+    /// Where the records of a leader epoch end (exclusive): the largest epoch not above `requested`, and the
+    /// offset after its last record. `None` for an epoch that is unknown here, or newer than all.
+    ///
+    /// The current epoch ends at the log end, not at the high watermark, as in Kafka.
+    pub fn end_offset_for(&self, requested: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let state = self.state.lock();
+        state.epochs.end_offset_for(requested, state.watermarks.log_end_offset)
     }
 
     /// Waits until everything below `end` is committed. Errors when the partition goes away first.
@@ -421,6 +433,7 @@ impl Partition {
         let mut state = self.state.lock();
         if state.watermarks.log_start_offset < offset {
             state.watermarks.log_start_offset = offset;
+            state.epochs.truncate_below(offset);
             self.log.set_log_start_offset(offset);
         }
     }

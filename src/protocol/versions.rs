@@ -32,7 +32,7 @@ const fn served(
 }
 
 /// All served keys, ascending. Ranges are what Kafka 4.3 serves and the `kafka-protocol` crate carries (a
-/// test compares them with the crate's): of ListOffsets it lacks version 11.
+/// test compares them with the crate's): it lacks version 11 of ListOffsets and version 5 of DescribeLogDirs.
 pub const SERVED: &[KeyVersions] = &[
     // KAFKA-18659: librdkafka before 2.8 stops compressing when Produce 0 is not advertised. 0 to 2 are
     // refused.
@@ -45,7 +45,9 @@ pub const SERVED: &[KeyVersions] = &[
     served(19, "CreateTopics", 2..=7, 5),
     served(20, "DeleteTopics", 1..=6, 4),
     served(22, "InitProducerId", 0..=5, 2),
+    served(23, "OffsetForLeaderEpoch", 2..=4, 4),
     served(32, "DescribeConfigs", 1..=4, 4),
+    served(35, "DescribeLogDirs", 1..=4, 2),
     served(60, "DescribeCluster", 0..=2, 0),
     served(75, "DescribeTopicPartitions", 0..=0, 0),
 ];

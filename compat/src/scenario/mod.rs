@@ -14,6 +14,7 @@ mod dump_log;
 pub mod golden;
 mod java_client;
 mod kcat;
+mod log_dirs;
 pub mod newcomer;
 mod offsets;
 mod python_client;
@@ -59,6 +60,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kafka-topics", oracle: true, run: topics::run },
     Scenario { name: "kafka-console", oracle: true, run: console::run },
     Scenario { name: "kafka-get-offsets", oracle: true, run: offsets::run },
+    Scenario { name: "kafka-log-dirs", oracle: true, run: log_dirs::run },
     Scenario { name: "kafka-broker-api-versions", oracle: true, run: api_versions::run },
     Scenario { name: "kafka-dump-log", oracle: true, run: dump_log::run },
     Scenario { name: "restart", oracle: true, run: restart::run },

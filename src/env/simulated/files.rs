@@ -9,7 +9,7 @@ use super::crash::{self, CrashPlan, sectors};
 use super::disk::{Change, Directory, Disk, Edit, FileState, Inode, Verdict, crash_error, index, not_found};
 use super::fault::{Fault, Operation};
 use super::random;
-use crate::env::{File, Files, LockGuard, OpenMode};
+use crate::env::{File, Files, LockGuard, OpenMode, Space};
 
 /// A disk in memory. Clones share it; paths start at `/`, which always exists.
 #[derive(Clone)]
@@ -324,10 +324,14 @@ impl Files for SimulatedFiles {
         Ok(Box::new(SimulatedLock { disk: Arc::clone(&self.disk), path: path.to_owned() }))
     }
 
-    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
+    fn space(&self, _: &Path) -> io::Result<Space> {
         let disk = self.disk.lock();
         disk.alive()?;
-        Ok(disk.free_bytes())
+        Ok(Space { total_bytes: disk.capacity_bytes, usable_bytes: disk.free_bytes() })
+    }
+
+    fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(Path::new("/").join(path))
     }
 }
 

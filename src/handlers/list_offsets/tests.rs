@@ -1,21 +1,9 @@
-use bytes::Bytes;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, ProduceRequest, TopicName};
+use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, TopicName};
 
-use crate::handlers::testing::{TestBroker, batch, build, str_bytes};
+use crate::handlers::testing::{TestBroker, batch, build, damage, produce, str_bytes};
 use crate::protocol::batch::CompressionType;
-
-async fn produce(test: &TestBroker, records: Bytes) {
-    let data = PartitionProduceData::default().with_index(0).with_records(Some(records));
-    let topic =
-        TopicProduceData::default().with_name(TopicName(str_bytes("t"))).with_partition_data(vec![data]);
-    let request =
-        ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![topic]);
-    let response = test.ask(9, &request).await;
-    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
-}
 
 fn request(topic: &str, partitions: &[(i32, i64)]) -> ListOffsetsRequest {
     let partitions = partitions.iter().map(|(index, timestamp)| {
@@ -44,8 +32,8 @@ const UNSUPPORTED: (i16, i64, i64, i32) = (35, -1, -1, -1);
 async fn trap_60_sentinels_of_a_log_with_records() {
     let test = TestBroker::start();
     test.topic("t", 1, &[]).await;
-    produce(&test, batch(&[10, 30, 20])).await;
-    produce(&test, batch(&[30, 5])).await;
+    produce(&test, "t", batch(&[10, 30, 20])).await;
+    produce(&test, "t", batch(&[30, 5])).await;
     for version in 1..=10 {
         let leader_epoch = if version >= 4 { 0 } else { -1 };
         let since = |first: i16, expected| if version >= first { expected } else { UNSUPPORTED };
@@ -81,8 +69,8 @@ async fn sentinels_of_an_empty_log() {
 async fn trap_60_by_time_it_is_the_record_not_its_batch() {
     let mut test = TestBroker::start();
     test.topic("t", 1, &[]).await;
-    produce(&test, batch(&[10, 30, 20])).await;
-    produce(&test, build(&[40, 50], |builder| builder.compression = CompressionType::Lz4)).await;
+    produce(&test, "t", batch(&[10, 30, 20])).await;
+    produce(&test, "t", build(&[40, 50], |builder| builder.compression = CompressionType::Lz4)).await;
     // First from the tail, then from segments.
     for place in ["tail", "segments"] {
         for (timestamp, found) in [
@@ -100,7 +88,7 @@ async fn trap_60_by_time_it_is_the_record_not_its_batch() {
         test = test.restart().await;
     }
     // The tail and the segments together.
-    produce(&test, batch(&[60])).await;
+    produce(&test, "t", batch(&[60])).await;
     for (timestamp, found) in
         [(11, (0, 30, 1, 0)), (51, (0, 60, 5, 2)), (-3, (0, 60, 5, 2)), (-1, (0, -1, 6, 2))]
     {
@@ -108,20 +96,81 @@ async fn trap_60_by_time_it_is_the_record_not_its_batch() {
     }
 }
 
+/// As measured against Kafka 4.3.
 #[tokio::test]
 async fn what_is_refused() {
     let test = TestBroker::start();
     test.topic("t", 1, &[]).await;
     let codes = async |request: ListOffsetsRequest| {
         let response = test.ask(10, &request).await;
-        response.topics[0].partitions.iter().map(|partition| partition.error_code).collect::<Vec<_>>()
+        let topics = response.topics.iter();
+        let codes = topics
+            .flat_map(|topic| topic.partitions.iter().map(|found| (found.partition_index, found.error_code)));
+        codes.collect::<Vec<_>>()
     };
-    assert_eq!(codes(request("absent", &[(0, -1)])).await, [3]);
-    assert_eq!(codes(request("t", &[(1, -1), (-1, -1)])).await, [3, 3]);
-    assert_eq!(codes(request("t", &[(0, -1), (1, -1), (0, -2)])).await, [42, 3, 42], "named twice");
-    for (leader_epoch, code) in [(0, 0), (-1, 0), (1, 75)] {
-        let mut request = request("t", &[(0, -1)]);
-        request.topics[0].partitions[0].current_leader_epoch = leader_epoch;
-        assert_eq!(codes(request).await, [code], "leader epoch {leader_epoch}");
+    for absent in ["absent", "", "a/b"] {
+        assert_eq!(codes(request(absent, &[(0, -1)])).await, [(0, 3)], "{absent:?}");
+    }
+    assert_eq!(codes(request("t", &[(1, -1), (-1, -1)])).await, [(1, 3), (-1, 3)]);
+    // The version is looked at before anything else.
+    assert_eq!(codes(request("absent", &[(0, -9)])).await, [(0, 35)]);
+    for (isolation_level, code) in [(0, 0), (1, 0), (2, -1), (-1, -1)] {
+        let request = request("t", &[(0, -1)]).with_isolation_level(isolation_level);
+        assert_eq!(codes(request).await, [(0, code)], "isolation level {isolation_level}");
+    }
+    for replica_id in [-3, -2, 0, 7] {
+        let request = request("t", &[(0, -1)]).with_replica_id(BrokerId(replica_id));
+        assert_eq!(codes(request).await, [(0, 0)], "replica {replica_id}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_named_twice_is_answered_once() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    let response = test.ask(10, &request("t", &[(0, -1), (1, -1), (0, -2)])).await;
+    let shown: Vec<_> =
+        response.topics[0].partitions.iter().map(|found| (found.partition_index, found.error_code)).collect();
+    assert_eq!(shown, [(0, 42), (1, 3)]);
+    // Across two rows of the same topic, too.
+    let mut twice = request("t", &[(0, -1)]);
+    twice.topics.extend(request("t", &[(0, -2)]).topics);
+    let response = test.ask(10, &twice).await;
+    let [topic] = &response.topics[..] else { panic!("{response:?}") };
+    assert_eq!((topic.partitions.len(), topic.partitions[0].error_code), (1, 42));
+}
+
+#[tokio::test]
+async fn trap_61_leader_epochs_are_checked_and_told_since_version_4() {
+    let mut test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    produce(&test, "t", batch(&[10])).await;
+    test = test.restart().await;
+    produce(&test, "t", batch(&[20])).await;
+    for version in 4..=10 {
+        // -1 alone is not compared.
+        for (current, code) in [(-1, 0), (1, 0), (0, 74), (2, 75), (-2, 74)] {
+            let mut asked = request("t", &[(0, -1)]);
+            asked.topics[0].partitions[0].current_leader_epoch = current;
+            let found = test.ask(version, &asked).await.topics[0].partitions[0].clone();
+            let expected = if code == 0 { (0, -1, 2, 1) } else { (code, -1, -1, -1) };
+            assert_eq!(shown(&found), expected, "version {version}, current epoch {current}");
+        }
+        // The epoch that wrote the record, not the current one.
+        assert_eq!(shown(&ask(&test, version, -2).await), (0, -1, 0, 0), "{version}");
+        assert_eq!(shown(&ask(&test, version, 10).await), (0, 10, 0, 0), "{version}");
+        assert_eq!(shown(&ask(&test, version, 11).await), (0, 20, 1, 1), "{version}");
+    }
+    assert_eq!(shown(&ask(&test, 3, -1).await), (0, -1, 2, -1));
+}
+
+#[tokio::test]
+async fn a_stopped_partition_has_no_offsets() {
+    let test = TestBroker::start();
+    let topic_id = crate::model::TopicId(test.topic("t", 1, &[]).await);
+    let id = crate::model::TopicPartition { topic_id, partition: 0 };
+    test.broker.partition(id).unwrap().stop(&damage());
+    for timestamp in [-1, -2, 0] {
+        assert_eq!(shown(&ask(&test, 10, timestamp).await), (56, -1, -1, -1));
     }
 }

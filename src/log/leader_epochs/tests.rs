@@ -44,6 +44,8 @@ fn look_ups() {
         (7, Some((7, 44))),
         (8, None),
         (-1, None),
+        // No epoch either, but Kafka knows only one way to say "none".
+        (-2, Some((-2, 10))),
     ] {
         let expected = expected.map(|(leader_epoch, end)| (LeaderEpoch(leader_epoch), Offset(end)));
         assert_eq!(epochs.end_offset_for(LeaderEpoch(requested), Offset(44)), expected, "{requested}");
