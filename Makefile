@@ -5,7 +5,7 @@
 #   make test-rust  the tests that need nothing but cargo
 #   make check      formatting and lints
 #   make compat     stock clients and Apache Kafka's tools against the broker, crashes under load
-#   make soak       the same with a 1 GiB stream and 100 kills
+#   make soak       the same with a 1 GiB stream and 100 kills; the wire suite against Apache Kafka too
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
 #   make bench      figures (issue 5)
 #
@@ -46,6 +46,7 @@ compat: broker
 
 soak: broker
 	$(COMPAT) run --soak $(ARGS)
+	$(COMPAT) run --against kafka wire
 
 oracle:
 	$(COMPAT) oracle $(ARGS)

@@ -4,13 +4,18 @@
 //! driven by Kafka's schemas, a generator of request frames that is driven by the guard's layout lines,
 //! mutations, and the way from an API key to the codec crate's decoder. The tests are in `tests/`: `protocol`
 //! (golden frames, guard and decoder in lockstep, batches) and `memory` (what decoding costs, a million
-//! mutations, and the shapes that would abort a process without the guard).
-//! **Does not own** rules: those have unit tests beside the code.
+//! mutations, and the shapes that would abort a process without the guard). And `wire`: a suite that is aimed
+//! at a running broker by its address, and that every broker of the protocol must pass.
+//! **Does not own** rules: those have unit tests beside the code. Nor brokers: `compat` starts them.
 
+pub mod batches;
+pub mod client;
 pub mod codec;
 pub mod frames;
 pub mod golden;
 pub mod mutate;
 pub mod random;
+pub mod requests;
 pub mod schema;
 pub mod values;
+pub mod wire;

@@ -37,6 +37,8 @@ pub(super) const API: Api = Api { key: 3, handle: |context, body| Box::pin(handl
 const VERSION_WITH_NULL_FOR_ALL: i16 = 1;
 /// First version in which the client says whether unknown topics may be created.
 const VERSION_WITH_ALLOW_CREATION: i16 = 4;
+/// First version in which a topic's name may be null.
+const VERSION_WITH_NULL_NAMES: i16 = 10;
 /// First version in which a topic may be asked for by id.
 const VERSION_WITH_TOPIC_IDS: i16 = 12;
 /// No leader.
@@ -48,6 +50,9 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         Ok(request) => request,
         Err(reply) => return reply,
     };
+    if has_odd_null(&request, header.api_version) {
+        return Reply::Close("a Metadata request with null where its version has none");
+    }
     if let Some(refusal) = refuse_ids(&request, header.api_version) {
         return answer(header, &refusal);
     }
@@ -70,6 +75,14 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         response.cluster_authorized_operations = view::CLUSTER_OPERATIONS;
     }
     answer(header, &response)
+}
+
+/// Null where the version has none, which the codec crate lets pass. Measured against Kafka 4.3: it ends the
+/// connection.
+fn has_odd_null(request: &MetadataRequest, version: i16) -> bool {
+    let mut topics = request.topics.iter().flatten();
+    (request.topics.is_none() && version < VERSION_WITH_NULL_FOR_ALL)
+        || (version < VERSION_WITH_NULL_NAMES && topics.any(|topic| topic.name.is_none()))
 }
 
 /// Topic ids stand in requests since version 10 but mean something since 12 only (KAFKA-12701).

@@ -21,6 +21,7 @@ mod python_client;
 mod real_input;
 mod restart;
 mod topics;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -50,6 +51,7 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     Scenario { name: "golden", oracle: false, run: golden::run },
     Scenario { name: "newcomer", oracle: false, run: newcomer::run },
+    Scenario { name: "wire", oracle: true, run: wire::run },
     Scenario { name: "kcat-metadata", oracle: true, run: kcat::metadata },
     Scenario { name: "kcat-codecs", oracle: true, run: kcat::codecs },
     Scenario { name: "kcat-records", oracle: true, run: kcat::records },

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
@@ -5,6 +6,7 @@ use uuid::Uuid;
 
 use crate::handlers::testing::{TestBroker, damage, str_bytes};
 use crate::handlers::view::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS};
+use crate::handlers::{Reply, dispatch};
 
 fn named(name: &str) -> MetadataRequestTopic {
     MetadataRequestTopic::default().with_name(Some(TopicName(str_bytes(name))))
@@ -77,6 +79,19 @@ async fn trap_18_null_is_all_topics_and_an_empty_list_none_since_version_1() {
             "{version}"
         );
         assert_eq!(names_and_codes(&test.ask(version, &asking(version, None)).await), both, "{version}");
+    }
+}
+
+/// The codec crate refuses to encode these, so the bodies are written out.
+#[tokio::test]
+async fn null_where_a_version_has_none_ends_the_connection() {
+    let test = TestBroker::start();
+    let null_name = &[0, 0, 0, 1, 0xff, 0xff][..];
+    // Compact: one topic, null, its tagged fields; three flags and tagged fields.
+    let null_compact_name = &[2, 0, 0, 0, 0, 0, 0][..];
+    for (version, body) in [(0, &[0xff; 4][..]), (0, null_name), (1, null_name), (9, null_compact_name)] {
+        let reply = dispatch(test.context(3, version), Bytes::copy_from_slice(body)).await;
+        assert!(matches!(reply, Reply::Close(_)), "version {version}: {reply:?}");
     }
 }
 
