@@ -184,7 +184,7 @@ fn many_empty_tagged_fields_are_charged() {
     assert!(matches!(checked, Err(GuardError::TooCostly { .. })), "{checked:?}");
 }
 
-fn rules() -> ProduceRules {
+pub fn rules() -> ProduceRules {
     ProduceRules {
         api_version: 13,
         batch_bytes_max: 64 << 20,
@@ -198,7 +198,7 @@ fn rules() -> ProduceRules {
 }
 
 /// A batch whose records are `body`, with that count of them, its checksum right.
-fn batch(records_count: i32, compression: CompressionType, body: &[u8]) -> Vec<u8> {
+pub fn batch(records_count: i32, compression: CompressionType, body: &[u8]) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
     builder.compression = compression;
     let mut batch = builder.build();
@@ -263,7 +263,7 @@ fn record_and_field_lengths_of_2_31() {
 
 /// The buffer doubles as it grows, so that old and new stand side by side for a moment; LZ4 keeps two blocks
 /// of 4 MiB.
-fn decompression_bytes_max(caps: &DecompressionCaps) -> usize {
+pub fn decompression_bytes_max(caps: &DecompressionCaps) -> usize {
     3 * caps.output_bytes_max + (9 << 20)
 }
 

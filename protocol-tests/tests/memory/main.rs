@@ -5,7 +5,11 @@
 //! `alone()`.
 
 mod abort_shapes;
+mod batches;
 mod charges;
+mod dispatch;
+mod mutants;
+mod watch;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use bytes::{BufMut, Bytes, BytesMut};
 use highwater::protocol::frame::RequestHeader;
 use highwater::protocol::guard::Guard;
-use highwater::protocol::{Piece, fetch_response, versions};
+use highwater::protocol::{fetch_response, versions};
 use kafka_protocol::messages::FetchResponse;
 use protocol_tests::golden::{CORRELATION_ID, Golden, replies, replies_of, requests};
+use protocol_tests::pieces::joined;
 use protocol_tests::schema::{self, Schema};
 use protocol_tests::{codec, values};
 
@@ -84,17 +84,6 @@ fn the_fetch_writer_writes_what_kafka_writes() {
         let full = if version < 12 { "full" } else { "served" };
         assert!(compared.contains(&(full, version)) && compared.contains(&("bare", version)), "{version}");
     }
-}
-
-fn joined(pieces: &[Piece]) -> Bytes {
-    let mut joined = BytesMut::new();
-    for piece in pieces {
-        match piece {
-            Piece::Bytes(bytes) => joined.put_slice(bytes),
-            Piece::File(_) => panic!("no file was given"),
-        }
-    }
-    joined.freeze()
 }
 
 /// The body by Kafka's schema, against what the decoder found.

@@ -6,4 +6,5 @@ mod golden;
 mod lockstep;
 mod mutations;
 mod schemas;
+mod truncations;
 mod wall;
