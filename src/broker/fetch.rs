@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Broker;
 use crate::env::time;
-use crate::model::Offset;
-use crate::partition::{FetchWaiter, Partition, PartitionRead, ReadError, Watermarks};
+use crate::model::{LeaderEpoch, Offset};
+use crate::partition::{Divergence, FetchWaiter, Partition, PartitionRead, ReadError, Watermarks};
 use crate::protocol::Piece;
 
 /// What is asked of one partition.
@@ -15,33 +15,61 @@ pub struct PartitionFetch {
     pub partition: Arc<Partition>,
     /// From this offset on.
     pub offset: Offset,
-    /// At most about so many bytes.
-    pub bytes_max: u64,
+    /// At most about so many bytes; nothing can be read with a negative number.
+    pub bytes_max: i32,
+    /// Leader epoch of the record before `offset`, or -1: checked against the log (KIP-595).
+    pub last_fetched_epoch: LeaderEpoch,
+}
+
+/// How much may be fetched from all partitions together.
+#[derive(Clone, Copy)]
+pub struct FetchLimits {
+    /// Enough to stop waiting.
+    pub bytes_min: i64,
+    /// At most about so many bytes; from the first partition that has any nothing can be read with a negative
+    /// number.
+    pub bytes_max: i64,
+    /// Longest wait for `bytes_min`.
+    pub wait: Duration,
 }
 
 /// What one partition gave.
 pub struct FetchedPartition {
     /// Its records and watermarks, or why there are none.
-    pub result: Result<(Vec<Piece>, Watermarks), ReadError>,
+    pub result: Result<Fetched, FetchFailure>,
     /// Bytes of its records.
     pub bytes: u64,
 }
 
+/// What one partition gave, if it could be read.
+pub struct Fetched {
+    /// Whole batches.
+    pub records: Vec<Piece>,
+    /// As they were before the read.
+    pub watermarks: Watermarks,
+    /// Where the reader's log leaves this one. Then there are no records.
+    pub diverging: Option<Divergence>,
+}
+
+/// Why a partition could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchFailure {
+    /// The partition says why.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// There are records, and less than none of them were asked for.
+    #[error("a negative number of bytes was asked for")]
+    NegativeSize,
+}
+
 impl Broker {
-    /// Reads from partitions in their order until `bytes_max` is reached, waiting up to `wait` for
-    /// `bytes_min`.
+    /// Reads from partitions in their order until `bytes_max` is reached, waiting for `bytes_min`.
     ///
     /// The first partition that has anything gives at least one batch, whatever its size (KIP-74); an error
     /// in any partition ends the wait, since the client has something to act on.
-    pub async fn fetch(
-        &self,
-        requests: &[PartitionFetch],
-        bytes_min: u64,
-        bytes_max: u64,
-        wait: Duration,
-    ) -> Vec<FetchedPartition> {
-        let first = self.read_all(requests, bytes_max).await;
-        if wait.is_zero() || is_enough(&first, bytes_min) {
+    pub async fn fetch(&self, requests: &[PartitionFetch], limits: FetchLimits) -> Vec<FetchedPartition> {
+        let first = self.read_all(requests, limits.bytes_max).await;
+        if limits.wait.is_zero() || is_enough(&first, limits.bytes_min) {
             return first;
         }
         // What it holds of the tail must not stay in memory for the wait.
@@ -51,26 +79,27 @@ impl Broker {
         requests.iter().for_each(|request| request.partition.register(&waiter));
         let waiting = async {
             loop {
-                let read = self.read_all(requests, bytes_max).await;
-                if is_enough(&read, bytes_min) {
+                let read = self.read_all(requests, limits.bytes_max).await;
+                if is_enough(&read, limits.bytes_min) {
                     return read;
                 }
                 waiter.woken().await;
             }
         };
-        match time::timeout(wait, waiting).await {
+        match time::timeout(limits.wait, waiting).await {
             Ok(read) => read,
-            Err(time::Elapsed) => self.read_all(requests, bytes_max).await,
+            Err(time::Elapsed) => self.read_all(requests, limits.bytes_max).await,
         }
     }
 
-    async fn read_all(&self, requests: &[PartitionFetch], bytes_max: u64) -> Vec<FetchedPartition> {
+    async fn read_all(&self, requests: &[PartitionFetch], bytes_max: i64) -> Vec<FetchedPartition> {
         let mut left = bytes_max;
         let mut nothing_yet = true;
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
-            let fetched = read_one(request, left.min(request.bytes_max), nothing_yet).await;
-            left = left.saturating_sub(fetched.bytes);
+            let fetched = read_one(request, left.min(request.bytes_max.into()), nothing_yet).await;
+            // Measured against Kafka 4.3: a negative limit is one of nothing from the second partition on.
+            left = left.saturating_sub_unsigned(fetched.bytes).max(0);
             nothing_yet &= fetched.bytes == 0;
             results.push(fetched);
         }
@@ -78,24 +107,46 @@ impl Broker {
     }
 }
 
-fn is_enough(read: &[FetchedPartition], bytes_min: u64) -> bool {
+fn is_enough(read: &[FetchedPartition], bytes_min: i64) -> bool {
     let bytes: u64 = read.iter().map(|fetched| fetched.bytes).sum();
-    bytes >= bytes_min || read.iter().any(|fetched| fetched.result.is_err())
+    let ends_the_wait = |fetched: &FetchedPartition| match &fetched.result {
+        Ok(fetched) => fetched.diverging.is_some(),
+        Err(_) => true,
+    };
+    i64::try_from(bytes).unwrap_or(i64::MAX) >= bytes_min || read.iter().any(ends_the_wait)
 }
 
-async fn read_one(request: &PartitionFetch, bytes_max: u64, at_least_one: bool) -> FetchedPartition {
-    let result = match request.partition.read(request.offset, bytes_max, at_least_one) {
-        Ok(PartitionRead::Empty(watermarks)) => Ok((Vec::new(), watermarks)),
-        Ok(PartitionRead::Tail(batches, watermarks)) => {
-            Ok((batches.into_iter().map(Piece::Bytes).collect(), watermarks))
-        }
-        Ok(PartitionRead::Segments(watermarks)) => {
-            read_segments(request, bytes_max, at_least_one).await.map(|pieces| (pieces, watermarks))
-        }
-        Err(error) => Err(error),
-    };
-    let bytes = result.as_ref().map_or(0, |(pieces, _)| pieces.iter().map(Piece::length).sum());
+async fn read_one(request: &PartitionFetch, bytes_max: i64, at_least_one: bool) -> FetchedPartition {
+    let result = read_from(request, bytes_max, at_least_one).await;
+    let bytes = result.as_ref().map_or(0, |fetched| fetched.records.iter().map(Piece::length).sum());
     FetchedPartition { result, bytes }
+}
+
+async fn read_from(
+    request: &PartitionFetch,
+    bytes_max: i64,
+    at_least_one: bool,
+) -> Result<Fetched, FetchFailure> {
+    let PartitionFetch { partition, offset, last_fetched_epoch, .. } = request;
+    if let Some(diverging) = partition.diverging(*last_fetched_epoch, *offset)? {
+        let watermarks = diverging.watermarks;
+        return Ok(Fetched { records: Vec::new(), watermarks, diverging: Some(diverging) });
+    }
+    // Below zero it is not read, but whether there is anything is found out first.
+    let bytes = u64::try_from(bytes_max).ok();
+    let (records, watermarks) = match partition.read(*offset, bytes.unwrap_or(0), at_least_one)? {
+        PartitionRead::Empty(watermarks) => (Vec::new(), watermarks),
+        PartitionRead::Tail(..) | PartitionRead::Segments(_) if bytes.is_none() => {
+            return Err(FetchFailure::NegativeSize);
+        }
+        PartitionRead::Tail(batches, watermarks) => {
+            (batches.into_iter().map(Piece::Bytes).collect(), watermarks)
+        }
+        PartitionRead::Segments(watermarks) => {
+            (read_segments(request, bytes.unwrap_or(0), at_least_one).await?, watermarks)
+        }
+    };
+    Ok(Fetched { records, watermarks, diverging: None })
 }
 
 /// Index look-ups may wait for a disk: not on a network thread.

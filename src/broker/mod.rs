@@ -1,13 +1,14 @@
 //! The broker: wires storage, catalogue and settings together and keeps the long-lived tasks.
 //!
 //! **Owns** what handlers call: topics by name and id, their creation and deletion, producer ids, fetching
-//! from many partitions, retention, and the start and stop of everything below.
+//! from many partitions and fetch sessions, retention, and the start and stop of everything below.
 //! **Does not own** wire formats and versions (`handlers`), sockets (`server`), or how anything is stored.
 //! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
 //! when it is durable, and disappears before its partitions do.
 
 mod error;
 mod fetch;
+mod fetch_sessions;
 mod open;
 mod producer_ids;
 mod retention;
@@ -24,7 +25,11 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
 pub use error::BrokerError;
-pub use fetch::{FetchedPartition, PartitionFetch};
+pub use fetch::{FetchFailure, FetchLimits, Fetched, FetchedPartition, PartitionFetch};
+pub use fetch_sessions::{
+    AnsweredPartition, FetchContext, FetchKey, FetchSessions, FetchTopic, NO_SESSION, PartitionAsk,
+    SessionAnswer, SessionChange, SessionError,
+};
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
 
@@ -50,6 +55,7 @@ pub struct Broker {
     /// One topic change at a time, from the look at the catalogue to the publication.
     topic_changes: tokio::sync::Mutex<()>,
     producer_ids: producer_ids::ProducerIds,
+    fetch_sessions: FetchSessions,
     threads: Mutex<Option<StorageThreads>>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
@@ -68,6 +74,11 @@ impl Broker {
     /// The counters.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Fetch sessions of all clients.
+    pub fn fetch_sessions(&self) -> &FetchSessions {
+        &self.fetch_sessions
     }
 
     /// WAL and partitions.

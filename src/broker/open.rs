@@ -7,7 +7,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
-use super::{Broker, BrokerError, retention, scrub};
+use super::{Broker, BrokerError, FetchSessions, retention, scrub};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
 use crate::env::Env;
@@ -88,6 +88,7 @@ impl Broker {
         let threads = StorageThreads::start(&storage)
             .map_err(|error| BrokerError::Storage(format!("cannot start a thread: {error}")))?;
         let image = metadata.image();
+        let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
         let broker = Arc::new(Broker {
             env,
             config,
@@ -98,6 +99,7 @@ impl Broker {
             topic_configs: DashMap::new(),
             topic_changes: tokio::sync::Mutex::default(),
             producer_ids: super::producer_ids::ProducerIds::default(),
+            fetch_sessions,
             threads: Mutex::new(Some(threads)),
             tasks: Mutex::default(),
         });

@@ -128,6 +128,9 @@ pub const BROKER: &[Definition] = &[
          one largest request if that is more."),
     key("fetch.max.bytes", Int, Some("57671680"), AtLeast(1024),
         "Most record bytes in one fetch response, whatever the client asks for."),
+    key("max.incremental.fetch.session.cache.slots", Int, Some("1000"), AtLeast(0),
+        "Most fetch sessions kept. Without a free one a client is answered without a session: correct, and \
+         it names all its partitions every time."),
     key("max.request.partition.size.limit", Int, Some("2000"), AtLeast(1),
         "Most partitions in one DescribeTopicPartitions response."),
 

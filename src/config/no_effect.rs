@@ -177,7 +177,7 @@ const COMPACTION: Group = ("compaction is not served yet", &[
 #[rustfmt::skip]
 const SURFACE: Group = ("not served yet", &[
     "alter.config.policy.class.name", "create.topic.policy.class.name", "max.connection.creation.rate",
-    "max.connections.per.ip.overrides", "max.incremental.fetch.session.cache.slots", "telemetry.max.bytes",
+    "max.connections.per.ip.overrides", "telemetry.max.bytes",
 ]);
 
 #[rustfmt::skip]

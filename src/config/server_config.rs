@@ -115,6 +115,8 @@ pub struct ServerConfig {
     pub delete_topic_enable: bool,
     /// `fetch.max.bytes`.
     pub fetch_max_bytes: u32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions_max: usize,
     /// `max.request.partition.size.limit`.
     pub request_partitions_max: usize,
     /// Sockets, connections, requests.
@@ -173,6 +175,7 @@ impl ServerConfig {
             auto_create_topics_enable: settings.boolean("auto.create.topics.enable"),
             delete_topic_enable: settings.boolean("delete.topic.enable"),
             fetch_max_bytes: number(&settings, "fetch.max.bytes"),
+            fetch_sessions_max: number(&settings, "max.incremental.fetch.session.cache.slots"),
             request_partitions_max: number(&settings, "max.request.partition.size.limit"),
             sockets,
             wal: wal(&settings)?,

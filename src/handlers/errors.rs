@@ -2,7 +2,7 @@
 //! variants, so that a new one cannot be forgotten.
 
 use super::exchange::Failure;
-use crate::broker::TopicError;
+use crate::broker::{FetchFailure, SessionError, TopicError};
 use crate::cluster::MetadataError;
 use crate::log::LogError;
 use crate::partition::{AdmissionError, AppendError, ReadError, StorageFailed};
@@ -51,6 +51,26 @@ impl KafkaError for ReadError {
             ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             ReadError::Stopped(_) => ErrorCode::KafkaStorageError,
             ReadError::Deleted => ErrorCode::UnknownTopicOrPartition,
+        }
+    }
+}
+
+impl KafkaError for FetchFailure {
+    fn code(&self) -> ErrorCode {
+        match self {
+            FetchFailure::Read(error) => error.code(),
+            // Measured against Kafka 4.3, which does not foresee it.
+            FetchFailure::NegativeSize => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl KafkaError for SessionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            SessionError::NotFound => ErrorCode::FetchSessionIdNotFound,
+            SessionError::InvalidEpoch => ErrorCode::InvalidFetchSessionEpoch,
+            SessionError::TopicIdMismatch => ErrorCode::FetchSessionTopicIdError,
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Fetch, key 1, versions 4 to 18.
 //!
-//! Whole batches from the one that contains the offset asked for, in the client's order of partitions, and
-//! from the first that has any at least one, whatever its size. Waits up to `max_wait_ms` for `min_bytes`.
+//! Whole batches from the one that contains the offset asked for, and from the first partition that has any
+//! at least one, whatever its size. Waits up to `max_wait_ms` for `min_bytes`. Without a session the order is
+//! the client's; in a session partitions that gave records go behind the others, and only news is answered.
 //! Records are never copied: they leave as slices of the in-memory tail and extents of segment files.
-//! Left out: fetch sessions (every answer is a full one, `session_id` 0; a request for the rest of a session
-//! gets FETCH_SESSION_ID_NOT_FOUND), transactions (nothing is ever aborted), followers
-//! (NOT_LEADER_OR_FOLLOWER), diverging epochs (followers only), preferred replicas. Like Kafka 4.3, zstd is
-//! not refused below version 10.
+//! Left out: transactions (nothing is ever aborted), followers (refused as Kafka refuses brokers that are no
+//! replicas), preferred replicas. Like Kafka 4.3, zstd is not refused below version 10.
 //!
 //! v4: isolation level (KIP-98). v5: log start offset (KIP-107). v6: KAFKA_STORAGE_ERROR. v7: sessions
 //! (KIP-227). v8: throttling (KIP-219). v9: leader epochs (KIP-320). v10: zstd (KIP-110). v11: racks
@@ -14,21 +13,26 @@
 //! (KIP-405). v15: replica state (KIP-903). v16: current leader (KIP-951). v17: directory id (KIP-853). v18:
 //! high watermark (KIP-1166).
 
+mod asked;
 mod partition;
+mod plan;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::messages::FetchRequest;
-use kafka_protocol::messages::fetch_request::FetchPartition;
 
-use self::partition::{fenced, known, shown, unknown};
+use self::asked::Naming;
+use self::partition::{led, shown, unknown};
+use self::plan::{Plan, Planned, PlannedPartition, PlannedTopic};
+use super::errors::KafkaError;
 use super::exchange::decode;
-use super::view::{TopicKey, check_leader_epoch, open_partition};
 use super::{Api, Hurry, Reply, RequestContext};
-use crate::broker::PartitionFetch;
-use crate::metadata::{ClusterImage, TopicImage};
-use crate::model::{LeaderEpoch, NodeId, Offset, TopicId};
+use crate::broker::{
+    self, AnsweredPartition, FetchContext, FetchKey, FetchLimits, NO_SESSION, PartitionAsk, SessionAnswer,
+    SessionChange,
+};
+use crate::model::NodeId;
 use crate::protocol::ErrorCode;
 use crate::protocol::fetch_response::{self, FetchResponse, FetchedPartition, FetchedTopic, NodeEndpoint};
 
@@ -40,8 +44,8 @@ pub(super) const API: Api = Api {
 
 /// First version that names topics by id.
 const VERSION_WITH_TOPIC_IDS: i16 = 13;
-/// First version in which the replica's number stands in a field of its own.
-const VERSION_WITH_REPLICA_STATE: i16 = 15;
+/// `isolation_level` of readers that want all records.
+const READ_UNCOMMITTED: i8 = 0;
 /// `isolation_level` of readers that want committed transactions only.
 const READ_COMMITTED: i8 = 1;
 
@@ -50,176 +54,138 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    // KIP-227: epochs 0 (begin a session) and -1 (none) ask for everything; others go on with a session.
-    if request.session_epoch > 0 {
-        return encode(&context, &whole(ErrorCode::FetchSessionIdNotFound, Vec::new()));
+    let image = context.broker.image();
+    let by_id = context.header.api_version >= VERSION_WITH_TOPIC_IDS;
+    let naming = Naming { image: &image, by_id };
+    let change = SessionChange {
+        session_epoch: request.session_epoch,
+        by_id,
+        asked: &naming.asked(&request),
+        forgotten: &naming.forgotten(&request),
+    };
+    let sessions = context.broker.fetch_sessions();
+    let (session, to_fetch) = match sessions.begin(request.session_id, &change, |id| naming.name_of(id)) {
+        Ok(begun) => begun,
+        Err(error) => return encode(&context, &whole(error.code(), NO_SESSION, Vec::new())),
+    };
+    let plan = Plan::of(&context, &request, &to_fetch);
+    if ![READ_UNCOMMITTED, READ_COMMITTED].contains(&request.isolation_level) && !plan.finds_nothing() {
+        return encode(&context, &unforeseen(&request, by_id));
     }
-    let plan = Plan::of(&context, &request);
-    Reply::waiting(plan.held_bytes(), |hurry| async move { plan.run(&context, &hurry).await })
+    // Needed once more if a session is to remember it.
+    let asks = match session.begins_session() {
+        true => to_fetch.into_iter().map(|(_, ask)| ask).collect(),
+        false => Vec::new(),
+    };
+    let held_bytes = plan.held_bytes() + size_of_val(asks.as_slice()) as u64;
+    let read_committed = request.isolation_level == READ_COMMITTED;
+    let work = Work { session, plan, asks, read_committed };
+    Reply::waiting(held_bytes, |hurry| async move { work.run(&context, &hurry).await })
 }
 
-/// Longest wait for records, whatever `max_wait_ms` says: the most that librdkafka lets anybody configure,
-/// ten times the default after which Java's clients give a request up.
-const WAIT_MAX: Duration = Duration::from_secs(300);
-
-/// One partition of the request. Small: it is kept while the request waits.
-enum Planned {
-    /// Stands at this place of `Plan::fetches`.
-    Fetch(usize),
-    /// Does not exist. Measured against Kafka 4.3: this does not end the wait.
-    Unknown(ErrorCode),
-    /// Cannot be read: the client has something to act on, so nothing is waited for.
-    Failed(ErrorCode),
-    /// The client believes in a leader before this one.
-    Fenced(LeaderEpoch),
-}
-
-impl Planned {
-    fn ends_the_wait(&self) -> bool {
-        matches!(self, Planned::Failed(_) | Planned::Fenced(_))
-    }
-}
-
-struct PlannedTopic {
-    name: String,
-    topic_id: TopicId,
-    partitions: Vec<(i32, Planned)>,
-}
-
-/// What is to be read, and where it goes in the response.
-struct Plan {
-    topics: Vec<PlannedTopic>,
-    fetches: Vec<PartitionFetch>,
-    bytes_min: u64,
-    bytes_max: u64,
-    wait: Duration,
+/// What is left of a request while it waits.
+struct Work {
+    session: FetchContext,
+    plan: Plan,
+    /// What was asked, in the order of the request.
+    asks: Vec<PartitionAsk>,
     read_committed: bool,
 }
 
-impl Plan {
-    fn of(context: &RequestContext, request: &FetchRequest) -> Plan {
-        let version = context.header.api_version;
-        let image = context.broker.image();
-        let bytes_max = unsigned(request.max_bytes).min(context.broker.config().fetch_max_bytes.into());
-        let mut plan = Plan {
-            topics: Vec::with_capacity(request.topics.len()),
-            fetches: Vec::new(),
-            bytes_min: unsigned(request.min_bytes).min(bytes_max),
-            bytes_max,
-            wait: wait(request.max_wait_ms),
-            read_committed: request.isolation_level == READ_COMMITTED,
-        };
-        let is_follower = replica_id(request, version) >= 0;
-        for topic in &request.topics {
-            let topic_id = TopicId(topic.topic_id);
-            let found = find(&image, topic.topic.as_str(), topic_id, version);
-            let partitions = topic.partitions.iter().map(|asked| {
-                let planned = match &found {
-                    Err(code) => Planned::Unknown(*code),
-                    Ok(_) if is_follower => Planned::Failed(ErrorCode::NotLeaderOrFollower),
-                    Ok(topic) => plan_partition(context, topic, asked, &mut plan.fetches),
-                };
-                (asked.partition, planned)
-            });
-            let partitions: Vec<(i32, Planned)> = partitions.collect();
-            if partitions.iter().any(|(_, planned)| planned.ends_the_wait()) {
-                plan.wait = Duration::ZERO;
-            }
-            let name = found.map_or_else(|_| topic.topic.to_string(), |topic| topic.name.to_string());
-            plan.topics.push(PlannedTopic { name, topic_id, partitions });
-        }
-        plan
-    }
-
-    /// Memory that the plan keeps while it waits.
-    fn held_bytes(&self) -> u64 {
-        let of_topic = |topic: &PlannedTopic| {
-            size_of::<PlannedTopic>() + topic.name.len() + size_of_val(topic.partitions.as_slice())
-        };
-        let topics: usize = self.topics.iter().map(of_topic).sum();
-        (topics + size_of_val(self.fetches.as_slice())) as u64
-    }
-
+impl Work {
     async fn run(self, context: &RequestContext, hurry: &Hurry) -> Reply {
-        let Plan { topics, fetches, bytes_min, bytes_max, wait, read_committed } = self;
+        let Work { session, plan, asks, read_committed } = self;
+        let Plan { topics, fetches, limits, is_follower } = plan;
+        let at_once = FetchLimits { bytes_min: 0, wait: Duration::ZERO, ..limits };
         // Measured against Kafka 4.3: it waits unless nothing is to be read or something fails.
         let read = match fetches.is_empty() {
             true => Vec::new(),
             false => tokio::select! {
-                read = context.broker.fetch(&fetches, bytes_min, bytes_max, wait) => read,
-                () = hurry.asked() => context.broker.fetch(&fetches, 0, bytes_max, Duration::ZERO).await,
+                read = context.broker.fetch(&fetches, limits) => read,
+                () = hurry.asked() => context.broker.fetch(&fetches, at_once).await,
             },
         };
         context.broker.metrics().fetched(read.iter().map(|fetched| fetched.bytes).sum());
-        let mut read: Vec<_> = read.into_iter().map(Some).collect();
-        let topics = topics.into_iter().map(|topic| {
-            let partitions = topic.partitions.into_iter().map(|(partition, planned)| match planned {
-                Planned::Unknown(code) => unknown(partition, code),
-                Planned::Failed(code) => FetchedPartition::failed(partition, code),
-                Planned::Fenced(leader_epoch) => fenced(context, partition, leader_epoch),
-                Planned::Fetch(place) => {
-                    let fetched = read[place].take().expect("each place is taken once");
-                    shown(partition, fetched, read_committed, context.header.api_version)
-                }
-            });
-            let partitions = partitions.collect();
-            FetchedTopic { name: topic.name, topic_id: topic.topic_id, partitions }
+        let mut answers =
+            Answers { context, read: read.into_iter().map(Some).collect(), asks, read_committed };
+        let answered = topics.into_iter().flat_map(|topic| answers.of(topic)).collect();
+        let SessionAnswer { session_id, answered } =
+            context.broker.fetch_sessions().finish(session, answered);
+        let response = match answered {
+            Ok(answered) => whole(ErrorCode::None, session_id, in_topics(answered)),
+            Err(error) => whole(error.code(), session_id, Vec::new()),
+        };
+        // Measured against Kafka 4.3: followers are not told where leaders listen.
+        encode(context, &if is_follower { response } else { with_endpoints(context, response) })
+    }
+}
+
+/// What was read, to be put where it belongs.
+struct Answers<'a> {
+    context: &'a RequestContext,
+    read: Vec<Option<broker::FetchedPartition>>,
+    asks: Vec<PartitionAsk>,
+    read_committed: bool,
+}
+
+impl Answers<'_> {
+    fn of(&mut self, PlannedTopic { topic, partitions }: PlannedTopic) -> Vec<AnsweredPartition> {
+        let answered = partitions.into_iter().map(|PlannedPartition { partition, place, planned }| {
+            let ask = self.asks.get(place as usize).copied();
+            let key = FetchKey { topic: topic.clone(), partition };
+            AnsweredPartition { key, ask, fetched: self.fetched(partition, planned) }
         });
-        let response = whole(ErrorCode::None, topics.collect());
-        encode(context, &with_endpoints(context, response))
+        answered.collect()
+    }
+
+    fn fetched(&mut self, partition: i32, planned: Planned) -> FetchedPartition {
+        match planned {
+            Planned::Unknown(code) => unknown(partition, code),
+            Planned::Failed(code) => FetchedPartition::failed(partition, code),
+            Planned::Led(code, leader_epoch) => led(self.context, partition, code, leader_epoch),
+            Planned::Fetch(place) => {
+                let fetched = self.read[place as usize].take().expect("each place is taken once");
+                shown(partition, fetched, self.read_committed, self.context.header.api_version)
+            }
+        }
     }
 }
 
-fn wait(max_wait_ms: i32) -> Duration {
-    Duration::from_millis(unsigned(max_wait_ms)).min(WAIT_MAX)
-}
-
-fn unsigned(number: i32) -> u64 {
-    u64::try_from(number).unwrap_or(0)
-}
-
-fn replica_id(request: &FetchRequest, version: i16) -> i32 {
-    match version >= VERSION_WITH_REPLICA_STATE {
-        true => request.replica_state.replica_id.0,
-        false => request.replica_id.0,
+/// Partitions of one topic that stand side by side become one topic of the response.
+fn in_topics(answered: Vec<AnsweredPartition>) -> Vec<FetchedTopic> {
+    let mut topics: Vec<FetchedTopic> = Vec::new();
+    let mut last = None;
+    for AnsweredPartition { key, fetched, .. } in answered {
+        match topics.last_mut().filter(|_| last.as_ref() == Some(&key.topic)) {
+            Some(topic) => topic.partitions.push(fetched),
+            None => {
+                let name = key.topic.name().map_or_else(String::new, |name| name.to_string());
+                let topic_id = key.topic.topic_id();
+                topics.push(FetchedTopic { name, topic_id, partitions: vec![fetched] });
+                last = Some(key.topic);
+            }
+        }
     }
+    topics
 }
 
-fn find(
-    image: &ClusterImage,
-    name: &str,
-    topic_id: TopicId,
-    version: i16,
-) -> Result<std::sync::Arc<TopicImage>, ErrorCode> {
-    let found = TopicKey { name, topic_id }.find(image, version >= VERSION_WITH_TOPIC_IDS);
-    found.map_err(|failure| failure.code)
+/// Measured against Kafka 4.3: what it does not foresee, an isolation level that there is not, ends the
+/// request after its session has gone on. Before there were topic ids, each partition says so too.
+fn unforeseen(request: &FetchRequest, by_id: bool) -> FetchResponse {
+    let topics = request.topics.iter().filter(|_| !by_id).map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| asked.partition);
+        let partitions = partitions.map(|partition| unknown(partition, ErrorCode::UnknownServerError));
+        FetchedTopic {
+            name: topic.topic.to_string(),
+            topic_id: Default::default(),
+            partitions: partitions.collect(),
+        }
+    });
+    whole(ErrorCode::UnknownServerError, request.session_id, topics.collect())
 }
 
-fn plan_partition(
-    context: &RequestContext,
-    topic: &TopicImage,
-    asked: &FetchPartition,
-    fetches: &mut Vec<PartitionFetch>,
-) -> Planned {
-    if !(0..topic.partitions).contains(&asked.partition) {
-        return Planned::Unknown(ErrorCode::UnknownTopicOrPartition);
-    }
-    let partition = match open_partition(&context.broker, topic, asked.partition) {
-        Ok(partition) => partition,
-        Err(failure) => return Planned::Failed(known(failure.code, context.header.api_version)),
-    };
-    match check_leader_epoch(&partition, asked.current_leader_epoch).map_err(|failure| failure.code) {
-        Ok(()) => (),
-        Err(ErrorCode::FencedLeaderEpoch) => return Planned::Fenced(partition.leader_epoch()),
-        Err(code) => return Planned::Failed(code),
-    }
-    let (offset, bytes_max) = (Offset(asked.fetch_offset), unsigned(asked.partition_max_bytes));
-    fetches.push(PartitionFetch { partition, offset, bytes_max });
-    Planned::Fetch(fetches.len() - 1)
-}
-
-fn whole(error_code: ErrorCode, topics: Vec<FetchedTopic>) -> FetchResponse {
-    FetchResponse { throttle_time_ms: 0, error_code, session_id: 0, topics, node_endpoints: Vec::new() }
+fn whole(error_code: ErrorCode, session_id: i32, topics: Vec<FetchedTopic>) -> FetchResponse {
+    FetchResponse { throttle_time_ms: 0, error_code, session_id, topics, node_endpoints: Vec::new() }
 }
 
 /// KIP-951: where the leaders listen that partitions name.
@@ -239,8 +205,9 @@ fn with_endpoints(context: &RequestContext, mut response: FetchResponse) -> Fetc
 
 fn encode(context: &RequestContext, response: &FetchResponse) -> Reply {
     let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
-    for failed in partitions.filter(|partition| partition.error_code.is_error()) {
-        context.broker.metrics().request_error(API.key, failed.error_code.name());
+    let codes = partitions.map(|partition| partition.error_code).chain([response.error_code]);
+    for code in codes.filter(|code| code.is_error()) {
+        context.broker.metrics().request_error(API.key, code.name());
     }
     match fetch_response::encode(context.header.api_version, context.header.correlation_id, response) {
         Ok(pieces) => Reply::Pieces(pieces),

@@ -100,6 +100,17 @@ pub struct Watermarks {
     pub log_end_offset: Offset,
 }
 
+/// Where a reader's log leaves a partition's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Divergence {
+    /// The last leader epoch that the two may have in common.
+    pub leader_epoch: LeaderEpoch,
+    /// Where that ends here.
+    pub end_offset: Offset,
+    /// As they are.
+    pub watermarks: Watermarks,
+}
+
 /// What a read gave.
 pub enum PartitionRead {
     /// Nothing committed at that offset yet.
@@ -218,6 +229,29 @@ impl Partition {
         state.epochs.end_offset_for(requested, state.watermarks.log_end_offset)
     }
 
+    /// Where the log of a reader, whose last record before `offset` is of `last_fetched`, leaves this one, if
+    /// it does (KIP-595). Nothing is checked for an epoch below zero.
+    pub fn diverging(
+        &self,
+        last_fetched: LeaderEpoch,
+        offset: Offset,
+    ) -> Result<Option<Divergence>, ReadError> {
+        if last_fetched.0 < 0 {
+            return Ok(None);
+        }
+        let state = self.state.lock();
+        state.readable()?;
+        let watermarks = state.watermarks;
+        match state.epochs.end_offset_for(last_fetched, watermarks.log_end_offset) {
+            Some((leader_epoch, end_offset)) if offset >= watermarks.log_start_offset => {
+                let diverges = leader_epoch < last_fetched || end_offset < offset;
+                Ok(diverges.then_some(Divergence { leader_epoch, end_offset, watermarks }))
+            }
+            // As Kafka, which cannot tell where an epoch ends that it has not seen.
+            None | Some(_) => Err(ReadError::OffsetOutOfRange { offset, watermarks }),
+        }
+    }
+
     /// Waits until everything below `end` is committed. Errors when the partition goes away first.
     pub async fn committed(&self, end: Offset) -> Result<(), AppendError> {
         let waiter = FetchWaiter::new();
@@ -315,11 +349,7 @@ impl Partition {
     /// An offset between the high watermark and the log end is not an error: there is nothing yet.
     pub fn read(&self, from: Offset, bytes_max: u64, at_least_one: bool) -> Result<PartitionRead, ReadError> {
         let state = self.state.lock();
-        match &state.status {
-            PartitionStatus::Online => {}
-            PartitionStatus::Stopped(reason) => return Err(ReadError::Stopped(reason.clone())),
-            PartitionStatus::Deleted => return Err(ReadError::Deleted),
-        }
+        state.readable()?;
         let watermarks = state.watermarks;
         if from < watermarks.log_start_offset || from > watermarks.log_end_offset {
             return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
@@ -489,6 +519,14 @@ impl Partition {
 impl State {
     fn dirty_from(&self) -> Option<Lsn> {
         self.unsynced_from.or_else(|| self.tail.oldest_lsn())
+    }
+
+    fn readable(&self) -> Result<(), ReadError> {
+        match &self.status {
+            PartitionStatus::Online => Ok(()),
+            PartitionStatus::Stopped(reason) => Err(ReadError::Stopped(reason.clone())),
+            PartitionStatus::Deleted => Err(ReadError::Deleted),
+        }
     }
 
     fn online(&self) -> Result<(), AppendError> {

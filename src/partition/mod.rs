@@ -33,7 +33,9 @@ pub use catalogue::{Catalogue, CatalogueError, CatalogueSnapshot, Lookup, Partit
 pub use directory::{BrokerDirectory, DirectoryError};
 pub use durability::StorageFailed;
 pub use flush::CheckpointReach;
-pub use leader::{Admission, AppendError, Partition, PartitionRead, PartitionStatus, ReadError, Watermarks};
+pub use leader::{
+    Admission, AppendError, Divergence, Partition, PartitionRead, PartitionStatus, ReadError, Watermarks,
+};
 pub use recovery::OpenError;
 pub use storage::{CommitObservation, CommitObserver, Member, Storage, StorageOptions};
 pub use threads::StorageThreads;

@@ -7,6 +7,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::api_names::API_NAMES;
 use super::metrics::Counters;
@@ -29,7 +30,7 @@ impl KafkaNames {
 impl Collector for KafkaNames {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let counters = &self.0;
-        let by_name: [(Name, u64); 7] = [
+        let by_name: [(Name, u64); 8] = [
             (names::KAFKA_MESSAGES_IN, counters.records_appended.get()),
             (names::KAFKA_BYTES_IN, counters.bytes_appended.get()),
             (names::KAFKA_BYTES_OUT, counters.bytes_fetched.get()),
@@ -37,10 +38,18 @@ impl Collector for KafkaNames {
             (names::KAFKA_FETCH_REQUESTS, self.requests("Fetch").unwrap_or(0)),
             (names::KAFKA_PRODUCE_FAILED, counters.produce_failed.get()),
             (names::KAFKA_FETCH_FAILED, counters.fetch_failed.get()),
+            (names::KAFKA_FETCH_SESSION_EVICTIONS, counters.fetch_session_evictions.get()),
         ];
         for (Name { name, help }, value) in by_name {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        for (Name { name, help }, value) in [
+            (names::KAFKA_FETCH_SESSIONS, counters.fetch_sessions.get()),
+            (names::KAFKA_FETCH_SESSION_PARTITIONS, counters.fetch_session_partitions.get()),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
         let Name { name, help } = names::KAFKA_REQUESTS;
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

@@ -49,6 +49,9 @@ pub(super) struct Counters {
     pub records_appended: Counter,
     pub bytes_appended: Counter,
     pub bytes_fetched: Counter,
+    pub fetch_sessions: Gauge,
+    pub fetch_session_partitions: Gauge,
+    pub fetch_session_evictions: Counter,
     pub produce_failed: Counter,
     pub fetch_failed: Counter,
     commit_duration: Histogram,
@@ -87,6 +90,9 @@ impl Counters {
             records_appended: Counter::default(),
             bytes_appended: Counter::default(),
             bytes_fetched: Counter::default(),
+            fetch_sessions: Gauge::default(),
+            fetch_session_partitions: Gauge::default(),
+            fetch_session_evictions: Counter::default(),
             produce_failed: Counter::default(),
             fetch_failed: Counter::default(),
             commit_duration: durations(),
@@ -111,6 +117,9 @@ impl Counters {
         add.metric(names::RECORDS_APPENDED, self.records_appended.clone());
         add.metric(names::BYTES_APPENDED, self.bytes_appended.clone());
         add.metric(names::BYTES_FETCHED, self.bytes_fetched.clone());
+        add.metric(names::FETCH_SESSIONS, self.fetch_sessions.clone());
+        add.metric(names::FETCH_SESSION_PARTITIONS, self.fetch_session_partitions.clone());
+        add.metric(names::FETCH_SESSION_EVICTIONS, self.fetch_session_evictions.clone());
         add.metric(names::WAL_COMMIT_DURATION, self.commit_duration.clone());
         add.metric(names::WAL_GROUP_BYTES, self.group_bytes.clone());
         add.metric(names::WAL_GROUP_ENTRIES, self.group_entries.clone());
@@ -228,6 +237,14 @@ impl Metrics {
     /// Batches were given to a consumer.
     pub fn fetched(&self, bytes: u64) {
         self.counters.bytes_fetched.inc_by(bytes);
+    }
+
+    /// So many fetch sessions of so many partitions are kept; some had to go since this was last said.
+    pub fn fetch_sessions(&self, sessions: usize, partitions: usize, evicted: u64) {
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.counters.fetch_sessions.set(signed(sessions));
+        self.counters.fetch_session_partitions.set(signed(partitions));
+        self.counters.fetch_session_evictions.inc_by(evicted);
     }
 
     /// A group of the write-ahead log became durable, `duration` after its write began.

@@ -36,6 +36,11 @@ pub(super) const BYTES_APPENDED: Name =
     name("highwater_appended_bytes", "Bytes of record batches admitted to the log");
 pub(super) const BYTES_FETCHED: Name =
     name("highwater_fetched_bytes", "Bytes of record batches given to consumers");
+pub(super) const FETCH_SESSIONS: Name = name("highwater_fetch_sessions", "Fetch sessions kept");
+pub(super) const FETCH_SESSION_PARTITIONS: Name =
+    name("highwater_fetch_session_partitions", "Partitions of all fetch sessions");
+pub(super) const FETCH_SESSION_EVICTIONS: Name =
+    name("highwater_fetch_session_evictions", "Fetch sessions that had to go for others");
 pub(super) const WAL_COMMIT_DURATION: Name =
     name("highwater_wal_commit_duration_seconds", "From a group's first write to its durability");
 pub(super) const WAL_GROUP_BYTES: Name = name("highwater_wal_group_bytes", "Size of committed groups");
@@ -70,6 +75,16 @@ pub(super) const KAFKA_PRODUCE_FAILED: Name =
     name("kafka_server_brokertopicmetrics_failedproducerequests", "Error codes answered to Produce");
 pub(super) const KAFKA_FETCH_FAILED: Name =
     name("kafka_server_brokertopicmetrics_failedfetchrequests", "Error codes answered to Fetch");
+pub(super) const KAFKA_FETCH_SESSIONS: Name =
+    name("kafka_server_fetchsessioncache_numincrementalfetchsessions", "Fetch sessions kept");
+pub(super) const KAFKA_FETCH_SESSION_PARTITIONS: Name = name(
+    "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached",
+    "Partitions of all fetch sessions",
+);
+pub(super) const KAFKA_FETCH_SESSION_EVICTIONS: Name = name(
+    "kafka_server_fetchsessioncache_incrementalfetchsessionevictions",
+    "Fetch sessions that had to go for others",
+);
 pub(super) const KAFKA_REQUESTS: Name =
     name("kafka_network_requestmetrics_requests", "Requests answered, by API");
 pub(super) const KAFKA_PARTITION_COUNT: Name =

@@ -1,15 +1,16 @@
 //! How one partition of a Fetch request is answered.
 
-use crate::broker;
+use crate::broker::{self, Fetched};
 use crate::handlers::RequestContext;
 use crate::handlers::errors::KafkaError;
 use crate::model::LeaderEpoch;
+use crate::partition::Divergence;
 use crate::protocol::ErrorCode;
-use crate::protocol::fetch_response::{FetchedPartition, LeaderIdAndEpoch};
+use crate::protocol::fetch_response::{EpochEndOffset, FetchedPartition, LeaderIdAndEpoch};
 
 /// First version whose clients know KAFKA_STORAGE_ERROR.
 const VERSION_WITH_STORAGE_ERROR: i16 = 6;
-/// First version that is told who leads, with FENCED_LEADER_EPOCH (KIP-951).
+/// First version that is told who leads, with FENCED_LEADER_EPOCH and NOT_LEADER_OR_FOLLOWER (KIP-951).
 const VERSION_WITH_CURRENT_LEADER: i16 = 16;
 
 /// Measured against Kafka 4.3: what does not exist has an empty list of aborted transactions, other failures
@@ -18,16 +19,17 @@ pub(super) fn unknown(partition: i32, code: ErrorCode) -> FetchedPartition {
     FetchedPartition { aborted_transactions: Some(Vec::new()), ..FetchedPartition::failed(partition, code) }
 }
 
-/// Says who leads now, to clients that listen.
-pub(super) fn fenced(
+/// Says who leads now, and how, to clients that listen.
+pub(super) fn led(
     context: &RequestContext,
     partition: i32,
+    code: ErrorCode,
     leader_epoch: LeaderEpoch,
 ) -> FetchedPartition {
     let tells_leader = context.header.api_version >= VERSION_WITH_CURRENT_LEADER;
     let leader_id = context.broker.config().node_id;
     let current_leader = tells_leader.then_some(LeaderIdAndEpoch { leader_id, leader_epoch });
-    FetchedPartition { current_leader, ..FetchedPartition::failed(partition, ErrorCode::FencedLeaderEpoch) }
+    FetchedPartition { current_leader, ..FetchedPartition::failed(partition, code) }
 }
 
 /// Older clients take a code they do not know for a fatal one.
@@ -47,12 +49,17 @@ pub(super) fn shown(
     version: i16,
 ) -> FetchedPartition {
     match fetched.result {
-        Ok((records, watermarks)) => FetchedPartition {
+        Ok(Fetched { records, watermarks, diverging }) => FetchedPartition {
             high_watermark: watermarks.high_watermark,
             // Until there are transactions, all that is committed is stable.
             last_stable_offset: watermarks.high_watermark,
             log_start_offset: watermarks.log_start_offset,
-            aborted_transactions: read_committed.then(Vec::new),
+            // Measured against Kafka 4.3: null where nothing was read because the logs diverge.
+            aborted_transactions: (read_committed && diverging.is_none()).then(Vec::new),
+            diverging_epoch: diverging.map(|Divergence { leader_epoch, end_offset, .. }| EpochEndOffset {
+                leader_epoch,
+                end_offset,
+            }),
             records,
             ..FetchedPartition::failed(partition, ErrorCode::None)
         },

@@ -187,22 +187,7 @@ async fn trap_56_leader_epochs() {
     assert!(ask(16, 2).await.node_endpoints.is_empty());
 }
 
-#[tokio::test]
-async fn trap_50_there_are_no_sessions() {
-    let test = TestBroker::start();
-    let topic = ("t", test.topic("t", 1, &[]).await);
-    for version in 7..=18 {
-        for (session_id, session_epoch, code) in [(0, 0, 0), (0, -1, 0), (5, -1, 0), (5, 1, 70), (0, 3, 70)] {
-            let request = request(version, topic, vec![partition(0, 0)])
-                .with_session_id(session_id)
-                .with_session_epoch(session_epoch);
-            let response = test.ask(version, &request).await;
-            assert_eq!((response.error_code, response.session_id), (code, 0), "{session_id} {session_epoch}");
-            assert_eq!(response.responses.is_empty(), code != 0);
-        }
-    }
-}
-
+/// Measured against Kafka 4.3, of brokers that are no replicas of the partition.
 #[tokio::test]
 async fn followers_are_refused() {
     let test = TestBroker::start();
@@ -210,9 +195,20 @@ async fn followers_are_refused() {
     let old = request(12, topic, vec![partition(0, 0)]).with_replica_id(BrokerId(2));
     assert_eq!(only(&test.ask(12, &old).await).error_code, 6);
     let state = ReplicaState::default().with_replica_id(BrokerId(2)).with_replica_epoch(1);
-    let new =
-        request(15, topic, vec![partition(0, 0)]).with_replica_id(BrokerId(-1)).with_replica_state(state);
-    assert_eq!(only(&test.ask(15, &new).await).error_code, 6);
+    let new = |leader_epoch| {
+        let asked = partition(0, 0).with_current_leader_epoch(leader_epoch);
+        request(18, topic, vec![asked]).with_replica_id(BrokerId(-1)).with_replica_state(state.clone())
+    };
+    let answer = test.ask(18, &new(-1)).await;
+    let found = only(&answer);
+    assert_eq!((found.error_code, found.current_leader.leader_id.0), (6, 1));
+    assert!(answer.node_endpoints.is_empty(), "followers know where brokers are");
+    assert_eq!(only(&test.ask(18, &new(0)).await).error_code, 75);
+    // Other negative numbers are consumers.
+    for replica in [-2, -3, i32::MIN] {
+        let other = request(12, topic, vec![partition(0, 0)]).with_replica_id(BrokerId(replica));
+        assert_eq!(only(&test.ask(12, &other).await).error_code, 0, "{replica}");
+    }
 }
 
 #[tokio::test]
@@ -281,6 +277,16 @@ async fn what_does_not_exist_does_not_end_the_wait() {
 #[test]
 fn a_wait_is_bounded() {
     for (max_wait_ms, expected) in [(-1, 0), (0, 0), (500, 500), (300_000, 300_000), (i32::MAX, 300_000)] {
-        assert_eq!(super::wait(max_wait_ms), Duration::from_millis(expected), "{max_wait_ms}");
+        assert_eq!(super::plan::wait(max_wait_ms), Duration::from_millis(expected), "{max_wait_ms}");
     }
 }
+
+#[test]
+fn what_waits_is_small() {
+    // A consumer of 10,000 partitions that waits keeps less than half a megabyte.
+    let bytes = size_of::<super::plan::PlannedPartition>() + size_of::<crate::broker::PartitionFetch>();
+    assert!(bytes <= 48, "{bytes}");
+}
+
+mod limits;
+mod sessions;

@@ -26,6 +26,8 @@ fn what_happens_is_shown_under_its_names() {
     metrics.connection_closed("idle");
     metrics.appended(3, 500);
     metrics.fetched(400);
+    metrics.fetch_sessions(3, 40, 2);
+    metrics.fetch_sessions(2, 30, 1);
     metrics.wal_commit(Duration::from_millis(1), 65_536, 3);
     for sample in [
         "highwater_requests_total{api=\"Produce\"} 1",
@@ -41,6 +43,9 @@ fn what_happens_is_shown_under_its_names() {
         "highwater_connections_accepted_total 2",
         "highwater_connections_closed_total{reason=\"idle\"} 1",
         "highwater_appended_records_total 3",
+        "highwater_fetch_sessions 2",
+        "highwater_fetch_session_partitions 30",
+        "highwater_fetch_session_evictions_total 3",
         "highwater_wal_commit_duration_seconds_count 1",
         "highwater_wal_group_bytes_sum 65536.0",
         "highwater_wal_group_entries_sum 3.0",
@@ -52,6 +57,9 @@ fn what_happens_is_shown_under_its_names() {
         "kafka_server_brokertopicmetrics_totalfetchrequests_total 0",
         "kafka_server_brokertopicmetrics_failedproducerequests_total 1",
         "kafka_server_brokertopicmetrics_failedfetchrequests_total 0",
+        "kafka_server_fetchsessioncache_numincrementalfetchsessions 2",
+        "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached 30",
+        "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total 3",
         "kafka_network_requestmetrics_requests_total{request=\"Produce\"} 1",
         "kafka_brokers 1",
     ] {
