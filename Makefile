@@ -9,7 +9,7 @@
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
 #   make bench      figures (issue 5)
 #
-# Outside tools (kcat, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment
+# Outside tools (kcat, tshark, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment
 # for Python, a folder for jars. COMPAT_CACHE names the folder for what is installed; without it, it is the target
 # folder.
 

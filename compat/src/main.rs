@@ -1,6 +1,7 @@
 //! Highwater seen from outside: stock clients, real crashes, and Apache Kafka as the oracle.
 
 mod broker;
+mod capture;
 mod differences;
 mod namespace;
 mod process;

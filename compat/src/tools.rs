@@ -16,13 +16,14 @@ const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Programs that must be on the path, each with the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("kcat", "kcat"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
     ("mvn", "maven"),
     ("python3", "python3-venv"),
     ("ip", "iproute2"),
+    ("tshark", "tshark"),
     ("unshare", "util-linux"),
     ("setpriv", "util-linux"),
     ("mount", "mount"),

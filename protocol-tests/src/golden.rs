@@ -25,6 +25,11 @@ pub struct Golden {
 }
 
 impl Golden {
+    /// Whether the broker serves this key in this version.
+    pub fn is_served(&self) -> bool {
+        highwater::protocol::versions::is_served(self.api_key, self.api_version)
+    }
+
     /// Names it in a failure.
     pub fn name(&self) -> String {
         format!("{} {} {}", self.api_key, self.api_version, self.flavor)

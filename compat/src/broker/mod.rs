@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 pub use highwater::binary;
-pub use probe::serves;
+pub use probe::{free_port, serves};
 
 use crate::process::Process;
 use crate::tools::Tools;
@@ -82,6 +82,11 @@ impl Broker {
     /// `host:port` of its Kafka listener: the same over all restarts.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// From now on clients are sent to another address, behind which it stands.
+    pub fn is_reached_by(&mut self, address: &str) {
+        address.clone_into(&mut self.bootstrap);
     }
 
     /// The directory in which `<topic>-<partition>` folders lie.

@@ -21,6 +21,7 @@ mod python_client;
 mod real_input;
 mod restart;
 mod topics;
+mod tshark;
 mod wire;
 
 use std::path::PathBuf;
@@ -59,6 +60,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kcat-offsets", oracle: true, run: kcat::offsets },
     Scenario { name: "python-client", oracle: true, run: python_client::run },
     Scenario { name: "java-client", oracle: true, run: java_client::run },
+    Scenario { name: "tshark", oracle: true, run: tshark::run },
     Scenario { name: "kafka-topics", oracle: true, run: topics::run },
     Scenario { name: "kafka-console", oracle: true, run: console::run },
     Scenario { name: "kafka-get-offsets", oracle: true, run: offsets::run },
