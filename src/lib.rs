@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod config;
 pub mod env;
 pub mod handlers;
+pub mod inspect;
 pub mod log;
 pub mod metadata;
 pub mod model;

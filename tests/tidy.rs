@@ -34,16 +34,29 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("partition", &["model", "env", "protocol", "log", "wal"]),
     // `log` for one type: the settings of a topic's logs, which it hands to `partition`.
     ("cluster", &["model", "env", "metadata", "log", "wal", "partition"]),
+    ("inspect", &["model", "env", "protocol", "metadata", "log", "wal", "partition", "cluster"]),
+    // `inspect` for its tests: what crashes of the simulated storage leave must be found whole.
     ("broker", &BELOW_BROKER),
     ("handlers", &BELOW_HANDLERS),
     ("server", &["model", "env", "config", "telemetry", "protocol", "broker", "handlers"]),
     ("admin", &["model", "env", "config", "telemetry", "broker"]),
-    // `handlers` because `serve` gives the server what answers requests.
-    ("cli", &["model", "env", "config", "telemetry", "broker", "handlers", "server", "admin"]),
+    // `handlers` because `serve` gives the server what answers requests; `inspect` for `dump` and `verify`.
+    ("cli", &["model", "env", "config", "telemetry", "inspect", "broker", "handlers", "server", "admin"]),
 ];
 
-const BELOW_BROKER: [&str; 10] =
-    ["model", "env", "config", "telemetry", "protocol", "metadata", "log", "wal", "partition", "cluster"];
+const BELOW_BROKER: [&str; 11] = [
+    "model",
+    "env",
+    "config",
+    "telemetry",
+    "protocol",
+    "metadata",
+    "log",
+    "wal",
+    "partition",
+    "cluster",
+    "inspect",
+];
 const BELOW_HANDLERS: [&str; 11] = [
     "model",
     "env",

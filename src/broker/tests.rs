@@ -2,3 +2,4 @@ mod crash_points;
 mod faults;
 mod machine;
 mod races;
+mod verify;

@@ -21,6 +21,41 @@ pub struct Arguments {
 pub enum Command {
     /// Runs the broker until a signal stops it; this is also what happens without a command.
     Serve(ServeArguments),
+    /// Prints files of a data directory in words: segments, indexes, states, the write-ahead log, all others.
+    ///
+    /// Nothing is changed; a broker may run meanwhile. Exit codes: 0, 1 if something is damaged, 74 if a file
+    /// cannot be read or is not highwater's.
+    Dump(DumpArguments),
+    /// Checks a data directory that no broker has open, and says what is wrong where.
+    ///
+    /// Nothing is changed. Exit codes: 0 clean, 1 something is damaged, 74 unreadable or in use, 78 not a
+    /// data directory or one of a newer version.
+    Verify(VerifyArguments),
+}
+
+/// What to print.
+#[derive(Args, Clone, PartialEq, Eq, Default, Debug)]
+pub struct DumpArguments {
+    /// Files, or directories with everything in them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Records with their keys, values and headers, not batches alone.
+    #[arg(long)]
+    pub records: bool,
+    /// One JSON object on a line for each thing.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to check.
+#[derive(Args, Clone, PartialEq, Eq, Default, Debug)]
+pub struct VerifyArguments {
+    /// The data directory; without it, log.dirs of the configuration.
+    #[arg(value_name = "DIR", conflicts_with = "config")]
+    pub directory: Option<PathBuf>,
+    /// The properties file that names the data directory.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// How to serve.

@@ -3,9 +3,9 @@ use std::process::ExitCode;
 /// How the process ends. Two more are clap's: 0 after `--help`, 2 for a command line that it cannot read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
-    /// Stopped as asked; everything is on disk.
+    /// Stopped as asked; everything is on disk. Of `dump` and `verify`: everything is whole.
     Stopped,
-    /// Something else than the below.
+    /// Something else than the below. Of `dump` and `verify`: something is damaged.
     Failed,
     /// EX_IOERR: the storage failed, or holds what must not be touched.
     Storage,
@@ -22,6 +22,11 @@ impl Exit {
             Exit::Storage => 74,
             Exit::Configuration => 78,
         }
+    }
+
+    /// The one with the higher number: of several things, the worst counts.
+    pub fn max_by_code(self, other: Exit) -> Exit {
+        if other.code() > self.code() { other } else { self }
     }
 
     /// What a room below asks for by number; a number that is none of these is a failure.

@@ -9,6 +9,7 @@
 mod arguments;
 mod descriptors;
 mod exit;
+mod inspecting;
 mod listeners_file;
 mod panics;
 mod running;
@@ -24,6 +25,10 @@ use arguments::{Arguments, Command};
 /// Runs what the command line asks for. `main` is this call.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Command::Serve(serve) = arguments.command();
-    serve::serve(&serve).into()
+    let exit = match arguments.command() {
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Dump(arguments) => inspecting::dump(&arguments),
+        Command::Verify(arguments) => inspecting::verify(&arguments),
+    };
+    exit.into()
 }

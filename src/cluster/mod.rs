@@ -7,6 +7,7 @@
 
 mod embedded;
 mod encoding;
+pub mod inspect;
 mod store;
 
 #[cfg(test)]

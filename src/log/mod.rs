@@ -22,6 +22,7 @@ mod error;
 mod handles;
 mod index;
 mod indexer;
+pub mod inspect;
 mod leader_epochs;
 mod lookup;
 mod metadata_file;

@@ -52,6 +52,11 @@ pub(super) fn is_deleted_directory(name: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Whether a directory was set aside because the catalogue knew nothing of it.
+pub(super) fn is_stray_directory(name: &str) -> bool {
+    name.ends_with(STRAY_SUFFIX)
+}
+
 /// `<20 digits>.<extension>` in `directory`.
 pub(super) fn file(directory: &Path, offset: Offset, extension: &str) -> PathBuf {
     directory.join(format!("{:0width$}.{extension}", offset.0, width = OFFSET_DIGITS))

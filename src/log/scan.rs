@@ -4,10 +4,13 @@ use std::sync::Arc;
 use crate::env::File;
 use crate::log::LogError;
 use crate::model::Offset;
-use crate::protocol::batch::{BatchHeader, HEADER_BYTES, verify_crc};
+use crate::protocol::batch::{BatchHeader, CRC_FROM, HEADER_BYTES, verify_crc};
 
 /// Bytes read at once: many headers where batches are small, and not much too much where they are large.
 const WINDOW_BYTES: usize = 8 << 10;
+
+/// Bytes of a batch that are in memory at once while its checksum is computed.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Bytes of one batch at most: what the length field can say.
 pub(super) const BATCH_BYTES_MAX: u64 = i32::MAX as u64;
@@ -114,6 +117,25 @@ impl Scanner {
             return Err(self.damaged(what));
         }
         Ok(())
+    }
+
+    /// The checksum of a batch's bytes, read a piece at a time.
+    pub(super) fn checksum(&self, found: &Found) -> Result<u32, LogError> {
+        let (mut at, end) = (found.position + CRC_FROM as u64, found.end());
+        let window_end = self.window_start + self.window.len() as u64;
+        if self.window_start <= at && end <= window_end {
+            let (from, to) = (at - self.window_start, end - self.window_start);
+            return Ok(crc32c::crc32c(&self.window[from as usize..to as usize]));
+        }
+        let mut piece = vec![0; PIECE_BYTES.min((end - at) as usize)];
+        let mut crc = 0;
+        while at < end {
+            let count = piece.len().min((end - at) as usize);
+            self.file.read_exact_at(&mut piece[..count], at).map_err(LogError::reading(&self.path))?;
+            crc = crc32c::crc32c_append(crc, &piece[..count]);
+            at += count as u64;
+        }
+        Ok(crc)
     }
 
     /// Reads the whole batch and compares its checksum.

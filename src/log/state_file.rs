@@ -111,6 +111,14 @@ impl Writer {
 
 /// Reads a snapshot; otherwise says what is wrong with it.
 pub(super) fn decode(bytes: &[u8], partition: TopicPartition) -> Result<Snapshot, &'static str> {
+    match decode_any(bytes)? {
+        (owner, snapshot) if owner == partition => Ok(snapshot),
+        _ => Err("it belongs to another partition"),
+    }
+}
+
+/// The same for a snapshot of whatever partition.
+pub(super) fn decode_any(bytes: &[u8]) -> Result<(TopicPartition, Snapshot), &'static str> {
     let (content, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or("it is too short")?;
     if crc32c::crc32c(content) != u32::from_be_bytes(*crc) {
         return Err("its checksum does not match");
@@ -123,10 +131,7 @@ pub(super) fn decode(bytes: &[u8], partition: TopicPartition) -> Result<Snapshot
         return Err("its format version is not 1");
     }
     let owner = from.owner().ok_or("it is too short")?;
-    if owner != partition {
-        return Err("it belongs to another partition");
-    }
-    from.snapshot().ok_or("its counts do not fit its length")
+    from.snapshot().map(|snapshot| (owner, snapshot)).ok_or("its counts do not fit its length")
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -16,8 +16,8 @@ use crate::wal::{Lsn, ReplayStart};
 const MAGIC: &[u8; 8] = b"HWCHKPT\0";
 const VERSION: u16 = 1;
 /// Largest checkpoint that is read: ten million partitions with a gigabyte of metadata do not reach it.
-const LENGTH_MAX: u64 = 2 << 30;
-const COPIES: [&str; 2] = ["checkpoint.0", "checkpoint.1"];
+pub(super) const LENGTH_MAX: u64 = 2 << 30;
+pub(super) const COPIES: [&str; 2] = ["checkpoint.0", "checkpoint.1"];
 
 /// What a checkpoint says. Format: `docs/formats/checkpoint.md`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Checkpoint {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Checkpoint, Unreadable> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Checkpoint, Unreadable> {
         let (content, crc) = bytes.split_last_chunk::<4>().ok_or(Unreadable::Damaged)?;
         if crc32c::crc32c(content) != u32::from_be_bytes(*crc) {
             return Err(Unreadable::Damaged);
@@ -123,7 +123,8 @@ impl Checkpoint {
     }
 }
 
-enum Unreadable {
+/// Why a copy cannot be read.
+pub(super) enum Unreadable {
     Damaged,
     Newer(u16),
 }

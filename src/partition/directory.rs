@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::env::{Env, LockGuard};
 use crate::model::{NodeId, base64_id};
 
-const LOCK_FILE: &str = ".lock";
-const PROPERTIES_FILE: &str = "meta.properties";
+pub(super) const LOCK_FILE: &str = ".lock";
+pub(super) const PROPERTIES_FILE: &str = "meta.properties";
 /// Format of the whole directory. A newer one is refused with words.
 const FORMAT_VERSION: u32 = 1;
-const PROPERTIES_LENGTH_MAX: u64 = 64 << 10;
+pub(super) const PROPERTIES_LENGTH_MAX: u64 = 64 << 10;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +125,30 @@ fn check_properties(
     node_id: NodeId,
     wanted_cluster: Option<&str>,
 ) -> Result<String, DirectoryError> {
+    let Properties { cluster_id, node_id: found_node, .. } = parse_properties(path, bytes)?;
+    let root = path.parent().unwrap_or(path);
+    let foreign = |what, found: &str, wanted: String, key| {
+        Err(DirectoryError::Foreign { path: root.to_owned(), what, found: found.to_owned(), wanted, key })
+    };
+    if let Some(wanted) = wanted_cluster.filter(|wanted| *wanted != cluster_id) {
+        return foreign("cluster", &cluster_id, wanted.to_owned(), "cluster.id");
+    }
+    if found_node != node_id.to_string() {
+        return foreign("node", &found_node, node_id.to_string(), "node.id");
+    }
+    Ok(cluster_id)
+}
+
+/// What `meta.properties` says.
+pub(super) struct Properties {
+    pub cluster_id: String,
+    pub node_id: String,
+    pub directory_id: Option<String>,
+    pub format_version: u32,
+}
+
+/// Reads it; a format that is newer than ours is refused before anything else is looked at.
+pub(super) fn parse_properties(path: &Path, bytes: &[u8]) -> Result<Properties, DirectoryError> {
     let damaged = |why: String| DirectoryError::Damaged { path: path.to_owned(), why };
     let text = std::str::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
     let entries: BTreeMap<&str, &str> = text
@@ -136,21 +160,15 @@ fn check_properties(
     let entry = |key: &str| entries.get(key).copied().ok_or_else(|| damaged(format!("{key} is missing")));
     let root = path.parent().unwrap_or(path);
     let format = entry("highwater.format.version")?;
-    match format.parse::<u32>() {
-        Ok(version) if version <= FORMAT_VERSION => {}
+    let format_version = match format.parse::<u32>() {
+        Ok(version) if version <= FORMAT_VERSION => version,
         Ok(_) => return Err(DirectoryError::NewerFormat { path: root.to_owned(), found: format.to_owned() }),
         Err(error) => return Err(damaged(format!("highwater.format.version={format}: {error}"))),
-    }
-    let foreign = |what, found: &str, wanted: String, key| {
-        Err(DirectoryError::Foreign { path: root.to_owned(), what, found: found.to_owned(), wanted, key })
     };
-    let cluster_id = entry("cluster.id")?;
-    if let Some(wanted) = wanted_cluster.filter(|wanted| *wanted != cluster_id) {
-        return foreign("cluster", cluster_id, wanted.to_owned(), "cluster.id");
-    }
-    let found_node = entry("node.id")?;
-    if found_node != node_id.to_string() {
-        return foreign("node", found_node, node_id.to_string(), "node.id");
-    }
-    Ok(cluster_id.to_owned())
+    Ok(Properties {
+        cluster_id: entry("cluster.id")?.to_owned(),
+        node_id: entry("node.id")?.to_owned(),
+        directory_id: entries.get("directory.id").map(|id| (*id).to_owned()),
+        format_version,
+    })
 }

@@ -15,6 +15,7 @@ mod directory;
 mod durability;
 mod flush;
 mod flush_queue;
+pub mod inspect;
 mod leader;
 mod recovery;
 mod removal;

@@ -15,7 +15,7 @@ use crate::env::Files;
 use crate::model::{TopicId, TopicPartition};
 use crate::protocol::batch::{BatchHeader, verify_crc};
 
-const DIRECTORY: &str = "stranded";
+pub(super) const DIRECTORY: &str = "stranded";
 /// Largest file that is read back: what a WAL of the largest capacity holds.
 const LENGTH_MAX: u64 = 64 << 30;
 
@@ -33,7 +33,7 @@ pub(super) fn all(files: &dyn Files, root: &Path) -> io::Result<HashSet<TopicPar
     Ok(files.list(&directory)?.iter().filter_map(|name| parse(name)).collect())
 }
 
-fn parse(name: &str) -> Option<TopicPartition> {
+pub(super) fn parse(name: &str) -> Option<TopicPartition> {
     let (topic_id, partition) = name.strip_suffix(".batches")?.rsplit_once('-')?;
     let topic_id = TopicId(Uuid::parse_str(topic_id).ok()?);
     Some(TopicPartition { topic_id, partition: partition.parse().ok()? })

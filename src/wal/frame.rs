@@ -19,7 +19,7 @@ pub(super) const ENTRY_HEADER_BYTES: usize = 28;
 /// The longest payload of one entry: frame lengths are 32 bits wide, and no request comes near this.
 pub(super) const ENTRY_PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
-const MAGIC: [u8; 8] = *b"HWWALFRM";
+pub(super) const MAGIC: [u8; 8] = *b"HWWALFRM";
 const VERSION: u16 = 1;
 const CRC_OFFSET: usize = 68;
 

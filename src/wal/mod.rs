@@ -19,6 +19,7 @@ mod credit;
 mod error;
 mod frame;
 mod group;
+pub mod inspect;
 mod options;
 mod provision;
 mod replay;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::{Corruption, ReplayError};
-use super::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, parse_entries};
+use super::frame::{FRAME_HEADER_BYTES, FrameEntry, FrameHeader, FrameKind, parse_entries};
 use super::options::{EntryHeader, EntryKind, Lsn, NewIncarnation, ReplayStart};
 use super::ring::{file_number, file_path};
 use super::scan::{self, Scan};
-use crate::env::{Env, File, OpenMode};
+use crate::env::{Env, File, Files, OpenMode};
 
 /// Distance between the end of one incarnation and the start of the next: more than any torn tail holds, so
 /// that no LSN is used twice.
@@ -140,18 +140,18 @@ pub(super) struct Found {
     pub(super) crc: u32,
 }
 
-struct Log {
+pub(super) struct Log {
     start: ReplayStart,
-    files: Vec<LogFile>,
+    pub(super) files: Vec<LogFile>,
 }
 
-struct Walk {
-    frames: Vec<Found>,
-    end: Lsn,
+pub(super) struct Walk {
+    pub(super) frames: Vec<Found>,
+    pub(super) end: Lsn,
     incarnation_max: u64,
     lsn_max: Lsn,
-    torn: Option<TornTail>,
-    corruption: Option<Corruption>,
+    pub(super) torn: Option<TornTail>,
+    pub(super) corruption: Option<Corruption>,
 }
 
 impl Log {
@@ -171,8 +171,18 @@ impl Log {
         Ok(Log { start, files })
     }
 
+    /// To look at it only: what is read may be what the cache holds, and nothing is synced.
+    pub(super) fn open_to_look(env: &Env, dir: &Path, start: ReplayStart) -> io::Result<Log> {
+        let mut files = Vec::new();
+        for name in env.files.list(dir)? {
+            let Some(number) = file_number(&name) else { continue };
+            files.push(LogFile::open_to_look(&*env.files, file_path(dir, number), number)?);
+        }
+        Ok(Log { start, files })
+    }
+
     /// Follows the chain from the start to its end, and judges that end.
-    fn walk(&self) -> io::Result<Walk> {
+    pub(super) fn walk(&self) -> io::Result<Walk> {
         let heads = self.heads()?;
         let ReplayStart { lsn, previous_crc, .. } = self.start;
         let mut chain = Chain::new(lsn, previous_crc, self.locate_start(&heads)?);
@@ -270,21 +280,16 @@ impl Log {
     }
 
     fn entries(&self, found: &Found) -> io::Result<Vec<ReplayedEntry>> {
-        let damaged = |message: String| {
+        self.try_entries(found)?.map_err(|message| {
             let (file, offset) = found.place;
             let message = format!("{} at byte {offset}: {message}", self.name(file));
             io::Error::new(io::ErrorKind::InvalidData, message)
-        };
-        let payload =
-            self.payload(found)?.ok_or_else(|| damaged("it changed between two reads".to_owned()))?;
-        let entries = parse_entries(&payload, found.header.entries).map_err(damaged)?;
-        let lsn = |offset: usize| found.header.lsn.plus(offset as u64);
-        let replayed = entries.into_iter().map(|e| ReplayedEntry {
-            lsn: lsn(e.offset),
-            header: e.header,
-            payload: e.payload,
-        });
-        Ok(replayed.collect())
+        })
+    }
+
+    /// A frame's entries, or what is wrong with them.
+    pub(super) fn try_entries(&self, found: &Found) -> io::Result<Result<Vec<ReplayedEntry>, String>> {
+        self.files[found.place.0].entries(found)
     }
 
     fn corruption(&self, chain: &Chain, next: &Found, proof: &Found) -> Corruption {
@@ -306,6 +311,25 @@ impl Log {
 }
 
 impl LogFile {
+    /// Opens a file that is only read.
+    pub(super) fn open_to_look(files: &dyn Files, path: PathBuf, number: u64) -> io::Result<LogFile> {
+        let file = files.open(&path, OpenMode::Read).map_err(|error| named(&path, &error))?;
+        let length = file.length()?;
+        Ok(LogFile { number, path, file, length })
+    }
+
+    /// A frame's entries, or what is wrong with them.
+    pub(super) fn entries(&self, found: &Found) -> io::Result<Result<Vec<ReplayedEntry>, String>> {
+        let Some(payload) = self.payload(found)? else {
+            return Ok(Err("the checksum of its entries is wrong".to_owned()));
+        };
+        let lsn = |offset: usize| found.header.lsn.plus(offset as u64);
+        let replayed =
+            |e: FrameEntry| ReplayedEntry { lsn: lsn(e.offset), header: e.header, payload: e.payload };
+        let entries = parse_entries(&payload, found.header.entries);
+        Ok(entries.map(|entries| entries.into_iter().map(replayed).collect()))
+    }
+
     pub(super) fn header_at(&self, place: Place) -> io::Result<Option<Found>> {
         let mut bytes = [0; FRAME_HEADER_BYTES];
         if place.1 + bytes.len() as u64 > self.length {

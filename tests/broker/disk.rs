@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "what the broker wrote is looked at behind its back")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Files and folders directly in a folder, by name.
@@ -64,6 +65,22 @@ pub fn flip_bit(path: &Path, at: usize) {
     let mut bytes = read(path);
     bytes[at] ^= 1;
     write(path, &bytes);
+}
+
+/// Every file and folder below a folder, with its content and the time of its last change.
+pub fn times(folder: &Path) -> Vec<(PathBuf, Vec<u8>, (i64, i64))> {
+    let changed = |path: &Path| {
+        let found = fs::metadata(path).expect("it is there");
+        (found.mtime(), found.mtime_nsec())
+    };
+    let mut all = vec![(folder.to_owned(), Vec::new(), changed(folder))];
+    for path in entries(folder) {
+        match path.is_dir() {
+            true => all.extend(times(&path)),
+            false => all.push((path.clone(), read(&path), changed(&path))),
+        }
+    }
+    all
 }
 
 /// Where `needle` stands in `bytes`, the first time.

@@ -11,6 +11,7 @@ mod eventually;
 mod fetch;
 mod hostile;
 mod idempotence;
+mod inspect;
 mod lifecycle;
 mod metrics;
 mod offsets;

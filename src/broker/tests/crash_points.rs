@@ -8,6 +8,7 @@ use crate::partition::CheckpointReach;
 use crate::wal::SyncMode;
 
 use super::machine::{Ended, Life, Machine, Model};
+use super::verify;
 
 /// Crash points tried in CI; `HIGHWATER_CRASH_POINTS` asks for more (`make soak`).
 const CRASH_POINTS: u64 = 5_000;
@@ -108,6 +109,9 @@ fn aftermath(world: &SimulatedWorld, plan: CrashPlan, point: u64) -> SimulatedWo
 
 fn recover(world: SimulatedWorld, model: Model, plan: CrashPlan, seed: u64, point: u64) {
     let after = aftermath(&world, plan, point);
+    if (seed + point).is_multiple_of(3) {
+        verify::expect_whole(&after);
+    }
     let first = Machine::open(after.clone(), model, SyncMode::Fsync).expect("the first recovery");
     let survivors = first.verify();
     let files = first.durable_files();

@@ -32,7 +32,29 @@ fn help_and_version_end_with_0_and_mistakes_with_2() {
         ("serve --override nothing", 2),
         ("serve --override =value", 2),
         ("serve --config", 2),
+        ("dump", 2),
+        ("dump --what x", 2),
+        ("dump --help", 0),
+        ("verify a b", 2),
+        ("verify a --config b", 2),
+        ("verify --help", 0),
     ] {
         assert_eq!(parse(line), Err(code), "{line:?}");
+    }
+}
+
+#[test]
+fn what_is_looked_at() {
+    for (line, expected) in [
+        ("dump a b", DumpArguments { paths: vec!["a".into(), "b".into()], ..DumpArguments::default() }),
+        ("dump --records --json a", DumpArguments { paths: vec!["a".into()], records: true, json: true }),
+    ] {
+        assert_eq!(parse(line), Ok(Command::Dump(expected)), "{line:?}");
+    }
+    for (line, directory, config) in
+        [("verify", None, None), ("verify d", Some("d"), None), ("verify --config c", None, Some("c"))]
+    {
+        let (directory, config) = (directory.map(PathBuf::from), config.map(PathBuf::from));
+        assert_eq!(parse(line), Ok(Command::Verify(VerifyArguments { directory, config })), "{line:?}");
     }
 }

@@ -17,6 +17,9 @@ pub const HEADER_BYTES: usize = 61;
 /// Base offset and length: what the length field does not count.
 pub const LENGTH_PREFIX_BYTES: usize = 12;
 
+/// First byte that the checksum covers.
+pub const CRC_FROM: usize = ATTRIBUTES_AT;
+
 /// The only record format there is (Kafka 4 dropped 0 and 1: KIP-724).
 pub const MAGIC: i8 = 2;
 

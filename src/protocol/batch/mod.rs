@@ -20,7 +20,7 @@ pub use build::{BatchBuilder, NewRecord};
 pub use compression::{DecompressionCaps, compress, decompress};
 pub use control::ControlType;
 pub use header::{
-    Attributes, BatchError, BatchHeader, CompressionType, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC,
+    Attributes, BatchError, BatchHeader, CRC_FROM, CompressionType, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC,
     TimestampType, patch_base_offset_and_epoch, patch_log_append_time, verify_crc,
 };
 pub use produced::{

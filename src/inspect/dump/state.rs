@@ -1,0 +1,98 @@
+//! `.state`: producers, leader epochs, segments.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::words::time;
+use super::{DumpError, Printer, told};
+use crate::log::ProducerEntry;
+use crate::log::inspect::{SegmentView, StateView, read_state};
+use crate::model::ProducerId;
+
+impl Printer<'_> {
+    pub(super) fn state(&mut self, path: &Path) -> Result<(), DumpError> {
+        match read_state(self.files, path) {
+            Ok(Ok(view)) => self.whole_state(path, &view),
+            Ok(Err(what)) => {
+                self.heading(path, "state of a partition", 0)?;
+                self.damage(path, 0, what)
+            }
+            Err(error) => told(self, error),
+        }
+    }
+
+    fn whole_state(&mut self, path: &Path, view: &StateView) -> Result<(), DumpError> {
+        let what = format!("state of partition {} as of offset {}", view.topic_partition, view.offset);
+        self.heading(path, &what, 0)?;
+        for entry in view.leader_epochs.entries() {
+            let (leader_epoch, start) = (entry.leader_epoch.0, entry.start_offset);
+            self.item(
+                || format!("  leader epoch {leader_epoch:<6} from offset {start}"),
+                || json!({"leader_epoch": leader_epoch, "start_offset": start.0}),
+            )?;
+        }
+        for (id, producer) in view.producers.iter() {
+            self.producer(id, producer)?;
+        }
+        view.segments.iter().try_for_each(|segment| self.segment(segment))
+    }
+
+    fn producer(&mut self, id: ProducerId, entry: &ProducerEntry) -> Result<(), DumpError> {
+        let producer_epoch = entry.producer_epoch.0;
+        self.item(
+            || {
+                let batches: Vec<String> = entry
+                    .batches
+                    .iter()
+                    .map(|batch| {
+                        let (first, last) = (batch.first_sequence, batch.last_sequence);
+                        format!("{first}..{last} at offset {}", batch.base_offset)
+                    })
+                    .collect();
+                let (when, batches) = (time(entry.last_append.0), batches.join(", "));
+                format!(
+                    "  producer {id:<10} epoch {producer_epoch:<4} last append {when}  sequences {batches}"
+                )
+            },
+            || {
+                let batches: Vec<_> = entry
+                    .batches
+                    .iter()
+                    .map(|batch| {
+                        json!({
+                            "first_sequence": batch.first_sequence, "last_sequence": batch.last_sequence,
+                            "base_offset": batch.base_offset.0, "last_offset": batch.last_offset.0,
+                            "max_timestamp": batch.max_timestamp.0,
+                        })
+                    })
+                    .collect();
+                json!({
+                    "producer_id": id.0, "producer_epoch": producer_epoch,
+                    "last_append": entry.last_append.0, "batches": batches,
+                })
+            },
+        )
+    }
+
+    fn segment(&mut self, segment: &SegmentView) -> Result<(), DumpError> {
+        let SegmentView { base_offset, bytes, max_timestamp, max_timestamp_offset, .. } = *segment;
+        let (offsets, times) = (segment.offset_index_entries, segment.time_index_entries);
+        self.item(
+            || {
+                format!(
+                    "  segment {base_offset:<12} {bytes:>10} bytes  largest time {} at offset \
+                     {max_timestamp_offset}  {offsets} offset and {times} time entries",
+                    time(max_timestamp.0)
+                )
+            },
+            || {
+                json!({
+                    "segment": base_offset.0, "bytes": bytes, "max_timestamp": max_timestamp.0,
+                    "max_timestamp_offset": max_timestamp_offset.0, "offset_index_entries": offsets,
+                    "time_index_entries": times,
+                })
+            },
+        )
+    }
+}
