@@ -7,6 +7,7 @@
 
 mod api_versions;
 mod batches;
+mod clients;
 mod console;
 mod crash;
 pub mod disk_full;
@@ -67,6 +68,20 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kafka-log-dirs", oracle: true, run: log_dirs::run },
     Scenario { name: "kafka-broker-api-versions", oracle: true, run: api_versions::run },
     Scenario { name: "kafka-dump-log", oracle: true, run: dump_log::run },
+    Scenario { name: "client-java", oracle: true, run: |c| clients::alone(c, "java") },
+    Scenario { name: "client-java-3.9", oracle: true, run: |c| clients::alone(c, "java-3.9") },
+    Scenario { name: "client-java-2.8", oracle: true, run: |c| clients::alone(c, "java-2.8") },
+    Scenario { name: "client-confluent-kafka", oracle: true, run: |c| clients::alone(c, "confluent-kafka") },
+    Scenario { name: "client-rdkafka", oracle: true, run: |c| clients::alone(c, "rdkafka") },
+    Scenario { name: "client-franz-go", oracle: true, run: |c| clients::alone(c, "franz-go") },
+    Scenario { name: "client-sarama", oracle: true, run: |c| clients::alone(c, "sarama") },
+    Scenario { name: "client-kafka-go", oracle: true, run: |c| clients::alone(c, "kafka-go") },
+    Scenario { name: "client-kafkajs", oracle: true, run: |c| clients::alone(c, "kafkajs") },
+    Scenario { name: "client-kafka-python", oracle: true, run: |c| clients::alone(c, "kafka-python") },
+    Scenario { name: "client-kafka-python-2", oracle: true, run: |c| clients::alone(c, "kafka-python-2") },
+    Scenario { name: "client-aiokafka", oracle: true, run: |c| clients::alone(c, "aiokafka") },
+    Scenario { name: "clients-together", oracle: true, run: clients::together },
+    Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
     Scenario { name: "restart", oracle: true, run: restart::run },
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },
     Scenario { name: "real-input", oracle: true, run: real_input::run },
@@ -152,7 +167,20 @@ pub fn kcat_command(broker: &Broker, words: &str) -> Command {
 
 /// Creates a topic through the Python client, which starts ten times as fast as a Java one; kcat cannot.
 pub fn create_topic(context: &Context, broker: &Broker, topic: &str, partitions: u32) -> Result<()> {
-    let mut command = context.tools.python("create_topic.py");
+    create_topics(context, broker, &format!("{topic} {partitions}"))
+}
+
+/// Creates several topics: `name partitions key=value..`, with a comma between spaces before the next.
+pub fn create_topics(context: &Context, broker: &Broker, topics: &str) -> Result<()> {
+    let mut command = context.tools.python("create_topics.py");
+    command.arg(broker.bootstrap()).args(topics.split_whitespace());
+    run(command, b"", CLIENT_DEADLINE)?.success()?;
+    Ok(())
+}
+
+/// Adds partitions to a topic, up to a count.
+pub fn grow_topic(context: &Context, broker: &Broker, topic: &str, partitions: u32) -> Result<()> {
+    let mut command = context.tools.python("grow_topic.py");
     command.args([broker.bootstrap(), topic, &partitions.to_string()]);
     run(command, b"", CLIENT_DEADLINE)?.success()?;
     Ok(())

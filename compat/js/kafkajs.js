@@ -1,0 +1,110 @@
+// usage: kafkajs.js BOOTSTRAP < COMMANDS: kafkajs.
+//
+// It has no consumer without a group: its fetch requests are used as its consumer uses them.
+
+const { CompressionCodecs, CompressionTypes, Kafka, KafkaJSProtocolError, logLevel } = require('kafkajs')
+const lz4 = require('lz4-napi')
+const { ZstdCodec } = require('zstd-codec')
+const { Refused, run } = require('./contract')
+
+const CODECS = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  snappy: CompressionTypes.Snappy,
+  lz4: CompressionTypes.LZ4,
+  zstd: CompressionTypes.ZSTD,
+}
+const FETCH_BYTES_MAX = 1 << 20
+
+// What the client's documents tell to plug in for the codecs that it does not bring.
+CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy')
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: ({ buffer }) => lz4.compressFrame(buffer),
+  decompress: buffer => lz4.decompressFrame(buffer),
+})
+const zstd = new Promise(resolve => ZstdCodec.run(library => resolve(new library.Streaming())))
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: async ({ buffer }) => Buffer.from((await zstd).compress(buffer)),
+  decompress: async buffer => Buffer.from((await zstd).decompress(buffer)),
+})
+
+class Client {
+  constructor(bootstrap) {
+    this.kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING })
+  }
+
+  async produce(topic, codec, idempotent, records) {
+    const producer = this.kafka.producer({ idempotent, createPartitioner: () => ({ message }) => message.partition })
+    await producer.connect()
+    try {
+      const messages = records.map(record => ({ ...record, headers: grouped(record.headers) }))
+      await producer.send({ topic, compression: CODECS[codec], messages })
+    } catch (error) {
+      const refusal = error.cause ?? error
+      throw refusal instanceof KafkaJSProtocolError ? new Refused(refusal.type) : error
+    } finally {
+      await producer.disconnect()
+    }
+  }
+
+  async admin(work) {
+    const admin = this.kafka.admin()
+    await admin.connect()
+    try {
+      return await work(admin)
+    } finally {
+      await admin.disconnect()
+    }
+  }
+
+  async consume(topic, count) {
+    const offsets = await this.admin(admin => admin.fetchTopicOffsets(topic))
+    const ends = Array.from({ length: count }, (_, at) => Number(offsets.find(({ partition }) => partition === at).high))
+    const [createCluster] = Object.getOwnPropertySymbols(this.kafka).filter(name => /createCluster/.test(name.description))
+    const cluster = this.kafka[createCluster]({})
+    await cluster.connect()
+    await cluster.addTargetTopic(topic)
+    const [leader] = Object.keys(cluster.findLeaderForPartitions(topic, [...ends.keys()]))
+    const records = await fetchAll(await cluster.findBroker({ nodeId: leader }), topic, ends)
+    await cluster.disconnect()
+    return { records, ends }
+  }
+
+  async time(topic, wanted, timestamp) {
+    const offsets = await this.admin(admin => admin.fetchTopicOffsetsByTimestamp(topic, timestamp))
+    return offsets.find(({ partition }) => partition === wanted).offset
+  }
+
+  async partitions(topic) {
+    const { topics } = await this.admin(admin => admin.fetchTopicMetadata({ topics: [topic] }))
+    return topics[0].partitions.length
+  }
+}
+
+async function fetchAll(broker, topic, ends) {
+  const next = ends.map(() => 0)
+  const records = []
+  while (next.some((offset, partition) => offset < ends[partition])) {
+    const partitions = next.map((fetchOffset, partition) => ({ partition, fetchOffset, maxBytes: FETCH_BYTES_MAX }))
+    const { responses } = await broker.fetch({ topics: [{ topic, partitions }] })
+    for (const { partition, messages } of responses.flatMap(response => response.partitions)) {
+      for (const message of messages.filter(message => Number(message.offset) >= next[partition])) {
+        records.push({ ...message, partition, headers: spread(message.headers) })
+        next[partition] = Number(message.offset) + 1
+      }
+    }
+  }
+  return records
+}
+
+// Headers are an object to the client: of one name with several values it makes an array, in the place of the first.
+function grouped(headers) {
+  const names = [...new Set(headers.map(([name]) => name))]
+  return Object.fromEntries(names.map(name => [name, headers.filter(header => header[0] === name).map(header => header[1])]))
+}
+
+function spread(headers) {
+  return Object.entries(headers).flatMap(([name, values]) => [values].flat().map(value => [name, value]))
+}
+
+run(new Client(process.argv[2]))

@@ -1,0 +1,98 @@
+//! The outside tools: found on the path, else installed through the ordinary package clients.
+//!
+//! **Owns** where what was installed lies, and the commands that start it. **Does not own** what it is asked.
+//! **Invariants**: versions are pinned, with lock files where the package client has them; a tool that cannot
+//! be had is an error that names it; nothing is skipped. What most scenarios need is there before the first
+//! one starts; a client that few need is installed when it is first asked for.
+
+mod cache;
+mod go;
+mod java;
+mod node;
+mod programs;
+mod python;
+mod rust;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
+const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
+/// A C library, on a machine that does other work too.
+const BUILD_DEADLINE: Duration = Duration::from_secs(1_200);
+
+/// Where what was installed lies.
+pub struct Tools {
+    cache: PathBuf,
+    /// Apache Kafka's jars.
+    jars: PathBuf,
+    /// Our own Java clients, compiled.
+    classes: PathBuf,
+    /// A Python with confluent-kafka.
+    python: PathBuf,
+}
+
+/// This package's folder, where the clients' sources and the transcripts lie.
+pub fn package_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Tools {
+    /// Finds or installs what most scenarios need. `COMPAT_CACHE` names a folder that outlives the clone;
+    /// without it, tools lie in the target folder.
+    pub fn find_or_install() -> Result<Tools> {
+        programs::find_or_install_all()?;
+        let cache = cache::folder()?;
+        fs::create_dir_all(&cache)?;
+        let jars = java::install_kafka(&cache).context("Apache Kafka's jars (mvn) cannot be had")?;
+        let python = python::install(&cache, "confluent-kafka")?;
+        let classes = java::compile(&cache, &jars).context("our Java clients do not compile")?;
+        Ok(Tools { cache, jars, classes, python })
+    }
+
+    /// A Java program with Kafka's jars and our classes.
+    pub fn java(&self, main_class: &str) -> Command {
+        java::command(&self.classes, &self.jars, main_class)
+    }
+
+    /// A Java program in one file that is no client, compiled as it starts, with Kafka's jars.
+    pub fn java_source(&self, source: &Path) -> Command {
+        java::source_command(&self.jars, source)
+    }
+
+    /// One of our Python scripts, with confluent-kafka.
+    pub fn python(&self, script: &str) -> Command {
+        python::command(&self.python, script)
+    }
+
+    /// One of our Java clients, with the jars of an older version of Kafka's client.
+    pub fn java_of(&self, version: &str, main_class: &str) -> Result<Command> {
+        Ok(java::command(&self.classes, &java::install_client(&self.cache, version)?, main_class))
+    }
+
+    /// One of our Python scripts, with what `python/requirements/<client>.txt` names.
+    pub fn python_with(&self, client: &str, script: &str) -> Result<Command> {
+        Ok(python::command(&python::install(&self.cache, client)?, script))
+    }
+
+    /// One of our Go programs.
+    pub fn go(&self, program: &str) -> Result<Command> {
+        Ok(Command::new(go::build(&self.cache)?.join(program)))
+    }
+
+    /// One of our JavaScript programs.
+    pub fn node(&self, script: &str) -> Result<Command> {
+        let mut command = Command::new("node");
+        command.arg(node::install(&self.cache)?.join(script));
+        Ok(command)
+    }
+
+    /// Our Rust program on the newest librdkafka.
+    pub fn rust_rdkafka(&self) -> Result<Command> {
+        Ok(Command::new(rust::build(&self.cache)?))
+    }
+}
