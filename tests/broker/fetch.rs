@@ -169,3 +169,57 @@ fn leader_epochs_are_checked() {
     let [(header, _)] = split(&client.fetch_all(&topic, 0, 0)).try_into().unwrap();
     assert_eq!((header.base_offset, header.partition_leader_epoch.0), (Offset(0), current));
 }
+
+/// A request that waits keeps some bytes of each partition that it names. When all that wait keep too much, a
+/// newcomer gets what there is: nothing, here.
+#[test]
+fn long_polls_for_which_memory_is_short_are_answered_at_once() {
+    // A quarter of the budget, 32 KiB, is for requests that wait; each of these keeps more than half of it.
+    const UNKNOWN_PARTITIONS: i32 = 1_300;
+    let directory = tempfile::tempdir().unwrap();
+    let limits = ["socket.request.max.bytes=65536", "queued.max.request.bytes=131072"];
+    let process = Process::start_with(directory.path(), &limits);
+    let (mut producer, mut first, mut second) = (process.client(), process.client(), process.client());
+    let topic = producer.create_topic("waiting", 1, &[]);
+    let wait = i32::try_from((DEADLINE * 10).as_millis()).unwrap();
+    let partitions = (0..UNKNOWN_PARTITIONS).map(|partition| fetch_partition(partition, 0, 1 << 20));
+    // What does not exist does not end the wait.
+    let request = fetch_of(FETCH, &topic, partitions.collect()).with_max_wait_ms(wait);
+    first.send(FETCH, &request);
+    process.wait_for_requests_in_progress(1);
+    // The client's own deadline is a tenth of what the broker would wait.
+    let answer = second.ask(FETCH, &request);
+    assert_eq!(answer.responses[0].partitions.len(), usize::try_from(UNKNOWN_PARTITIONS).unwrap());
+    assert!(answer.responses[0].partitions.iter().all(|found| found.records.as_ref().unwrap().is_empty()));
+    process.wait_for_requests_in_progress(1);
+    producer.append(&topic, 0, batch(&["news"]));
+    let (_, answer) = first.try_receive::<FetchRequest>(FETCH).unwrap();
+    assert_eq!(split(&answer.responses[0].partitions[0].records.clone().unwrap()).len(), 1);
+}
+
+/// A session belongs to no connection and to one run of the broker.
+#[test]
+fn a_session_outlives_its_connection_and_not_its_broker() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(directory.path());
+    let mut client = process.client();
+    let topic = client.create_topic("session", 2, &[]);
+    let both = (0..2).map(|partition| fetch_partition(partition, 0, 1 << 20)).collect();
+    let full = client.ask(FETCH, &fetch_of(FETCH, &topic, both).with_session_epoch(0));
+    assert!(full.session_id > 0);
+    let next = |number| {
+        let nothing = fetch_of(FETCH, &topic, Vec::new()).with_topics(Vec::new());
+        nothing.with_session_id(full.session_id).with_session_epoch(number)
+    };
+    assert_eq!(process.metric("highwater_fetch_sessions"), Some(1.0));
+    assert_eq!(process.metric("highwater_fetch_session_partitions"), Some(2.0));
+    drop(client);
+    let mut client = process.client();
+    client.append(&topic, 1, batch(&["news"]));
+    let news = client.ask(FETCH, &next(1)).responses.remove(0).partitions;
+    assert_eq!((news.len(), news[0].partition_index), (1, 1));
+    process.stop();
+    let process = Process::start(directory.path());
+    let gone = process.client().ask(FETCH, &next(2));
+    assert_eq!((error_name(gone.error_code), gone.session_id), ("FETCH_SESSION_ID_NOT_FOUND", 0));
+}

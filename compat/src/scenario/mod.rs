@@ -12,6 +12,7 @@ mod console;
 mod crash;
 pub mod disk_full;
 mod dump_log;
+mod fetch;
 pub mod golden;
 mod java_client;
 mod kcat;
@@ -82,6 +83,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "client-aiokafka", oracle: true, run: |c| clients::alone(c, "aiokafka") },
     Scenario { name: "clients-together", oracle: true, run: clients::together },
     Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
+    Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
+    Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "restart", oracle: true, run: restart::run },
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },
     Scenario { name: "real-input", oracle: true, run: real_input::run },
