@@ -41,7 +41,24 @@ pub fn together(context: &mut Context) -> Result<()> {
         context.transcript.section(&format!("read otherwise by {}", client.name));
         context.transcript.add(&otherwise(&read[0], said));
     }
+    read_by_kcat(context, &broker)?;
     expect_no_complaint(context, &broker)
+}
+
+/// Debian's librdkafka, older than the others: the same checksum where a client wrote the same records.
+fn read_by_kcat(context: &mut Context, broker: &Broker) -> Result<()> {
+    const FORMAT: &str = r"%o|%T|%K:%k|%S:%s|%h\n";
+    context.transcript.section("read by kcat");
+    for client in CLIENTS {
+        for partition in [0, 1] {
+            let topic = format!("from-{}", client.name);
+            let words = format!("-C -t {topic} -p {partition} -o beginning -e -q -f {FORMAT}");
+            let read = context.kcat(broker, &words, "")?.success()?.stdout;
+            let checksum = crc32c::crc32c(read.as_bytes());
+            context.transcript.add(&format!("{topic} {partition}: {} bytes, CRC {checksum:08x}", read.len()));
+        }
+    }
+    Ok(())
 }
 
 /// Lines that differ from the first client's, under the command that they answer.
