@@ -6,6 +6,7 @@
 //! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
 //! when it is durable, and disappears before its partitions do.
 
+mod encoded_topics;
 mod error;
 mod fetch;
 mod fetch_sessions;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
+pub use encoded_topics::TopicForm;
 pub use error::BrokerError;
 pub use fetch::{FetchFailure, FetchLimits, Fetched, FetchedPartition, PartitionFetch};
 pub use fetch_sessions::{
@@ -52,6 +54,7 @@ pub struct Broker {
     image: RwLock<Arc<ClusterImage>>,
     /// Effective settings and the image they were computed for; an entry per topic, gone when it is deleted.
     topic_configs: DashMap<TopicId, (Arc<TopicImage>, Arc<TopicConfig>)>,
+    encoded_topics: encoded_topics::EncodedTopics,
     /// One topic change at a time, from the look at the catalogue to the publication.
     topic_changes: tokio::sync::Mutex<()>,
     producer_ids: producer_ids::ProducerIds,
@@ -110,7 +113,17 @@ impl Broker {
         }
         let config = Arc::new(open::topic_config(&self.config, &topic.configs));
         self.topic_configs.insert(topic.topic_id, (topic.clone(), config.clone()));
+        // A deletion publishes the image first and then removes the entry: whichever of both comes last sees
+        // the other.
+        if !self.is_current(topic) {
+            self.topic_configs.remove_if(&topic.topic_id, |_, known| Arc::ptr_eq(&known.0, topic));
+        }
         config
+    }
+
+    /// Whether requests see this image of the topic now.
+    fn is_current(&self, topic: &Arc<TopicImage>) -> bool {
+        self.image().topic_by_id(topic.topic_id).is_some_and(|current| Arc::ptr_eq(current, topic))
     }
 
     /// An open partition; `None` if it does not exist or could not be opened.

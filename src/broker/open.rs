@@ -97,6 +97,7 @@ impl Broker {
             metadata,
             image: RwLock::new(image),
             topic_configs: DashMap::new(),
+            encoded_topics: Default::default(),
             topic_changes: tokio::sync::Mutex::default(),
             producer_ids: super::producer_ids::ProducerIds::default(),
             fetch_sessions,

@@ -1,3 +1,4 @@
+mod caches;
 mod crash_points;
 mod faults;
 mod machine;

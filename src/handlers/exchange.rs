@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::{Reply, RequestHeader};
+use crate::protocol::response::EncodeError;
 use crate::protocol::{ErrorCode, response};
 
 /// Decodes a body that the guard has checked.
@@ -16,12 +17,14 @@ pub(super) fn decode<Request: Decodable>(header: &RequestHeader, mut body: Bytes
 pub(super) fn answer(header: &RequestHeader, response: &impl Encodable) -> Reply {
     match response::encode(header.api_key, header.api_version, header.correlation_id, response) {
         Ok(bytes) => Reply::Message(bytes),
-        Err(error) => {
-            // A fault of ours. The client must not wait for an answer that never comes.
-            tracing::error!(%error, "a response could not be encoded");
-            Reply::Close("a response could not be encoded")
-        }
+        Err(error) => unencodable(&error),
     }
+}
+
+/// A fault of ours. The client must not wait for an answer that never comes.
+pub(super) fn unencodable(error: &EncodeError) -> Reply {
+    tracing::error!(%error, "a response could not be encoded");
+    Reply::Close("a response could not be encoded")
 }
 
 /// Text of a response.

@@ -3,7 +3,8 @@
 //! Names this broker, the cluster and the topics asked for, by name or id, with their partitions and leaders.
 //! Unknown topics are created if client and `auto.create.topics.enable` allow it. Unlike Kafka, which answers
 //! UNKNOWN_TOPIC_OR_PARTITION first and creates later, the answer shows the topic that was just created.
-//! Left out: a cached encoding; REBOOTSTRAP_REQUIRED, which nothing here needs to say.
+//! Topics that exist are encoded once and kept by the broker until they change (ADR 11).
+//! Left out: REBOOTSTRAP_REQUIRED, which nothing here needs to say.
 //!
 //! v0: an empty list is all topics. v1: `null` is, and an empty list is none; racks, controller, internal
 //! topics. v2: cluster id. v3: `throttle_time_ms`. v4: whether to create. v5: offline replicas (KIP-112). v6:
@@ -11,24 +12,25 @@
 //! the answer (KIP-516). v11: no cluster operations (KIP-700). v12: topics by id. v13: an error for the whole
 //! (KIP-1102).
 
+mod encoded;
+
 use std::collections::HashSet;
 
 use bytes::Bytes;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::metadata_response::{
-    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
-};
+use kafka_protocol::messages::metadata_response::{MetadataResponseBroker, MetadataResponseTopic};
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 
 use super::errors::KafkaError;
-use super::exchange::{answer, decode, text};
+use super::exchange::{answer, decode, text, unencodable};
 use super::seldom::Seldom;
-use super::view::{self, PartitionView, node_id, topic_name};
+use super::view::{self, node_id, topic_name};
 use super::{Api, Reply, RequestContext};
-use crate::broker::{Broker, NewTopic, TopicError};
+use crate::broker::{Broker, NewTopic, TopicError, TopicForm};
 use crate::metadata::{ClusterImage, TopicImage};
 use crate::model::TopicId;
 use crate::protocol::ErrorCode;
+use crate::protocol::response::EncodeError;
 
 /// The row of `APIS`.
 pub(super) const API: Api = Api { key: 3, handle: |context, body| Box::pin(handle(context, body)) };
@@ -64,17 +66,17 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         create_missing(&context, names).await;
     }
     let image = context.broker.image();
-    let operations = match request.include_topic_authorized_operations {
-        true => view::TOPIC_OPERATIONS,
-        false => view::OPERATIONS_NOT_ASKED,
+    let form = TopicForm {
+        api_version: header.api_version,
+        tells_operations: request.include_topic_authorized_operations,
     };
-    let mut topics = wanted.topics(&context.broker, &image);
-    topics.iter_mut().for_each(|topic| topic.topic_authorized_operations = operations);
-    let mut response = cluster(&context).with_topics(topics);
+    let mut response = cluster(&context);
     if request.include_cluster_authorized_operations {
         response.cluster_authorized_operations = view::CLUSTER_OPERATIONS;
     }
-    answer(header, &response)
+    let topics = wanted.topics(&context.broker, &image, form);
+    let reply = topics.and_then(|topics| encoded::reply(header, &response, &topics));
+    reply.unwrap_or_else(|error| unencodable(&error))
 }
 
 /// Null where the version has none, which the codec crate lets pass. Measured against Kafka 4.3: it ends the
@@ -127,59 +129,54 @@ impl Wanted {
         Wanted::Names(names.filter(|name| seen.insert(name.as_str())).map(|name| name.to_string()).collect())
     }
 
-    fn topics(&self, broker: &Broker, image: &ClusterImage) -> Vec<MetadataResponseTopic> {
+    /// Each topic, encoded.
+    fn topics(
+        &self,
+        broker: &Broker,
+        image: &ClusterImage,
+        form: TopicForm,
+    ) -> Result<Vec<Bytes>, EncodeError> {
+        let known = |topic| encoded::topic(broker, topic, form);
         match self {
-            Wanted::All => image.topics().map(|found| topic(broker, found)).collect(),
-            Wanted::Names(names) => names.iter().map(|name| by_name(broker, image, name)).collect(),
-            Wanted::Ids(ids) => ids.iter().map(|id| by_id(broker, image, *id)).collect(),
+            Wanted::All => image.topics().map(known).collect(),
+            Wanted::Names(names) => {
+                let by_name = |name: &String| match image.topic(name) {
+                    Some(topic) => known(topic),
+                    None => encoded::part(unknown_name(name), form),
+                };
+                names.iter().map(by_name).collect()
+            }
+            Wanted::Ids(ids) => {
+                let by_id = |id: &TopicId| match image.topic_by_id(*id) {
+                    Some(topic) => known(topic),
+                    None => encoded::part(unknown_id(*id), form),
+                };
+                ids.iter().map(by_id).collect()
+            }
         }
     }
 }
 
-fn by_name(broker: &Broker, image: &ClusterImage, name: &str) -> MetadataResponseTopic {
-    match image.topic(name) {
-        Some(found) => topic(broker, found),
-        None => MetadataResponseTopic::default()
-            .with_error_code(view::unknown_topic(name).code())
-            .with_name(Some(topic_name(name)))
-            .with_is_internal(view::is_internal(name)),
-    }
+fn unknown_name(name: &str) -> MetadataResponseTopic {
+    MetadataResponseTopic::default()
+        .with_error_code(view::unknown_topic(name).code())
+        .with_name(Some(topic_name(name)))
+        .with_is_internal(view::is_internal(name))
 }
 
-fn by_id(broker: &Broker, image: &ClusterImage, topic_id: TopicId) -> MetadataResponseTopic {
-    match image.topic_by_id(topic_id) {
-        Some(found) => topic(broker, found),
-        None => MetadataResponseTopic::default()
-            .with_error_code(ErrorCode::UnknownTopicId.code())
-            .with_name(None)
-            .with_topic_id(topic_id.0),
-    }
+fn unknown_id(topic_id: TopicId) -> MetadataResponseTopic {
+    MetadataResponseTopic::default()
+        .with_error_code(ErrorCode::UnknownTopicId.code())
+        .with_name(None)
+        .with_topic_id(topic_id.0)
 }
 
-fn topic(broker: &Broker, topic: &TopicImage) -> MetadataResponseTopic {
-    let node = node_id(broker);
+/// A topic without its partitions.
+fn topic_response(topic: &TopicImage) -> MetadataResponseTopic {
     MetadataResponseTopic::default()
         .with_name(Some(topic_name(&topic.name)))
         .with_topic_id(topic.topic_id.0)
         .with_is_internal(view::is_internal(&topic.name))
-        .with_partitions(view::partitions(broker, topic, 0).map(|shown| partition(node, &shown)).collect())
-}
-
-/// One replica, the leader. Measured against Kafka 4.3: a partition whose log failed has no leader, its only
-/// replica is offline, and the code is LEADER_NOT_AVAILABLE.
-fn partition(node: BrokerId, shown: &PartitionView) -> MetadataResponsePartition {
-    let (code, leader, offline) = match shown.online {
-        true => (ErrorCode::None, node, vec![]),
-        false => (ErrorCode::LeaderNotAvailable, NO_LEADER, vec![node]),
-    };
-    MetadataResponsePartition::default()
-        .with_error_code(code.code())
-        .with_partition_index(shown.index)
-        .with_leader_id(leader)
-        .with_leader_epoch(shown.leader_epoch.0)
-        .with_replica_nodes(vec![node])
-        .with_isr_nodes(vec![node])
-        .with_offline_replicas(offline)
 }
 
 fn cluster(context: &RequestContext) -> MetadataResponse {

@@ -133,6 +133,21 @@ struct State {
     rewrite_end: Option<Offset>,
 }
 
+/// Counts whenever a partition of the storage begins or ceases to serve, after it did: who remembers a count
+/// from before a look at partitions, and finds it again, need not look again.
+#[derive(Clone, Default)]
+pub(super) struct StatusChanges(Arc<AtomicU64>);
+
+impl StatusChanges {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn happened(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
 /// One partition: its log on disk, its tail in memory, its watermarks.
 pub struct Partition {
     topic_partition: TopicPartition,
@@ -143,6 +158,7 @@ pub struct Partition {
     waiters: Waiters,
     /// How often its segments had to be written again: a read that overlaps says nothing about the log.
     rewrites: AtomicU64,
+    status_changes: StatusChanges,
 }
 
 impl Partition {
@@ -152,6 +168,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         log: PartitionLog,
         recovered: LogState,
+        status_changes: StatusChanges,
     ) -> Partition {
         let end = recovered.log_end_offset;
         // As a leader of Kafka does when it begins: an epoch that has written nothing yet begins at the end.
@@ -177,6 +194,7 @@ impl Partition {
             state: Mutex::new(state),
             waiters,
             rewrites: AtomicU64::new(0),
+            status_changes,
         }
     }
 
@@ -408,6 +426,7 @@ impl Partition {
         if state.status == PartitionStatus::Online {
             state.status = PartitionStatus::Stopped(reason.clone());
             drop(state);
+            self.status_changes.happened();
             tracing::error!(
                 topic = %self.topic, partition = self.topic_partition.partition, %reason,
                 "the partition is stopped, nothing was changed on disk; other partitions go on"
@@ -420,6 +439,7 @@ impl Partition {
     /// The storage has failed: nobody waits any longer.
     pub(super) fn fail(&self, failure: &StorageFailed) {
         self.state.lock().status = PartitionStatus::Stopped(failure.0.as_str().into());
+        self.status_changes.happened();
         self.waiters.wake();
     }
 
@@ -431,6 +451,7 @@ impl Partition {
             state.status = PartitionStatus::Deleted;
         }
         drop(state);
+        self.status_changes.happened();
         self.waiters.wake();
     }
 
@@ -440,6 +461,8 @@ impl Partition {
         if state.status == PartitionStatus::Deleted {
             state.status = PartitionStatus::Online;
         }
+        drop(state);
+        self.status_changes.happened();
     }
 
     /// The deletion is durable: nothing of it is owed to anybody.
@@ -450,6 +473,8 @@ impl Partition {
         state.unsynced_from = None;
         state.rewrite_end = None;
         queue.place(self, None, false);
+        drop(state);
+        self.status_changes.happened();
     }
 
     /// Forgets producers that have been silent for longer than `producer.id.expiration.ms`.

@@ -153,7 +153,8 @@ impl Storage {
             match replaying {
                 Replaying::Open(log) => {
                     let state = log.state();
-                    let partition = Partition::new(spec.name, spec.leader_epoch, *log, state);
+                    let changes = self.status_changes.clone();
+                    let partition = Partition::new(spec.name, spec.leader_epoch, *log, state, changes);
                     self.confirm_recovered(&partition);
                     self.partitions.insert(topic_partition, Arc::new(partition));
                 }

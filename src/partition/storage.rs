@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::checkpoint::Checkpoint;
 use super::durability::{Progress, StorageFailed};
 use super::flush_queue::FlushQueue;
+use super::leader::StatusChanges;
 use super::recovery::make_way;
 use super::{Admission, AppendError, BrokerDirectory, Catalogue, Credits, Lookup, Partition, PartitionSpec};
 use crate::env::Env;
@@ -76,6 +77,7 @@ pub struct Storage {
     writer: Mutex<WalWriter<Member>>,
     provisioner: Mutex<Provisioner>,
     pub(super) partitions: DashMap<TopicPartition, Arc<Partition>>,
+    pub(super) status_changes: StatusChanges,
     pub(super) logs: Arc<LogDirectory>,
     pub(super) flush_queue: FlushQueue,
     /// The newest durable one.
@@ -122,6 +124,7 @@ impl Storage {
             writer: Mutex::new(parts.wal.writer),
             provisioner: Mutex::new(parts.wal.provisioner),
             partitions: DashMap::new(),
+            status_changes: StatusChanges::default(),
             logs: parts.logs,
             flush_queue: FlushQueue::default(),
             recovery_offsets: Mutex::new(parts.checkpoint.recovery_offsets.clone()),
@@ -169,6 +172,12 @@ impl Storage {
         self.partitions.get(&topic_partition).map(|entry| entry.value().clone())
     }
 
+    /// How often a partition began or ceased to serve. A count taken before a look at partitions is found
+    /// again as long as what was seen still holds.
+    pub fn status_changes(&self) -> u64 {
+        self.status_changes.count()
+    }
+
     /// All open partitions, in no order.
     pub fn all_partitions(&self) -> Vec<Arc<Partition>> {
         self.partitions.iter().map(|entry| entry.value().clone()).collect()
@@ -188,7 +197,9 @@ impl Storage {
         let offset = self.recovery_offsets.lock().get(&topic_partition).copied().unwrap_or_default();
         let point = RecoveryPoint { offset, log_start_offset: spec.log_start_offset };
         let partition = Arc::new(self.load_partition(topic_partition, spec, point)?);
-        Ok(self.partitions.entry(topic_partition).or_insert(partition).clone())
+        let open = self.partitions.entry(topic_partition).or_insert(partition).clone();
+        self.status_changes.happened();
+        Ok(open)
     }
 
     pub(super) fn load_partition(
@@ -199,7 +210,7 @@ impl Storage {
     ) -> Result<Partition, LogError> {
         let (log, state) =
             PartitionLog::open(&self.logs, &spec.name, topic_partition, spec.log_config, point)?;
-        Ok(Partition::new(spec.name.clone(), spec.leader_epoch, log, state))
+        Ok(Partition::new(spec.name.clone(), spec.leader_epoch, log, state, self.status_changes.clone()))
     }
 
     /// Appends a batch; see [`Partition::append`].

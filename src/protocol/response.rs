@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::protocol::Encodable;
 use thiserror::Error;
 
-use super::versions;
+use super::{varint, versions};
 
 /// A response that cannot be encoded: a fault in the handler that filled it, never the client's.
 #[derive(Debug, Error)]
@@ -55,6 +55,27 @@ pub fn encode(
     buffer.put(header);
     body.encode(&mut buffer, api_version).map_err(failed)?;
     Ok(buffer.freeze())
+}
+
+/// Encodes one element of a response, to be put between others.
+pub fn encode_part(api_key: i16, api_version: i16, part: &impl Encodable) -> Result<Bytes, EncodeError> {
+    let failed =
+        |error: anyhow::Error| EncodeError::Body { api_key, api_version, reason: format!("{error:#}") };
+    let mut buffer = BytesMut::with_capacity(part.compute_size(api_version).map_err(failed)?);
+    part.encode(&mut buffer, api_version).map_err(failed)?;
+    Ok(buffer.freeze())
+}
+
+/// Encodes the number of elements of an array that is not null; compact in flexible versions.
+///
+/// # Panics
+/// If there are 2^31 of them: they would not fit into a frame.
+pub fn put_array_length(buffer: &mut impl BufMut, flexible: bool, length: usize) {
+    let length = i32::try_from(length).expect("the elements stand in one frame");
+    match flexible {
+        true => varint::put_unsigned(buffer, length.unsigned_abs() + 1),
+        false => buffer.put_i32(length),
+    }
 }
 
 /// Correlation id and the count of tagged fields.

@@ -2,11 +2,13 @@ use bytes::Bytes;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::Decodable;
 use uuid::Uuid;
 
-use crate::handlers::testing::{TestBroker, damage, str_bytes};
+use crate::handlers::testing::{CORRELATION_ID, TestBroker, damage, join, str_bytes};
 use crate::handlers::view::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS};
 use crate::handlers::{Reply, dispatch};
+use crate::protocol::{Piece, response};
 
 fn named(name: &str) -> MetadataRequestTopic {
     MetadataRequestTopic::default().with_name(Some(TopicName(str_bytes(name))))
@@ -154,6 +156,68 @@ async fn topics_by_id_since_version_12() {
         let response = test.ask(version, &asking(version, Some(vec![with_name]))).await;
         assert_eq!(names_and_codes(&response), [(Some("t".to_owned()), 42)]);
     }
+}
+
+/// Small topics, one that is large enough to be sent from the cache, a stopped partition, and what is not
+/// there; asked for twice, so that the second answer is of the cache.
+#[tokio::test]
+async fn answers_out_of_the_cache_are_what_the_codec_crate_writes() {
+    let test = TestBroker::with(&[("auto.create.topics.enable", "false")]);
+    let large = test.topic("large", 1000, &[]).await;
+    for name in ["a", "b", "c"] {
+        test.topic(name, 3, &[]).await;
+    }
+    let topic_id = crate::model::TopicId(large);
+    let stopped = test.broker.partition(crate::model::TopicPartition { topic_id, partition: 7 }).unwrap();
+    stopped.stop(&damage());
+    let several = || Some(["c", "absent", "large", "a b", "a"].map(named).to_vec());
+    for version in 0..=13 {
+        let mut requests = vec![asking(version, several()), asking(version, Some(vec![named("absent")]))];
+        requests.push(asking(version, if version == 0 { Some(vec![]) } else { None }));
+        if version >= 12 {
+            requests.push(asking(version, Some(vec![by_id(large), by_id(Uuid::from_u128(7))])));
+        }
+        if version >= 8 {
+            requests.push(asking(version, several()).with_include_topic_authorized_operations(true));
+        }
+        for request in requests {
+            let first = bytes_of(test.reply(version, &request).await);
+            assert_eq!(bytes_of(test.reply(version, &request).await), first, "version {version}");
+            let header = if version >= 9 { 5 } else { 4 };
+            let response = MetadataResponse::decode(&mut first.slice(header..), version).unwrap();
+            let written = response::encode(3, version, CORRELATION_ID, &response).unwrap();
+            assert!(first == written, "version {version}, {} and {} bytes", first.len(), written.len());
+            let topics = request.topics.as_ref().filter(|topics| !topics.is_empty()).map_or(4, Vec::len);
+            assert_eq!(response.topics.len(), topics, "version {version}");
+        }
+    }
+}
+
+fn bytes_of(reply: Reply) -> Bytes {
+    match reply {
+        Reply::Message(bytes) => bytes,
+        Reply::Pieces(pieces) => join(&pieces),
+        other => panic!("no answer: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_large_topic_is_sent_as_the_cache_keeps_it() {
+    let test = TestBroker::start();
+    test.topic("t", 1000, &[]).await;
+    let cached = async || match test.reply(12, &asking(12, None)).await {
+        Reply::Pieces(pieces) => match &pieces[..] {
+            [Piece::Bytes(head), Piece::Bytes(topic), Piece::Bytes(tail)] => {
+                assert!(head.len() + tail.len() < 200, "{} {}", head.len(), tail.len());
+                (topic.as_ptr(), topic.len())
+            }
+            _ => panic!("{} pieces", pieces.len()),
+        },
+        other => panic!("{other:?}"),
+    };
+    let first = cached().await;
+    assert_eq!(cached().await, first, "the same bytes, not equal ones");
+    assert!(first.1 > 20_000, "{first:?}");
 }
 
 #[tokio::test]
