@@ -35,8 +35,8 @@ pub enum AdmissionError {
     /// The disk does not keep up.
     #[error("the log did not find room within {0:?}: the disk is slower than the producers")]
     Slow(Duration),
-    /// A batch is larger than any file of the WAL may be.
-    #[error("the batch is too large for the write-ahead log")]
+    /// A batch is larger than any file of the WAL may be, or all together are larger than it can ever hold.
+    #[error("the batches are too large for the write-ahead log (highwater.wal.capacity.bytes): send fewer")]
     TooLarge,
     /// The storage has failed.
     #[error(transparent)]

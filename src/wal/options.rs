@@ -67,6 +67,12 @@ impl WalOptions {
         self.slot_bytes / 2
     }
 
+    /// The most that can be promised at a time, once all is trimmed: nothing of the file that is being filled
+    /// counts, since it may be full but for the part that no frame fits into.
+    pub(super) fn promise_bytes_max(&self) -> u64 {
+        (self.files_max() as u64 - 1).saturating_mul(self.file_bytes - self.frame_bytes_max())
+    }
+
     /// How many recycled files there are at most.
     pub(super) fn files_max(&self) -> usize {
         usize::try_from(self.capacity_bytes / self.file_bytes).unwrap_or(usize::MAX).max(FILES_MIN)

@@ -112,6 +112,9 @@ pub(super) struct Ring {
     /// Sum over free files and the current one, before what is promised.
     usable: u64,
     promised: u64,
+    /// The most that somebody asked for and did not get since something was promised: more than the target
+    /// of free space may be needed for it.
+    wanted: u64,
     /// The provisioner may have something to do.
     pub(super) attention: bool,
     pub(super) disk_full: bool,
@@ -148,6 +151,7 @@ impl Ring {
             next_number: 0,
             usable: 0,
             promised: 0,
+            wanted: 0,
             attention: true,
             disk_full: false,
             stopped: false,
@@ -191,15 +195,17 @@ impl Ring {
                 cost => bytes += cost,
             }
         }
-        if oversized.len() > DEDICATED_FILES_MAX {
+        if oversized.len() > DEDICATED_FILES_MAX || bytes > self.options.promise_bytes_max() {
             return Err(NoCredit::TooLarge);
         }
         if bytes > self.free_bytes() {
+            self.wanted = self.wanted.max(bytes);
             self.attention = true;
             return Err(self.full());
         }
         let dedicated = self.promise_files(oversized)?;
         self.promised += bytes;
+        self.wanted = 0;
         Ok(Grant { bytes, dedicated })
     }
 
@@ -354,7 +360,7 @@ impl Ring {
 
     /// How free space can grow, if it has to and the capacity allows it.
     fn growth(&self) -> Option<Growth> {
-        if self.usable >= self.options.free_bytes_target {
+        if self.usable >= self.options.free_bytes_target && self.free_bytes() >= self.wanted {
             return None;
         }
         let mut open = self.current.iter().chain(&self.free).map(|number| &self.files[number]);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::support::*;
 use crate::env::Files;
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
-use crate::wal::{NoCredit, OpenedWal, SyncMode, WalOptions, create};
+use crate::wal::{Lsn, NoCredit, OpenedWal, SyncMode, WalOptions, create};
 
 fn provisioned(world: &SimulatedWorld) -> OpenedWal<u64> {
     let mut log = open_first(world);
@@ -58,13 +58,35 @@ fn a_reservation_is_all_or_nothing() {
     let log = provisioned(&world);
     let free = log.appender.status().free_bytes;
     let pages = (free / 4096) as usize;
-    assert_eq!(log.appender.try_reserve_all(vec![100; pages + 1]).err(), Some(NoCredit::Full));
-    assert_eq!(log.appender.status().free_bytes, free);
+    let one = log.appender.try_reserve(1).unwrap();
+    assert_eq!(log.appender.try_reserve_all(vec![100; pages]).err(), Some(NoCredit::Full));
+    assert_eq!(log.appender.status().free_bytes, free - 4096);
+    drop(one);
     let all = log.appender.try_reserve_all(vec![100; pages]).unwrap();
     assert_eq!(log.appender.try_reserve(1).err(), Some(NoCredit::Full));
     drop(all);
     assert!(log.appender.try_reserve(1).is_ok());
     assert_eq!(log.appender.try_reserve(2 << 30).err(), Some(NoCredit::TooLarge));
+}
+
+/// A request that waits for what no trimming makes room for would wait in vain.
+#[test]
+fn what_can_never_be_promised_is_too_large_and_all_else_is_promised_once_there_is_room() {
+    let world = SimulatedWorld::new(1);
+    let mut log = provisioned(&world);
+    // One file of two may be full but for the part that no frame fits into.
+    let largest = (options().file_bytes - options().slot_bytes / 2) as usize / 4096;
+    assert_eq!(log.appender.try_reserve_all(vec![100; largest + 1]).err(), Some(NoCredit::TooLarge));
+    for filled in 0..2 * largest as u64 {
+        let mut credit = log.appender.try_reserve_all(vec![100; largest]);
+        while credit.is_err() && log.provisioner.step().unwrap() {
+            credit = log.appender.try_reserve_all(vec![100; largest]);
+        }
+        assert!(credit.is_ok(), "with {filled} pages written: {:?}", credit.err());
+        drop(credit);
+        let written = log.commit_one(filled, 100);
+        log.appender.trim(Lsn(written.0 + 4096));
+    }
 }
 
 /// Whatever is promised finds a place: the largest ordinary entries in the order that wastes most.
