@@ -36,11 +36,13 @@ async fn measure(prefix: &str, topics: usize, partitions: i32) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let broker = open(directory.path().to_str().context("a path of UTF-8")?)?;
     let name = |at: usize| format!("{prefix}-{at}");
-    let new = |at| NewTopic { name: name(at), partitions, replication_factor: 1, configs: Default::default() };
+    let new =
+        |at| NewTopic { name: name(at), partitions, replication_factor: 1, configs: Default::default() };
     let created = broker.create_topics((0..topics).map(new).collect(), false).await;
     ensure!(created.iter().all(Result::is_ok), "not all topics were created");
     for version in VERSIONS {
-        let named = MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_string(name(0)))));
+        let named =
+            MetadataRequestTopic::default().with_name(Some(TopicName(StrBytes::from_string(name(0)))));
         for (what, asked) in [("all topics", None), ("the first by name", Some(vec![named]))] {
             let request = MetadataRequest::default().with_topics(asked);
             let mut body = BytesMut::new();

@@ -97,7 +97,7 @@ pub struct Cleanup {
     pub compact: bool,
 }
 
-/// A topic's `compression.type`: kept and shown, batches pass as they came.
+/// A topic's `compression.type`: what comes compressed otherwise is compressed anew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Compression {
     /// As the producer sends it.
@@ -130,6 +130,10 @@ pub struct TopicConfig {
     pub cleanup: Cleanup,
     /// `compression.type`.
     pub compression: Compression,
+    /// `compression.gzip.level`; -1 is the codec's default.
+    pub gzip_level: i32,
+    /// `compression.zstd.level`.
+    pub zstd_level: i32,
     /// `max.message.bytes`: largest batch.
     pub max_message_bytes: u32,
     /// `message.timestamp.type`.
@@ -175,6 +179,8 @@ impl TopicConfig {
         TopicConfig {
             cleanup: values.cleanup(),
             compression: values.compression(),
+            gzip_level: values.number("compression.gzip.level"),
+            zstd_level: values.number("compression.zstd.level"),
             max_message_bytes: values.number("max.message.bytes"),
             timestamp_type: values.timestamp_type(),
             timestamp_before_max: values.duration("message.timestamp.before.max.ms"),

@@ -1,6 +1,6 @@
 //! Produce, key 0, versions 3 to 13.
 //!
-//! Checks every batch, waits for room for all of them, gives them their offsets in the order of the request,
+//! Checks every batch, compresses it anew where its topic wants another codec (`compression.type`), waits for room for all of them, gives them their offsets in the order of the request,
 //! and answers when they are written (`acks=1`) or committed (`acks=-1`); a duplicate is answered like its
 //! original, and not before that is committed. `acks=0` is never answered: an error closes the connection.
 //! Left out: transactions (refused with INVALID_TXN_STATE), `min.insync.replicas`, and who leads instead
@@ -12,6 +12,7 @@
 
 mod checking;
 mod outcome;
+mod rules;
 mod wait;
 
 use bytes::Bytes;
@@ -27,11 +28,10 @@ use super::exchange::{Failure, answer, decode, text};
 use super::seldom::{Seldom, shortened};
 use super::view::{self, TopicKey, open_partition};
 use super::{Api, Reply, RequestContext};
-use crate::config::{TimestampType as ConfiguredTimestampType, TopicConfig};
 use crate::model::{Offset, Timestamp, TopicId};
 use crate::partition::Purpose;
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::{DecompressionCaps, ProduceRules, TimestampType, validate_produced_within};
+use crate::protocol::batch::{BytesLeft, ProduceRules, validate_produced_within};
 
 /// The row of `APIS`.
 pub(super) const API: Api = Api { key: 0, handle: |context, body| Box::pin(handle(context, body)) };
@@ -65,8 +65,9 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     };
     let started = context.broker.env().clock.monotonic();
     let (acks, timeout) = (request.acks, view::change_timeout(request.timeout_ms));
-    let mut topics = checking::check_where_due(&context, request).await;
+    let (mut topics, turn) = checking::check_where_due(&context, request).await;
     append(&context, &mut topics, timeout).await;
+    drop(turn);
     if acks == ACKS_NONE {
         return unanswered(&context, topics);
     }
@@ -102,13 +103,13 @@ fn check(context: &RequestContext, request: ProduceRequest) -> Vec<Topic> {
     let refused = refused_as_a_whole(&request);
     let image = context.broker.image();
     let by_id = context.header.api_version >= VERSION_WITH_TOPIC_IDS;
-    let mut decompressed_bytes_left = checking::DECOMPRESSED_BYTES_MAX;
+    let mut left = checking::BYTES_MAX;
     let checked = request.topic_data.into_iter().map(|data| {
         let TopicProduceData { name, topic_id, partition_data, .. } = data;
         let topic_id = TopicId(topic_id);
         let found = TopicKey { name: name.as_str(), topic_id }.find(&image, by_id);
         let found = found.map(|topic| {
-            let rules = rules(&context.broker.topic_config(&topic), context.header.api_version);
+            let rules = rules::of(&context.broker.topic_config(&topic), context.header.api_version);
             (topic, rules)
         });
         let partitions = partition_data.into_iter().map(|data| {
@@ -118,9 +119,7 @@ fn check(context: &RequestContext, request: ProduceRequest) -> Vec<Topic> {
                     let words = format!("Cannot append to internal topic {}", topic.name);
                     Outcome::refused(Failure::new(ErrorCode::InvalidTopicException, words))
                 }
-                (Ok((topic, rules)), None) => {
-                    check_partition(context, topic, rules, &data, &mut decompressed_bytes_left)
-                }
+                (Ok((topic, rules)), None) => check_partition(context, topic, rules, &data, &mut left),
                 (Ok(_), Some(failure)) => Outcome::refused(failure.clone()),
             };
             (data.index, outcome)
@@ -144,42 +143,19 @@ fn is_closed(context: &RequestContext, topic: &str) -> bool {
     view::is_internal(topic) && context.header.client_id.as_deref() != Some(ADMIN_CLIENT_ID)
 }
 
-fn rules(config: &TopicConfig, api_version: i16) -> ProduceRules {
-    let milliseconds =
-        |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    ProduceRules {
-        api_version,
-        batch_bytes_max: config.max_message_bytes as usize,
-        timestamp_type: match config.timestamp_type {
-            ConfiguredTimestampType::CreateTime => TimestampType::CreateTime,
-            ConfiguredTimestampType::LogAppendTime => TimestampType::LogAppendTime,
-        },
-        timestamp_before_max_ms: milliseconds(config.timestamp_before_max),
-        timestamp_after_max_ms: milliseconds(config.timestamp_after_max),
-        keys_required: config.cleanup.compact,
-        transactions_allowed: false,
-        decompression: DecompressionCaps::default(),
-    }
-}
-
 fn check_partition(
     context: &RequestContext,
     topic: &crate::metadata::TopicImage,
     rules: &ProduceRules,
     data: &PartitionProduceData,
-    decompressed_bytes_left: &mut usize,
+    left: &mut BytesLeft,
 ) -> Outcome {
     let partition = match open_partition(&context.broker, topic, data.index) {
         Ok(partition) => partition,
         Err(failure) => return Outcome::refused(failure),
     };
     let now = context.broker.env().clock.now();
-    match validate_produced_within(
-        data.records.as_ref().unwrap_or(&Bytes::new()),
-        now,
-        rules,
-        decompressed_bytes_left,
-    ) {
+    match validate_produced_within(data.records.as_ref().unwrap_or(&Bytes::new()), now, rules, left) {
         Ok(batch) => Outcome::Checked { partition, batch },
         Err(rejection) => Outcome::rejected(rejection, partition.watermarks().log_start_offset),
     }

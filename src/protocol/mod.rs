@@ -9,7 +9,8 @@
 //! - Every count and length from the wire is compared with the bytes that remain before memory is taken;
 //!   decompression has an output cap and a ratio cap.
 //! - Record bytes are never re-encoded: a batch is patched in place (offset, leader epoch, timestamp) or left
-//!   alone.
+//!   alone, unless its topic wants another codec: then its records are compressed anew, byte for byte as they
+//!   were.
 
 pub mod batch;
 mod error_code;

@@ -31,7 +31,8 @@ pub fn run(context: &mut Context) -> Result<()> {
     dump(context, &folder, "timeindex", &["--index-sanity-check"])
 }
 
-fn dump(context: &mut Context, folder: &Path, extension: &str, options: &[&str]) -> Result<()> {
+/// What the tool prints of the first file of a partition's folder with this extension.
+pub fn dump(context: &mut Context, folder: &Path, extension: &str, options: &[&str]) -> Result<()> {
     let file = folder.join(format!("00000000000000000000.{extension}"));
     let mut command = context.tools.java(TOOL);
     command.arg("--files").arg(&file).args(options);

@@ -8,6 +8,7 @@
 mod api_versions;
 mod batches;
 mod clients;
+mod compression_type;
 mod console;
 mod crash;
 pub mod disk_full;
@@ -85,6 +86,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
+    Scenario { name: "compression-type", oracle: true, run: compression_type::run },
     Scenario { name: "restart", oracle: true, run: restart::run },
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },
     Scenario { name: "real-input", oracle: true, run: real_input::run },

@@ -193,6 +193,7 @@ pub fn rules() -> ProduceRules {
         timestamp_after_max_ms: i64::MAX,
         keys_required: true,
         transactions_allowed: false,
+        codec: None,
         decompression: DecompressionCaps { output_bytes_max: 8 << 20, ratio_max: 100 },
     }
 }

@@ -28,6 +28,7 @@ fn rules(keys_required: bool) -> ProduceRules {
         timestamp_after_max_ms: i64::MAX,
         keys_required,
         transactions_allowed: true,
+        codec: None,
         decompression: DecompressionCaps { output_bytes_max: 4 << 20, ratio_max: 64 },
     }
 }

@@ -373,6 +373,7 @@ fn rules_checked(bytes: Bytes) -> ProducedBatch {
         timestamp_after_max_ms: i64::MAX,
         keys_required: false,
         transactions_allowed: false,
+        codec: None,
         decompression: DecompressionCaps::default(),
     };
     validate_produced(&bytes, Timestamp(1_000), &rules).unwrap()

@@ -43,8 +43,7 @@ pub(super) fn topic(
 
 /// What a request is told of one topic, encoded.
 pub(super) fn part(topic: MetadataResponseTopic, form: TopicForm) -> Result<Bytes, EncodeError> {
-    let operations =
-        if form.tells_operations { view::TOPIC_OPERATIONS } else { view::OPERATIONS_NOT_ASKED };
+    let operations = if form.tells_operations { view::TOPIC_OPERATIONS } else { view::OPERATIONS_NOT_ASKED };
     let topic = topic.with_topic_authorized_operations(operations);
     response::encode_part(API.key, form.api_version, &topic)
 }

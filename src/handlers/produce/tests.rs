@@ -93,6 +93,24 @@ async fn refusals_of_whole_requests() {
     assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (0, 0), "nothing was written before");
 }
 
+/// More in one request than the write-ahead log can ever take at a time: to be sent in parts, not again.
+#[tokio::test]
+async fn a_request_larger_than_the_log_can_promise_is_too_large() {
+    let test = TestBroker::start();
+    let topic_id = test.topic("t", 24, &[]).await;
+    let value = vec![b'x'; 1_000_000];
+    let mut builder = crate::protocol::batch::BatchBuilder::new();
+    builder.push(crate::protocol::batch::NewRecord { value: Some(&value), ..Default::default() });
+    let batch = Bytes::from(builder.build());
+    for (partitions, code) in [(24, 10), (12, 0)] {
+        let records = (0..partitions).map(|index| (index, batch.clone())).collect();
+        let response = test.ask(9, &request(9, ("t", topic_id), 1, records)).await;
+        let codes: Vec<i16> =
+            response.responses[0].partition_responses.iter().map(|response| response.error_code).collect();
+        assert_eq!(codes, vec![code; partitions as usize]);
+    }
+}
+
 #[tokio::test]
 async fn refusals_of_topics() {
     let test = TestBroker::start();
@@ -189,6 +207,46 @@ async fn trap_41_duplicates_are_answered_like_their_originals() {
     assert_eq!(code_and_offset(&produce(&test, 9, idempotent(7, 1, 1, 1)).await), (0, 7));
 }
 
+/// The header of the batch that is stored at an offset.
+fn stored(test: &TestBroker, offset: i64) -> crate::protocol::batch::BatchHeader {
+    let topic_id = test.broker.image().topic("t").unwrap().topic_id;
+    let partition = test.broker.partition(crate::model::TopicPartition { topic_id, partition: 0 }).unwrap();
+    match partition.read(crate::model::Offset(offset), 1 << 20, true).unwrap() {
+        crate::partition::PartitionRead::Tail(pieces, _) => {
+            crate::protocol::batch::BatchHeader::parse(&pieces[0]).unwrap()
+        }
+        _ => panic!("it is in memory"),
+    }
+}
+
+#[tokio::test]
+async fn a_topics_codec_is_what_is_stored_and_duplicates_are_known_by_it() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[("compression.type", "gzip")]).await;
+    let by = |compression, base_sequence| {
+        build(&[1_000; 3], |builder| {
+            builder.compression = compression;
+            builder.producer_id = ProducerId(7);
+            builder.producer_epoch = ProducerEpoch(0);
+            builder.base_sequence = base_sequence;
+        })
+    };
+    let codecs = [CompressionType::None, CompressionType::Zstd, CompressionType::Gzip, CompressionType::Lz4];
+    for (sequence, compression) in (0..).step_by(3).zip(codecs) {
+        let offset = i64::from(sequence);
+        for _ in 0..2 {
+            let answer = produce(&test, 9, by(compression, sequence)).await;
+            assert_eq!(code_and_offset(&answer), (0, offset), "{compression:?}");
+        }
+        // Sent again otherwise compressed, it is the same batch.
+        let answer = produce(&test, 9, by(CompressionType::Snappy, sequence)).await;
+        assert_eq!(code_and_offset(&answer), (0, offset), "{compression:?}");
+        let header = stored(&test, offset);
+        assert_eq!(header.attributes.compression(), Ok(CompressionType::Gzip));
+        assert_eq!((header.base_sequence, header.base_offset.0), (sequence, offset));
+    }
+}
+
 #[tokio::test]
 async fn a_partition_whose_log_is_damaged_refuses() {
     let test = TestBroker::start();
@@ -205,6 +263,7 @@ async fn compressed_batches_are_decompressed_elsewhere_if_at_all() {
     test.topic("plain", 1, &[]).await;
     test.topic("compacted", 1, &[("cleanup.policy", "compact")]).await;
     test.topic("recent", 1, &[("message.timestamp.before.max.ms", "1000")]).await;
+    test.topic("gzip", 1, &[("compression.type", "gzip")]).await;
     let lz4 = build(&[1], |builder| builder.compression = CompressionType::Lz4);
     let context = test.context(0, 9);
     for (topic, records, expected, code) in [
@@ -214,9 +273,10 @@ async fn compressed_batches_are_decompressed_elsewhere_if_at_all() {
         ("absent", lz4, false, 3),
         ("compacted", batch(&[1]), false, 87),
         ("compacted", Bytes::new(), false, 87),
+        ("gzip", batch(&[1]), true, 0),
     ] {
         let request = request(9, (topic, Uuid::nil()), -1, vec![(0, records)]);
-        assert_eq!(super::checking::decompresses(&context, &request), expected, "{topic}");
+        assert_eq!(super::checking::takes_long(&context, &request), expected, "{topic}");
         let response = test.ask(9, &request).await;
         assert_eq!(response.responses[0].partition_responses[0].error_code, code, "{topic}");
     }

@@ -2,7 +2,7 @@
 
 use super::compression::compress;
 use super::header::{
-    Attributes, CompressionType, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, TimestampType, with_timestamp_type,
+    Attributes, BatchHeader, CompressionType, MAGIC, TimestampType, assemble, with_timestamp_type,
 };
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 use crate::protocol::varint;
@@ -79,18 +79,15 @@ impl BatchBuilder {
             self.base_timestamp = record.timestamp;
         }
         self.max_timestamp = self.max_timestamp.max(record.timestamp);
-        let mut body = vec![0];
-        varint::put_signed_long(&mut body, record.timestamp.0.wrapping_sub(self.base_timestamp.0));
-        varint::put_signed(&mut body, self.records_count);
-        put_nullable(&mut body, record.key);
-        put_nullable(&mut body, record.value);
-        varint::put_signed(&mut body, record.headers.len() as i32);
-        for (key, value) in record.headers {
-            put_nullable(&mut body, Some(key.as_bytes()));
-            put_nullable(&mut body, *value);
-        }
-        varint::put_signed(&mut self.records, body.len() as i32);
-        self.records.extend_from_slice(&body);
+        let timestamp_delta = record.timestamp.0.wrapping_sub(self.base_timestamp.0);
+        let headers = record.headers.iter().map(|(key, value)| (key.as_bytes(), *value));
+        let fields = RecordFields {
+            timestamp_delta,
+            offset_delta: self.records_count,
+            key: record.key,
+            value: record.value,
+        };
+        put_record(&mut self.records, &fields, headers);
         self.records_count += 1;
         self
     }
@@ -99,39 +96,52 @@ impl BatchBuilder {
     /// readers step over (as compaction leaves behind).
     pub fn build(&self) -> Vec<u8> {
         let records = compress(self.compression, &self.records);
-        let mut batch = Vec::with_capacity(HEADER_BYTES + records.len());
-        batch.extend_from_slice(&self.base_offset.0.to_be_bytes());
-        let batch_length = (HEADER_BYTES - LENGTH_PREFIX_BYTES + records.len()) as i32;
-        batch.extend_from_slice(&batch_length.to_be_bytes());
-        batch.extend_from_slice(&self.partition_leader_epoch.0.to_be_bytes());
-        batch.extend_from_slice(&MAGIC.to_be_bytes());
-        batch.extend_from_slice(&[0; 4]);
-        let checked_from = batch.len();
-        batch.extend_from_slice(&self.attributes().0.to_be_bytes());
-        batch.extend_from_slice(&(self.records_count - 1).max(0).to_be_bytes());
-        batch.extend_from_slice(&self.base_timestamp.0.to_be_bytes());
-        batch.extend_from_slice(&self.max_timestamp.0.to_be_bytes());
-        batch.extend_from_slice(&self.producer_id.0.to_be_bytes());
-        batch.extend_from_slice(&self.producer_epoch.0.to_be_bytes());
-        batch.extend_from_slice(&self.base_sequence.to_be_bytes());
-        batch.extend_from_slice(&self.records_count.to_be_bytes());
-        batch.extend_from_slice(&records);
-        let crc = crc32c::crc32c(&batch[checked_from..]);
-        batch[checked_from - 4..checked_from].copy_from_slice(&crc.to_be_bytes());
-        batch
-    }
-
-    fn attributes(&self) -> Attributes {
-        let compression = match self.compression {
-            CompressionType::None => 0,
-            CompressionType::Gzip => 1,
-            CompressionType::Snappy => 2,
-            CompressionType::Lz4 => 3,
-            CompressionType::Zstd => 4,
+        let attributes = Attributes::new(self.compression, self.is_transactional, self.is_control);
+        let header = BatchHeader {
+            base_offset: self.base_offset,
+            batch_length: 0,
+            partition_leader_epoch: self.partition_leader_epoch,
+            magic: MAGIC,
+            crc: 0,
+            attributes: with_timestamp_type(attributes, self.timestamp_type),
+            last_offset_delta: (self.records_count - 1).max(0),
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            producer_id: self.producer_id,
+            producer_epoch: self.producer_epoch,
+            base_sequence: self.base_sequence,
+            records_count: self.records_count,
         };
-        let flags = i16::from(self.is_transactional) << 4 | i16::from(self.is_control) << 5;
-        with_timestamp_type(Attributes(compression | flags), self.timestamp_type)
+        assemble(&header, &records)
     }
+}
+
+/// What stands in a record before its headers.
+pub(super) struct RecordFields<'a> {
+    pub(super) timestamp_delta: i64,
+    pub(super) offset_delta: i32,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+}
+
+/// Appends a record, its length in front.
+pub(super) fn put_record<'a>(
+    buffer: &mut Vec<u8>,
+    fields: &RecordFields<'_>,
+    headers: impl ExactSizeIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+) {
+    let mut body = vec![0];
+    varint::put_signed_long(&mut body, fields.timestamp_delta);
+    varint::put_signed(&mut body, fields.offset_delta);
+    put_nullable(&mut body, fields.key);
+    put_nullable(&mut body, fields.value);
+    varint::put_signed(&mut body, headers.len() as i32);
+    for (key, value) in headers {
+        put_nullable(&mut body, Some(key));
+        put_nullable(&mut body, value);
+    }
+    varint::put_signed(buffer, body.len() as i32);
+    buffer.extend_from_slice(&body);
 }
 
 fn put_nullable(buffer: &mut Vec<u8>, bytes: Option<&[u8]>) {

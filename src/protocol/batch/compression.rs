@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::{Read, Write};
 
+use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
 use super::header::{BatchError, CompressionType};
 
 /// How much memory decompressing one batch may take.
@@ -46,9 +48,7 @@ pub fn decompress<'a>(
         CompressionType::Gzip => {
             read_capped(compression, flate2::read::MultiGzDecoder::new(bytes), bytes_max)
         }
-        CompressionType::Lz4 => {
-            read_capped(compression, lz4_flex::frame::FrameDecoder::new(bytes), bytes_max)
-        }
+        CompressionType::Lz4 => read_capped(compression, FrameDecoder::new(bytes), bytes_max),
         CompressionType::Zstd => zstd(bytes, bytes_max),
         CompressionType::Snappy => snappy(bytes, bytes_max),
     };
@@ -121,34 +121,69 @@ fn snappy_block(block: &[u8], bytes_max: usize, output: &mut Vec<u8>) -> Result<
 /// Bytes a byte of a Snappy block can become at most: a copy of 64 bytes takes three or, near by, two for 11.
 const SNAPPY_RATIO_MAX: usize = 64;
 
-/// Compresses `bytes` with each codec's default level; Snappy as xerial frames, which every client reads.
+/// How a topic wants its batches compressed (`compression.type` other than `producer`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Codec {
+    /// By what.
+    pub compression: CompressionType,
+    /// How hard, on the codec's own scale; `None` is its default. Gzip from 1 to 9 and Zstandard from -131072
+    /// to 22 have levels, others have none.
+    pub level: Option<i32>,
+}
+
+/// Compresses `bytes` with each codec's default level.
 pub fn compress(compression: CompressionType, bytes: &[u8]) -> Vec<u8> {
-    const IN_MEMORY: &str = "writing to memory cannot fail";
-    match compression {
+    compress_by(Codec { compression, level: None }, bytes)
+}
+
+/// Compresses `bytes` in the formats that every client reads: Snappy in xerial's frames, LZ4 in frames of
+/// independent blocks of 64 KiB without checksums, as Kafka's producer writes them.
+pub(super) fn compress_by(codec: Codec, bytes: &[u8]) -> Vec<u8> {
+    match codec.compression {
         CompressionType::None => bytes.to_vec(),
         CompressionType::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let level = codec.level.and_then(|level| u32::try_from(level).ok());
+            let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
             encoder.write_all(bytes).expect(IN_MEMORY);
             encoder.finish().expect(IN_MEMORY)
         }
         CompressionType::Lz4 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            let frame = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
+            let mut encoder = FrameEncoder::with_frame_info(frame, Vec::new());
             encoder.write_all(bytes).expect(IN_MEMORY);
             encoder.finish().expect(IN_MEMORY)
         }
-        CompressionType::Zstd => zstd::stream::encode_all(bytes, 0).expect(IN_MEMORY),
-        CompressionType::Snappy => {
-            let mut output = XERIAL_MAGIC.to_vec();
-            output.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
-            for block in bytes.chunks(XERIAL_BLOCK_BYTES) {
-                let block =
-                    snap::raw::Encoder::new().compress_vec(block).expect("a block is far below 4 GiB");
-                output.extend_from_slice(&(block.len() as u32).to_be_bytes());
-                output.extend_from_slice(&block);
-            }
-            output
-        }
+        CompressionType::Zstd => compress_zstd(bytes, codec.level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL)),
+        CompressionType::Snappy => compress_snappy(bytes),
     }
+}
+
+const IN_MEMORY: &str = "writing to memory cannot fail";
+
+/// Largest window of what the broker compresses itself, as a power of two: the 8 MiB that every decoder must
+/// be able to read. It also bounds the compressor's memory, which at level 22 is some 20 times the window.
+const ZSTD_WINDOW_LOG_WRITTEN_MAX: u32 = 23;
+
+fn compress_zstd(bytes: &[u8], level: i32) -> Vec<u8> {
+    let mut compressor =
+        zstd::bulk::Compressor::new(level).expect("the level is within the setting's bounds");
+    if bytes.len() > 1 << ZSTD_WINDOW_LOG_WRITTEN_MAX {
+        let window = zstd::zstd_safe::CParameter::WindowLog(ZSTD_WINDOW_LOG_WRITTEN_MAX);
+        compressor.set_parameter(window).expect("the window is within Zstandard's bounds");
+    }
+    compressor.compress(bytes).expect("the buffer is as large as compressed bytes can be")
+}
+
+fn compress_snappy(bytes: &[u8]) -> Vec<u8> {
+    let mut output = XERIAL_MAGIC.to_vec();
+    output.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    for block in bytes.chunks(XERIAL_BLOCK_BYTES) {
+        let block = snap::raw::Encoder::new().compress_vec(block).expect("a block is far below 4 GiB");
+        output.extend_from_slice(&(block.len() as u32).to_be_bytes());
+        output.extend_from_slice(&block);
+    }
+    output
 }
 
 /// Uncompressed bytes per xerial block.

@@ -101,6 +101,19 @@ pub enum CompressionType {
     Zstd,
 }
 
+impl CompressionType {
+    /// The attribute bits that stand for it.
+    pub(super) fn bits(self) -> i16 {
+        match self {
+            CompressionType::None => 0,
+            CompressionType::Gzip => 1,
+            CompressionType::Snappy => 2,
+            CompressionType::Lz4 => 3,
+            CompressionType::Zstd => 4,
+        }
+    }
+}
+
 /// What a batch's timestamps mean (attribute bit 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TimestampType {
@@ -140,6 +153,13 @@ impl Attributes {
         } else {
             TimestampType::LogAppendTime
         }
+    }
+
+    /// Attributes with nothing but these.
+    pub(super) fn new(compression: CompressionType, is_transactional: bool, is_control: bool) -> Attributes {
+        let transactional = if is_transactional { Self::TRANSACTIONAL } else { 0 };
+        let control = if is_control { Self::CONTROL } else { 0 };
+        Attributes(compression.bits() | transactional | control)
     }
 
     /// Part of a transaction.
@@ -254,6 +274,30 @@ impl BatchHeader {
         }
         (i64::from(self.base_sequence) + i64::from(self.last_offset_delta)).rem_euclid(1 << 31) as i32
     }
+}
+
+/// One whole batch: `records`, compressed as the header says, behind it. Length, magic and checksum are
+/// computed; those in `header` do not matter.
+pub(super) fn assemble(header: &BatchHeader, records: &[u8]) -> Vec<u8> {
+    let mut batch = Vec::with_capacity(HEADER_BYTES + records.len());
+    batch.extend_from_slice(&header.base_offset.0.to_be_bytes());
+    let batch_length = (HEADER_BYTES - LENGTH_PREFIX_BYTES + records.len()) as i32;
+    batch.extend_from_slice(&batch_length.to_be_bytes());
+    batch.extend_from_slice(&header.partition_leader_epoch.0.to_be_bytes());
+    batch.extend_from_slice(&MAGIC.to_be_bytes());
+    batch.extend_from_slice(&[0; ATTRIBUTES_AT - CRC_AT]);
+    batch.extend_from_slice(&header.attributes.0.to_be_bytes());
+    batch.extend_from_slice(&header.last_offset_delta.to_be_bytes());
+    batch.extend_from_slice(&header.base_timestamp.0.to_be_bytes());
+    batch.extend_from_slice(&header.max_timestamp.0.to_be_bytes());
+    batch.extend_from_slice(&header.producer_id.0.to_be_bytes());
+    batch.extend_from_slice(&header.producer_epoch.0.to_be_bytes());
+    batch.extend_from_slice(&header.base_sequence.to_be_bytes());
+    batch.extend_from_slice(&header.records_count.to_be_bytes());
+    batch.extend_from_slice(records);
+    let crc = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+    batch[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
+    batch
 }
 
 /// Checks the CRC-32C of the batch at the front of `batch`; what follows the batch is not looked at.

@@ -14,17 +14,18 @@ mod compression;
 mod control;
 mod header;
 mod produced;
+mod rebuild;
 mod records;
 
 pub use build::{BatchBuilder, NewRecord};
-pub use compression::{DecompressionCaps, compress, decompress};
+pub use compression::{Codec, DecompressionCaps, compress, decompress};
 pub use control::ControlType;
 pub use header::{
     Attributes, BatchError, BatchHeader, CRC_FROM, CompressionType, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC,
     TimestampType, patch_base_offset_and_epoch, patch_log_append_time, verify_crc,
 };
 pub use produced::{
-    ProduceRules, ProducedBatch, RECORD_ERRORS_MAX, RecordError, Rejection, is_compressed, validate_produced,
+    BytesLeft, ProduceRules, ProducedBatch, RECORD_ERRORS_MAX, RecordError, Rejection, validate_produced,
     validate_produced_within,
 };
 pub use records::{Header, Headers, Record, RecordSet, Records, records};

@@ -4,18 +4,21 @@
 //! to it (its `ProduceRequest`, `UnifiedLog` and `LogValidator` check in turn). What differs here no stock
 //! client meets:
 //! - Kafka decompresses every batch. Here that is done only when a rule needs the records: keys on a
-//!   compacted topic, timestamps that must not be too old. Else a compressed batch is judged by its header.
-//! - Records whose offsets do not run from 0 without a gap, and negative lengths other than -1, are
-//!   INVALID_RECORD; Kafka takes them.
+//!   compacted topic, timestamps that must not be too old, a topic that wants another codec. Else a
+//!   compressed batch is judged by its header.
+//! - Records whose offsets do not run from 0 without a gap are numbered anew, as Kafka does to compressed
+//!   ones; it takes uncompressed ones as they are.
+//! - Negative lengths other than -1 are INVALID_RECORD; Kafka takes them.
 //! - An undefined compression type is INVALID_RECORD, not UNKNOWN_SERVER_ERROR.
 
 use bytes::Bytes;
 
-use super::compression::DecompressionCaps;
+use super::compression::{Codec, DecompressionCaps};
 use super::header::{
     BatchError, BatchHeader, CompressionType, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC, TimestampType,
     patch_base_offset_and_epoch, patch_timestamp, verify_crc, with_timestamp_type,
 };
+use super::rebuild::rebuild;
 use super::records::{Record, RecordSet, records};
 use crate::model::{LeaderEpoch, Offset, Timestamp};
 use crate::protocol::ErrorCode;
@@ -43,22 +46,50 @@ pub struct ProduceRules {
     pub keys_required: bool,
     /// Whether transactional batches may be appended at all.
     pub transactions_allowed: bool,
+    /// `compression.type`; `None` keeps what producers send.
+    pub codec: Option<Codec>,
     /// Bounds for batches that must be decompressed.
     pub decompression: DecompressionCaps,
 }
 
 impl ProduceRules {
-    /// Whether compressed batches must be decompressed to be judged.
-    pub fn need_records(&self) -> bool {
+    /// Whether what may be a batch must be decompressed or compressed: that takes too long for a thread on
+    /// which connections wait.
+    pub fn take_long(&self, records: &[u8], now: Timestamp) -> bool {
+        let Ok(header) = BatchHeader::parse(records) else { return false };
+        let Ok(compression) = header.attributes.compression() else { return false };
+        self.recompress(compression)
+            || compression != CompressionType::None && self.need_records(&header, now)
+    }
+
+    /// Whether a compressed batch must be decompressed to be judged. One whose header tells of a timestamp
+    /// out of bounds is, so that the records at fault can be named.
+    fn need_records(&self, header: &BatchHeader, now: Timestamp) -> bool {
         let bounded_below =
             self.timestamp_type == TimestampType::CreateTime && self.timestamp_before_max_ms != i64::MAX;
-        self.keys_required || bounded_below
+        self.keys_required
+            || bounded_below
+            || timestamp_fault(header, header.max_timestamp, now, self).is_some()
+    }
+
+    /// Whether a batch is to be stored by another codec.
+    fn recompress(&self, compression: CompressionType) -> bool {
+        self.codec.is_some_and(|codec| codec.compression != compression)
     }
 }
 
-/// Whether what may be a batch says that it is compressed.
-pub fn is_compressed(records: &[u8]) -> bool {
-    records.get(COMPRESSION_AT).is_some_and(|attributes| attributes & COMPRESSION_BITS != 0)
+/// What the batches of one request may still take together, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BytesLeft {
+    /// What they decompress to, one after the other.
+    pub decompressed: usize,
+    /// What is kept of those that are built again, beyond the bytes that came.
+    pub added: usize,
+}
+
+impl BytesLeft {
+    /// No bounds but those of a single batch.
+    pub const UNBOUNDED: BytesLeft = BytesLeft { decompressed: usize::MAX, added: usize::MAX };
 }
 
 /// One record that broke a rule (KIP-467).
@@ -100,9 +131,10 @@ impl Rejection {
 pub struct ProducedBatch {
     /// The header as it will be stored, save base offset, leader epoch and checksum.
     pub header: BatchHeader,
-    /// The bytes as they came: exactly one batch.
+    /// The bytes as they came, or as they were built again: exactly one batch.
     pub bytes: Bytes,
-    /// Whether timestamp type or max timestamp differ from what the bytes say.
+    /// Whether timestamp type or max timestamp differ from what the bytes say, which they do not if the batch
+    /// was built again.
     rewrites_timestamp: bool,
 }
 
@@ -135,24 +167,32 @@ pub fn validate_produced(
     now: Timestamp,
     rules: &ProduceRules,
 ) -> Result<ProducedBatch, Rejection> {
-    let mut bytes_left = usize::MAX;
-    validate_produced_within(records, now, rules, &mut bytes_left)
+    validate_produced_within(records, now, rules, &mut { BytesLeft::UNBOUNDED })
 }
 
-/// The same for one of several batches that may not decompress to more than `bytes_left` together. Beyond it
+/// The same for one of several batches that may not take more than `left` together. Beyond it
 /// MESSAGE_TOO_LARGE tells the client to send less at a time.
 pub fn validate_produced_within(
     records: &Bytes,
     now: Timestamp,
     rules: &ProduceRules,
-    bytes_left: &mut usize,
+    left: &mut BytesLeft,
 ) -> Result<ProducedBatch, Rejection> {
     let size = only_batch_bytes(records)?;
     let bytes = records.slice(..size);
     let header = BatchHeader::parse(&bytes).map_err(|error| Rejection::corrupt(error.to_string()))?;
-    check_header(&header, &bytes, rules)?;
-    let largest = check_records(&header, &bytes, now, rules, bytes_left)?;
-    Ok(with_timestamp(header, bytes, largest, now, rules))
+    let compression = check_header(&header, &bytes, rules)?;
+    let is_compressed = compression != CompressionType::None;
+    if is_compressed && !rules.recompress(compression) && !rules.need_records(&header, now) {
+        return Ok(with_timestamp(header, bytes, header.max_timestamp, now, rules));
+    }
+    let checked = check_records(&header, &bytes, now, rules, left)?;
+    if checked.offsets_run && !rules.recompress(compression) {
+        let largest = checked.largest;
+        return Ok(with_timestamp(header, bytes, largest, now, rules));
+    }
+    let codec = rules.codec.unwrap_or(Codec { compression, level: None });
+    build_again(&header, &checked, codec, now, rules, left)
 }
 
 /// Size of the first batch, which must be the only one.
@@ -172,9 +212,6 @@ fn only_batch_bytes(records: &[u8]) -> Result<usize, Rejection> {
 }
 
 const MAGIC_AT: usize = 16;
-/// The low byte of the attributes.
-const COMPRESSION_AT: usize = 22;
-const COMPRESSION_BITS: u8 = 0b111;
 /// Smallest length field of any format there ever was: a format 0 message without key and value.
 const LENGTH_MIN: i32 = 14;
 
@@ -193,7 +230,11 @@ fn next_batch_bytes(bytes: &[u8]) -> Result<Option<usize>, Rejection> {
     Ok((size <= bytes.len()).then_some(size))
 }
 
-fn check_header(header: &BatchHeader, bytes: &[u8], rules: &ProduceRules) -> Result<(), Rejection> {
+fn check_header(
+    header: &BatchHeader,
+    bytes: &[u8],
+    rules: &ProduceRules,
+) -> Result<CompressionType, Rejection> {
     let compression = header.attributes.compression();
     if compression == Ok(CompressionType::Zstd) && rules.api_version < ZSTD_PRODUCE_VERSION_MIN {
         let message = format!("Produce version {} may not carry zstd (KIP-110)", rules.api_version);
@@ -202,13 +243,9 @@ fn check_header(header: &BatchHeader, bytes: &[u8], rules: &ProduceRules) -> Res
     if header.base_offset != Offset(0) {
         return Err(Rejection::invalid(format!("base offset is {}, must be 0", header.base_offset)));
     }
-    if bytes.len() > rules.batch_bytes_max {
-        let message =
-            format!("record batch of {} bytes, at most {} are allowed", bytes.len(), rules.batch_bytes_max);
-        return Err(Rejection::new(ErrorCode::MessageTooLarge, message));
-    }
+    check_size(bytes.len(), rules)?;
     verify_crc(bytes).map_err(|error| Rejection::corrupt(error.to_string()))?;
-    compression.map_err(|error| Rejection::invalid(error.to_string()))?;
+    let compression = compression.map_err(|error| Rejection::invalid(error.to_string()))?;
     let (count, last) = (header.records_count, header.last_offset_delta);
     if count <= 0 || last != count - 1 {
         return Err(Rejection::invalid(format!("{count} records do not fit offsets 0 to {last}")));
@@ -223,37 +260,72 @@ fn check_header(header: &BatchHeader, bytes: &[u8], rules: &ProduceRules) -> Res
     if header.attributes.is_transactional() && !rules.transactions_allowed {
         return Err(Rejection::new(ErrorCode::InvalidTxnState, "transactions are not supported yet"));
     }
-    Ok(())
+    Ok(compression)
 }
 
-/// Walks the records, if need be, and gives their largest timestamp; the header's where they were not walked.
-fn check_records(
+/// Records that were read through.
+struct CheckedRecords<'a> {
+    set: RecordSet<'a>,
+    /// Their largest timestamp.
+    largest: Timestamp,
+    /// Whether their offsets run from 0 without a gap.
+    offsets_run: bool,
+}
+
+/// Reads the records through.
+fn check_records<'a>(
     header: &BatchHeader,
-    bytes: &[u8],
+    bytes: &'a [u8],
     now: Timestamp,
     rules: &ProduceRules,
-    bytes_left: &mut usize,
-) -> Result<Timestamp, Rejection> {
+    left: &mut BytesLeft,
+) -> Result<CheckedRecords<'a>, Rejection> {
     let is_compressed = header.attributes.compression() != Ok(CompressionType::None);
-    if is_compressed && !rules.need_records() {
-        let fault = timestamp_fault(header, header.max_timestamp, now, rules);
-        return match fault {
-            Some(message) => Err(Rejection::new(ErrorCode::InvalidTimestamp, message)),
-            None => Ok(header.max_timestamp),
-        };
-    }
+    let set = match is_compressed {
+        true => decompressed(bytes, rules, &mut left.decompressed),
+        false => open(bytes, rules),
+    }?;
     let mut largest = Timestamp::NONE;
+    let mut offsets_run = true;
     let mut faults = Faults::default();
-    let set = if is_compressed { decompressed(bytes, rules, bytes_left) } else { open(bytes, rules) }?;
     for (index, record) in (0..).zip(&set) {
         let record = record.map_err(|error| Rejection::invalid(error.to_string()))?;
-        if record.offset_delta != index {
-            return Err(Rejection::invalid(format!("record {index} has offset {}", record.offset_delta)));
-        }
+        offsets_run &= record.offset_delta == index;
         largest = largest.max(record.timestamp);
-        faults.check(header, &record, now, rules);
+        faults.check(header, index, &record, now, rules);
     }
-    faults.finish().map(|()| largest)
+    faults.finish()?;
+    Ok(CheckedRecords { set, largest, offsets_run })
+}
+
+/// The batch as the topic wants it. Measured against Kafka 4.3: `max.message.bytes` counts before and after.
+fn build_again(
+    header: &BatchHeader,
+    checked: &CheckedRecords<'_>,
+    codec: Codec,
+    now: Timestamp,
+    rules: &ProduceRules,
+    left: &mut BytesLeft,
+) -> Result<ProducedBatch, Rejection> {
+    let header = header_with_timestamp(header, checked.largest, now, rules);
+    let bytes = Bytes::from(rebuild(&header, &checked.set, checked.offsets_run, codec));
+    check_size(bytes.len(), rules)?;
+    let came = header.size_bytes();
+    left.added = left.added.checked_sub(bytes.len().saturating_sub(came)).ok_or_else(|| {
+        let words =
+            "the batches of the request, compressed as their topics want it, take more than is allowed";
+        Rejection::new(ErrorCode::MessageTooLarge, words)
+    })?;
+    let header = BatchHeader::parse(&bytes).expect("it was just built");
+    Ok(ProducedBatch { header, bytes, rewrites_timestamp: false })
+}
+
+fn check_size(bytes: usize, rules: &ProduceRules) -> Result<(), Rejection> {
+    if bytes <= rules.batch_bytes_max {
+        return Ok(());
+    }
+    let message = format!("record batch of {bytes} bytes, at most {} are allowed", rules.batch_bytes_max);
+    Err(Rejection::new(ErrorCode::MessageTooLarge, message))
 }
 
 fn open<'a>(bytes: &'a [u8], rules: &ProduceRules) -> Result<RecordSet<'a>, Rejection> {
@@ -297,20 +369,27 @@ struct Faults {
 
 impl Faults {
     #[inline]
-    fn check(&mut self, header: &BatchHeader, record: &Record<'_>, now: Timestamp, rules: &ProduceRules) {
+    fn check(
+        &mut self,
+        header: &BatchHeader,
+        batch_index: i32,
+        record: &Record<'_>,
+        now: Timestamp,
+        rules: &ProduceRules,
+    ) {
         if rules.keys_required && record.key.is_none() {
-            self.add(record, "a compacted topic takes no record without key".to_owned());
+            self.add(batch_index, "a compacted topic takes no record without key".to_owned());
         } else if let Some(message) = timestamp_fault(header, record.timestamp, now, rules) {
             self.any_timestamp = true;
-            self.add(record, message);
+            self.add(batch_index, message);
         }
     }
 
     #[cold]
-    fn add(&mut self, record: &Record<'_>, message: String) {
+    fn add(&mut self, batch_index: i32, message: String) {
         self.count += 1;
         if self.errors.len() < RECORD_ERRORS_MAX {
-            self.errors.push(RecordError { batch_index: record.offset_delta, message });
+            self.errors.push(RecordError { batch_index, message });
         }
     }
 
@@ -350,23 +429,33 @@ fn out_of_range_message(timestamp: Timestamp, now: Timestamp, rules: &ProduceRul
     format!("timestamp {timestamp} lies outside {oldest} to {newest}")
 }
 
-/// Settles the batch's timestamp: the broker's own time, or the records' largest if the producer told
-/// another.
+/// Settles the batch's timestamp in a batch that is kept as it came.
 fn with_timestamp(
-    mut header: BatchHeader,
+    header: BatchHeader,
     bytes: Bytes,
     largest: Timestamp,
     now: Timestamp,
     rules: &ProduceRules,
 ) -> ProducedBatch {
-    let came = (header.attributes, header.max_timestamp);
-    header.attributes = with_timestamp_type(header.attributes, rules.timestamp_type);
-    header.max_timestamp = match rules.timestamp_type {
+    let settled = header_with_timestamp(&header, largest, now, rules);
+    let rewrites_timestamp =
+        (header.attributes, header.max_timestamp) != (settled.attributes, settled.max_timestamp);
+    ProducedBatch { header: settled, bytes, rewrites_timestamp }
+}
+
+/// The broker's own time, or the records' largest if the producer told another.
+fn header_with_timestamp(
+    header: &BatchHeader,
+    largest: Timestamp,
+    now: Timestamp,
+    rules: &ProduceRules,
+) -> BatchHeader {
+    let max_timestamp = match rules.timestamp_type {
         TimestampType::CreateTime => largest,
         TimestampType::LogAppendTime => now,
     };
-    let rewrites_timestamp = came != (header.attributes, header.max_timestamp);
-    ProducedBatch { header, bytes, rewrites_timestamp }
+    let attributes = with_timestamp_type(header.attributes, rules.timestamp_type);
+    BatchHeader { attributes, max_timestamp, ..*header }
 }
 
 const _: () = assert!(MAGIC_AT < HEADER_BYTES);

@@ -86,7 +86,12 @@ impl RecordSet<'_> {
 
     /// Bytes of the records, uncompressed.
     pub fn size_bytes(&self) -> usize {
-        self.bytes.len()
+        self.bytes().len()
+    }
+
+    /// The records, uncompressed, as they lie one behind the other.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The records in offset order. The iterator ends after the first error; it is an error if the bytes hold

@@ -94,6 +94,7 @@ fn rules() -> ProduceRules {
         timestamp_after_max_ms: i64::MAX,
         keys_required: false,
         transactions_allowed: false,
+        codec: None,
         decompression: DecompressionCaps::default(),
     }
 }
