@@ -16,6 +16,7 @@ pub mod golden;
 pub mod mutate;
 pub mod pieces;
 pub mod random;
+pub mod refusals;
 pub mod requests;
 pub mod schema;
 pub mod serving;

@@ -1,8 +1,9 @@
 //! Produce, key 0, versions 3 to 13.
 //!
-//! Checks every batch, compresses it anew where its topic wants another codec (`compression.type`), waits for room for all of them, gives them their offsets in the order of the request,
-//! and answers when they are written (`acks=1`) or committed (`acks=-1`); a duplicate is answered like its
-//! original, and not before that is committed. `acks=0` is never answered: an error closes the connection.
+//! Checks every batch, compresses it anew where its topic wants another codec (`compression.type`), waits for
+//! room for all of them, gives them their offsets in the order of the request, and answers when they are
+//! written (`acks=1`) or committed (`acks=-1`); a duplicate is answered like its original, and not before
+//! that is committed. `acks=0` is never answered: an error closes the connection.
 //! Left out: transactions (refused with INVALID_TXN_STATE), `min.insync.replicas`, and who leads instead
 //! (KIP-951): there is no other broker.
 //!

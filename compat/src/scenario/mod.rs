@@ -20,6 +20,7 @@ mod kcat;
 mod log_dirs;
 pub mod newcomer;
 mod offsets;
+mod produce_refusals;
 mod python_client;
 mod real_input;
 mod restart;
@@ -86,6 +87,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
+    Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
     Scenario { name: "compression-type", oracle: true, run: compression_type::run },
     Scenario { name: "restart", oracle: true, run: restart::run },
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },

@@ -116,7 +116,7 @@ impl Bench {
     }
 
     /// Deletes what the case made.
-    pub(super) fn clean(&mut self) -> Result<()> {
+    pub fn clean(&mut self) -> Result<()> {
         let topics = std::mem::take(&mut self.topics);
         topics.iter().try_for_each(|topic| self.delete(topic))
     }

@@ -20,8 +20,8 @@ const VERSION_FLEXIBLE: i16 = 9;
 const VERSIONS_WITH_CLUSTER_OPERATIONS: std::ops::RangeInclusive<i16> = 8..=10;
 /// First version with an error for the whole, behind the topics.
 const VERSION_WITH_ERROR_CODE: i16 = 13;
-/// From this size on a topic's bytes are sent as the cache keeps them; below, copying them costs less than one
-/// more piece.
+/// From this size on a topic's bytes are sent as the cache keeps them; below, copying them costs less than
+/// one more piece.
 const SHARED_BYTES_MIN: usize = 16 << 10;
 
 /// A topic that exists, in the form that a request wants it.

@@ -33,10 +33,11 @@ impl Outcome {
     }
 
     pub(super) fn rejected(rejection: Rejection, log_start_offset: Offset) -> Outcome {
-        let Rejection { code, message, record_errors } = rejection;
+        let Rejection { code, message, record_errors, is_of_request } = rejection;
         // Measured against Kafka 4.3: the log start comes with what concerns records, not with what concerns
-        // the batch as a whole.
+        // the request or the batch as a whole.
         let log_start_offset = match code {
+            _ if is_of_request => Offset::NONE,
             ErrorCode::CorruptMessage | ErrorCode::MessageTooLarge => Offset::NONE,
             _ => log_start_offset,
         };

@@ -9,7 +9,7 @@
 //! - Records whose offsets do not run from 0 without a gap are numbered anew, as Kafka does to compressed
 //!   ones; it takes uncompressed ones as they are.
 //! - Negative lengths other than -1 are INVALID_RECORD; Kafka takes them.
-//! - An undefined compression type is INVALID_RECORD, not UNKNOWN_SERVER_ERROR.
+//! - A length of 2^31-1 is INVALID_RECORD as any batch that is cut off, not UNKNOWN_SERVER_ERROR.
 
 use bytes::Bytes;
 
@@ -110,11 +110,18 @@ pub struct Rejection {
     pub message: String,
     /// For the partition's `record_errors` (Produce 8 and later); at most [`RECORD_ERRORS_MAX`].
     pub record_errors: Vec<RecordError>,
+    /// Whether it breaks a rule of the request, not of the log: Kafka 4.3 does not tell where the log starts
+    /// then.
+    pub is_of_request: bool,
 }
 
 impl Rejection {
     fn new(code: ErrorCode, message: impl Into<String>) -> Rejection {
-        Rejection { code, message: message.into(), record_errors: Vec::new() }
+        Rejection { code, message: message.into(), record_errors: Vec::new(), is_of_request: false }
+    }
+
+    fn of_request(self) -> Rejection {
+        Rejection { is_of_request: true, ..self }
     }
 
     fn invalid(message: impl Into<String>) -> Rejection {
@@ -178,7 +185,7 @@ pub fn validate_produced_within(
     rules: &ProduceRules,
     left: &mut BytesLeft,
 ) -> Result<ProducedBatch, Rejection> {
-    let size = only_batch_bytes(records)?;
+    let size = only_batch_bytes(records).map_err(Rejection::of_request)?;
     let bytes = records.slice(..size);
     let header = BatchHeader::parse(&bytes).map_err(|error| Rejection::corrupt(error.to_string()))?;
     let compression = check_header(&header, &bytes, rules)?;
@@ -235,17 +242,22 @@ fn check_header(
     bytes: &[u8],
     rules: &ProduceRules,
 ) -> Result<CompressionType, Rejection> {
-    let compression = header.attributes.compression();
-    if compression == Ok(CompressionType::Zstd) && rules.api_version < ZSTD_PRODUCE_VERSION_MIN {
-        let message = format!("Produce version {} may not carry zstd (KIP-110)", rules.api_version);
-        return Err(Rejection::new(ErrorCode::UnsupportedCompressionType, message));
+    let unknown = |error: BatchError| Rejection::new(ErrorCode::UnknownServerError, error.to_string());
+    let compression = header.attributes.compression().map_err(unknown);
+    if rules.api_version < ZSTD_PRODUCE_VERSION_MIN {
+        let compression = compression.clone().map_err(Rejection::of_request)?;
+        if compression == CompressionType::Zstd {
+            let message = format!("Produce version {} may not carry zstd (KIP-110)", rules.api_version);
+            return Err(Rejection::new(ErrorCode::UnsupportedCompressionType, message).of_request());
+        }
     }
     if header.base_offset != Offset(0) {
         return Err(Rejection::invalid(format!("base offset is {}, must be 0", header.base_offset)));
     }
     check_size(bytes.len(), rules)?;
     verify_crc(bytes).map_err(|error| Rejection::corrupt(error.to_string()))?;
-    let compression = compression.map_err(|error| Rejection::invalid(error.to_string()))?;
+    // Measured against Kafka 4.3, which has no code of its own for it.
+    let compression = compression?;
     let (count, last) = (header.records_count, header.last_offset_delta);
     if count <= 0 || last != count - 1 {
         return Err(Rejection::invalid(format!("{count} records do not fit offsets 0 to {last}")));
@@ -400,7 +412,7 @@ impl Faults {
         // Measured against Kafka 4.3: one bad timestamp makes INVALID_TIMESTAMP the code of the whole batch.
         let code = if self.any_timestamp { ErrorCode::InvalidTimestamp } else { ErrorCode::InvalidRecord };
         let message = format!("{} records were refused", self.count);
-        Err(Rejection { code, message, record_errors: self.errors })
+        Err(Rejection { record_errors: self.errors, ..Rejection::new(code, message) })
     }
 }
 

@@ -1,5 +1,5 @@
-//! Batches that are stored otherwise than they came: compressed as the topic wants it (`compression.type`), or
-//! with record offsets that run from 0.
+//! Batches that are stored otherwise than they came: compressed as the topic wants it (`compression.type`),
+//! or with record offsets that run from 0.
 
 use super::build::{RecordFields, put_record};
 use super::compression::{Codec, compress_by};

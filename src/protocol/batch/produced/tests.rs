@@ -150,7 +150,7 @@ fn trap_35_header_rules() {
                 },
                 ErrorCode::InvalidRecord,
             ),
-            ("compression type 5", changed(21, &5_i16.to_be_bytes()), ErrorCode::InvalidRecord),
+            ("compression type 5", changed(21, &5_i16.to_be_bytes()), ErrorCode::UnknownServerError),
             ("a control batch", built(|builder| builder.is_control = true), ErrorCode::InvalidRecord),
             (
                 "a transactional batch",
