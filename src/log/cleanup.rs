@@ -49,33 +49,6 @@ impl PartitionLog {
         Ok(count)
     }
 
-    /// Verifies the checksum of every batch of one segment (`at` counts from the oldest); `false` if there
-    /// is no such segment. Damage is [`LogError::Corrupt`].
-    pub fn scrub_segment(&self, at: usize) -> Result<bool, LogError> {
-        let published = self.published();
-        if at >= published.segments.len() {
-            return Ok(false);
-        }
-        let view = published.view(at);
-        let leader_epochs = self.state().leader_epochs;
-        let scrub = || {
-            let mut scanner = view.segment.scan(&self.directory, 0, view.bytes)?;
-            while let Some(found) = scanner.next()? {
-                scanner.read_verified(&found)?;
-                // The checksum does not cover the leader epoch; the epoch cache knows what it must be.
-                let found_epoch = found.header.partition_leader_epoch;
-                let known_epoch = leader_epochs.epoch_for(found.header.base_offset);
-                if known_epoch.is_some_and(|known| known != found_epoch) {
-                    let what =
-                        format!("a batch of leader epoch {found_epoch} among those of {known_epoch:?}");
-                    return Err(LogError::corrupt(&view.segment.path, found.position, what));
-                }
-            }
-            Ok(true)
-        };
-        scrub().map_err(|error| self.explain_missing(error, view.segment.base_offset))
-    }
-
     fn summaries(&self) -> Vec<SegmentSummary> {
         let published = self.published();
         let now = self.directory.clock.monotonic_ms();

@@ -34,6 +34,7 @@ mod recovery;
 pub mod retention;
 mod retention_clock;
 mod scan;
+mod scrub;
 mod segment;
 mod state_file;
 mod sync;
@@ -48,6 +49,7 @@ pub use partition_log::{LogState, PartitionLog, RecoveryPoint};
 pub use producer_state::{AppendedBatch, BATCHES_MAX, ProducerEntry, ProducerStates, SequenceVerdict};
 pub use read::LogRead;
 pub use retention_clock::RetentionClock;
+pub use scrub::{ScrubPlace, ScrubStep};
 
 #[cfg(test)]
 mod tests;

@@ -525,6 +525,11 @@ impl Partition {
         self.state.lock().rewrite_end = Some(end);
     }
 
+    /// How often that has happened.
+    pub(super) fn rewrites(&self) -> u64 {
+        self.rewrites.load(Ordering::Acquire)
+    }
+
     /// End of what must be written again.
     pub(super) fn rewrite_end(&self) -> Option<Offset> {
         self.state.lock().rewrite_end

@@ -38,6 +38,7 @@ pub use leader::{
     Admission, AppendError, Divergence, Partition, PartitionRead, PartitionStatus, ReadError, Watermarks,
 };
 pub use recovery::OpenError;
+pub use scrub::Scrubbed;
 pub use storage::{CommitObservation, CommitObserver, Member, Storage, StorageOptions};
 pub use threads::StorageThreads;
 pub use waiters::FetchWaiter;

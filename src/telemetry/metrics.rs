@@ -57,6 +57,9 @@ pub(super) struct Counters {
     commit_duration: Histogram,
     group_bytes: Histogram,
     group_entries: Histogram,
+    scrubbed_bytes: Counter,
+    scrub_damage: Counter,
+    scrub_last_round: Gauge<f64, AtomicU64>,
 }
 
 /// One API's, kept at hand so that a request takes no look-up by label.
@@ -99,6 +102,9 @@ impl Counters {
             // 256 bytes to 8 MiB, and 1 to 32,768 entries.
             group_bytes: Histogram::new(exponential_buckets(256.0, 2.0, 16)),
             group_entries: Histogram::new(exponential_buckets(1.0, 2.0, 16)),
+            scrubbed_bytes: Counter::default(),
+            scrub_damage: Counter::default(),
+            scrub_last_round: Gauge::default(),
         }
     }
 
@@ -123,6 +129,9 @@ impl Counters {
         add.metric(names::WAL_COMMIT_DURATION, self.commit_duration.clone());
         add.metric(names::WAL_GROUP_BYTES, self.group_bytes.clone());
         add.metric(names::WAL_GROUP_ENTRIES, self.group_entries.clone());
+        add.metric(names::SCRUBBED_BYTES, self.scrubbed_bytes.clone());
+        add.metric(names::SCRUB_DAMAGE, self.scrub_damage.clone());
+        add.metric(names::SCRUB_LAST_ROUND, self.scrub_last_round.clone());
     }
 }
 
@@ -252,6 +261,17 @@ impl Metrics {
         self.counters.commit_duration.observe(duration.as_secs_f64());
         self.counters.group_bytes.observe(group_bytes as f64);
         self.counters.group_entries.observe(group_entries as f64);
+    }
+
+    /// The scrubber verified so many bytes of segments; `is_damaged`: and found damage behind them.
+    pub fn scrubbed(&self, bytes: u64, is_damaged: bool) {
+        self.counters.scrubbed_bytes.inc_by(bytes);
+        self.counters.scrub_damage.inc_by(u64::from(is_damaged));
+    }
+
+    /// The scrubber came to the end of every log.
+    pub fn scrub_round(&self, now: Timestamp) {
+        self.counters.scrub_last_round.set(now.0 as f64 / 1000.0);
     }
 
     /// Sets, once, who can name every partition. The visit runs at each scrape and must not wait for a disk.

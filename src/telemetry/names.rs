@@ -46,6 +46,16 @@ pub(super) const WAL_COMMIT_DURATION: Name =
 pub(super) const WAL_GROUP_BYTES: Name = name("highwater_wal_group_bytes", "Size of committed groups");
 pub(super) const WAL_GROUP_ENTRIES: Name = name("highwater_wal_group_entries", "Entries of committed groups");
 
+// The background scrubber.
+pub(super) const SCRUBBED_BYTES: Name =
+    name("highwater_scrubbed_bytes", "Bytes of segments whose checksums were verified again");
+pub(super) const SCRUB_DAMAGE: Name =
+    name("highwater_scrub_damage", "Times that the scrubber found damage, which stops a partition");
+pub(super) const SCRUB_LAST_ROUND: Name = name(
+    "highwater_scrub_last_round_time_seconds",
+    "When the scrubber last came to the end of every log, in seconds since the Unix epoch; 0: not yet",
+);
+
 // Partitions.
 pub(super) const PARTITIONS: Name = name("highwater_partitions", "Partitions held");
 pub(super) const LOG_BYTES: Name = name("highwater_log_bytes", "Size of all partitions' segments");

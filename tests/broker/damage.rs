@@ -259,3 +259,35 @@ fn a_directory_of_a_newer_version_is_refused() {
     assert_eq!(code, Some(78), "{log}");
     assert!(log.contains("has format version 2") && log.contains("use the newer one"), "{log}");
 }
+
+#[test]
+fn the_scrubber_finds_damage_below_the_checkpoint_and_stops_that_partition_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(directory.path());
+    let mut client = process.client();
+    let damaged = client.create_topic("damaged", 1, &[]);
+    let other = client.create_topic("other", 1, &[]);
+    fill(&mut client, &other);
+    for value in ["first", MARK, "last"] {
+        client.append(&damaged, 0, batch(&[value]));
+    }
+    process.stop();
+    let segment = newest(&path_of(&directory, "damaged"), ".log");
+    let at = find(&read(&segment), MARK.as_bytes()).unwrap();
+    flip_bit(&segment, at);
+
+    let process = Process::start(directory.path());
+    process.wait_for_log("is damaged at byte");
+    let place = format!("{} is damaged at byte ", segment.display());
+    assert!(process.log().contains(&place) && process.log().contains("offset 1: "), "{}", process.log());
+    eventually(DEADLINE, "the end of a round", || {
+        (process.metric("highwater_scrub_last_round_time_seconds")? > 0.0).then_some(())
+    });
+    assert_eq!(process.metric("highwater_scrub_damage_total"), Some(1.0));
+    assert!(process.metric("highwater_scrubbed_bytes_total").unwrap() >= 40_000.0);
+    let mut client = process.client();
+    assert_eq!(error_name(client.fetch(&damaged, 0, 0).error_code), "KAFKA_STORAGE_ERROR");
+    check_look_ups(&mut client, &other);
+    client.append(&other, 0, batch(&["goes on"]));
+    process.stop();
+}

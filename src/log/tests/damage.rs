@@ -3,7 +3,7 @@
 use super::fixture::{content, directory, filled, names, open, path, row, small};
 use crate::env::simulated::SimulatedWorld;
 use crate::env::{Files, OpenMode};
-use crate::log::{LogError, PartitionLog, RecoveryPoint};
+use crate::log::{LogError, PartitionLog, RecoveryPoint, ScrubPlace};
 use crate::model::{Offset, TopicId, TopicPartition};
 
 /// A closed log of two syncs, at 30 and 60, with the log start at `log_start`.
@@ -34,6 +34,16 @@ fn corrupt(result: Result<impl Sized, LogError>, words: &[&str]) {
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("nothing was found"),
     }
+}
+
+/// Scrubs segment by segment up to the one at `at`; whether it is there.
+fn scrub_segment(log: &PartitionLog, at: usize) -> Result<bool, LogError> {
+    let mut place = Some(ScrubPlace::default());
+    for _ in 0..=at {
+        let Some(from) = place else { return Ok(false) };
+        place = log.scrub(from, u64::MAX)?.next;
+    }
+    Ok(true)
 }
 
 fn reopened(world: &SimulatedWorld, log_start: i64) -> PartitionLog {
@@ -157,9 +167,8 @@ fn a_bad_header_is_found_where_it_is_read_and_by_the_scrub() {
     let base = name[..20].parse::<i64>().unwrap();
     corrupt(log.read(Offset(base), Offset(60), 100, true), &[name, "at byte 0", "magic"]);
     log.read(Offset(0), Offset(base), 100, true).map(|_| ()).unwrap();
-    assert!(log.scrub_segment(0).unwrap());
-    corrupt(log.scrub_segment(1), &[name, "magic"]);
-    assert!(!log.scrub_segment(99).unwrap());
+    assert!(scrub_segment(&log, 0).unwrap());
+    corrupt(scrub_segment(&log, 1), &[name, "magic"]);
 }
 
 #[test]
@@ -186,10 +195,33 @@ fn every_flipped_bit_of_a_batch_is_found_by_the_scrub() {
             continue;
         }
         world.files.flip_bit(&path(name), 88 + at, 7).unwrap();
-        corrupt(log.scrub_segment(0), &[name, "at byte"]);
+        corrupt(scrub_segment(&log, 0), &[name, "at byte"]);
         world.files.flip_bit(&path(name), 88 + at, 7).unwrap();
     }
-    assert!(log.scrub_segment(0).unwrap());
+    assert!(scrub_segment(&log, 0).unwrap());
+}
+
+#[test]
+fn a_scrub_goes_in_small_steps_over_every_byte_and_over_what_is_removed_meanwhile() {
+    let world = synced(0);
+    let log = reopened(&world, 0);
+    // Two batches of 88 bytes pass the bound of 100.
+    let (mut place, mut bytes, mut steps) = (Some(ScrubPlace::default()), 0, 0);
+    while let Some(from) = place {
+        let step = log.scrub(from, 100).unwrap();
+        assert!(0 < step.bytes && step.bytes <= 176, "{step:?}");
+        (place, bytes, steps) = (step.next, bytes + step.bytes, steps + 1);
+    }
+    assert_eq!(bytes, log.size_bytes());
+    assert!(steps > log.segments_count());
+    // Its segment goes while it rests: the next step begins with the oldest that is left.
+    let inside = log.scrub(ScrubPlace::default(), 100).unwrap().next.unwrap();
+    assert_eq!(inside.base_offset, Offset(0));
+    log.set_log_start_offset(Offset(30));
+    assert!(log.delete_old_segments().unwrap() > 0);
+    let step = log.scrub(inside, 100).unwrap();
+    assert!(step.next.unwrap().base_offset > Offset(0) && step.bytes > 0, "{step:?}");
+    assert_eq!(log.scrub(ScrubPlace { base_offset: Offset(99), position: 0 }, 100).unwrap().next, None);
 }
 
 #[test]

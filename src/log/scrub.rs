@@ -1,0 +1,92 @@
+//! Reading segments again, a little at a time, to find rot before somebody needs them.
+
+use std::path::Path;
+
+use crate::log::partition_log::Published;
+use crate::log::scan::{Found, Scanner};
+use crate::log::{LeaderEpochs, LogError, PartitionLog};
+use crate::model::Offset;
+use crate::protocol::batch::BatchError;
+
+/// How far a scrub has come in a log: a segment, by its base offset, and a batch boundary in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ScrubPlace {
+    /// The segment, or the first one after it if it is gone.
+    pub base_offset: Offset,
+    /// Where the next batch begins.
+    pub position: u64,
+}
+
+/// What one step has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScrubStep {
+    /// Bytes of batches that were verified.
+    pub bytes: u64,
+    /// Where the next step goes on; `None` at the log's end.
+    pub next: Option<ScrubPlace>,
+}
+
+impl PartitionLog {
+    /// Verifies the checksums of whole batches of one segment, from `place` on, of about `bytes_max` bytes:
+    /// the last one may pass that. Memory is bounded whatever a batch's size. Damage is
+    /// [`LogError::Corrupt`].
+    pub fn scrub(&self, place: ScrubPlace, bytes_max: u64) -> Result<ScrubStep, LogError> {
+        let published = self.published();
+        let at = published.segments.partition_point(|segment| segment.base_offset < place.base_offset);
+        let Some(segment) = published.segments.get(at) else { return Ok(ScrubStep { bytes: 0, next: None }) };
+        let from = if segment.base_offset == place.base_offset { place.position } else { 0 };
+        let leader_epochs = self.writer.lock().leader_epochs.clone();
+        let step = self.scrub_segment_from(&published, at, from, bytes_max, &leader_epochs);
+        step.map_err(|error| self.explain_missing(error, segment.base_offset))
+    }
+
+    fn scrub_segment_from(
+        &self,
+        published: &Published,
+        at: usize,
+        from: u64,
+        bytes_max: u64,
+        leader_epochs: &LeaderEpochs,
+    ) -> Result<ScrubStep, LogError> {
+        let view = published.view(at);
+        let segment = view.segment;
+        let mut scanner = segment.scan(&self.directory, from.min(view.bytes), view.bytes)?;
+        let begin = scanner.position();
+        while scanner.position() - begin < bytes_max {
+            let Some(found) = scanner.next()? else { break };
+            check(&scanner, &segment.path, &found, leader_epochs)?;
+        }
+        let position = scanner.position();
+        let next = match position < view.bytes {
+            true => Some(ScrubPlace { base_offset: segment.base_offset, position }),
+            false => published
+                .segments
+                .get(at + 1)
+                .map(|next| ScrubPlace { base_offset: next.base_offset, position: 0 }),
+        };
+        Ok(ScrubStep { bytes: position - begin, next })
+    }
+}
+
+fn check(
+    scanner: &Scanner,
+    path: &Path,
+    found: &Found,
+    leader_epochs: &LeaderEpochs,
+) -> Result<(), LogError> {
+    let header = &found.header;
+    let damaged = |what: String| Err(LogError::corrupt(path, found.position, what));
+    let computed = scanner.checksum(found)?;
+    if computed != header.crc {
+        let error = BatchError::Crc { stored: header.crc, computed };
+        return damaged(format!("offset {}: {error}", header.base_offset));
+    }
+    // The checksum does not cover the leader epoch; the epoch cache knows what it must be.
+    let found_epoch = header.partition_leader_epoch;
+    match leader_epochs.epoch_for(header.base_offset) {
+        Some(known) if known != found_epoch => {
+            damaged(format!("a batch of leader epoch {found_epoch} among those of {known}"))
+        }
+        _ => Ok(()),
+    }
+}
