@@ -6,10 +6,12 @@
 //! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
 //! when it is durable, and disappears before its partitions do.
 
+mod configs;
 mod encoded_topics;
 mod error;
 mod fetch;
 mod fetch_sessions;
+mod live_config;
 mod open;
 mod producer_ids;
 mod retention;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
+pub use configs::{AlterConfigsError, ConfigAlteration, ConfigTarget};
 pub use encoded_topics::TopicForm;
 pub use error::BrokerError;
 pub use fetch::{FetchFailure, FetchLimits, Fetched, FetchedPartition, PartitionFetch};
@@ -39,21 +42,35 @@ use crate::cluster::EmbeddedMetadata;
 use crate::config::{ServerConfig, TopicConfig};
 use crate::env::Env;
 use crate::metadata::{ClusterImage, TopicImage};
-use crate::model::{TopicId, TopicPartition};
+use crate::model::{NodeId, TopicId, TopicPartition};
 use crate::partition::{Partition, Storage, StorageFailed, StorageThreads};
 use crate::telemetry::Metrics;
+use live_config::LiveConfig;
+
+/// Hears of the settings in force.
+type ConfigObserver = Box<dyn Fn(&ServerConfig) + Send + Sync>;
+
+struct CachedTopicConfig {
+    topic: Arc<TopicImage>,
+    server: Arc<ServerConfig>,
+    effective: Arc<TopicConfig>,
+}
 
 /// One broker. Shared by every connection.
 pub struct Broker {
     env: Env,
-    config: Arc<ServerConfig>,
+    node_id: NodeId,
+    /// The settings in force, those that requests altered included; swapped whole.
+    config: RwLock<Arc<ServerConfig>>,
+    live: Arc<LiveConfig>,
+    observers: Mutex<Vec<ConfigObserver>>,
     metrics: Arc<Metrics>,
     storage: Arc<Storage>,
     metadata: Arc<EmbeddedMetadata>,
     /// What requests see; swapped whole.
     image: RwLock<Arc<ClusterImage>>,
-    /// Effective settings and the image they were computed for; an entry per topic, gone when it is deleted.
-    topic_configs: DashMap<TopicId, (Arc<TopicImage>, Arc<TopicConfig>)>,
+    /// Effective settings and what they were computed from; an entry per topic, gone when it is deleted.
+    topic_configs: DashMap<TopicId, CachedTopicConfig>,
     encoded_topics: encoded_topics::EncodedTopics,
     /// One topic change at a time, from the look at the catalogue to the publication.
     topic_changes: tokio::sync::Mutex<()>,
@@ -69,9 +86,22 @@ impl Broker {
         &self.env
     }
 
-    /// The server's settings.
-    pub fn config(&self) -> &Arc<ServerConfig> {
-        &self.config
+    /// This broker's number: no request changes it.
+    pub fn node_id(&self) -> NodeId {
+        self.node_id
+    }
+
+    /// The server's settings in force now.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.config.read().clone()
+    }
+
+    /// Names somebody who must follow the settings; told of those in force now, and of every later change
+    /// before who asked for it is answered.
+    pub fn observe_config(&self, observer: impl Fn(&ServerConfig) + Send + Sync + 'static) {
+        let mut observers = self.observers.lock();
+        observer(&self.config());
+        observers.push(Box::new(observer));
     }
 
     /// The counters.
@@ -104,21 +134,24 @@ impl Broker {
         self.metadata.boot()
     }
 
-    /// Effective settings of a topic, computed once per image of it.
+    /// Effective settings of a topic, computed once per image of it and version of the broker's settings.
     pub fn topic_config(&self, topic: &Arc<TopicImage>) -> Arc<TopicConfig> {
+        let server = self.config();
         if let Some(known) = self.topic_configs.get(&topic.topic_id)
-            && Arc::ptr_eq(&known.0, topic)
+            && Arc::ptr_eq(&known.topic, topic)
+            && Arc::ptr_eq(&known.server, &server)
         {
-            return known.1.clone();
+            return known.effective.clone();
         }
-        let config = Arc::new(open::topic_config(&self.config, &topic.configs));
-        self.topic_configs.insert(topic.topic_id, (topic.clone(), config.clone()));
+        let effective = Arc::new(open::topic_config(&server, &topic.configs));
+        let cached = CachedTopicConfig { topic: topic.clone(), server, effective: effective.clone() };
+        self.topic_configs.insert(topic.topic_id, cached);
         // A deletion publishes the image first and then removes the entry: whichever of both comes last sees
         // the other.
         if !self.is_current(topic) {
-            self.topic_configs.remove_if(&topic.topic_id, |_, known| Arc::ptr_eq(&known.0, topic));
+            self.topic_configs.remove_if(&topic.topic_id, |_, known| Arc::ptr_eq(&known.topic, topic));
         }
-        config
+        effective
     }
 
     /// Whether requests see this image of the topic now.
@@ -142,6 +175,11 @@ impl Broker {
     }
 
     fn publish(&self, image: Arc<ClusterImage>) {
+        let config = self.live.under(image.broker_configs());
         *self.image.write() = image;
+        if !Arc::ptr_eq(&*self.config.read(), &config) {
+            *self.config.write() = config.clone();
+            self.observers.lock().iter().for_each(|observer| observer(&config));
+        }
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
+use super::live_config::LiveConfig;
 use super::{Broker, BrokerError, FetchSessions, retention, scrub};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
 use crate::env::Env;
 use crate::log::LogConfig;
-use crate::metadata::{ClusterImage, keys};
+use crate::metadata::{BrokerConfigs, ClusterImage, keys};
 use crate::partition::{
     BrokerDirectory, Catalogue, OpenError, Storage, StorageFailed, StorageOptions, StorageThreads,
 };
@@ -25,12 +26,16 @@ pub(super) fn topic_config(config: &ServerConfig, overrides: &BTreeMap<String, S
 }
 
 /// The same for overrides that a client asks for: what is wrong with them, in Kafka's words.
-pub(super) fn check_overrides(overrides: &BTreeMap<String, String>) -> Result<(), String> {
+pub(super) fn check_overrides(
+    config: &ServerConfig,
+    overrides: &BTreeMap<String, String>,
+) -> Result<(), String> {
     let pairs = overrides.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
-    TopicOverrides::validate(pairs).map(|_| ()).map_err(|error| error.to_string())
+    TopicOverrides::validate(pairs, &config.settings).map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn log_config(topic: &TopicConfig) -> LogConfig {
+/// What of a topic's settings its partitions' logs follow.
+pub(super) fn log_config(topic: &TopicConfig) -> LogConfig {
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     LogConfig {
         segment_bytes: narrow(topic.segment_bytes),
@@ -73,9 +78,12 @@ impl Broker {
         let directory =
             BrokerDirectory::open(&env, &config.log_dir, config.node_id, config.cluster_id.as_deref())
                 .map_err(OpenError::from)?;
-        let for_topics = config.clone();
-        let log_configs =
-            move |overrides: &BTreeMap<String, String>| log_config(&topic_config(&for_topics, overrides));
+        let live = Arc::new(LiveConfig::new(config.clone()));
+        let for_topics = live.clone();
+        // Under the dynamic settings of the catalogue, so that logs are recovered with those they had.
+        let log_configs = move |overrides: &BTreeMap<String, String>, dynamic: &Arc<BrokerConfigs>| {
+            log_config(&topic_config(&for_topics.under(dynamic), overrides))
+        };
         let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_configs)));
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
         let storage = Storage::open(env.clone(), directory, storage_options(&config), catalogue)?;
@@ -91,7 +99,10 @@ impl Broker {
         let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
         let broker = Arc::new(Broker {
             env,
-            config,
+            node_id: config.node_id,
+            config: RwLock::new(live.under(image.broker_configs())),
+            live,
+            observers: Mutex::default(),
             metrics,
             storage,
             metadata,

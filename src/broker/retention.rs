@@ -17,7 +17,8 @@ const MOVES_PER_TRANSACTION: usize = 1000;
 /// Looks at every partition now and then until the broker is gone.
 pub(super) async fn run(broker: Weak<Broker>) {
     loop {
-        let Some(interval) = broker.upgrade().map(|broker| broker.config.log.retention_check_interval) else {
+        let Some(interval) = broker.upgrade().map(|broker| broker.config().log.retention_check_interval)
+        else {
             return;
         };
         time::sleep(interval.clamp(Duration::from_millis(1), open::RETENTION_INTERVAL_MAX)).await;
@@ -35,7 +36,7 @@ impl Broker {
         let partitions = self.storage.all_partitions();
         let now = self.storage.believed_now();
         let expiration_ms =
-            i64::try_from(self.config.log.producer_id_expiration.as_millis()).unwrap_or(i64::MAX);
+            i64::try_from(self.config().log.producer_id_expiration.as_millis()).unwrap_or(i64::MAX);
         let planned = tokio::task::spawn_blocking(move || {
             let online =
                 partitions.into_iter().filter(|partition| partition.status() == PartitionStatus::Online);

@@ -40,7 +40,7 @@ pub(super) async fn run(broker: Weak<Broker>) {
 async fn scrub(broker: &Weak<Broker>, partition: &Arc<Partition>) -> bool {
     let mut place = ScrubPlace::default();
     while let Some(broker) = broker.upgrade() {
-        let rate = broker.config.log.scrub_bytes_per_second;
+        let rate = broker.config().log.scrub_bytes_per_second;
         if rate == 0 {
             return false;
         }

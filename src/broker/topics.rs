@@ -99,7 +99,7 @@ impl Broker {
     }
 
     fn check_configs(&self, configs: &BTreeMap<String, String>) -> Result<(), TopicError> {
-        open::check_overrides(configs).map_err(TopicError::InvalidConfig)
+        open::check_overrides(&self.config(), configs).map_err(TopicError::InvalidConfig)
     }
 
     fn plan(&self, topic: NewTopic, transaction: &mut Transaction) -> Arc<TopicImage> {

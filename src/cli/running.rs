@@ -55,6 +55,8 @@ impl Running {
             );
             Exit::Failed
         })?;
+        let limits = server.connection_limits();
+        broker.observe_config(move |config| limits.follow(&config.sockets));
         let running = Running { config: Arc::new(config), broker, server, health, env };
         running.announce(admin, began)?;
         Ok(running)

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::encoding::{self, Entry};
 use super::{Applied, Change, Compare, MetadataError, MetadataStore, Transaction, Versioned};
 
-use crate::metadata::{ClusterImage, MetadataChange, TopicImage, keys};
+use crate::metadata::{BrokerConfigs, ClusterImage, MetadataChange, TopicImage, keys};
 use crate::model::{TopicId, TopicPartition};
 use crate::partition::{
     Catalogue, CatalogueError, CatalogueSnapshot, LogConfig, Lookup, PartitionSpec, Purpose, Storage,
@@ -20,8 +20,8 @@ use crate::wal::Lsn;
 /// How long a transaction waits for room in the log before it is refused.
 const ADMISSION_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Effective log settings of a topic, from the configurations that were set on it.
-pub type LogConfigs = Arc<dyn Fn(&BTreeMap<String, String>) -> LogConfig + Send + Sync>;
+/// Effective log settings of a topic, from the configurations that were set on it and on brokers.
+pub type LogConfigs = Arc<dyn Fn(&BTreeMap<String, String>, &Arc<BrokerConfigs>) -> LogConfig + Send + Sync>;
 
 /// The metadata store of a node without etcd: an ordered map whose changes are entries of the WAL and whose
 /// snapshots stand in the checkpoint. There is one order of durability for data and metadata.
@@ -113,7 +113,7 @@ impl EmbeddedMetadata {
     fn spec(&self, state: &State, topic: &TopicImage, topic_partition: TopicPartition) -> PartitionSpec {
         PartitionSpec {
             name: topic.name.clone(),
-            log_config: (self.log_configs)(&topic.configs),
+            log_config: (self.log_configs)(&topic.configs, state.image.broker_configs()),
             leader_epoch: topic.leader_epoch(topic_partition.partition, state.boot()),
             log_start_offset: state.image.log_start(topic_partition),
         }

@@ -77,4 +77,6 @@ pub struct Definition {
     pub allowed: Allowed,
     /// What it means here, in a sentence or two.
     pub doc: &'static str,
+    /// Whether a broker's value can be altered while it runs (KIP-226); means nothing for topic keys.
+    pub dynamic: bool,
 }

@@ -33,7 +33,18 @@ const fn key(
     allowed: Allowed,
     doc: &'static str,
 ) -> Definition {
-    Definition { name, kind, default, allowed, doc }
+    Definition { name, kind, default, allowed, doc, dynamic: false }
+}
+
+/// A broker key that can be altered while the broker runs, for one broker or as the cluster's default.
+const fn live(
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    allowed: Allowed,
+    doc: &'static str,
+) -> Definition {
+    Definition { name, kind, default, allowed, doc, dynamic: true }
 }
 
 const fn topic(definition: Definition, synonyms: &'static [Synonym]) -> TopicDefinition {
@@ -98,16 +109,16 @@ pub const BROKER: &[Definition] = &[
     key("default.replication.factor", Int, Some("1"), AtLeast(1),
         "Replication factor of a topic that is created without one; remembered and shown. Copies are the \
          storage's matter."),
-    key("min.insync.replicas", Int, Some("1"), AtLeast(1),
+    live("min.insync.replicas", Int, Some("1"), AtLeast(1),
         "Shown, never failed on: an acknowledged record is durable by the write-ahead log alone."),
     key("auto.create.topics.enable", Boolean, Some("true"), Any,
         "Whether asking for an unknown topic creates it."),
     key("delete.topic.enable", Boolean, Some("true"), Any, "Whether topics can be deleted."),
-    key("unclean.leader.election.enable", Boolean, Some("false"), Any,
+    live("unclean.leader.election.enable", Boolean, Some("false"), Any,
         "Shown only: there is no replica that could lag."),
 
     // Requests and connections.
-    key("message.max.bytes", Int, Some("1048588"), AtLeast(0),
+    live("message.max.bytes", Int, Some("1048588"), AtLeast(0),
         "Largest record batch taken, as compressed by the producer."),
     key("socket.request.max.bytes", Int, Some("104857600"), AtLeast(1),
         "Largest request; a longer one closes its connection."),
@@ -119,9 +130,9 @@ pub const BROKER: &[Definition] = &[
         "Connections the kernel keeps waiting until they are accepted (Kafka's default is 50)."),
     key("connections.max.idle.ms", Long, Some("600000"), AtLeast(-1),
         "A connection without a request for so long is closed; -1 keeps it."),
-    key("max.connections", Int, Some("2147483647"), AtLeast(0),
+    live("max.connections", Int, Some("2147483647"), AtLeast(0),
         "Connections open at once; the next one waits to be accepted."),
-    key("max.connections.per.ip", Int, Some("2147483647"), AtLeast(0),
+    live("max.connections.per.ip", Int, Some("2147483647"), AtLeast(0),
         "Connections open at once from one address; the next one is closed."),
     key("queued.max.request.bytes", Long, Some("-1"), AtLeast(-1),
         "Memory that requests in progress may take before sockets are no longer read; -1 is 128 MiB, or \
@@ -135,65 +146,67 @@ pub const BROKER: &[Definition] = &[
         "Most partitions in one DescribeTopicPartitions response."),
 
     // The log.
-    key("log.segment.bytes", Int, Some("1073741824"), AtLeast(1_048_576),
+    live("log.segment.bytes", Int, Some("1073741824"), AtLeast(1_048_576),
         "Size at which a segment is closed and the next begun."),
-    key("log.roll.ms", Long, None, AtLeast(1), "Age at which a segment is closed though it is not full."),
+    live("log.roll.ms", Long, None, AtLeast(1), "Age at which a segment is closed though it is not full."),
     key("log.roll.hours", Int, Some("168"), AtLeast(1), "The same in hours, where log.roll.ms is not set."),
-    key("log.roll.jitter.ms", Long, None, AtLeast(0),
+    live("log.roll.jitter.ms", Long, None, AtLeast(0),
         "Most by which that age is shortened, so that not all segments close at once."),
     key("log.roll.jitter.hours", Int, Some("0"), AtLeast(0),
         "The same in hours, where log.roll.jitter.ms is not set."),
-    key("log.retention.ms", Long, None, AtLeast(-1),
+    live("log.retention.ms", Long, None, AtLeast(-1),
         "Age at which a closed segment is deleted; -1 keeps it."),
     key("log.retention.minutes", Int, None, AtLeast(-1),
         "The same in minutes, where log.retention.ms is not set."),
     key("log.retention.hours", Int, Some("168"), AtLeast(-1),
         "The same in hours, where neither of the two is set."),
-    key("log.retention.bytes", Long, Some("-1"), Any,
+    live("log.retention.bytes", Long, Some("-1"), Any,
         "Size of a partition above which its oldest segments are deleted; -1 sets no size."),
     key("log.retention.check.interval.ms", Long, Some("300000"), AtLeast(1),
         "How often segments are looked at for deletion."),
-    key("log.cleanup.policy", List, Some("delete"), POLICIES,
-        "delete removes old segments; compact keeps the last record of each key."),
-    key("log.index.interval.bytes", Int, Some("4096"), AtLeast(0),
+    live("log.cleanup.policy", List, Some("delete"), POLICIES,
+        "delete removes old segments; compact asks for keys, and is else kept until there is compaction."),
+    live("log.index.interval.bytes", Int, Some("4096"), AtLeast(0),
         "Bytes of log between two entries of a segment's offset index."),
-    key("log.index.size.max.bytes", Int, Some("10485760"), AtLeast(4),
+    live("log.index.size.max.bytes", Int, Some("10485760"), AtLeast(4),
         "Size of an index at which its segment is closed."),
-    key("log.segment.delete.delay.ms", Long, Some("60000"), AtLeast(0),
+    live("log.segment.delete.delay.ms", Long, Some("60000"), AtLeast(0),
         "Kept and shown: a deleted segment is removed at once, and readers that have it keep it."),
-    key("log.message.timestamp.type", String, Some("CreateTime"), TIMESTAMPS,
+    live("log.message.timestamp.type", String, Some("CreateTime"), TIMESTAMPS,
         "Whether a record keeps its producer's time or gets the broker's."),
-    key("log.message.timestamp.before.max.ms", Long, FOREVER, AtLeast(0),
+    live("log.message.timestamp.before.max.ms", Long, FOREVER, AtLeast(0),
         "How far a producer's timestamp may lie in the past."),
-    key("log.message.timestamp.after.max.ms", Long, Some("3600000"), AtLeast(0),
+    live("log.message.timestamp.after.max.ms", Long, Some("3600000"), AtLeast(0),
         "How far a producer's timestamp may lie in the future."),
-    key("compression.type", String, Some("producer"), CODECS,
+    live("compression.type", String, Some("producer"), CODECS,
         "How batches are compressed; producer keeps what producers send, other codecs compress it anew."),
-    key("compression.gzip.level", Int, Some("-1"), BetweenOr(1, 9, -1),
+    live("compression.gzip.level", Int, Some("-1"), BetweenOr(1, 9, -1),
         "Level by which the broker compresses, where compression.type is gzip."),
-    key("compression.lz4.level", Int, Some("9"), Between(1, 17),
+    live("compression.lz4.level", Int, Some("9"), Between(1, 17),
         "Shown only: where compression.type is lz4 the broker compresses quickly, as level 1 would."),
-    key("compression.zstd.level", Int, Some("3"), Between(-131_072, 22),
+    live("compression.zstd.level", Int, Some("3"), Between(-131_072, 22),
         "Level by which the broker compresses, where compression.type is zstd."),
-    key("log.preallocate", Boolean, Some("false"), Any,
+    live("log.preallocate", Boolean, Some("false"), Any,
         "Shown only: segments are written behind a log that is written in advance."),
-    key("log.flush.interval.messages", Long, FOREVER, AtLeast(1),
+    live("log.flush.interval.messages", Long, FOREVER, AtLeast(1),
         "Shown only: every acknowledged record is durable already."),
-    key("log.flush.interval.ms", Long, None, Any, "Shown only, for the same reason."),
+    live("log.flush.interval.ms", Long, None, Any, "Shown only, for the same reason."),
     key("log.flush.scheduler.interval.ms", Long, FOREVER, Any, "Shown only, for the same reason."),
-    key("log.cleaner.delete.retention.ms", Long, Some("86400000"), AtLeast(0),
-        "How long compaction keeps the mark of a deleted key."),
-    key("log.cleaner.min.compaction.lag.ms", Long, Some("0"), AtLeast(0),
-        "Age below which a record is not compacted."),
-    key("log.cleaner.max.compaction.lag.ms", Long, FOREVER, AtLeast(1),
-        "Age at which a record must have been compacted."),
-    key("log.cleaner.min.cleanable.ratio", Double, Some("0.5"), Between(0, 1),
-        "Share of a log not yet compacted at which compaction begins."),
-    key("log.local.retention.ms", Long, Some("-2"), AtLeast(-2),
-        "Age at which a tiered segment leaves the disk; -2 is log.retention.ms."),
-    key("log.local.retention.bytes", Long, Some("-2"), AtLeast(-2),
-        "Size at which tiered segments leave the disk; -2 is log.retention.bytes."),
-    key("producer.id.expiration.ms", Int, Some("86400000"), AtLeast(1),
+    live("log.cleaner.delete.retention.ms", Long, Some("86400000"), AtLeast(0),
+        "Kept and shown until there is compaction: how long it keeps the mark of a deleted key."),
+    live("log.cleaner.min.compaction.lag.ms", Long, Some("0"), AtLeast(0),
+        "Kept and shown until there is compaction: age below which a record is left alone."),
+    live("log.cleaner.max.compaction.lag.ms", Long, FOREVER, AtLeast(1),
+        "Kept and shown until there is compaction: age at which a record must have been compacted."),
+    live("log.cleaner.min.cleanable.ratio", Double, Some("0.5"), Between(0, 1),
+        "Kept and shown until there is compaction: share of a log not yet compacted at which it begins."),
+    live("log.local.retention.ms", Long, Some("-2"), AtLeast(-2),
+        "Kept and shown until there is tiering: age at which a segment leaves the disk; -2 is \
+         log.retention.ms."),
+    live("log.local.retention.bytes", Long, Some("-2"), AtLeast(-2),
+        "Kept and shown until there is tiering: size at which segments leave the disk; -2 is \
+         log.retention.bytes."),
+    live("producer.id.expiration.ms", Int, Some("86400000"), AtLeast(1),
         "How long a partition remembers an idempotent producer that is silent."),
 
     // Our own.
@@ -220,7 +233,7 @@ pub const BROKER: &[Definition] = &[
         "Free disk space below which records are refused, so that what was promised can still be written."),
     key("highwater.file.handles", Int, Some("1024"), Between(64, 1_000_000),
         "Segment files kept open at once."),
-    key("highwater.scrub.bytes.per.second", Long, Some("4194304"), AtLeast(0),
+    live("highwater.scrub.bytes.per.second", Long, Some("4194304"), AtLeast(0),
         "Average speed at which the background scrubber reads segments again to verify their checksums, a \
          segment at a time; 0 never does."),
     key("highwater.connection.inflight.max", Int, Some("64"), Between(1, 10_000),
@@ -242,7 +255,7 @@ pub const BROKER: &[Definition] = &[
 #[rustfmt::skip]
 pub const TOPIC: &[TopicDefinition] = &[
     topic(key("cleanup.policy", List, Some("delete"), POLICIES,
-        "delete removes old segments; compact keeps the last record of each key."),
+        "delete removes old segments; compact asks for keys, and is else kept until there is compaction."),
         &[same("log.cleanup.policy")]),
     topic(key("compression.gzip.level", Int, Some("-1"), BetweenOr(1, 9, -1),
         "Level by which the broker compresses, where compression.type is gzip."),
@@ -257,7 +270,7 @@ pub const TOPIC: &[TopicDefinition] = &[
         "Level by which the broker compresses, where compression.type is zstd."),
         &[same("compression.zstd.level")]),
     topic(key("delete.retention.ms", Long, Some("86400000"), AtLeast(0),
-        "How long compaction keeps the mark of a deleted key."),
+        "Kept and shown until there is compaction: how long it keeps the mark of a deleted key."),
         &[same("log.cleaner.delete.retention.ms")]),
     topic(key("file.delete.delay.ms", Long, Some("60000"), AtLeast(0),
         "Kept and shown: a deleted segment is removed at once, and readers that have it keep it."),
@@ -275,13 +288,14 @@ pub const TOPIC: &[TopicDefinition] = &[
     topic(key("leader.replication.throttled.replicas", List, Some(""), ThrottledReplicas,
         "Kept and shown: no follower copies from here."), &[]),
     topic(key("local.retention.bytes", Long, Some("-2"), AtLeast(-2),
-        "Size at which tiered segments leave the disk; -2 is retention.bytes."),
+        "Kept and shown until there is tiering: size at which segments leave the disk; -2 is \
+         retention.bytes."),
         &[same("log.local.retention.bytes")]),
     topic(key("local.retention.ms", Long, Some("-2"), AtLeast(-2),
-        "Age at which a tiered segment leaves the disk; -2 is retention.ms."),
+        "Kept and shown until there is tiering: age at which a segment leaves the disk; -2 is retention.ms."),
         &[same("log.local.retention.ms")]),
     topic(key("max.compaction.lag.ms", Long, FOREVER, AtLeast(1),
-        "Age at which a record must have been compacted."),
+        "Kept and shown until there is compaction: age at which a record must have been compacted."),
         &[same("log.cleaner.max.compaction.lag.ms")]),
     topic(key("max.message.bytes", Int, Some("1048588"), AtLeast(0),
         "Largest record batch taken, as compressed by the producer."),
@@ -296,10 +310,10 @@ pub const TOPIC: &[TopicDefinition] = &[
         "Whether a record keeps its producer's time or gets the broker's."),
         &[same("log.message.timestamp.type")]),
     topic(key("min.cleanable.dirty.ratio", Double, Some("0.5"), Between(0, 1),
-        "Share of a log not yet compacted at which compaction begins."),
+        "Kept and shown until there is compaction: share of a log not yet compacted at which it begins."),
         &[same("log.cleaner.min.cleanable.ratio")]),
     topic(key("min.compaction.lag.ms", Long, Some("0"), AtLeast(0),
-        "Age below which a record is not compacted."),
+        "Kept and shown until there is compaction: age below which a record is left alone."),
         &[same("log.cleaner.min.compaction.lag.ms")]),
     topic(key("min.insync.replicas", Int, Some("1"), AtLeast(1),
         "Kept and shown, never failed on: durability is the write-ahead log's."),
@@ -312,7 +326,7 @@ pub const TOPIC: &[TopicDefinition] = &[
     topic(key("remote.log.delete.on.disable", Boolean, Some("false"), Any,
         "Kept and shown until there is tiering."), &[]),
     topic(key("remote.storage.enable", Boolean, Some("false"), Any,
-        "Whether closed segments go to the object store; refused until there is tiering."), &[]),
+        "Whether closed segments go to the object store; true is refused until there is tiering."), &[]),
     topic(key("retention.bytes", Long, Some("-1"), Any,
         "Size of a partition above which its oldest segments are deleted; -1 sets no size."),
         &[same("log.retention.bytes")]),
@@ -339,6 +353,15 @@ pub const TOPIC: &[TopicDefinition] = &[
 /// The broker key of that name.
 pub(super) fn broker_key(name: &str) -> Option<&'static Definition> {
     BROKER.iter().find(|definition| definition.name == name)
+}
+
+/// The broker keys that give one value in different units, first to last; alone where a key is by itself.
+pub(super) fn chain_of(key: &str) -> Vec<&'static str> {
+    let in_chain = |entry: &&TopicDefinition| entry.synonyms.iter().any(|synonym| synonym.broker_key == key);
+    match TOPIC.iter().find(in_chain) {
+        Some(entry) => entry.synonyms.iter().map(|synonym| synonym.broker_key).collect(),
+        None => broker_key(key).map(|definition| definition.name).into_iter().collect(),
+    }
 }
 
 /// The topic key of that name.

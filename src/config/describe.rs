@@ -1,7 +1,7 @@
 //! What DescribeConfigs shows: every key with its value, where it comes from, and what it means.
 
 use super::definition::Definition;
-use super::definitions::{BROKER, TOPIC, TopicDefinition};
+use super::definitions::{BROKER, TOPIC, TopicDefinition, chain_of};
 use super::settings::{Settings, default_value};
 use super::topic_config::{TopicOverrides, inherited};
 
@@ -10,6 +10,10 @@ use super::topic_config::{TopicOverrides, inherited};
 pub enum ConfigSource {
     /// The topic's own override.
     DynamicTopic,
+    /// Altered by a request, for this broker.
+    DynamicBroker,
+    /// Altered by a request, for the whole cluster.
+    DynamicDefaultBroker,
     /// The broker's file, environment or flags.
     StaticBroker,
     /// The table.
@@ -21,6 +25,8 @@ impl ConfigSource {
     pub fn wire_code(self) -> i8 {
         match self {
             ConfigSource::DynamicTopic => 1,
+            ConfigSource::DynamicBroker => 2,
+            ConfigSource::DynamicDefaultBroker => 3,
             ConfigSource::StaticBroker => 4,
             ConfigSource::Default => 5,
         }
@@ -64,8 +70,9 @@ impl ConfigEntry {
 
 /// Every key of a topic, in the table's order.
 ///
-/// Measured against Kafka 4.3: of several broker keys only the first counts as a synonym, and the source is
-/// that of the first synonym shown; so a topic under `log.retention.hours=1` shows the value and "default".
+/// Measured against Kafka 4.3: of several broker keys only the first counts as a synonym, with all that
+/// stands behind it, and the source is that of the first synonym shown; so a topic under
+/// `log.retention.hours=1` shows the value and "default".
 pub fn describe_topic(overrides: &TopicOverrides, settings: &Settings) -> Vec<ConfigEntry> {
     TOPIC.iter().map(|entry| topic_entry(entry, overrides, settings)).collect()
 }
@@ -89,51 +96,53 @@ fn topic_entry(
     if let Some(first) = entry.synonyms.first() {
         synonyms.extend(broker_synonyms(first.broker_key, settings));
     }
-    let source = synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source);
-    ConfigEntry {
-        definition: &entry.definition,
-        value: Some(value),
-        source,
-        read_only: false,
-        sensitive: false,
-        synonyms,
-    }
+    shown(&entry.definition, Some(value), synonyms, false)
 }
 
-/// Every key of the broker, in the table's order. None can be altered while it runs, so all are read-only.
+/// Every key of the broker, in the table's order; only those that requests cannot alter are read-only.
 pub fn describe_broker(settings: &Settings) -> Vec<ConfigEntry> {
-    BROKER.iter().map(|definition| broker_entry(definition, settings)).collect()
-}
-
-fn broker_entry(definition: &'static Definition, settings: &Settings) -> ConfigEntry {
-    let chain = chain_of(definition.name);
-    let all = chain.into_iter().flat_map(|key| broker_synonyms(key, settings));
-    // Measured against Kafka 4.3: what stands above the key's own first entry is left out.
-    let synonyms: Vec<_> = all.skip_while(|synonym| synonym.name != definition.name).collect();
-    let source = match settings.explicit(definition.name) {
-        Some(_) => ConfigSource::StaticBroker,
-        None => ConfigSource::Default,
+    let entry = |definition: &'static Definition| {
+        let value = settings.value(definition.name).map(|value| value.to_string());
+        let synonyms = broker_synonyms(definition.name, settings);
+        shown(definition, value, synonyms, !definition.dynamic)
     };
-    let value = settings.value(definition.name).map(|value| value.to_string());
-    ConfigEntry { definition, value, source, read_only: true, sensitive: false, synonyms }
+    BROKER.iter().map(entry).collect()
 }
 
-/// The keys that give one value in different units, first to last; alone where a key is by itself.
-fn chain_of(key: &'static str) -> Vec<&'static str> {
-    let in_chain = |entry: &&TopicDefinition| entry.synonyms.iter().any(|synonym| synonym.broker_key == key);
-    match TOPIC.iter().find(in_chain) {
-        Some(entry) => entry.synonyms.iter().map(|synonym| synonym.broker_key).collect(),
-        None => vec![key],
+/// The keys that requests set for the whole cluster, whether or not they are in force here.
+pub fn describe_cluster_default(settings: &Settings) -> Vec<ConfigEntry> {
+    let (source, layer) = settings.layers()[1];
+    let entry = |definition: &'static Definition| {
+        let value = Some(layer.get(definition.name)?.value.to_string());
+        let synonyms = vec![ConfigSynonym { name: definition.name, value: value.clone(), source }];
+        Some(shown(definition, value, synonyms, !definition.dynamic))
+    };
+    BROKER.iter().filter_map(entry).collect()
+}
+
+fn shown(
+    definition: &'static Definition,
+    value: Option<String>,
+    synonyms: Vec<ConfigSynonym>,
+    read_only: bool,
+) -> ConfigEntry {
+    let source = synonyms.first().map_or(ConfigSource::Default, |synonym| synonym.source);
+    ConfigEntry { definition, value, source, read_only, sensitive: false, synonyms }
+}
+
+/// What is set for a broker key and those of its chain, layer by layer, then their defaults. Measured against
+/// Kafka 4.3: what stands above the key's own first entry is left out.
+fn broker_synonyms(key: &'static str, settings: &Settings) -> Vec<ConfigSynonym> {
+    let chain = chain_of(key);
+    let synonym = |name, value: String, source| ConfigSynonym { name, value: Some(value), source };
+    let mut synonyms = Vec::new();
+    for (source, layer) in settings.layers() {
+        let set = chain.iter().filter_map(|name| Some((*name, layer.get(name)?.value.to_string())));
+        synonyms.extend(set.map(|(name, value)| synonym(name, value, source)));
     }
-}
-
-/// What was set for a broker key and what its default is, where there is either.
-fn broker_synonyms(name: &'static str, settings: &Settings) -> impl Iterator<Item = ConfigSynonym> {
-    let shown =
-        |value: super::value::Value, source| ConfigSynonym { name, value: Some(value.to_string()), source };
-    let set = settings.explicit(name).map(|setting| shown(setting.value.clone(), ConfigSource::StaticBroker));
-    let default = default_value(name).map(|value| shown(value, ConfigSource::Default));
-    set.into_iter().chain(default)
+    let defaults = chain.iter().filter_map(|name| Some((*name, default_value(name)?.to_string())));
+    synonyms.extend(defaults.map(|(name, value)| synonym(name, value, ConfigSource::Default)));
+    synonyms.into_iter().skip_while(|synonym| synonym.name != key).collect()
 }
 
 #[cfg(test)]

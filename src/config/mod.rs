@@ -5,10 +5,14 @@
 //! DescribeConfigs shows.
 //! **Does not own** their effect: a room takes the values it needs as plain numbers. It logs nothing;
 //! warnings are returned as data. It does not open sockets or data directories.
-//! **Invariants**: flag > environment > file > default. Every key is typed and bounded before anyone sees a
+//! **Invariants**: altered for the broker > altered for the cluster > flag > environment > file >
+//! default. Every key is typed and bounded before anyone sees a
 //! value. A key that is not in the table is never silently dropped. A topic's effective value is computed in
 //! one place.
 
+mod alteration;
+#[cfg(test)]
+mod coverage;
 mod definition;
 mod definitions;
 mod describe;
@@ -24,9 +28,12 @@ mod suggest;
 mod topic_config;
 mod value;
 
+pub use alteration::{BrokerLevel, InvalidAlteration, Operation, Operations, altered_broker, altered_topic};
 pub use definition::{Allowed, Definition, Kind};
 pub use definitions::{BROKER, Synonym, TOPIC, TopicDefinition};
-pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_topic};
+pub use describe::{
+    ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_cluster_default, describe_topic,
+};
 pub use error::ConfigError;
 pub use listeners::{AdvertisedListener, Host, Listener, SecurityProtocol};
 pub use reference::reference_properties;

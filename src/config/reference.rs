@@ -13,13 +13,14 @@ const HEADER: &str = "\
 #
 # Set a key in a properties file (--config FILE), in the environment (log.retention.ms is
 # KAFKA_LOG_RETENTION_MS, highwater.wal.sync is HIGHWATER_WAL_SYNC) or on the command line
-# (--override key=value). The command line wins over the environment, that over the file.
+# (--override key=value). The command line wins over the environment, that over the file. What is altered
+# while the broker runs (kafka-configs) wins over all of them, and is kept.
 # Kafka's other keys are accepted and have no effect; each start says so.
 ";
 
 const TOPIC_HEADER: &str = "
 # ----------------------------------------------------------------------------------------------------
-# Keys of a topic. They are set on the topic, when it is created; what stands here is the default
+# Keys of a topic. They are set on the topic, when it is created or later; what stands here is the default
 # where neither the topic nor the broker key behind it says otherwise.
 # ----------------------------------------------------------------------------------------------------
 ";
@@ -49,6 +50,9 @@ fn append_key(text: &mut String, definition: &Definition, broker_keys: &[&str]) 
     }
     if !broker_keys.is_empty() {
         facts = format!("{facts}; broker key: {}", broker_keys.join(", "));
+    }
+    if definition.dynamic {
+        facts.push_str("; can be altered while the broker runs");
     }
     append_line(text, &format!("# ({facts})"));
     match definition.default {

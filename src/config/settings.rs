@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::alteration::BrokerLevel;
 use super::definition::Definition;
-use super::definitions::{BROKER, broker_key};
+use super::definitions::{BROKER, broker_key, chain_of};
+use super::describe::ConfigSource;
 use super::error::ConfigError;
 use super::value::Value;
 use super::{environment, no_effect, properties, suggest};
@@ -25,6 +27,10 @@ pub enum Origin {
     Environment(String),
     /// `--override` on the command line.
     Flag,
+    /// A request, for the whole cluster.
+    ClusterDefault,
+    /// A request, for this broker.
+    Broker,
 }
 
 impl fmt::Display for Origin {
@@ -34,6 +40,8 @@ impl fmt::Display for Origin {
             Origin::File { path, line } => write!(f, "{path}, line {line}"),
             Origin::Environment(variable) => write!(f, "environment variable {variable}"),
             Origin::Flag => f.write_str("--override"),
+            Origin::ClusterDefault => f.write_str("altered for the cluster"),
+            Origin::Broker => f.write_str("altered for this broker"),
         }
     }
 }
@@ -131,7 +139,7 @@ impl Layers {
         for (key, (text, origin)) in winners {
             if let Some(definition) = broker_key(&key) {
                 let value = parse(definition, &text, &origin)?;
-                settings.set.insert(definition.name, Setting { value, origin });
+                settings.fixed.insert(definition.name, Setting { value, origin });
             } else if let Some(reason) = no_effect::reason(&key) {
                 idle.entry(reason).or_default().push(key);
             } else {
@@ -142,6 +150,7 @@ impl Layers {
         }
         let no_effect = idle.into_iter().map(|(reason, keys)| Warning::NoEffect { reason, keys });
         let warnings = unknown.into_iter().chain(no_effect).collect();
+        settings.set = settings.fixed.clone();
         Ok((settings, warnings))
     }
 }
@@ -155,13 +164,60 @@ fn parse(definition: &Definition, text: &str, origin: &Origin) -> Result<Value, 
     })
 }
 
+type Layer = BTreeMap<&'static str, Setting>;
+
 /// The broker's keys that somebody set; for the others the table's default holds.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Settings {
-    set: BTreeMap<&'static str, Setting>,
+    /// Of file, environment and flags, as the broker was started.
+    fixed: Layer,
+    /// What requests set for the cluster, and for this broker.
+    cluster: Layer,
+    broker: Layer,
+    /// What of all that is in force.
+    set: Layer,
 }
 
 impl Settings {
+    /// The same start with these alterations by requests, key and value as they were stored. What this
+    /// version cannot read, or does not let requests alter, counts as not set.
+    pub fn altered(&self, cluster: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> Settings {
+        let (cluster, broker) = (layer(cluster, &Origin::ClusterDefault), layer(broker, &Origin::Broker));
+        Settings::of_layers(self.fixed.clone(), cluster, broker)
+    }
+
+    /// The same with other alterations at one level.
+    pub(super) fn altered_at(&self, level: BrokerLevel, stored: &BTreeMap<String, String>) -> Settings {
+        let fixed = self.fixed.clone();
+        match level {
+            BrokerLevel::Broker => {
+                Settings::of_layers(fixed, self.cluster.clone(), layer(stored, &Origin::Broker))
+            }
+            BrokerLevel::ClusterDefault => {
+                Settings::of_layers(fixed, layer(stored, &Origin::ClusterDefault), self.broker.clone())
+            }
+        }
+    }
+
+    fn of_layers(fixed: Layer, cluster: Layer, broker: Layer) -> Settings {
+        let mut set = fixed.clone();
+        for (key, setting) in cluster.iter().chain(&broker) {
+            // KIP-226: whichever of `log.roll.ms` and `log.roll.hours` is set in the higher layer counts.
+            chain_of(key).iter().for_each(|name| drop(set.remove(name)));
+            set.insert(key, setting.clone());
+        }
+        Settings { fixed, cluster, broker, set }
+    }
+
+    /// What is set for a key in each layer, the highest first.
+    pub(super) fn layers(&self) -> [(ConfigSource, &Layer); 3] {
+        [
+            (ConfigSource::DynamicBroker, &self.broker),
+            (ConfigSource::DynamicDefaultBroker, &self.cluster),
+            (ConfigSource::StaticBroker, &self.fixed),
+        ]
+    }
+
     /// What somebody set, if anybody did.
     pub fn explicit(&self, key: &str) -> Option<&Setting> {
         self.set.get(key)
@@ -224,6 +280,15 @@ impl Settings {
         let value = self.value(key).map(|value| value.to_string()).unwrap_or_default();
         ConfigError::Invalid { key: key.to_owned(), value, origin: self.origin(key), reason: reason.into() }
     }
+}
+
+fn layer(stored: &BTreeMap<String, String>, origin: &Origin) -> Layer {
+    let readable = stored.iter().filter_map(|(key, text)| {
+        let definition = broker_key(key).filter(|definition| definition.dynamic)?;
+        let value = definition.parse(text).ok()?;
+        Some((definition.name, Setting { value, origin: origin.clone() }))
+    });
+    readable.collect()
 }
 
 /// What the table says for a key that nobody set.

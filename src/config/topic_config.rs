@@ -20,9 +20,11 @@ pub struct InvalidTopicConfig(pub String);
 pub struct TopicOverrides(BTreeMap<String, String>);
 
 impl TopicOverrides {
-    /// Checks what a client asks for. The messages were measured against Kafka 4.3.
+    /// Checks what a client asks for, over the broker's settings. The messages were measured against Kafka
+    /// 4.3.
     pub fn validate<'a>(
         pairs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+        settings: &Settings,
     ) -> Result<TopicOverrides, InvalidTopicConfig> {
         let mut overrides = BTreeMap::new();
         let mut null = Vec::new();
@@ -41,14 +43,15 @@ impl TopicOverrides {
             let message = format!("Null value not supported for topic configs: {}", null.join(","));
             return Err(InvalidTopicConfig(message));
         }
+        if let Some(key) = overrides.keys().find(|key| topic_key(key).is_none()) {
+            return Err(InvalidTopicConfig(format!("Unknown topic config name: {key}")));
+        }
         for (key, value) in &overrides {
-            let known = topic_key(key);
-            let entry =
-                known.ok_or_else(|| InvalidTopicConfig(format!("Unknown topic config name: {key}")))?;
+            let entry = topic_key(key).expect("the others were refused");
             entry.definition.parse(value).map_err(|error| InvalidTopicConfig(error.to_string()))?;
         }
         let overrides = TopicOverrides(overrides);
-        overrides.check_together()?;
+        overrides.check_together(settings)?;
         Ok(overrides)
     }
 
@@ -69,8 +72,8 @@ impl TopicOverrides {
         entry.definition.parse(text).ok()
     }
 
-    fn check_together(&self) -> Result<(), InvalidTopicConfig> {
-        let effective = TopicConfig::effective(self, &Settings::default());
+    fn check_together(&self, settings: &Settings) -> Result<(), InvalidTopicConfig> {
+        let effective = TopicConfig::effective(self, settings);
         if effective.remote_storage_enable {
             let message = "Tiered Storage functionality is disabled in the broker. \
                            Topic cannot be configured with remote log storage.";

@@ -45,7 +45,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    let planned = plan(context.broker.config(), &context.broker.image(), &request.topics);
+    let planned = plan(&context.broker.config(), &context.broker.image(), &request.topics);
     let new: Vec<NewTopic> = planned.iter().filter_map(|(_, plan)| plan.as_ref().ok()).cloned().collect();
     let created = create(&context.broker, new, &request).await;
     let mut created = created.into_iter();
@@ -126,7 +126,7 @@ fn plan_one(
         return Err(Failure::new(ErrorCode::InvalidRequest, words));
     }
     names.check(name).map_err(|error| error.failure())?;
-    let configs = checked_configs(topic)?;
+    let configs = checked_configs(config, topic)?;
     let (partitions, replication_factor) = match topic.assignments.is_empty() {
         true => (
             if topic.num_partitions == DEFAULT { config.num_partitions } else { topic.num_partitions },
@@ -141,9 +141,12 @@ fn plan_one(
     Ok(NewTopic { name: name.to_owned(), partitions, replication_factor, configs })
 }
 
-fn checked_configs(topic: &CreatableTopic) -> Result<BTreeMap<String, String>, Failure> {
+fn checked_configs(
+    config: &ServerConfig,
+    topic: &CreatableTopic,
+) -> Result<BTreeMap<String, String>, Failure> {
     let pairs = topic.configs.iter().map(|config| (config.name.as_str(), config.value.as_deref()));
-    match TopicOverrides::validate(pairs) {
+    match TopicOverrides::validate(pairs, &config.settings) {
         Ok(overrides) => Ok(overrides.as_map().clone()),
         Err(invalid) => Err(Failure::new(ErrorCode::InvalidConfig, invalid.to_string())),
     }

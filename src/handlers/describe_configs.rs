@@ -1,8 +1,7 @@
 //! DescribeConfigs, key 32, versions 1 to 4.
 //!
 //! Every setting of a topic or of this broker: value, source, synonyms, type and meaning.
-//! Left out: settings that can be altered while the broker runs (its cluster-wide defaults are an empty
-//! list), loggers, client metrics and groups (empty lists, too).
+//! Left out: loggers, client metrics and groups (empty lists).
 //!
 //! v1: source and synonyms (KIP-226). v2: nothing. v3: type and documentation (KIP-569). v4: flexible.
 
@@ -18,6 +17,7 @@ use kafka_protocol::messages::describe_configs_response::{
 use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::config_resources::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, TOPIC};
 use super::exchange::{Failure, answer, decode, text};
 use super::{Api, Reply, RequestContext};
 use crate::config::{self, ConfigEntry, TopicOverrides};
@@ -29,17 +29,6 @@ pub(super) const API: Api = Api { key: 32, handle: |context, body| Box::pin(hand
 
 /// First version with type and documentation.
 const VERSION_WITH_TYPES: i16 = 3;
-/// `resource_type` of topics.
-const TOPIC: i8 = 2;
-/// `resource_type` of brokers.
-const BROKER: i8 = 4;
-/// `resource_type` of a broker's loggers.
-const BROKER_LOGGER: i8 = 8;
-/// `resource_type` of client metrics subscriptions (KIP-714).
-const CLIENT_METRICS: i8 = 16;
-/// `resource_type` of groups (KIP-848).
-const GROUP: i8 = 32;
-
 /// Weight of one reply's settings, in bytes, beyond which further resources are refused: a request of a few
 /// bytes per resource asks for some hundred times as much. Room for every setting of ten thousand topics.
 const REPLY_BYTES_MAX: usize = 64 << 20;
@@ -56,8 +45,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     answer(header, &DescribeConfigsResponse::default().with_results(results))
 }
 
-/// One result for each resource, in the request's order. A resource that is named again with the same keys
-/// gets no second one, unlike in Kafka, which repeats itself; no stock client asks so.
+/// One result for each resource, in the request's order, as often as it is named.
 async fn describe(
     context: &RequestContext,
     request: &DescribeConfigsRequest,
@@ -69,13 +57,9 @@ async fn describe(
     // Measured against Kafka 4.3: one unknown type refuses the whole request.
     let refused = !request.resources.iter().all(known);
     let broker = OnceLock::new();
-    let mut seen = HashSet::new();
     let mut bytes = 0;
     let mut results = Vec::new();
     for resource in &request.resources {
-        if !seen.insert((resource.resource_type, resource.resource_name.as_str(), keys(resource))) {
-            continue;
-        }
         let described = match (refused, bytes >= bytes_max) {
             (true, _) => Err(ErrorCode::InvalidRequest.into()),
             (false, true) => Err(Failure::new(ErrorCode::InvalidRequest, TOO_MUCH)),
@@ -130,12 +114,13 @@ fn entries<'a>(
     };
     match resource.resource_type {
         TOPIC => topic_entries(context, name).map(Cow::Owned),
-        // The cluster-wide defaults: none can be set.
-        BROKER if name.is_empty() => nothing(),
+        BROKER if name.is_empty() => {
+            Ok(Cow::Owned(config::describe_cluster_default(&context.broker.config().settings)))
+        }
         BROKER => {
             check_broker(context, name, " or empty string,")?;
-            let settings = &context.broker.config().settings;
-            Ok(Cow::Borrowed(broker.get_or_init(|| config::describe_broker(settings))))
+            let describe = || config::describe_broker(&context.broker.config().settings);
+            Ok(Cow::Borrowed(broker.get_or_init(describe)))
         }
         BROKER_LOGGER if name.is_empty() => must_be_named("Broker id must not be empty"),
         BROKER_LOGGER => check_broker(context, name, "").and_then(|()| nothing()),
@@ -155,7 +140,7 @@ fn topic_entries(context: &RequestContext, name: &str) -> Result<Vec<ConfigEntry
 }
 
 fn check_broker(context: &RequestContext, name: &str, or_else: &str) -> Result<(), Failure> {
-    let ours = context.broker.config().node_id.0;
+    let ours = context.broker.node_id().0;
     let invalid = |words: String| Err(Failure::new(ErrorCode::InvalidRequest, words));
     match name.parse::<i32>() {
         Ok(asked) if asked == ours => Ok(()),

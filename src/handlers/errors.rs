@@ -2,7 +2,7 @@
 //! variants, so that a new one cannot be forgotten.
 
 use super::exchange::Failure;
-use crate::broker::{FetchFailure, SessionError, TopicError};
+use crate::broker::{AlterConfigsError, FetchFailure, SessionError, TopicError};
 use crate::cluster::MetadataError;
 use crate::log::LogError;
 use crate::partition::{AdmissionError, AppendError, ReadError, StorageFailed};
@@ -102,6 +102,18 @@ impl KafkaError for TopicError {
             TopicError::Unknown => ErrorCode::UnknownTopicOrPartition,
             TopicError::Metadata(error) => error.code(),
             TopicError::Storage(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl KafkaError for AlterConfigsError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            AlterConfigsError::InvalidConfig(_) => ErrorCode::InvalidConfig,
+            AlterConfigsError::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            AlterConfigsError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
+            AlterConfigsError::TooMuch => ErrorCode::PolicyViolation,
+            AlterConfigsError::Metadata(error) => error.code(),
         }
     }
 }

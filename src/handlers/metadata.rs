@@ -230,7 +230,7 @@ fn new_topic(broker: &Broker, name: &str) -> NewTopic {
     NewTopic {
         name: name.to_owned(),
         partitions: config.num_partitions,
-        replication_factor: view::default_replication_factor(config),
+        replication_factor: view::default_replication_factor(&config),
         configs: Default::default(),
     }
 }

@@ -9,8 +9,10 @@
 //! - A handler runs in connection order until its work is admitted; what may wait goes into `Reply::Pending`,
 //!   or, if it may wait in vain, into `Reply::Waiting`.
 
+mod alter_configs;
 mod api;
 mod api_versions;
+mod config_resources;
 mod connection;
 mod create_topics;
 mod delete_topics;
@@ -22,6 +24,7 @@ mod errors;
 mod exchange;
 mod fetch;
 mod find_coordinator;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
@@ -104,7 +107,9 @@ pub const APIS: &[Api] = &[
     init_producer_id::API,
     offset_for_leader_epoch::API,
     describe_configs::API,
+    alter_configs::API,
     describe_log_dirs::API,
+    incremental_alter_configs::API,
     describe_cluster::API,
     describe_topic_partitions::API,
 ];

@@ -32,7 +32,7 @@ pub(super) fn is_internal(topic: &str) -> bool {
 
 /// This broker's number on the wire.
 pub(super) fn node_id(broker: &Broker) -> BrokerId {
-    BrokerId(broker.config().node_id.0)
+    BrokerId(broker.node_id().0)
 }
 
 pub(super) fn topic_name(name: &str) -> TopicName {

@@ -44,12 +44,13 @@ impl PartitionLog {
     /// expire.
     pub fn roll_if_due(&self) -> Result<bool, LogError> {
         self.roll_when(|log, writer, published| {
+            let config = *log.config.read();
             let active = published.active();
             let now = log.directory.clock.monotonic_ms();
             // Records older than the bound when this process found them count as well: a broker that
             // restarts often must still roll.
-            let is_old = now.saturating_sub(active.birth_ms()) >= writer.active.age_max_ms;
-            active.bytes() > 0 && (is_old || writer.active.is_due(now, -1))
+            let is_old = now.saturating_sub(active.birth_ms()) >= writer.active.age_max_ms(&config);
+            active.bytes() > 0 && (is_old || writer.active.is_due(&config, now, -1))
         })
     }
 
@@ -190,7 +191,7 @@ impl Session<'_> {
         let now = self.log.directory.clock.monotonic_ms();
         size > u64::from(self.config.segment_bytes).min(BATCH_BYTES_MAX)
             || index_bytes >= u64::from(self.config.segment_index_bytes)
-            || self.writer.active.is_due(now, header.max_timestamp.0)
+            || self.writer.active.is_due(&self.config, now, header.max_timestamp.0)
     }
 
     fn roll_for(&mut self, header: &BatchHeader) -> Result<(), LogError> {

@@ -73,8 +73,8 @@ pub(super) struct Writer {
 pub(super) struct ActiveAge {
     /// Monotonic milliseconds when it was created or opened.
     pub opened_ms: i64,
-    /// `segment.ms` less this segment's jitter, in milliseconds.
-    pub age_max_ms: i64,
+    /// What this segment drew of `segment.jitter.ms`: so much earlier than `segment.ms` it is old.
+    pub jitter_ms: u64,
     /// Max timestamp of its first batch, -1 without one.
     pub first_timestamp_ms: i64,
 }
@@ -234,7 +234,13 @@ impl PartitionLog {
         }
     }
 
-    /// Takes other settings. The active segment keeps the age bound it drew.
+    /// The settings in force.
+    pub fn config(&self) -> LogConfig {
+        *self.config.read()
+    }
+
+    /// Takes other settings, at once: the active segment is closed when they say so, less the jitter that it
+    /// drew; its index goes on as dense as it began.
     pub fn set_config(&self, config: LogConfig) {
         *self.config.write() = config;
     }
@@ -285,12 +291,13 @@ impl ActiveAge {
     pub(super) fn new(directory: &LogDirectory, config: &LogConfig) -> ActiveAge {
         let jitter_max = u64::try_from(config.segment_jitter.as_millis()).unwrap_or(u64::MAX);
         let jitter = if jitter_max == 0 { 0 } else { directory.env.random.next_u64() % jitter_max };
-        let age_max = config.segment_age_max.saturating_sub(Duration::from_millis(jitter));
-        ActiveAge {
-            opened_ms: directory.clock.monotonic_ms(),
-            age_max_ms: i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX),
-            first_timestamp_ms: -1,
-        }
+        ActiveAge { opened_ms: directory.clock.monotonic_ms(), jitter_ms: jitter, first_timestamp_ms: -1 }
+    }
+
+    /// Age at which it is closed, in milliseconds.
+    pub(super) fn age_max_ms(&self, config: &LogConfig) -> i64 {
+        let age_max = config.segment_age_max.saturating_sub(Duration::from_millis(self.jitter_ms));
+        i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Whether it is time for another segment. `newest_ms`: the timestamp of a batch about to be appended.
@@ -298,9 +305,10 @@ impl ActiveAge {
     /// Two clocks: the records' own (as in Kafka, so that a backfill of old data makes segments of
     /// `segment.ms` each) and the monotonic one (so that an idle topic rolls, and no jump of the wall clock
     /// matters).
-    pub(super) fn is_due(&self, monotonic_ms: i64, newest_ms: i64) -> bool {
-        let by_records = self.first_timestamp_ms >= 0
-            && newest_ms.saturating_sub(self.first_timestamp_ms) >= self.age_max_ms;
-        by_records || monotonic_ms.saturating_sub(self.opened_ms) >= self.age_max_ms
+    pub(super) fn is_due(&self, config: &LogConfig, monotonic_ms: i64, newest_ms: i64) -> bool {
+        let age_max_ms = self.age_max_ms(config);
+        let by_records =
+            self.first_timestamp_ms >= 0 && newest_ms.saturating_sub(self.first_timestamp_ms) >= age_max_ms;
+        by_records || monotonic_ms.saturating_sub(self.opened_ms) >= age_max_ms
     }
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::keys::{self, Growth, Tombstone, TopicRecord};
-use crate::model::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicPartition};
 
 /// One change of one key, as the metadata store reports it.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,11 @@ pub struct ClusterImage {
     names: HashMap<TopicId, Arc<str>>,
     tombstones: HashMap<TopicId, Tombstone>,
     log_starts: HashMap<TopicPartition, Offset>,
+    broker_configs: Arc<BrokerConfigs>,
 }
+
+/// Dynamic settings as they were stored (KIP-226): of each broker, and of none for the whole cluster.
+pub type BrokerConfigs = BTreeMap<Option<NodeId>, BTreeMap<String, String>>;
 
 /// A key or value that this version cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -119,6 +123,11 @@ impl ClusterImage {
         self.log_starts.get(&topic_partition).copied().unwrap_or_default()
     }
 
+    /// Dynamic settings of all brokers. While none changes, the images share them.
+    pub fn broker_configs(&self) -> &Arc<BrokerConfigs> {
+        &self.broker_configs
+    }
+
     /// Number of topics.
     pub fn topics_count(&self) -> usize {
         self.topics.len()
@@ -146,6 +155,13 @@ impl ClusterImage {
             match value {
                 Some(value) => self.log_starts.insert(topic_partition, Offset(keys::parse_number(value)?)),
                 None => self.log_starts.remove(&topic_partition),
+            };
+        } else if let Some(text) = key.strip_prefix(keys::BROKER_CONFIGS) {
+            let node_id = keys::parse_broker(text)?;
+            let configs = Arc::make_mut(&mut self.broker_configs);
+            match value {
+                Some(value) => configs.insert(node_id, serde_json::from_slice(value).ok()?),
+                None => configs.remove(&node_id),
             };
         }
         Some(())

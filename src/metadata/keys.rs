@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Offset, TopicId, TopicPartition};
+use crate::model::{NodeId, Offset, TopicId, TopicPartition};
 
 /// All topics, one key per name.
 pub const TOPICS: &str = "topics/";
@@ -14,8 +14,12 @@ pub const TOPICS: &str = "topics/";
 pub const TOMBSTONES: &str = "tombstones/";
 /// Log start offsets that retention or a client moved, one key per partition.
 pub const LOG_STARTS: &str = "log-starts/";
+/// Where a node id would stand in [`BROKER_CONFIGS`].
+const CLUSTER_DEFAULT: &str = "default";
 /// How often the broker has started, a decimal number.
 pub const BOOT: &str = "boot";
+/// Dynamic settings of brokers, one key per node id, and one for all of them.
+pub const BROKER_CONFIGS: &str = "broker-configs/";
 /// First producer id that was never given out, a decimal number.
 pub const PRODUCER_IDS: &str = "producer-ids";
 
@@ -77,6 +81,15 @@ pub fn topic(name: &str) -> String {
     format!("{TOPICS}{name}")
 }
 
+/// Key of a broker's dynamic settings; without an id, of those that hold for the whole cluster. The value is
+/// a JSON object of texts.
+pub fn broker_configs(node_id: Option<NodeId>) -> String {
+    match node_id {
+        Some(NodeId(id)) => format!("{BROKER_CONFIGS}{id}"),
+        None => format!("{BROKER_CONFIGS}{CLUSTER_DEFAULT}"),
+    }
+}
+
 /// Key of a deleted topic.
 pub fn tombstone(topic_id: TopicId) -> String {
     format!("{TOMBSTONES}{topic_id}")
@@ -90,6 +103,14 @@ pub fn log_start(topic_partition: TopicPartition) -> String {
 /// All log start keys of one topic.
 pub fn log_starts_of(topic_id: TopicId) -> String {
     format!("{LOG_STARTS}{topic_id}/")
+}
+
+/// Reads a node id, or that there is none, back from the part of a key after its prefix.
+pub(super) fn parse_broker(text: &str) -> Option<Option<NodeId>> {
+    match text {
+        CLUSTER_DEFAULT => Some(None),
+        id => Some(Some(NodeId(id.parse().ok()?))),
+    }
 }
 
 /// Reads a topic id back from the part of a key after its prefix.

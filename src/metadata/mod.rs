@@ -12,6 +12,6 @@ mod topic_name;
 #[cfg(test)]
 mod tests;
 
-pub use image::{ClusterImage, MetadataChange, TopicImage};
+pub use image::{BrokerConfigs, ClusterImage, MetadataChange, TopicImage};
 pub use keys::{Growth, Tombstone, TopicRecord};
 pub use topic_name::{TOPIC_NAME_LENGTH_MAX, TopicNameError, colliding_form, validate_topic_name};

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicPartition};
 
 const ORDERS: TopicId = TopicId(Uuid::from_u128(7));
 
@@ -40,6 +41,23 @@ fn a_topic_is_found_by_name_and_by_id_until_it_is_removed() {
     remove(&mut image, &keys::topic("orders"));
     assert!(image.topic("orders").is_none());
     assert!(image.topic_by_id(ORDERS).is_none());
+}
+
+#[test]
+fn dynamic_settings_of_a_broker_and_of_all() {
+    let mut image = ClusterImage::default();
+    let configs = |value: &str| BTreeMap::from([("message.max.bytes".to_owned(), value.to_owned())]);
+    set(&mut image, &keys::broker_configs(None), configs("1"));
+    set(&mut image, &keys::broker_configs(Some(NodeId(7))), configs("2"));
+    let before = image.broker_configs().clone();
+    assert_eq!(*before, BTreeMap::from([(None, configs("1")), (Some(NodeId(7)), configs("2"))]));
+    set(&mut image, &keys::topic("orders"), orders());
+    assert!(Arc::ptr_eq(&before, image.broker_configs()), "other changes leave them as they are");
+    remove(&mut image, &keys::broker_configs(None));
+    assert_eq!(image.broker_configs().len(), 1);
+    assert_eq!(before.len(), 2, "who holds an image keeps it");
+    let unreadable = MetadataChange { key: "broker-configs/x", value: Some(b"{}") };
+    assert!(image.apply(unreadable).is_err());
 }
 
 #[test]

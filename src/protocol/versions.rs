@@ -47,7 +47,9 @@ pub const SERVED: &[KeyVersions] = &[
     served(22, "InitProducerId", 0..=5, 2),
     served(23, "OffsetForLeaderEpoch", 2..=4, 4),
     served(32, "DescribeConfigs", 1..=4, 4),
+    served(33, "AlterConfigs", 0..=2, 2),
     served(35, "DescribeLogDirs", 1..=4, 2),
+    served(44, "IncrementalAlterConfigs", 0..=1, 1),
     served(60, "DescribeCluster", 0..=2, 0),
     served(75, "DescribeTopicPartitions", 0..=0, 0),
 ];

@@ -37,7 +37,7 @@ use tokio::task::JoinHandle;
 
 pub use limits::{Limits, ServerError};
 
-use crate::config::Listener;
+use crate::config::{Listener, SocketLimits};
 use crate::env::{Clock, Env, time};
 use crate::handlers::RequestHandler;
 use crate::protocol::guard::Guard;
@@ -82,6 +82,18 @@ pub struct BoundListener {
     pub name: String,
     /// The address it is bound to; the port is the real one where the configuration said 0.
     pub address: SocketAddr,
+}
+
+/// The bounds on connections of a running server.
+#[derive(Clone)]
+pub struct ConnectionLimits(Arc<Slots>);
+
+impl ConnectionLimits {
+    /// Takes `max.connections` and `max.connections.per.ip` of these settings. Connections that are open
+    /// stay.
+    pub fn follow(&self, sockets: &SocketLimits) {
+        self.0.set_limits(sockets.connections_max, sockets.connections_per_ip_max);
+    }
 }
 
 /// A running server. Dropping it cuts every connection; see [`Server::shutdown`].
@@ -133,6 +145,11 @@ impl Server {
     /// Connections that are open.
     pub fn connections(&self) -> usize {
         self.slots.taken()
+    }
+
+    /// By which the bounds on connections are changed while the server runs.
+    pub fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits(self.slots.clone())
     }
 
     /// Stops accepting and reading, lets requests that were read finish for at most `deadline`, closes what

@@ -9,15 +9,15 @@ use tokio::sync::Notify;
 
 /// Room for connections.
 pub(super) struct Slots {
-    connections_max: usize,
-    connections_per_ip_max: usize,
     taken: Mutex<Taken>,
-    /// Told of every slot that is given back.
+    /// Told of every slot that is given back, and of other bounds.
     freed: Notify,
 }
 
 #[derive(Default)]
 struct Taken {
+    connections_max: usize,
+    connections_per_ip_max: usize,
     count: usize,
     /// It was logged that connections wait, and none was let in without waiting since.
     told_full: bool,
@@ -39,17 +39,25 @@ enum NoSlot {
 
 impl Slots {
     pub(super) fn new(connections_max: usize, connections_per_ip_max: usize) -> Arc<Slots> {
-        let (taken, freed) = (Mutex::default(), Notify::new());
-        Arc::new(Slots { connections_max, connections_per_ip_max, taken, freed })
+        let taken = Taken { connections_max, connections_per_ip_max, ..Taken::default() };
+        Arc::new(Slots { taken: Mutex::new(taken), freed: Notify::new() })
+    }
+
+    /// Takes other bounds; connections that are open stay, as in Kafka.
+    pub(super) fn set_limits(&self, connections_max: usize, connections_per_ip_max: usize) {
+        let mut taken = self.taken.lock();
+        (taken.connections_max, taken.connections_per_ip_max) = (connections_max, connections_per_ip_max);
+        drop(taken);
+        self.freed.notify_waiters();
     }
 
     /// Takes a slot for a connection from `ip`.
     fn take(self: &Arc<Slots>, ip: IpAddr) -> Result<Slot, NoSlot> {
         let mut taken = self.taken.lock();
-        if taken.by_ip.get(&ip).copied().unwrap_or(0) >= self.connections_per_ip_max {
+        if taken.by_ip.get(&ip).copied().unwrap_or(0) >= taken.connections_per_ip_max {
             return Err(NoSlot::ForAddress(FullForAddress));
         }
-        if taken.count >= self.connections_max {
+        if taken.count >= taken.connections_max {
             return Err(NoSlot::AtAll);
         }
         taken.count += 1;
@@ -138,7 +146,14 @@ mod tests {
         drop(first);
         let again = slots.take(a).ok();
         assert!(again.is_some());
-        drop((second, third, again));
+        // Fewer than are open: those stay, the next one waits; more again, and it comes in.
+        slots.set_limits(1, 1);
+        assert_eq!(slots.take(b).err(), Some(NoSlot::ForAddress(FullForAddress)));
+        assert_eq!(slots.take("10.0.0.3".parse().unwrap()).err(), Some(NoSlot::AtAll));
+        slots.set_limits(4, 2);
+        let fourth = slots.take(b).ok();
+        assert!(fourth.is_some());
+        drop((second, third, again, fourth));
         assert_eq!(slots.taken(), 0);
         assert!(slots.taken.lock().by_ip.is_empty(), "addresses that left are forgotten");
     }

@@ -4,6 +4,7 @@
 
 mod batches;
 mod client;
+mod configs;
 mod damage;
 mod disk;
 mod durability;

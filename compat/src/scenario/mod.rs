@@ -9,6 +9,7 @@ mod api_versions;
 mod batches;
 mod clients;
 mod compression_type;
+mod configs;
 mod console;
 mod crash;
 pub mod disk_full;
@@ -66,6 +67,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "java-client", oracle: true, run: java_client::run },
     Scenario { name: "tshark", oracle: true, run: tshark::run },
     Scenario { name: "kafka-topics", oracle: true, run: topics::run },
+    Scenario { name: "kafka-configs", oracle: true, run: configs::run },
     Scenario { name: "kafka-console", oracle: true, run: console::run },
     Scenario { name: "kafka-get-offsets", oracle: true, run: offsets::run },
     Scenario { name: "kafka-log-dirs", oracle: true, run: log_dirs::run },

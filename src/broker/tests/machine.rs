@@ -12,7 +12,7 @@ use crate::cluster::{Change, EmbeddedMetadata, MetadataError, Transaction};
 use crate::env::simulated::SimulatedWorld;
 use crate::env::{Env, Files};
 use crate::log::LogConfig;
-use crate::metadata::{Tombstone, TopicImage, TopicRecord, keys};
+use crate::metadata::{BrokerConfigs, Tombstone, TopicImage, TopicRecord, keys};
 use crate::model::{NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 use crate::partition::{
     Admission, BrokerDirectory, Catalogue, CheckpointReach, Credits, OpenError, Partition, PartitionRead,
@@ -25,6 +25,10 @@ use crate::protocol::batch::{
 use crate::wal::{SyncMode, WalOptions};
 
 pub(super) const ROOT: &str = "/data";
+/// What an alteration sets on a topic, all to one number: a half of it would be seen.
+const ALTERED_KEYS: [&str; 2] = ["segment.bytes", "retention.ms"];
+/// What the same transaction sets on the broker.
+const ALTERED_BROKER_KEY: &str = "message.max.bytes";
 /// How often room is made for one entry: enough to pre-write what a healthy disk has room for.
 const ADMISSION_ATTEMPTS: usize = 32;
 
@@ -47,8 +51,10 @@ pub(super) fn options(sync: SyncMode) -> StorageOptions {
     }
 }
 
-fn log_config() -> LogConfig {
-    LogConfig { segment_bytes: 4 << 10, index_interval_bytes: 512, ..LogConfig::default() }
+/// Small segments; those that clients alter are some bytes larger, so that one can tell what a log follows.
+fn log_config(overrides: &BTreeMap<String, String>, _: &Arc<BrokerConfigs>) -> LogConfig {
+    let altered: u32 = overrides.get(ALTERED_KEYS[0]).map_or(0, |value| value.parse().unwrap());
+    LogConfig { segment_bytes: (4 << 10) + altered, index_interval_bytes: 512, ..LogConfig::default() }
 }
 
 /// What was asked of one partition, in order, and how much of it was promised.
@@ -88,12 +94,31 @@ pub(super) struct Topic {
     pub topic_id: TopicId,
     pub life: Life,
     pub partitions: Vec<Promised>,
+    pub configs: Altered,
+}
+
+/// Number of an alteration: the last one that was confirmed, and the last one that was asked for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Altered {
+    pub confirmed: u32,
+    pub asked: u32,
+}
+
+impl Altered {
+    /// Checks what was found; what it is from now on.
+    fn verify(self, found: u32, whose: &str) -> Altered {
+        let expected = [self.confirmed, self.asked];
+        assert!(expected.contains(&found), "settings of {whose}: {found} and not {self:?}");
+        Altered { confirmed: found, asked: found }
+    }
 }
 
 /// The memory of a perfect client: what it was told, and what it had asked for.
 #[derive(Default, Clone, Debug)]
 pub(super) struct Model {
     pub topics: Vec<Topic>,
+    /// The broker's own settings, altered together with each topic's.
+    pub configs: Altered,
 }
 
 pub(super) struct Machine {
@@ -125,7 +150,7 @@ impl Machine {
     pub(super) fn open(world: SimulatedWorld, model: Model, sync: SyncMode) -> Result<Machine, OpenError> {
         let env: Env = world.env();
         let directory = BrokerDirectory::open(&env, Path::new(ROOT), NodeId(1), None)?;
-        let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(|_: &BTreeMap<String, String>| log_config())));
+        let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_config)));
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
         let storage = Arc::new(Storage::open(env, directory, options(sync), catalogue)?);
         metadata.attach(&storage);
@@ -183,7 +208,13 @@ impl Machine {
     pub(super) fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), Ended> {
         let topic_id = self.storage_env().random.topic_id();
         let promised = vec![Promised::default(); usize::try_from(partitions).unwrap()];
-        let topic = Topic { name: name.to_owned(), topic_id, life: Life::Creating, partitions: promised };
+        let topic = Topic {
+            name: name.to_owned(),
+            topic_id,
+            life: Life::Creating,
+            partitions: promised,
+            configs: Altered::default(),
+        };
         self.model.topics.push(topic);
         let record = TopicRecord {
             topic_id: topic_id.0,
@@ -218,6 +249,29 @@ impl Machine {
         self.model.topics[index].life = Life::Deleted;
         let directories = self.storage.delete_partitions(&topic.name, ids())?;
         self.storage.unlink(topic.topic_id, &directories);
+        Ok(())
+    }
+
+    /// As AlterConfigs does: a topic's and the broker's settings in one transaction, then the logs follow.
+    pub(super) fn alter_configs(&mut self, index: usize) -> Result<(), Ended> {
+        let number = self.model.configs.asked + 1;
+        self.model.configs.asked = number;
+        self.model.topics[index].configs.asked = number;
+        let image = self.metadata.image();
+        let topic = image.topic_by_id(self.model.topics[index].topic_id).unwrap();
+        let mut record = topic.record();
+        record.configs.extend(ALTERED_KEYS.map(|key| (key.to_owned(), number.to_string())));
+        let broker = BTreeMap::from([(ALTERED_BROKER_KEY, number.to_string())]);
+        self.transact(vec![
+            Change::Put(keys::topic(&topic.name), serde_json::to_vec(&record).unwrap()),
+            Change::Put(keys::broker_configs(Some(NodeId(1))), serde_json::to_vec(&broker).unwrap()),
+        ])?;
+        self.model.configs.confirmed = number;
+        self.model.topics[index].configs.confirmed = number;
+        let config = log_config(&record.configs, &Arc::default());
+        for open in topic.topic_partitions().filter_map(|id| self.storage.partition(id)) {
+            open.log().set_config(config);
+        }
         Ok(())
     }
 
@@ -318,18 +372,39 @@ impl Machine {
             }
         }
         assert_eq!(image.topics_count(), survivors.len(), "a topic that nobody asked for");
-        Model { topics: survivors }
+        let altered = image.broker_configs().get(&Some(NodeId(1)));
+        let found = altered.map_or(0, |configs| configs[ALTERED_BROKER_KEY].parse().unwrap());
+        let configs = self.model.configs.verify(found, "the broker");
+        // The last alteration holds for the topic if and only if it holds for the broker.
+        let last = self.model.topics.iter().find(|topic| topic.configs.asked == self.model.configs.asked);
+        if let Some(last) = last.filter(|_| self.model.configs.asked > 0)
+            && let Some(survivor) = survivors.iter().find(|topic| topic.topic_id == last.topic_id)
+        {
+            assert_eq!(
+                survivor.configs.confirmed == last.configs.asked,
+                found == last.configs.asked,
+                "a half"
+            );
+        }
+        Model { topics: survivors, configs }
     }
 
     fn verify_topic(&self, topic: &Topic) -> Topic {
+        let image = self.metadata.image();
+        let stored = &image.topic_by_id(topic.topic_id).unwrap().configs;
+        let [first, second] = ALTERED_KEYS.map(|key| stored.get(key).map_or(0, |text| text.parse().unwrap()));
+        assert_eq!(first, second, "a half of an alteration");
+        let configs = topic.configs.verify(first, &topic.name);
+        let log_config = log_config(stored, image.broker_configs());
         let partitions = (0..topic.partitions.len() as i32).map(|partition| {
             let promised = &topic.partitions[partition as usize];
             let open = self.storage.partition(id(topic, partition)).unwrap_or_else(|| {
                 panic!("{}-{partition}: {:?}", topic.name, self.storage.stopped_reason(id(topic, partition)))
             });
+            assert_eq!(open.log().config(), log_config, "the log follows what is stored");
             verify_partition(&format!("{}-{partition}", topic.name), &open, promised)
         });
-        Topic { life: Life::Created, partitions: partitions.collect(), ..topic.clone() }
+        Topic { life: Life::Created, partitions: partitions.collect(), configs, ..topic.clone() }
     }
 
     /// Content of every file that a second recovery must leave as it is.

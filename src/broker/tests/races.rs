@@ -69,8 +69,10 @@ fn pull_the_disk(seed: u64) {
         machine.create_topic(&format!("t{index}"), 2).unwrap();
     }
     let topics = std::mem::take(&mut machine.model.topics);
-    let clients: Vec<Machine> =
-        topics.into_iter().map(|topic| client(&machine, Model { topics: vec![topic] })).collect();
+    let clients: Vec<Machine> = topics
+        .into_iter()
+        .map(|topic| client(&machine, Model { topics: vec![topic], ..Model::default() }))
+        .collect();
     let mut admin = client(&machine, Model::default());
     let (stop, done, deletions) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU32::new(0));
     let storage = &machine.storage;
@@ -109,7 +111,8 @@ fn pull_the_disk(seed: u64) {
     });
     let topics = models.into_iter().flat_map(|model| model.topics).collect();
     let after = machine.world.after_crash(CrashPlan::DropUnsynced);
-    let recovered = Machine::open(after, Model { topics }, SyncMode::Fsync).expect("it recovers");
+    let recovered =
+        Machine::open(after, Model { topics, ..Model::default() }, SyncMode::Fsync).expect("it recovers");
     let survivors = recovered.verify();
     let appended = |topic: &super::machine::Topic| topic.partitions[0].acknowledged > Offset(0);
     assert!(survivors.topics.iter().any(appended), "seed {seed}: nothing was produced");

@@ -23,7 +23,7 @@ fn find(entries: Vec<ConfigEntry>, name: &str) -> String {
 fn topics_are_shown_as_kafka_does() {
     let settings = settings("log.retention.minutes=100\nlog.segment.bytes=1073741824");
     let pairs = [("retention.bytes", Some("77")), ("cleanup.policy", Some("compact, delete"))];
-    let overrides = TopicOverrides::validate(pairs).expect("good values");
+    let overrides = TopicOverrides::validate(pairs, &Settings::default()).expect("good values");
     for (key, expected) in [
         (
             "cleanup.policy",

@@ -10,7 +10,10 @@ fn settings(file: &str) -> Settings {
 
 fn effective(file: &str, pairs: &[(&str, &str)]) -> TopicConfig {
     let pairs = pairs.iter().map(|(key, value)| (*key, Some(*value)));
-    TopicConfig::effective(&TopicOverrides::validate(pairs).expect("good values"), &settings(file))
+    TopicConfig::effective(
+        &TopicOverrides::validate(pairs, &Settings::default()).expect("good values"),
+        &settings(file),
+    )
 }
 
 #[test]
@@ -85,11 +88,15 @@ fn what_kafka_refuses_is_refused_in_its_words() {
              Topic cannot be configured with remote log storage.",
         ),
     ] {
-        let refused = TopicOverrides::validate(pairs.iter().copied());
+        let refused = TopicOverrides::validate(pairs.iter().copied(), &Settings::default());
         assert_eq!(refused.map_err(|error| error.to_string()), Err(message.to_owned()));
     }
     let many: Vec<String> = (0..=OVERRIDES_MAX).map(|n| format!("key.{n}")).collect();
-    assert!(TopicOverrides::validate(many.iter().map(|key| (key.as_str(), Some("1")))).is_err(), "bounded");
+    assert!(
+        TopicOverrides::validate(many.iter().map(|key| (key.as_str(), Some("1"))), &Settings::default())
+            .is_err(),
+        "bounded"
+    );
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) fn led(
     leader_epoch: LeaderEpoch,
 ) -> FetchedPartition {
     let tells_leader = context.header.api_version >= VERSION_WITH_CURRENT_LEADER;
-    let leader_id = context.broker.config().node_id;
+    let leader_id = context.broker.node_id();
     let current_leader = tells_leader.then_some(LeaderIdAndEpoch { leader_id, leader_epoch });
     FetchedPartition { current_leader, ..FetchedPartition::failed(partition, code) }
 }

@@ -114,6 +114,18 @@ fn restarts_do_not_keep_a_segment_young() {
 }
 
 #[test]
+fn another_age_holds_for_the_segment_that_is_open() {
+    let world = SimulatedWorld::new(1);
+    let config = |segment_age_max| LogConfig { segment_age_max, ..LogConfig::default() };
+    let log = create(&world, config(HOUR * 9));
+    log.append(&[Batch { timestamp: -1, ..BATCH }.build()]).unwrap();
+    world.clock.advance(HOUR * 2);
+    assert!(!log.roll_if_due().unwrap());
+    log.set_config(config(HOUR));
+    assert!(log.roll_if_due().unwrap());
+}
+
+#[test]
 fn jitter_spreads_the_rolls() {
     let config = LogConfig { segment_age_max: HOUR, segment_jitter: HOUR / 2, ..LogConfig::default() };
     let rolled_at = |seed| {

@@ -1,0 +1,205 @@
+//! Altering settings while the broker runs: of topics, of this broker, of the cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Broker, open};
+use crate::cluster::{Change, Compare, MetadataError, MetadataStore, Transaction};
+use crate::config::{
+    BrokerLevel, InvalidAlteration, Operations, ServerConfig, TopicOverrides, altered_broker, altered_topic,
+};
+use crate::metadata::{ClusterImage, TopicImage, keys};
+use crate::partition::Storage;
+
+/// Settings that one request may alter. As Kafka's `MAX_RECORDS_PER_USER_OP`.
+const OPERATIONS_MAX: usize = 10_000;
+/// Bytes of the records that one request may rewrite: one entry of the WAL.
+const ALTERED_BYTES_MAX: usize = 4 << 20;
+/// Targets that are looked at before other tasks of the thread get their turn.
+const TARGETS_PER_TURN: usize = 64;
+
+/// Whose settings are altered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigTarget {
+    /// A topic's, by its name, which is valid.
+    Topic(String),
+    /// This broker's, or those of the whole cluster.
+    Broker(BrokerLevel),
+}
+
+/// What one request wants of one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigAlteration {
+    /// Whose settings; no request names one twice.
+    pub target: ConfigTarget,
+    /// What is done to which key.
+    pub operations: Operations,
+    /// Whether keys that are not named lose their values (the legacy AlterConfigs).
+    pub replace: bool,
+}
+
+/// Why a target's settings stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AlterConfigsError {
+    /// A key or value is wrong.
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// A broker's key or value is wrong, where Kafka blames the request.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// No topic of that name.
+    #[error("The topic '{0}' does not exist.")]
+    UnknownTopic(String),
+    /// More than one request may alter.
+    #[error("Unable to perform excessively large batch operation.")]
+    TooMuch,
+    /// The change could not be made durable.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+impl From<InvalidAlteration> for AlterConfigsError {
+    fn from(invalid: InvalidAlteration) -> AlterConfigsError {
+        match invalid {
+            InvalidAlteration::Config(words) => AlterConfigsError::InvalidConfig(words),
+            InvalidAlteration::Request(words) => AlterConfigsError::InvalidRequest(words),
+        }
+    }
+}
+
+impl Broker {
+    /// Alters settings, those that can be together in one durable transaction: a result for each, in order.
+    /// When this returns they are in force.
+    ///
+    /// With `validate_only` everything is checked and nothing changes.
+    pub async fn alter_configs(
+        &self,
+        alterations: &[ConfigAlteration],
+        validate_only: bool,
+    ) -> Vec<Result<(), AlterConfigsError>> {
+        let operations: usize = alterations.iter().map(|alteration| alteration.operations.len()).sum();
+        if operations > OPERATIONS_MAX {
+            return vec![Err(AlterConfigsError::TooMuch); alterations.len()];
+        }
+        let _one_at_a_time = self.topic_changes.lock().await;
+        let (image, config) = (self.image(), self.config());
+        let mut changes = Transaction::default();
+        let mut results = Vec::with_capacity(alterations.len());
+        for (index, alteration) in alterations.iter().enumerate() {
+            results.push(self.plan_alteration(&image, &config, alteration, &mut changes));
+            if index % TARGETS_PER_TURN == TARGETS_PER_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        if validate_only || changes.changes.is_empty() {
+            return results;
+        }
+        if let Err(error) = self.make_alterations(changes, &results, alterations).await {
+            results
+                .iter_mut()
+                .filter(|result| result.is_ok())
+                .for_each(|result| *result = Err(error.clone()));
+        }
+        results
+    }
+
+    /// Adds what an alteration changes to the transaction; nothing where nothing changes.
+    fn plan_alteration(
+        &self,
+        image: &ClusterImage,
+        config: &ServerConfig,
+        alteration: &ConfigAlteration,
+        transaction: &mut Transaction,
+    ) -> Result<(), AlterConfigsError> {
+        let ConfigAlteration { target, operations, replace } = alteration;
+        let put = match target {
+            ConfigTarget::Topic(name) => {
+                let topic = image.topic(name);
+                let nothing = BTreeMap::new();
+                let overrides = topic.map_or(&nothing, |topic| &topic.configs);
+                // Measured against Kafka 4.3: what is asked for is looked at before whether there is a topic.
+                let altered = altered_topic(overrides, operations, *replace, &config.settings)
+                    .map_err(|error| AlterConfigsError::InvalidConfig(error.to_string()))?;
+                let topic = topic.ok_or_else(|| AlterConfigsError::UnknownTopic(name.clone()))?;
+                altered_record(topic, &altered)
+            }
+            ConfigTarget::Broker(level) => {
+                let node_id = (*level == BrokerLevel::Broker).then_some(self.node_id);
+                let nothing = BTreeMap::new();
+                let stored = image.broker_configs().get(&node_id).unwrap_or(&nothing);
+                let altered = altered_broker(stored, operations, *replace, *level, config)?;
+                let value = || serde_json::to_vec(&altered).expect("strings are always JSON");
+                (altered != *stored).then(|| (keys::broker_configs(node_id), value()))
+            }
+        };
+        if let Some((key, value)) = put {
+            transaction.compares.push(match self.metadata.get(&key) {
+                Some(current) => Compare::Unchanged(key.clone(), current.revision),
+                None => Compare::Absent(key.clone()),
+            });
+            transaction.changes.push(Change::Put(key, value));
+        }
+        Ok(())
+    }
+
+    /// Durable before anybody is told or any log follows: a setting that a crash takes back must not have
+    /// deleted or refused a record.
+    async fn make_alterations(
+        &self,
+        transaction: Transaction,
+        results: &[Result<(), AlterConfigsError>],
+        alterations: &[ConfigAlteration],
+    ) -> Result<(), AlterConfigsError> {
+        let bytes = transaction.changes.iter().map(|change| match change {
+            Change::Put(key, value) => key.len() + value.len(),
+            Change::Delete(key) => key.len(),
+        });
+        if bytes.sum::<usize>() > ALTERED_BYTES_MAX {
+            return Err(AlterConfigsError::TooMuch);
+        }
+        let applied = self.metadata.transact(transaction).await?;
+        self.publish(applied.image);
+        let altered = alterations.iter().zip(results).filter(|(_, result)| result.is_ok());
+        let targets: Vec<ConfigTarget> = altered.map(|(alteration, _)| alteration.target.clone()).collect();
+        let (storage, image, config) = (self.storage.clone(), self.image(), self.config());
+        // Every topic under a broker's settings takes its time.
+        let followed = tokio::task::spawn_blocking(move || follow(&storage, &image, &config, &targets));
+        followed.await.expect("changing a log's settings does not panic");
+        Ok(())
+    }
+}
+
+/// A topic's key and record with other overrides; `None` if they are those it has.
+fn altered_record(topic: &TopicImage, overrides: &TopicOverrides) -> Option<(String, Vec<u8>)> {
+    if topic.configs == *overrides.as_map() {
+        return None;
+    }
+    let mut record = topic.record();
+    record.configs = overrides.as_map().clone();
+    let value = serde_json::to_vec(&record).expect("strings and numbers are always JSON");
+    Some((keys::topic(&topic.name), value))
+}
+
+/// Lets the open logs of what was altered follow.
+fn follow(storage: &Storage, image: &ClusterImage, config: &ServerConfig, targets: &[ConfigTarget]) {
+    let is_broker = |target: &ConfigTarget| matches!(target, ConfigTarget::Broker(_));
+    let topics: Vec<&Arc<TopicImage>> = match targets.iter().any(is_broker) {
+        true => image.topics().collect(),
+        false => targets
+            .iter()
+            .filter_map(|target| match target {
+                ConfigTarget::Topic(name) => image.topic(name),
+                ConfigTarget::Broker(_) => None,
+            })
+            .collect(),
+    };
+    for topic in topics {
+        let log_config = open::log_config(&open::topic_config(config, &topic.configs));
+        for partition in topic.topic_partitions().filter_map(|id| storage.partition(id)) {
+            partition.log().set_config(log_config);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
