@@ -1,9 +1,10 @@
 //! One line per request that can be walked: its whole wire layout. The language is that of [`super::guard`]'s
 //! `layout` module.
 //!
-//! Written down from the message definitions of Apache Kafka and compared, byte for byte in every version,
-//! with the codec crate (`protocol-tests`). Ranges are those the crate carries. Requests between KRaft's own
-//! nodes are left out: they are never served. Which keys are served is `versions`' business.
+//! Written down from the message definitions of Apache Kafka and compared in every version, field by field
+//! with Kafka's own schemas and byte for byte with the codec crate (`protocol-tests`). Ranges are those the
+//! crate carries. Requests between KRaft's own nodes are left out: they are never served. Which keys are
+//! served is `versions`' business.
 
 /// The lines, ascending by key.
 pub(super) const LINES: &[&str] = &[
