@@ -15,12 +15,14 @@ use protocol_tests::random::Random;
 
 use crate::abort_shapes::{batch, decompression_bytes_max, rules};
 use crate::watch::{Watch, is_whole, left_out};
-use crate::{SLACK_BYTES, alone, measured};
+use crate::{SLACK_BYTES, alone, measured, measured_by_kernel};
 
 /// Mutants of each batch.
 const MUTANTS: u64 = 20_000;
 /// What the bombs claim or become.
 const GIB: usize = 1 << 30;
+/// What the Zstandard library may keep beside the output: the largest window that a frame may ask for.
+const WINDOW_BYTES_MAX: usize = 128 << 20;
 /// From where on a mutant is changed, in turn: anywhere, behind the checksum, in the records.
 const FROM: [usize; 3] = [0, 21, HEADER_BYTES];
 
@@ -131,6 +133,8 @@ fn bombs_of_every_codec_are_invalid_records_and_take_bounded_memory() {
         let (output, grown) = measured(|| decompress(compression, &bomb, &caps).map(|bytes| bytes.len()));
         let refused = matches!(output, Err(BatchError::TooLarge { .. } | BatchError::Damaged { .. }));
         assert!(refused && grown <= bound, "{what}: {output:?}, {grown} bytes");
+        let (_, resident) = measured_by_kernel(|| decompress(compression, &bomb, &caps).is_ok());
+        assert!(resident <= bound + WINDOW_BYTES_MAX, "{what}: {resident} bytes as the kernel counts");
         let batch = Bytes::from(batch(1, compression, &[]));
         let mut batch = batch[..HEADER_BYTES].to_vec();
         batch.extend_from_slice(&bomb);
