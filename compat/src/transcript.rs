@@ -28,6 +28,11 @@ impl Transcript {
         }
     }
 
+    /// Text in which nothing is to be replaced.
+    pub fn add_as_it_is(&mut self, text: &str) {
+        self.lines.extend(text.lines().map(str::to_owned));
+    }
+
     /// What a program wrote to its standard output, and its exit code where that is not 0.
     pub fn outcome(&mut self, outcome: &Outcome) {
         self.add(&outcome.stdout);

@@ -5,12 +5,15 @@
 //! mutations, and the way from an API key to the codec crate's decoder. The tests are in `tests/`: `protocol`
 //! (golden frames, guard and decoder in lockstep, batches) and `memory` (what decoding costs, a million
 //! mutations, and the shapes that would abort a process without the guard). And `wire`: a suite that is aimed
-//! at a running broker by its address, and that every broker of the protocol must pass.
+//! at a running broker by its address, and that every broker of the protocol must pass; and `differential`: a
+//! script of calls whose answers are compared with those of Apache Kafka, field by field.
 //! **Does not own** rules: those have unit tests beside the code. Nor brokers: `compat` starts them.
 
 pub mod batches;
+pub mod bench;
 pub mod client;
 pub mod codec;
+pub mod differential;
 pub mod frames;
 pub mod golden;
 pub mod mutate;

@@ -19,9 +19,9 @@ use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use uuid::Uuid;
 
 use crate::batches::{batch_with, keyed, patched, split};
+use crate::bench::Bench;
 use crate::client::{Client, Heard, decode_response};
 use crate::requests::{Topic, produce_of};
-use crate::wire::Bench;
 
 /// The newest version that is not flexible, and tells of single records.
 const VERSION: i16 = 8;

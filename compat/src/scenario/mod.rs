@@ -12,6 +12,7 @@ mod compression_type;
 mod configs;
 mod console;
 mod crash;
+mod differential;
 pub mod disk_full;
 mod dump_log;
 mod fetch;
@@ -57,6 +58,7 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     Scenario { name: "golden", oracle: false, run: golden::run },
     Scenario { name: "newcomer", oracle: false, run: newcomer::run },
+    Scenario { name: differential::NAME, oracle: true, run: differential::run },
     Scenario { name: "wire", oracle: true, run: wire::run },
     Scenario { name: "kcat-metadata", oracle: true, run: kcat::metadata },
     Scenario { name: "kcat-codecs", oracle: true, run: kcat::codecs },
@@ -96,6 +98,11 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "real-input", oracle: true, run: real_input::run },
     Scenario { name: "crash", oracle: true, run: crash::run },
 ];
+
+/// Whether a scenario's transcript is compared field by field, with a list of allowed differences of its own.
+pub fn by_field(scenario: &Scenario) -> bool {
+    scenario.name == differential::NAME
+}
 
 /// How much work the long scenarios do.
 #[derive(Clone, Copy)]

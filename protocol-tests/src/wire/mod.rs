@@ -6,7 +6,6 @@
 //! **Owns** the rules that hold for any broker: framing, negotiation, metadata, produce, fetch, offsets.
 //! **Does not own** what only Apache Kafka happens to do: that is `differential`'s.
 
-mod bench;
 mod fetch;
 mod framing;
 mod header;
@@ -23,7 +22,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
-pub use bench::Bench;
+use crate::bench::Bench;
 
 /// A rule, and how to see whether a broker keeps it.
 pub struct Case {
@@ -63,7 +62,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
 impl Case {
     /// Runs it against a broker, and leaves no topic behind.
     pub fn run(&self, broker: SocketAddr) -> Result<()> {
-        let mut bench = Bench::new(broker, self.name)?;
+        let mut bench = Bench::new(broker, &format!("wire-{}", self.name))?;
         let result = (self.run)(&mut bench);
         let cleaned = bench.clean();
         result.and(cleaned)

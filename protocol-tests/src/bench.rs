@@ -1,4 +1,4 @@
-//! What a case works with: the broker's address, and topics of its own.
+//! What a case works with: a running broker by its address, and topics of its own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,17 +18,19 @@ use crate::requests::{
 pub struct Bench {
     /// The broker's address.
     pub broker: SocketAddr,
-    case: &'static str,
+    prefix: String,
     client: Client,
     env: Env,
     topics: Vec<String>,
 }
 
 impl Bench {
-    /// For one case.
-    pub fn new(broker: SocketAddr, case: &'static str) -> Result<Bench> {
+    /// For one case, whose topics' names begin with `prefix`.
+    pub fn new(broker: SocketAddr, prefix: &str) -> Result<Bench> {
         let client = Client::connect(broker)?;
-        Ok(Bench { broker, case, client, env: Env::real(), topics: Vec::new() })
+        // Kafka allows 249 characters; so many tell which case it was.
+        let prefix = prefix.chars().take(80).collect();
+        Ok(Bench { broker, prefix, client, env: Env::real(), topics: Vec::new() })
     }
 
     /// A new connection.
@@ -44,9 +46,7 @@ impl Bench {
     /// A name for a topic of this case. A topic of that name is deleted in the end, and now if an earlier run
     /// was cut off.
     pub fn name(&mut self) -> Result<String> {
-        // Kafka allows 249 characters; so many tell which case it was.
-        let short: String = self.case.chars().take(80).collect();
-        let name = format!("wire-{short}-{}", self.topics.len());
+        let name = format!("{}-{}", self.prefix, self.topics.len());
         self.topics.push(name.clone());
         self.delete(&name)?;
         Ok(name)

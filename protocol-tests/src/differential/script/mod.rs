@@ -1,0 +1,43 @@
+//! The calls, by API.
+
+mod api_versions;
+mod configs;
+mod coordinators;
+mod create_topics;
+mod delete_topics;
+mod fetch;
+mod frames;
+mod list_offsets;
+mod log_dirs;
+mod metadata;
+mod partitions;
+mod produce;
+mod produce_batches;
+mod producers;
+mod records;
+mod sessions;
+
+use super::{Case, Talk};
+
+/// Every case, in order. What makes Apache Kafka create internal topics comes last.
+pub fn cases() -> impl Iterator<Item = &'static Case> {
+    let files = [
+        log_dirs::CASES,
+        api_versions::CASES,
+        frames::CASES,
+        metadata::CASES,
+        create_topics::CASES,
+        delete_topics::CASES,
+        partitions::CASES,
+        produce_batches::CASES,
+        produce::CASES,
+        producers::CASES,
+        fetch::CASES,
+        sessions::CASES,
+        list_offsets::CASES,
+        records::CASES,
+        configs::CASES,
+        coordinators::CASES,
+    ];
+    files.into_iter().flatten()
+}
