@@ -22,6 +22,9 @@ pub(super) const API: Api = Api { key: 22, handle: |context, body| Box::pin(hand
 /// First epoch of a new id.
 const FIRST_EPOCH: ProducerEpoch = ProducerEpoch(0);
 
+/// Kafka's default of `transaction.max.timeout.ms`; the setting comes with transactions.
+const TRANSACTION_TIMEOUT_MS_MAX: i32 = 15 * 60 * 1000;
+
 async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let header = &context.header;
     let request: InitProducerIdRequest = match decode(header, body) {
@@ -60,6 +63,9 @@ fn refusal(request: &InitProducerIdRequest) -> Option<ErrorCode> {
     match request.transactional_id.as_ref().map(|id| id.as_str()) {
         None => None,
         Some("") => Some(ErrorCode::InvalidRequest),
+        Some(_) if !(1..=TRANSACTION_TIMEOUT_MS_MAX).contains(&request.transaction_timeout_ms) => {
+            Some(ErrorCode::InvalidTransactionTimeout)
+        }
         Some(_) => Some(ErrorCode::CoordinatorNotAvailable),
     }
 }

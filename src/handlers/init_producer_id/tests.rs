@@ -44,3 +44,15 @@ async fn refusals() {
         assert_eq!((response.producer_id.0, response.producer_epoch) == (-1, -1), code != 0);
     }
 }
+
+/// Measured against Kafka 4.3; without a transactional id the time-out means nothing.
+#[tokio::test]
+async fn transactions_may_last_a_quarter_of_an_hour() {
+    let test = TestBroker::start();
+    for (timeout_ms, code) in [(-1, 50), (0, 50), (1, 15), (900_000, 15), (900_001, 50), (i32::MAX, 50)] {
+        let asked = request(Some("x"), -1, -1).with_transaction_timeout_ms(timeout_ms);
+        assert_eq!(test.ask(4, &asked).await.error_code, code, "{timeout_ms}");
+        let plain = request(None, -1, -1).with_transaction_timeout_ms(timeout_ms);
+        assert_eq!(test.ask(4, &plain).await.error_code, 0, "{timeout_ms}");
+    }
+}
