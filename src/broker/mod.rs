@@ -1,16 +1,19 @@
 //! The broker: wires storage, catalogue and settings together and keeps the long-lived tasks.
 //!
-//! **Owns** what handlers call: topics by name and id, their creation and deletion, producer ids, fetching
-//! from many partitions and fetch sessions, retention, and the start and stop of everything below.
+//! **Owns** what handlers call: topics by name and id, their creation, growth and deletion, deletion of
+//! records, producer ids, fetching from many partitions and fetch sessions, retention, and the start and stop
+//! of everything below.
 //! **Does not own** wire formats and versions (`handlers`), sockets (`server`), or how anything is stored.
 //! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
 //! when it is durable, and disappears before its partitions do.
 
 mod configs;
+mod delete_records;
 mod encoded_topics;
 mod error;
 mod fetch;
 mod fetch_sessions;
+mod growth;
 mod live_config;
 mod open;
 mod producer_ids;
@@ -28,6 +31,7 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
 pub use configs::{AlterConfigsError, ConfigAlteration, ConfigTarget};
+pub use delete_records::{DeleteRecordsError, RecordDeletion};
 pub use encoded_topics::TopicForm;
 pub use error::BrokerError;
 pub use fetch::{FetchFailure, FetchLimits, Fetched, FetchedPartition, PartitionFetch};
@@ -35,6 +39,7 @@ pub use fetch_sessions::{
     AnsweredPartition, FetchContext, FetchKey, FetchSessions, FetchTopic, NO_SESSION, PartitionAsk,
     SessionAnswer, SessionChange, SessionError,
 };
+pub use growth::TopicGrowth;
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
 

@@ -45,6 +45,9 @@ pub enum TopicError {
     /// The replication factor makes no sense.
     #[error("{0}")]
     InvalidReplicationFactor(String),
+    /// New partitions are asked for on brokers that are not there, or for another number of partitions.
+    #[error("{0}")]
+    InvalidReplicaAssignment(String),
     /// A configuration is unknown or out of bounds.
     #[error("{0}")]
     InvalidConfig(String),
@@ -129,7 +132,7 @@ impl Broker {
         let applied = self.metadata.transact(transaction).await?;
         let created: Vec<Arc<TopicImage>> =
             results.iter().flatten().map(|created| created.topic.clone()).collect();
-        match self.open_partitions(created.clone()).await {
+        match self.open_partitions(created.iter().map(|topic| (topic.clone(), 0)).collect()).await {
             Ok(()) => {
                 self.publish(applied.image);
                 Ok(())
@@ -144,11 +147,18 @@ impl Broker {
         }
     }
 
-    async fn open_partitions(&self, topics: Vec<Arc<TopicImage>>) -> Result<(), TopicError> {
+    /// Opens the partitions of topics, of each from the given one on.
+    pub(super) async fn open_partitions(
+        &self,
+        topics: Vec<(Arc<TopicImage>, i32)>,
+    ) -> Result<(), TopicError> {
         let (storage, metadata) = (self.storage.clone(), self.metadata.clone());
         let open = tokio::task::spawn_blocking(move || {
-            for topic in &topics {
-                for topic_partition in topic.topic_partitions() {
+            for (topic, first) in &topics {
+                let partitions = *first..topic.partitions;
+                for topic_partition in
+                    topic.topic_partitions().filter(|id| partitions.contains(&id.partition))
+                {
                     let spec = metadata.partition_spec(topic, topic_partition);
                     storage.open_partition(topic_partition, &spec)?;
                 }

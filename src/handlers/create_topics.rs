@@ -13,14 +13,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::errors::KafkaError;
 use super::exchange::{Failure, answer, decode, text};
-use super::{Api, Reply, RequestContext, view};
+use super::{Api, Reply, RequestContext, assignment, view};
 use crate::broker::{Broker, CreatedTopic, NewTopic, TopicNames};
 use crate::config::{self, ServerConfig, TopicOverrides};
 use crate::env::time;
@@ -173,30 +173,13 @@ fn assigned(node_id: i32, topic: &CreatableTopic) -> Result<(i32, i16), Failure>
                 "Found multiple manual partition assignments for partition {index}"
             )));
         }
-        check_assignment(node_id, assignment).map_err(invalid)?;
+        assignment::check(node_id, &assignment.broker_ids).map_err(invalid)?;
     }
     let count = i32::try_from(seen.len()).unwrap_or(i32::MAX);
     if !(0..count).all(|index| seen.contains(&index)) {
         return Err(invalid("partitions should be a consecutive 0-based integer sequence".to_owned()));
     }
     Ok((count, 1))
-}
-
-fn check_assignment(node_id: i32, assignment: &CreatableReplicaAssignment) -> Result<(), String> {
-    let brokers = &assignment.broker_ids;
-    if brokers.is_empty() {
-        return Err("The manual partition assignment includes an empty replica list.".to_owned());
-    }
-    if let Some(other) = brokers.iter().find(|broker| broker.0 != node_id) {
-        let other = other.0;
-        return Err(format!(
-            "The manual partition assignment includes broker {other}, but no such broker is registered."
-        ));
-    }
-    match brokers.len() {
-        1 => Ok(()),
-        _ => Err(format!("The manual partition assignment includes the broker {node_id} more than once.")),
-    }
 }
 
 fn result(broker: &Broker, name: &str, outcome: Result<CreatedTopic, Failure>) -> CreatableTopicResult {

@@ -2,7 +2,7 @@
 //! variants, so that a new one cannot be forgotten.
 
 use super::exchange::Failure;
-use crate::broker::{AlterConfigsError, FetchFailure, SessionError, TopicError};
+use crate::broker::{AlterConfigsError, DeleteRecordsError, FetchFailure, SessionError, TopicError};
 use crate::cluster::MetadataError;
 use crate::log::LogError;
 use crate::partition::{AdmissionError, AppendError, ReadError, StorageFailed};
@@ -97,6 +97,7 @@ impl KafkaError for TopicError {
             TopicError::InvalidName(_) => ErrorCode::InvalidTopicException,
             TopicError::InvalidPartitions(_) => ErrorCode::InvalidPartitions,
             TopicError::InvalidReplicationFactor(_) => ErrorCode::InvalidReplicationFactor,
+            TopicError::InvalidReplicaAssignment(_) => ErrorCode::InvalidReplicaAssignment,
             TopicError::InvalidConfig(_) => ErrorCode::InvalidConfig,
             TopicError::Exists(_) => ErrorCode::TopicAlreadyExists,
             TopicError::Unknown => ErrorCode::UnknownTopicOrPartition,
@@ -114,6 +115,17 @@ impl KafkaError for AlterConfigsError {
             AlterConfigsError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
             AlterConfigsError::TooMuch => ErrorCode::PolicyViolation,
             AlterConfigsError::Metadata(error) => error.code(),
+        }
+    }
+}
+
+impl KafkaError for DeleteRecordsError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            DeleteRecordsError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            DeleteRecordsError::Stopped(_) => ErrorCode::KafkaStorageError,
+            DeleteRecordsError::Deleted => ErrorCode::UnknownTopicOrPartition,
+            DeleteRecordsError::Metadata(error) => error.code(),
         }
     }
 }

@@ -12,9 +12,12 @@
 mod alter_configs;
 mod api;
 mod api_versions;
+mod assignment;
 mod config_resources;
 mod connection;
+mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -104,11 +107,13 @@ pub const APIS: &[Api] = &[
     api_versions::API,
     create_topics::API,
     delete_topics::API,
+    delete_records::API,
     init_producer_id::API,
     offset_for_leader_epoch::API,
     describe_configs::API,
     alter_configs::API,
     describe_log_dirs::API,
+    create_partitions::API,
     incremental_alter_configs::API,
     describe_cluster::API,
     describe_topic_partitions::API,

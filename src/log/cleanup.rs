@@ -35,11 +35,13 @@ impl PartitionLog {
         if count == 0 {
             return Ok(0);
         }
+        let end = published.end;
         let mut segments = Vec::clone(&published.segments);
         let removed: Vec<Arc<Segment>> = segments.drain(..count).collect();
         published.segments = Arc::new(segments);
         *self.published.write() = published;
-        writer.leader_epochs.truncate_below(start);
+        // A client may have deleted records that are still on their way here: their epochs come with them.
+        writer.leader_epochs.truncate_below(start.min(end));
         for segment in &removed {
             writer.dirty.remove(&segment.base_offset);
         }

@@ -171,11 +171,12 @@ impl Partition {
         status_changes: StatusChanges,
     ) -> Partition {
         let end = recovered.log_end_offset;
-        // As a leader of Kafka does when it begins: an epoch that has written nothing yet begins at the end.
+        let log_start_offset = log.log_start_offset();
+        let watermarks = Watermarks { log_start_offset, high_watermark: end, log_end_offset: end };
         let mut epochs = recovered.leader_epochs;
+        epochs.truncate_below(log_start_offset);
+        // As a leader of Kafka does when it begins: an epoch that has written nothing yet begins at the end.
         epochs.assign(leader_epoch, end);
-        let watermarks =
-            Watermarks { log_start_offset: log.log_start_offset(), high_watermark: end, log_end_offset: end };
         let state = State {
             status: PartitionStatus::Online,
             watermarks,
@@ -414,8 +415,10 @@ impl Partition {
     /// Tail batches that could hold the first record at or after `timestamp`, or the one with the largest.
     pub fn tail_batches(&self, matches: impl Fn(Timestamp) -> bool) -> Vec<Bytes> {
         let state = self.state.lock();
-        let end = state.watermarks.high_watermark;
-        let matching = state.tail.batches_below(end).filter(|batch| matches(batch.max_timestamp));
+        let Watermarks { log_start_offset, high_watermark, .. } = state.watermarks;
+        let readable = state.tail.batches_below(high_watermark);
+        let matching =
+            readable.filter(|batch| batch.end_offset > log_start_offset && matches(batch.max_timestamp));
         matching.filter_map(|batch| batch.slice.bytes()).collect()
     }
 
@@ -483,7 +486,8 @@ impl Partition {
         self.log.expire_producers(now, expiration_ms);
     }
 
-    /// The new start is durable in the metadata store: hides what lies below it.
+    /// The new start is durable in the metadata store: hides what lies below it. As Kafka does, this wakes no
+    /// waiting fetch: one that waits below it hears of it when it looks again.
     pub fn set_log_start_offset(&self, offset: Offset) {
         let mut state = self.state.lock();
         if state.watermarks.log_start_offset < offset {

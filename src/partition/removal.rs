@@ -58,6 +58,25 @@ impl Storage {
         }
     }
 
+    /// Undoes [`Storage::open_partition`] for partitions that are not in the catalogue, of which nobody was
+    /// told and which never got a record. A directory that cannot be removed is in nobody's way: there is
+    /// nothing in it, and a partition that is made there later begins anew.
+    pub fn withdraw_partitions(&self, partitions: impl Iterator<Item = TopicPartition>) {
+        let _not_while_flushing = self.flushing.lock();
+        for id in partitions {
+            self.recovery_offsets.lock().remove(&id);
+            let Some((_, partition)) = self.partitions.remove(&id) else { continue };
+            partition.discard(&self.flush_queue);
+            let removed = partition.log().rename_for_deletion().and_then(|renamed| match renamed {
+                Some(directory) => self.logs.unlink(&directory),
+                None => Ok(()),
+            });
+            if let Err(error) = removed {
+                tracing::warn!(%error, "the directory of a partition that was not made after all stays");
+            }
+        }
+    }
+
     /// Frees the disk. What cannot be removed is left to the next start.
     pub fn unlink(&self, topic_id: TopicId, directories: &[DeletedDirectory]) {
         for directory in directories {

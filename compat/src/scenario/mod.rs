@@ -12,6 +12,7 @@ mod compression_type;
 mod configs;
 mod console;
 mod crash;
+mod delete_records;
 mod differential;
 pub mod disk_full;
 mod dump_log;
@@ -70,6 +71,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "tshark", oracle: true, run: tshark::run },
     Scenario { name: "kafka-topics", oracle: true, run: topics::run },
     Scenario { name: "kafka-configs", oracle: true, run: configs::run },
+    Scenario { name: "kafka-delete-records", oracle: true, run: delete_records::run },
     Scenario { name: "kafka-console", oracle: true, run: console::run },
     Scenario { name: "kafka-get-offsets", oracle: true, run: offsets::run },
     Scenario { name: "kafka-log-dirs", oracle: true, run: log_dirs::run },

@@ -16,14 +16,41 @@ const CRASH_POINTS: u64 = 5_000;
 const RECOVERY_OPERATIONS: u64 = 80;
 /// Steps of one workload.
 const STEPS: u64 = 60;
+/// Most partitions that a topic of a workload grows to.
+const PARTITIONS_MAX: usize = 5;
 
 fn crash_points() -> u64 {
     std::env::var("HIGHWATER_CRASH_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(CRASH_POINTS)
 }
 
+/// What a seed stands for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Workload {
+    /// Topics of two partitions; records go by retention alone.
+    Plain(u64),
+    /// Beside that topics grow, some in vain, and clients delete records.
+    Changing(u64),
+}
+
+impl Workload {
+    fn seed(self) -> u64 {
+        let (Workload::Plain(seed) | Workload::Changing(seed)) = self;
+        seed
+    }
+
+    /// Another one of the same kind.
+    fn other(self) -> Workload {
+        match self {
+            Workload::Plain(seed) => Workload::Plain(seed ^ 1),
+            Workload::Changing(seed) => Workload::Changing(seed ^ 1),
+        }
+    }
+}
+
 /// A seeded workload over a handful of topics. Ends early when the disk crashes.
-pub(super) fn work(machine: &mut Machine, seed: u64) -> Result<(), Ended> {
-    let random = SeededRandom::new(seed);
+pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ended> {
+    let random = SeededRandom::new(workload.seed());
+    let kinds = if matches!(workload, Workload::Plain(_)) { 32 } else { 40 };
     let mut name = 0;
     for _ in 0..STEPS {
         let live: Vec<usize> = machine
@@ -41,8 +68,10 @@ pub(super) fn work(machine: &mut Machine, seed: u64) -> Result<(), Ended> {
             machine.create_topic(&format!("t{name}"), 2)?;
             continue;
         }
-        let (topic, partition) = (live[pick(live.len())], pick(2) as i32);
-        match random.next_u64() % 32 {
+        let topic = live[pick(live.len())];
+        let partitions = machine.model.topics[topic].partitions.len();
+        let partition = pick(partitions) as i32;
+        match random.next_u64() % kinds {
             0 => machine.delete_topic(topic)?,
             1 if live.len() < 3 => {
                 let names: Vec<_> =
@@ -66,8 +95,12 @@ pub(super) fn work(machine: &mut Machine, seed: u64) -> Result<(), Ended> {
             }
             9 => machine.resend(topic, partition)?,
             // Not with every seed: the points that failed once keep their workloads.
-            10..=12 if seed % 4 == 1 => machine.alter_configs(topic)?,
+            10..=12 if workload.seed() % 4 == 1 => machine.alter_configs(topic)?,
             10..=19 => machine.commit()?,
+            32 if partitions < PARTITIONS_MAX => machine.grow_topic(topic, pick(2) + 1)?,
+            33 if partitions < PARTITIONS_MAX => machine.grow_topic_in_vain(topic, pick(2) + 1)?,
+            34..=36 => machine.delete_records(topic, partition, random.next_u64())?,
+            37 => machine.remove_old_segments(topic, partition)?,
             _ => {
                 let value = vec![random.next_u64() as u8; pick(900) + 1];
                 machine.append(topic, partition, &value, pick(4) as i32 + 1)?;
@@ -78,12 +111,12 @@ pub(super) fn work(machine: &mut Machine, seed: u64) -> Result<(), Ended> {
 }
 
 /// Runs the workload until the disk crashes at operation `point`, then recovers twice.
-fn crash_at(seed: u64, point: u64, plan: CrashPlan) -> Option<()> {
-    let world = SimulatedWorld::new(seed);
+fn crash_at(workload: Workload, point: u64, plan: CrashPlan) -> Option<()> {
+    let world = SimulatedWorld::new(workload.seed());
     world.files.crash_at(point);
     let model = match Machine::open(world.clone(), Model::default(), SyncMode::Fsync) {
         Ok(mut machine) => {
-            let _ = work(&mut machine, seed);
+            let _ = work(&mut machine, workload);
             machine.model
         }
         // The crash came before the first start was through: nothing was promised.
@@ -92,7 +125,7 @@ fn crash_at(seed: u64, point: u64, plan: CrashPlan) -> Option<()> {
     if !world.files.crashed() {
         return None;
     }
-    recover(world, model, plan, seed, point);
+    recover(world, model, plan, workload, point);
     Some(())
 }
 
@@ -109,9 +142,9 @@ fn aftermath(world: &SimulatedWorld, plan: CrashPlan, point: u64) -> SimulatedWo
     after.after_crash(plan)
 }
 
-fn recover(world: SimulatedWorld, model: Model, plan: CrashPlan, seed: u64, point: u64) {
+fn recover(world: SimulatedWorld, model: Model, plan: CrashPlan, workload: Workload, point: u64) {
     let after = aftermath(&world, plan, point);
-    if (seed + point).is_multiple_of(3) {
+    if (workload.seed() + point).is_multiple_of(3) {
         verify::expect_whole(&after);
     }
     let first = Machine::open(after.clone(), model, SyncMode::Fsync).expect("the first recovery");
@@ -129,12 +162,12 @@ fn recover(world: SimulatedWorld, model: Model, plan: CrashPlan, seed: u64, poin
 
     // And life goes on: producers are known, offsets continue.
     for index in 0..second.model.topics.len() {
-        for partition in 0..2 {
+        for partition in 0..second.model.topics[index].partitions.len() as i32 {
             second.resend(index, partition).expect("a resend after recovery");
             second.append(index, partition, b"after", 1).expect("an append after recovery");
         }
     }
-    work(&mut second, seed ^ 1).expect("work after recovery");
+    work(&mut second, workload.other()).expect("work after recovery");
     second.verify();
 }
 
@@ -152,6 +185,8 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
     let mut seed: u64 = 0;
     while tried < crash_points() {
         seed += 1;
+        // Two in three grow and delete.
+        let workload = if seed.is_multiple_of(3) { Workload::Plain(seed) } else { Workload::Changing(seed) };
         // Every operation of this seed's workload, each with one of the plans.
         for point in 1.. {
             let plan = match point % 4 {
@@ -159,12 +194,12 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
                 1 => CrashPlan::KeepUnsynced,
                 _ => CrashPlan::Random(seed.wrapping_mul(1_000_003) ^ point),
             };
-            let outcome = std::panic::catch_unwind(|| crash_at(seed, point, plan));
+            let outcome = std::panic::catch_unwind(|| crash_at(workload, point, plan));
             match outcome {
                 Ok(Some(())) => tried += 1,
                 Ok(None) => break,
                 Err(panic) => {
-                    eprintln!("to repeat: crash_at({seed}, {point}, CrashPlan::{plan:?})");
+                    eprintln!("to repeat: crash_at(Workload::{workload:?}, {point}, CrashPlan::{plan:?})");
                     std::panic::resume_unwind(panic);
                 }
             }
@@ -176,8 +211,11 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
 /// Points that failed once, beyond those that every run tries.
 #[test]
 fn points_that_failed_once() {
-    let points = [(27, 205, CrashPlan::KeepUnsynced), (34, 66, CrashPlan::Random(34_000_036))];
-    for (seed, point, plan) in points {
-        assert!(crash_at(seed, point, plan).is_some(), "the workload of seed {seed} ends before {point}");
+    let points = [
+        (Workload::Plain(27), 205, CrashPlan::KeepUnsynced),
+        (Workload::Plain(34), 66, CrashPlan::Random(34_000_036)),
+    ];
+    for (workload, point, plan) in points {
+        assert!(crash_at(workload, point, plan).is_some(), "the workload {workload:?} ends before {point}");
     }
 }

@@ -67,6 +67,8 @@ pub(super) struct Promised {
     /// Log start that was acknowledged, and the largest that was asked for.
     pub log_start: Offset,
     pub log_start_asked: Offset,
+    /// The boot in which it was asked for.
+    pub made_at_boot: i32,
 }
 
 #[derive(Clone, Debug)]
@@ -93,7 +95,10 @@ pub(super) struct Topic {
     pub name: String,
     pub topic_id: TopicId,
     pub life: Life,
+    /// All that were asked for.
     pub partitions: Vec<Promised>,
+    /// How many of them were confirmed.
+    pub partitions_confirmed: usize,
     pub configs: Altered,
 }
 
@@ -207,12 +212,14 @@ impl Machine {
 
     pub(super) fn create_topic(&mut self, name: &str, partitions: i32) -> Result<(), Ended> {
         let topic_id = self.storage_env().random.topic_id();
-        let promised = vec![Promised::default(); usize::try_from(partitions).unwrap()];
+        let partitions_confirmed = usize::try_from(partitions).unwrap();
+        let promised = vec![self.new_partition(); partitions_confirmed];
         let topic = Topic {
             name: name.to_owned(),
             topic_id,
             life: Life::Creating,
             partitions: promised,
+            partitions_confirmed,
             configs: Altered::default(),
         };
         self.model.topics.push(topic);
@@ -232,6 +239,47 @@ impl Machine {
             self.storage.open_partition(id, &spec).map_err(|_| Ended)?;
         }
         self.model.topics.last_mut().unwrap().life = Life::Created;
+        Ok(())
+    }
+
+    fn new_partition(&self) -> Promised {
+        Promised { made_at_boot: self.metadata.boot(), ..Promised::default() }
+    }
+
+    /// As the broker does: durable in the catalogue first, then opened.
+    pub(super) fn grow_topic(&mut self, index: usize, added: usize) -> Result<(), Ended> {
+        self.grow(index, added)?;
+        let topic = &mut self.model.topics[index];
+        topic.partitions_confirmed = topic.partitions.len();
+        Ok(())
+    }
+
+    /// As the broker does when the new partitions cannot be opened: the catalogue first again.
+    pub(super) fn grow_topic_in_vain(&mut self, index: usize, added: usize) -> Result<(), Ended> {
+        let before = self.metadata.image().topic(&self.model.topics[index].name).unwrap().record();
+        self.grow(index, added)?;
+        let topic = self.model.topics[index].clone();
+        self.transact(vec![Change::Put(keys::topic(&topic.name), serde_json::to_vec(&before).unwrap())])?;
+        let new = topic.partitions_confirmed as i32..topic.partitions.len() as i32;
+        self.storage.withdraw_partitions(new.map(|partition| id(&topic, partition)));
+        self.model.topics[index].partitions.truncate(topic.partitions_confirmed);
+        Ok(())
+    }
+
+    fn grow(&mut self, index: usize, added: usize) -> Result<(), Ended> {
+        let new = vec![self.new_partition(); added];
+        let topic = &mut self.model.topics[index];
+        topic.partitions.extend(new);
+        let (name, first) = (topic.name.clone(), topic.partitions_confirmed as i32);
+        let mut record = self.metadata.image().topic(&name).unwrap().record();
+        record.grow(topic.partitions.len() as i32, self.metadata.boot());
+        self.transact(vec![Change::Put(keys::topic(&name), serde_json::to_vec(&record).unwrap())])?;
+        let image = self.metadata.image();
+        let topic: &TopicImage = image.topic(&name).unwrap();
+        for id in topic.topic_partitions().filter(|id| id.partition >= first) {
+            let spec = self.metadata.partition_spec(topic, id);
+            self.storage.open_partition(id, &spec).map_err(|_| Ended)?;
+        }
         Ok(())
     }
 
@@ -352,6 +400,35 @@ impl Machine {
         Ok(())
     }
 
+    /// As a client's DeleteRecords does: up to any committed offset, which may lie in the middle of a batch,
+    /// in memory yet, or at the end. Nothing is unlinked: that is left to [`Machine::remove_old_segments`].
+    pub(super) fn delete_records(&mut self, index: usize, partition: i32, draw: u64) -> Result<(), Ended> {
+        let topic_partition = id(&self.model.topics[index], partition);
+        let Some(open) = self.storage.partition(topic_partition) else { return Err(Ended) };
+        let watermarks = open.watermarks();
+        let committed = watermarks.high_watermark.0 - watermarks.log_start_offset.0;
+        // Every third one deletes all.
+        let deleted = if draw.is_multiple_of(3) { committed } else { (draw % 61) as i64 % (committed + 1) };
+        if deleted == 0 {
+            return Ok(());
+        }
+        let start = watermarks.log_start_offset.plus(deleted);
+        let promised = &mut self.model.topics[index].partitions[partition as usize];
+        promised.log_start_asked = promised.log_start_asked.max(start);
+        self.transact(vec![Change::Put(keys::log_start(topic_partition), keys::offset_value(start))])?;
+        open.set_log_start_offset(start);
+        self.model.topics[index].partitions[partition as usize].log_start = start;
+        Ok(())
+    }
+
+    /// As the background does after a deletion of records, and retention at every look.
+    pub(super) fn remove_old_segments(&mut self, index: usize, partition: i32) -> Result<(), Ended> {
+        let Some(open) = self.storage.partition(id(&self.model.topics[index], partition)) else {
+            return Err(Ended);
+        };
+        open.log().delete_old_segments().map(|_| ()).map_err(|_| Ended)
+    }
+
     pub(super) fn storage_env(&self) -> Env {
         self.world.env()
     }
@@ -361,14 +438,14 @@ impl Machine {
         let image = self.metadata.image();
         let mut survivors = Vec::new();
         for topic in &self.model.topics {
-            let found = image.topic_by_id(topic.topic_id).is_some();
+            let found = image.topic_by_id(topic.topic_id);
             match topic.life {
-                Life::Created => assert!(found, "topic {} was confirmed and is gone", topic.name),
-                Life::Deleted => assert!(!found, "topic {} was deleted and is back", topic.name),
+                Life::Created => assert!(found.is_some(), "topic {} was confirmed and is gone", topic.name),
+                Life::Deleted => assert!(found.is_none(), "topic {} was deleted and is back", topic.name),
                 Life::Creating | Life::Deleting => {}
             }
-            if found {
-                survivors.push(self.verify_topic(topic));
+            if let Some(found) = found {
+                survivors.push(self.verify_topic(topic, found.partitions as usize));
             }
         }
         assert_eq!(image.topics_count(), survivors.len(), "a topic that nobody asked for");
@@ -389,29 +466,38 @@ impl Machine {
         Model { topics: survivors, configs }
     }
 
-    fn verify_topic(&self, topic: &Topic) -> Topic {
+    fn verify_topic(&self, topic: &Topic, found: usize) -> Topic {
+        let (name, confirmed, asked) = (&topic.name, topic.partitions_confirmed, topic.partitions.len());
+        assert!(confirmed <= found && found <= asked, "{name}: {found} partitions of {confirmed} to {asked}");
+        let beyond = self.storage.partition(id(topic, found as i32));
+        assert!(beyond.is_none(), "{name}-{found} is open and not in the catalogue");
         let image = self.metadata.image();
         let stored = &image.topic_by_id(topic.topic_id).unwrap().configs;
         let [first, second] = ALTERED_KEYS.map(|key| stored.get(key).map_or(0, |text| text.parse().unwrap()));
         assert_eq!(first, second, "a half of an alteration");
-        let configs = topic.configs.verify(first, &topic.name);
+        let configs = topic.configs.verify(first, name);
         let log_config = log_config(stored, image.broker_configs());
-        let partitions = (0..topic.partitions.len() as i32).map(|partition| {
+        let partitions = (0..found as i32).map(|partition| {
             let promised = &topic.partitions[partition as usize];
             let open = self.storage.partition(id(topic, partition)).unwrap_or_else(|| {
-                panic!("{}-{partition}: {:?}", topic.name, self.storage.stopped_reason(id(topic, partition)))
+                panic!("{name}-{partition}: {:?}", self.storage.stopped_reason(id(topic, partition)))
             });
+            let leader_epoch = self.metadata.boot() - promised.made_at_boot;
+            assert_eq!(open.leader_epoch().0, leader_epoch, "{name}-{partition}");
             assert_eq!(open.log().config(), log_config, "the log follows what is stored");
-            verify_partition(&format!("{}-{partition}", topic.name), &open, promised)
+            verify_partition(&format!("{name}-{partition}"), &open, promised)
         });
-        Topic { life: Life::Created, partitions: partitions.collect(), configs, ..topic.clone() }
+        let partitions = partitions.collect();
+        Topic { life: Life::Created, partitions, partitions_confirmed: found, configs, ..topic.clone() }
     }
 
-    /// Content of every file that a second recovery must leave as it is.
+    /// Content of every file that a second recovery must leave as it is. A directory that was made for a
+    /// partition that was taken back is nobody's: it need not survive, and nothing is in it.
     pub(super) fn durable_files(&self) -> HashMap<String, Vec<u8>> {
         let files = &self.world.files;
         let mut contents = HashMap::new();
-        for directory in files.list(Path::new(ROOT)).unwrap() {
+        for partition in self.storage.all_partitions() {
+            let directory = format!("{}-{}", partition.topic(), partition.topic_partition().partition);
             let path = Path::new(ROOT).join(&directory);
             for name in files.list(&path).unwrap_or_default() {
                 if [".log", ".index", ".timeindex", ".state"].iter().any(|kind| name.ends_with(kind)) {
@@ -460,6 +546,7 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised) -> Promis
     let (start, end) = (watermarks.log_start_offset, watermarks.high_watermark);
     assert_eq!(end, watermarks.log_end_offset, "{name}: after recovery everything is committed");
     assert!(end >= promised.acknowledged, "{name}: ends at {end}, acknowledged {}", promised.acknowledged);
+    assert!(start <= end, "{name}: starts at {start}, ends at {end}");
     assert!(
         promised.log_start <= start && start <= promised.log_start_asked.max(promised.log_start),
         "{name}: starts at {start}, confirmed {}, asked {}",
@@ -479,7 +566,8 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised) -> Promis
     }
     assert_eq!(at, end.max(start), "{name}: the log has a hole");
     let batches: Vec<_> = promised.batches.iter().filter(|batch| batch.end_offset <= end).cloned().collect();
-    Promised { batches, acknowledged: end, log_start: start, log_start_asked: start }
+    let made_at_boot = promised.made_at_boot;
+    Promised { batches, acknowledged: end, log_start: start, log_start_asked: start, made_at_boot }
 }
 
 /// All batches from the one that contains `from`, as a consumer would get them.

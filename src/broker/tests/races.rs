@@ -15,6 +15,8 @@ const WORLDS: u64 = 12;
 const CHECKPOINTS: u32 = 30;
 const DELETIONS: u32 = 10;
 const TOPICS: usize = 4;
+/// Records between two deletions of records by a producer.
+const DELETE_EVERY: u64 = 16;
 
 /// Commits, pre-writes and checkpoints until `done` or until the disk is gone.
 fn background(storage: &Storage, done: &AtomicBool, step: impl Fn(&Storage) -> bool) {
@@ -40,16 +42,23 @@ fn produce(machine: &mut Machine, stop: &AtomicBool) -> Result<(), Ended> {
             std::thread::yield_now();
         }
         promised.acknowledged = end;
+        if number % DELETE_EVERY == 0 {
+            machine.delete_records(0, partition, number / DELETE_EVERY)?;
+            machine.remove_old_segments(0, partition)?;
+        }
     }
     Ok(())
 }
 
-/// Creates and deletes topics of its own.
+/// Creates, grows and deletes topics of its own.
 fn administer(machine: &mut Machine, stop: &AtomicBool, deletions: &AtomicU32) -> Result<(), Ended> {
     while !stop.load(Ordering::Acquire) {
         let index = machine.model.topics.len();
         machine.create_topic("passing", 2)?;
         machine.append(index, 0, b"short-lived", 1)?;
+        machine.grow_topic(index, 2)?;
+        machine.append(index, 3, b"short-lived", 1)?;
+        machine.grow_topic_in_vain(index, 1)?;
         machine.delete_topic(index)?;
         deletions.fetch_add(1, Ordering::AcqRel);
     }

@@ -9,7 +9,7 @@ use crate::inspect::{Finding, Severity, Summary, VerifyError, Watcher, verify};
 use crate::partition::CheckpointReach;
 use crate::wal::SyncMode;
 
-use super::crash_points::work;
+use super::crash_points::{Workload, work};
 use super::machine::{Machine, Model, ROOT};
 
 /// Positions at which one bit is flipped, for each kind of file.
@@ -54,9 +54,9 @@ pub(super) fn expect_whole(world: &SimulatedWorld) {
 fn worked(seed: u64) -> (SimulatedWorld, Model) {
     let world = SimulatedWorld::new(seed);
     let mut machine = Machine::open(world.clone(), Model::default(), SyncMode::Fsync).unwrap();
-    work(&mut machine, seed).unwrap();
+    work(&mut machine, Workload::Plain(seed)).unwrap();
     machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
-    work(&mut machine, seed ^ 1).unwrap();
+    work(&mut machine, Workload::Plain(seed ^ 1)).unwrap();
     machine.commit().unwrap();
     // Published, so that the last group is known to be acknowledged.
     machine.storage.idle_step().unwrap();

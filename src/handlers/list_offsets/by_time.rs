@@ -37,8 +37,9 @@ fn at_or_after(partition: &Partition, timestamp: Timestamp) -> Result<Found, Fai
     if let Some(found) = in_segments(partition, |log, end| log.find_by_timestamp(timestamp, end))? {
         return Ok(found);
     }
+    let start = partition.watermarks().log_start_offset;
     for batch in &tail {
-        if let Some(found) = in_batch(batch, timestamp) {
+        if let Some(found) = in_batch(batch, timestamp, start) {
             return Ok(found);
         }
     }
@@ -48,10 +49,11 @@ fn at_or_after(partition: &Partition, timestamp: Timestamp) -> Result<Found, Fai
 fn largest(partition: &Partition) -> Result<Found, Failure> {
     let tail = partition.tail_batches(|_| true);
     let mut best = in_segments(partition, |log, end| log.max_timestamp(end))?;
+    let start = partition.watermarks().log_start_offset;
     for batch in &tail {
         let max_timestamp = header(batch).max_timestamp;
         if best.is_none_or(|best| best.timestamp < max_timestamp)
-            && let Some(found) = in_batch(batch, max_timestamp)
+            && let Some(found) = in_batch(batch, max_timestamp, start)
         {
             best = Some(found);
         }
@@ -78,14 +80,15 @@ fn in_segments(
     }))
 }
 
-/// Where in a batch the record is. Compressed records are not looked into on the way in, so that a producer
-/// may have sent what cannot be read: then the batch's own start has to do, since a consumer must get past it
-/// anyway.
-fn in_batch(batch: &Bytes, timestamp: Timestamp) -> Option<Found> {
+/// Where in a batch the record is, from the log start on. Compressed records are not looked into on the way
+/// in, so that a producer may have sent what cannot be read: then the batch's own start has to do, since a
+/// consumer must get past it anyway.
+fn in_batch(batch: &Bytes, timestamp: Timestamp, start: Offset) -> Option<Found> {
     let header = header(batch);
     let leader_epoch = header.partition_leader_epoch;
-    let read = records(batch, &DecompressionCaps::default()).and_then(|set| set.first_at_or_after(timestamp));
-    let found = read.unwrap_or(Some((header.base_offset, header.max_timestamp)));
+    let read =
+        records(batch, &DecompressionCaps::default()).and_then(|set| set.first_at_or_after(timestamp, start));
+    let found = read.unwrap_or(Some((header.base_offset.max(start), header.max_timestamp)));
     found.map(|(offset, timestamp)| Found { timestamp, offset, leader_epoch })
 }
 

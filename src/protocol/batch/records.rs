@@ -108,13 +108,18 @@ impl RecordSet<'_> {
         }
     }
 
-    /// First record at or after `timestamp` in offset order: its offset and its timestamp.
-    pub fn first_at_or_after(&self, timestamp: Timestamp) -> Result<Option<(Offset, Timestamp)>, BatchError> {
+    /// First record in offset order that is at or after `timestamp`, and whose offset is at or above `start`:
+    /// its offset and its timestamp.
+    pub fn first_at_or_after(
+        &self,
+        timestamp: Timestamp,
+        start: Offset,
+    ) -> Result<Option<(Offset, Timestamp)>, BatchError> {
         for record in self {
             let record = record?;
-            if record.timestamp >= timestamp {
-                let offset = self.header.base_offset.0.wrapping_add(i64::from(record.offset_delta));
-                return Ok(Some((Offset(offset), record.timestamp)));
+            let offset = Offset(self.header.base_offset.0.wrapping_add(i64::from(record.offset_delta)));
+            if record.timestamp >= timestamp && offset >= start {
+                return Ok(Some((offset, record.timestamp)));
             }
         }
         Ok(None)

@@ -55,14 +55,16 @@ fn records_come_back_as_they_were_pushed() {
 fn time_look_ups_give_the_first_record_in_offset_order() {
     let batch = batch(CompressionType::Zstd);
     let set = records(&batch, &DecompressionCaps::default()).expect("valid");
-    let found = |timestamp| {
-        let found = set.first_at_or_after(Timestamp(timestamp)).expect("valid");
+    let found = |timestamp, start| {
+        let found = set.first_at_or_after(Timestamp(timestamp), Offset(start)).expect("valid");
         found.map(|(offset, timestamp)| (offset.0, timestamp.0))
     };
-    assert_eq!(found(0), Some((100, 50)));
-    assert_eq!(found(50), Some((100, 50)));
-    assert_eq!(found(51), Some((102, 60)));
-    assert_eq!(found(61), None);
+    assert_eq!(found(0, 0), Some((100, 50)));
+    assert_eq!(found(50, 100), Some((100, 50)));
+    assert_eq!(found(51, 0), Some((102, 60)));
+    assert_eq!(found(61, 0), None);
+    assert_eq!(found(0, 102), Some((102, 60)));
+    assert_eq!(found(0, 103), None);
 }
 
 #[test]
