@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use highwater::protocol::ErrorCode;
+use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -14,8 +15,9 @@ use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
-    BrokerId, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, FetchResponse, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest, ProduceResponse, ProducerId, TopicName,
+    BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, FetchResponse,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, ProduceResponse, ProducerId,
+    TopicName,
 };
 use uuid::Uuid;
 
@@ -80,6 +82,14 @@ pub fn new_topic(topic: &str, partitions: i32, configs: &[(&str, &str)]) -> Crea
 /// Creates topics.
 pub fn create_topics(topics: Vec<CreatableTopic>) -> CreateTopicsRequest {
     CreateTopicsRequest::default().with_topics(topics).with_timeout_ms(TIMEOUT_MS)
+}
+
+/// Has a topic grow, and leaves to the broker where its new partitions go.
+pub fn create_partitions(topic: &str, count: i32) -> CreatePartitionsRequest {
+    let topic = CreatePartitionsTopic::default().with_name(name(topic)).with_count(count);
+    CreatePartitionsRequest::default()
+        .with_topics(vec![topic.with_assignments(None)])
+        .with_timeout_ms(TIMEOUT_MS)
 }
 
 /// Deletes topics by name.

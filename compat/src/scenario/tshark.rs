@@ -14,7 +14,9 @@ use anyhow::{Context as _, Result, ensure};
 use protocol_tests::batches::{CODECS, compressed};
 use protocol_tests::client::{Client, resolve};
 use protocol_tests::golden::{Golden, requests};
-use protocol_tests::requests::{CREATE_TOPICS, Topic, create_topics, fetch, new_topic, produce};
+use protocol_tests::requests::{
+    CREATE_TOPICS, Topic, create_partitions, create_topics, fetch, new_topic, produce,
+};
 
 use super::{CLIENT_DEADLINE, Context};
 use crate::broker::{Broker, Flavor, Settings};
@@ -25,12 +27,13 @@ use crate::wait::eventually;
 /// Where the recorded frames lie in the scenario's folder.
 const FILE: &str = "session.pcap";
 /// Keys with versions that tshark 4.0 knows, and must have judged.
-const JUDGED_MIN: usize = 50;
+const JUDGED_MIN: usize = 60;
 /// Correlation ids of golden requests begin here; the client counts its own from 1.
 const FIRST_NUMBER: i32 = 1_000_000;
 const PRODUCE: i16 = 0;
 const FETCH: i16 = 1;
 const CREATE_TOPICS_KEY: i16 = 19;
+const CREATE_PARTITIONS_KEY: i16 = 37;
 
 /// What tshark 4.0 finds wrong of Kafka's own replies: key, versions, its words. It expects no throttle time
 /// in DeleteTopics 1 and 2.
@@ -103,6 +106,12 @@ fn every_version(address: SocketAddr) -> Result<()> {
                 client.receive_frame()?;
             }
             (CREATE_TOPICS_KEY, "null") => {}
+            (CREATE_PARTITIONS_KEY, "full") => {
+                // Versions are in ascending order: each grows the topic by one.
+                let count = 2 + i32::from(golden.api_version);
+                client.send(golden.api_version, &create_partitions("captured", count))?;
+                client.receive_frame()?;
+            }
             (FETCH, "bare") => {
                 client.send(golden.api_version, &fetch(golden.api_version, &topic, 0))?;
                 client.receive_frame()?;
