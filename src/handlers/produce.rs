@@ -66,9 +66,10 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     };
     let started = context.broker.env().clock.monotonic();
     let (acks, timeout) = (request.acks, view::change_timeout(request.timeout_ms));
-    let (mut topics, turn) = checking::check_where_due(&context, request).await;
-    append(&context, &mut topics, timeout).await;
-    drop(turn);
+    let patience = timeout.min(ADMISSION_WAIT_MAX);
+    let (mut topics, grown) = checking::check_where_due(&context, request, patience).await;
+    append(&context, &mut topics, patience).await;
+    drop(grown);
     if acks == ACKS_NONE {
         return unanswered(&context, topics);
     }
@@ -100,8 +101,14 @@ fn unanswered(context: &RequestContext, mut topics: Vec<Topic>) -> Reply {
 }
 
 /// Looks up every partition and checks every batch.
-fn check(context: &RequestContext, request: ProduceRequest) -> Vec<Topic> {
-    let refused = refused_as_a_whole(&request);
+///
+/// `refused` is what refuses every partition, if anything does. Also gives what is left of
+/// [`checking::BYTES_MAX`].
+fn check(
+    context: &RequestContext,
+    request: ProduceRequest,
+    refused: Option<Failure>,
+) -> (Vec<Topic>, BytesLeft) {
     let image = context.broker.image();
     let by_id = context.header.api_version >= VERSION_WITH_TOPIC_IDS;
     let mut left = checking::BYTES_MAX;
@@ -128,7 +135,7 @@ fn check(context: &RequestContext, request: ProduceRequest) -> Vec<Topic> {
         let partitions = partitions.collect();
         Topic { name, topic_id, partitions }
     });
-    checked.collect()
+    (checked.collect(), left)
 }
 
 /// What refuses every partition of a request, if anything does.
@@ -166,13 +173,13 @@ fn check_partition(
 const ADMISSION_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Gives the batches their offsets, once there is room for all of them.
-async fn append(context: &RequestContext, topics: &mut [Topic], timeout: std::time::Duration) {
+async fn append(context: &RequestContext, topics: &mut [Topic], patience: std::time::Duration) {
     let storage = context.broker.storage();
     let payloads: Vec<usize> = outcomes(topics).filter_map(|outcome| outcome.payload()).collect();
     if payloads.is_empty() {
         return;
     }
-    match storage.admit(Purpose::Records, &payloads, timeout.min(ADMISSION_WAIT_MAX)).await {
+    match storage.admit(Purpose::Records, &payloads, patience).await {
         Ok(mut credits) => {
             let (mut records, mut bytes) = (0, 0);
             for outcome in outcomes(topics) {

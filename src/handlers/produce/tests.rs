@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::handlers::Reply;
 use crate::handlers::testing::{TestBroker, batch, build, damage, idempotent, str_bytes};
 use crate::model::{ProducerEpoch, ProducerId};
-use crate::protocol::batch::CompressionType;
+use crate::protocol::batch::{CompressionType, NewRecord};
 
 /// A request for one topic, named as the version does.
 fn request(version: i16, topic: (&str, Uuid), acks: i16, partitions: Vec<(i32, Bytes)>) -> ProduceRequest {
@@ -283,4 +283,40 @@ async fn compressed_batches_are_decompressed_elsewhere_if_at_all() {
         let response = test.ask(9, &request).await;
         assert_eq!(response.responses[0].partition_responses[0].error_code, code, "{topic}");
     }
+}
+
+/// One turn is one permit, memory is one for each KiB.
+#[tokio::test]
+async fn a_turn_is_not_kept_while_a_request_waits_for_room() {
+    let test = TestBroker::start();
+    test.topic("compacted", 1, &[("cleanup.policy", "compact")]).await;
+    test.topic("plain", 1, &[("compression.type", "uncompressed")]).await;
+    let context = test.context(0, 9);
+    let value: String = (0..20_000).map(|number| format!("{number} ")).collect();
+    let large = build(&[], |builder| {
+        builder.compression = CompressionType::Gzip;
+        let value = Some(value.as_bytes());
+        builder.push(NewRecord { key: Some(b"key"), value, ..NewRecord::default() });
+    });
+    for (topic, is_memory) in [("compacted", None), ("plain", Some(true))] {
+        let request = request(9, (topic, Uuid::nil()), -1, vec![(0, large.clone())]);
+        let patience = std::time::Duration::from_secs(60);
+        let (_, grown) = super::checking::check_where_due(&context, request, patience).await;
+        assert_eq!(grown.map(|grown| grown.num_permits() > 1), is_memory, "{topic}");
+    }
+}
+
+#[tokio::test]
+async fn who_gets_no_turn_is_told_to_come_again() {
+    let test = TestBroker::start();
+    test.topic("compacted", 1, &[("cleanup.policy", "compact")]).await;
+    let context = test.context(0, 9);
+    let lz4 = build(&[1], |builder| builder.compression = CompressionType::Lz4);
+    let request = request(9, ("compacted", Uuid::nil()), -1, vec![(0, lz4)]);
+    let all = super::checking::all_turns().await;
+    let patience = std::time::Duration::ZERO;
+    let (mut topics, _) = super::checking::check_where_due(&context, request, patience).await;
+    drop(all);
+    let refusal = super::outcomes(&mut topics).next().unwrap().refusal().unwrap().failure.code;
+    assert_eq!(refusal, crate::protocol::ErrorCode::RequestTimedOut);
 }
