@@ -33,7 +33,7 @@ pub fn dump(arguments: &DumpArguments) -> Exit {
             Ok(Outcome::Damaged) => Exit::Failed,
             // Whoever reads has seen enough.
             Err(DumpError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                return Exit::Stopped;
+                return worst;
             }
             Err(error) => {
                 eprintln!("highwater: {error}");
@@ -56,12 +56,14 @@ struct Teller {
     shows_progress: bool,
     read: u64,
     shown: u64,
+    /// Why nothing more can be printed, if anything.
+    mute: Option<io::Error>,
 }
 
 impl Watcher for Teller {
     fn found(&mut self, finding: Finding) {
         self.clear();
-        println!("{finding}");
+        self.print(&finding.to_string());
     }
 
     fn read(&mut self, bytes: u64) {
@@ -74,6 +76,13 @@ impl Watcher for Teller {
 }
 
 impl Teller {
+    /// Prints a line; `println!` would panic where nobody reads any more.
+    fn print(&mut self, line: &str) {
+        if self.mute.is_none() {
+            self.mute = writeln!(io::stdout(), "{line}").err();
+        }
+    }
+
     fn clear(&mut self) {
         if self.shown > 0 {
             eprint!("\r\x1b[K");
@@ -89,12 +98,16 @@ pub fn verify(arguments: &VerifyArguments) -> Exit {
         Err(exit) => return exit,
     };
     let shows_progress = io::stderr().is_terminal();
-    let mut teller = Teller { shows_progress, read: 0, shown: 0 };
+    let mut teller = Teller { shows_progress, read: 0, shown: 0, mute: None };
     let verified = inspect::verify(&env, &root, &mut teller);
     teller.clear();
     match verified {
         Ok(summary) => {
-            println!("{}", words(&root, &summary));
+            teller.print(&words(&root, &summary));
+            if let Some(error) = teller.mute.filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+                eprintln!("highwater: cannot write what was found: {error}");
+                return Exit::Storage;
+            }
             match summary {
                 Summary { unreadable: 1.., .. } => Exit::Storage,
                 Summary { errors: 1.., .. } => Exit::Failed,

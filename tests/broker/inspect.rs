@@ -173,3 +173,20 @@ fn what_cannot_be_told_ends_with_74_and_mistakes_with_2() {
     assert_eq!(run(&["dump"], &[]).0, 2);
     assert_eq!(run(&["verify", "--what"], &[]).0, 2);
 }
+
+/// As in `highwater verify ./data | head -1`.
+#[test]
+fn who_has_seen_enough_gets_the_verdict_as_exit_code_all_the_same() {
+    let (directory, segment) = filled();
+    flip_bit(&segment, find(&read(&segment), MARK.as_bytes()).unwrap());
+    for words in ["verify", "dump"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
+        command.env_clear().stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+        let output = command.arg(words).arg(directory.path()).output().expect("it can be started");
+        let expected = if words == "verify" { 1 } else { 0 };
+        assert_eq!(output.status.code(), Some(expected), "{words}: {output:?}");
+        assert!(output.stderr.is_empty(), "{words}: {output:?}");
+    }
+}
