@@ -12,7 +12,7 @@ use crate::metadata::{ClusterImage, TopicImage, keys};
 use crate::partition::Storage;
 
 /// Settings that one request may alter. As Kafka's `MAX_RECORDS_PER_USER_OP`.
-const OPERATIONS_MAX: usize = 10_000;
+pub const OPERATIONS_MAX: usize = 10_000;
 /// Bytes of the records that one request may rewrite: one entry of the WAL.
 const ALTERED_BYTES_MAX: usize = 4 << 20;
 /// Targets that are looked at before other tasks of the thread get their turn.

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
-pub use configs::{AlterConfigsError, ConfigAlteration, ConfigTarget};
+pub use configs::{AlterConfigsError, ConfigAlteration, ConfigTarget, OPERATIONS_MAX};
 pub use delete_records::{DeleteRecordsError, RecordDeletion};
 pub use encoded_topics::TopicForm;
 pub use error::BrokerError;

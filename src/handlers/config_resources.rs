@@ -8,7 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::errors::KafkaError;
 use super::exchange::Failure;
 use super::{RequestContext, view};
-use crate::broker::{ConfigAlteration, ConfigTarget};
+use crate::broker::{ConfigAlteration, ConfigTarget, OPERATIONS_MAX};
 use crate::config::{BrokerLevel, Operation, Operations};
 use crate::metadata::validate_topic_name;
 use crate::protocol::ErrorCode;
@@ -67,7 +67,8 @@ pub(super) async fn alter(
     asked: &[Asked],
     manner: Manner,
 ) -> Vec<Result<(), Failure>> {
-    if asked.len() > RESOURCES_MAX {
+    let operations: usize = asked.iter().map(|resource| resource.keys.len()).sum();
+    if asked.len() > RESOURCES_MAX || operations > OPERATIONS_MAX {
         // Without words: these would be longer than the request.
         return vec![Err(Failure::new(ErrorCode::PolicyViolation, "")); asked.len()];
     }

@@ -15,6 +15,8 @@ const BATCH_BYTES_MAX: usize = 256 << 20;
 /// Compression is not suspicious here: the broker took the batch.
 const CAPS: DecompressionCaps =
     DecompressionCaps { output_bytes_max: BATCH_BYTES_MAX, ratio_max: usize::MAX };
+/// Headers of one record that are shown: a few bytes of a compressed batch can be a hundred million of them.
+const HEADERS_MAX: usize = 1000;
 
 impl Printer<'_> {
     pub(super) fn batches(&mut self, path: &Path) -> Result<(), DumpError> {
@@ -81,10 +83,12 @@ impl Printer<'_> {
 
     fn record(&mut self, base: Offset, record: &Record<'_>) -> Result<(), DumpError> {
         let offset = base.plus(i64::from(record.offset_delta));
+        let left_out = record.headers.count().saturating_sub(HEADERS_MAX);
         self.item(
             || {
                 let headers: Vec<String> = record
                     .headers
+                    .take(HEADERS_MAX)
                     .map(|header| format!("{}={}", text(Some(header.key)), text(header.value)))
                     .collect();
                 let headers = if headers.is_empty() {
@@ -92,17 +96,23 @@ impl Printer<'_> {
                 } else {
                     format!("  headers {}", headers.join(", "))
                 };
+                let headers = match left_out {
+                    0 => headers,
+                    _ => format!("{headers} and {left_out} more"),
+                };
                 let (time, key, value) = (time(record.timestamp.0), text(record.key), text(record.value));
                 format!("      offset {offset:<11} {time:<24}  key {key}  value {value}{headers}")
             },
             || {
                 let headers: Vec<_> = record
                     .headers
+                    .take(HEADERS_MAX)
                     .map(|header| json!([json_of(Some(header.key)), json_of(header.value)]))
                     .collect();
                 json!({
                     "offset": offset.0, "timestamp": record.timestamp.0, "key": json_of(record.key),
                     "value": json_of(record.value), "headers": headers,
+                    "headers_left_out": left_out,
                 })
             },
         )
