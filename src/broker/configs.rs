@@ -85,8 +85,15 @@ impl Broker {
         let (image, config) = (self.image(), self.config());
         let mut changes = Transaction::default();
         let mut results = Vec::with_capacity(alterations.len());
+        let mut bytes = 0;
         for (index, alteration) in alterations.iter().enumerate() {
+            let so_far = changes.changes.len();
             results.push(self.plan_alteration(&image, &config, alteration, &mut changes));
+            bytes += changes.changes[so_far..].iter().map(bytes_of).sum::<usize>();
+            // A topic's record is rewritten whole, however little of it changes.
+            if bytes > ALTERED_BYTES_MAX {
+                return vec![Err(AlterConfigsError::TooMuch); alterations.len()];
+            }
             if index % TARGETS_PER_TURN == TARGETS_PER_TURN - 1 {
                 tokio::task::yield_now().await;
             }
@@ -150,13 +157,6 @@ impl Broker {
         results: &[Result<(), AlterConfigsError>],
         alterations: &[ConfigAlteration],
     ) -> Result<(), AlterConfigsError> {
-        let bytes = transaction.changes.iter().map(|change| match change {
-            Change::Put(key, value) => key.len() + value.len(),
-            Change::Delete(key) => key.len(),
-        });
-        if bytes.sum::<usize>() > ALTERED_BYTES_MAX {
-            return Err(AlterConfigsError::TooMuch);
-        }
         let applied = self.metadata.transact(transaction).await?;
         self.publish(applied.image);
         let altered = alterations.iter().zip(results).filter(|(_, result)| result.is_ok());
@@ -166,6 +166,13 @@ impl Broker {
         let followed = tokio::task::spawn_blocking(move || follow(&storage, &image, &config, &targets));
         followed.await.expect("changing a log's settings does not panic");
         Ok(())
+    }
+}
+
+fn bytes_of(change: &Change) -> usize {
+    match change {
+        Change::Put(key, value) => key.len() + value.len(),
+        Change::Delete(key) => key.len(),
     }
 }
 

@@ -211,6 +211,36 @@ async fn one_request_alters_so_much_and_no_more() {
     assert_eq!(test.broker.alter_configs(&[ask(OPERATIONS_MAX), ask(1)], false).await, refused);
 }
 
+/// A topic's record is rewritten whole: a small request must not make a large transaction.
+#[tokio::test]
+async fn what_is_rewritten_is_bounded_too_and_a_rehearsal_says_so() {
+    let test = Test::start(&[]).await;
+    let large = vec!["0:1"; 8000].join(",");
+    let key = "leader.replication.throttled.replicas".to_owned();
+    let names: Vec<String> = (0..ALTERED_BYTES_MAX / large.len() + 1).map(|n| format!("t{n}")).collect();
+    for names in names.chunks(20) {
+        let new = names.iter().map(|name| NewTopic {
+            name: name.clone(),
+            partitions: 1,
+            replication_factor: 1,
+            configs: BTreeMap::from([(key.clone(), large.clone())]),
+        });
+        let created = test.broker.create_topics(new.collect(), false).await;
+        assert!(created.iter().all(Result::is_ok));
+    }
+    let ask = |name: &String| ConfigAlteration {
+        target: topic(name),
+        operations: vec![("retention.ms".to_owned(), set("5"))],
+        replace: false,
+    };
+    let asked: Vec<_> = names.iter().map(ask).collect();
+    for validate_only in [true, false] {
+        let results = test.broker.alter_configs(&asked, validate_only).await;
+        assert!(results.iter().all(|result| *result == Err(AlterConfigsError::TooMuch)), "{validate_only}");
+    }
+    assert_eq!(test.broker.alter_configs(&asked[..9], false).await, vec![Ok(()); 9]);
+}
+
 #[tokio::test]
 async fn a_topic_that_is_deleted_meanwhile_does_not_come_back() {
     let test = Test::start(&[]).await;
