@@ -1,11 +1,14 @@
 //! Deletion of records by clients: the log start moves, for good.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::Broker;
 use super::retention::{MOVES_PER_TRANSACTION, remove_old_segments};
 use crate::cluster::MetadataError;
-use crate::model::Offset;
+use crate::model::{Offset, TopicPartition};
 use crate::partition::{Partition, PartitionStatus};
 
 /// Records of one partition that are to go.
@@ -72,7 +75,44 @@ impl Broker {
             tracing::info!(%topic, partition = index, %start, "a client deleted the records below");
         }
         // Not waited for: a start finishes what a crash interrupts, as does the next look of retention.
-        drop(tokio::task::spawn_blocking(move || remove_old_segments(&moved)));
+        if self.removals.add(moved) {
+            let removals = self.removals.clone();
+            drop(tokio::task::spawn_blocking(move || removals.run()));
+        }
+    }
+}
+
+/// Partitions from which clients deleted records and whose files are still to go. One thread at a time sees
+/// to it, since it may wait for a sync: clients that delete quickly must not take all threads. Bounded by the
+/// number of partitions.
+#[derive(Default)]
+pub(super) struct Removals(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    partitions: HashMap<TopicPartition, Arc<Partition>>,
+    is_seen_to: bool,
+}
+
+impl Removals {
+    /// Whether somebody has to be found who calls [`Removals::run`].
+    fn add(&self, moved: Vec<Arc<Partition>>) -> bool {
+        let mut waiting = self.0.lock();
+        waiting.partitions.extend(moved.into_iter().map(|moved| (moved.topic_partition(), moved)));
+        !std::mem::replace(&mut waiting.is_seen_to, true)
+    }
+
+    /// Removes files until none are left to remove.
+    fn run(&self) {
+        while let Some(partitions) = self.take() {
+            remove_old_segments(&partitions);
+        }
+    }
+
+    fn take(&self) -> Option<Vec<Arc<Partition>>> {
+        let mut waiting = self.0.lock();
+        waiting.is_seen_to = !waiting.partitions.is_empty();
+        waiting.is_seen_to.then(|| waiting.partitions.drain().map(|(_, partition)| partition).collect())
     }
 }
 
@@ -109,3 +149,6 @@ fn online(partition: &Partition) -> Result<(), DeleteRecordsError> {
         PartitionStatus::Deleted => Err(DeleteRecordsError::Deleted),
     }
 }
+
+#[cfg(test)]
+mod tests;

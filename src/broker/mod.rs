@@ -80,6 +80,8 @@ pub struct Broker {
     /// One topic change at a time, from the look at the catalogue to the publication.
     topic_changes: tokio::sync::Mutex<()>,
     producer_ids: producer_ids::ProducerIds,
+    /// What DeleteRecords left to be unlinked.
+    removals: Arc<delete_records::Removals>,
     fetch_sessions: FetchSessions,
     threads: Mutex<Option<StorageThreads>>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,

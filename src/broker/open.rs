@@ -111,6 +111,7 @@ impl Broker {
             encoded_topics: Default::default(),
             topic_changes: tokio::sync::Mutex::default(),
             producer_ids: super::producer_ids::ProducerIds::default(),
+            removals: Arc::default(),
             fetch_sessions,
             threads: Mutex::new(Some(threads)),
             tasks: Mutex::default(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log::partition_log::Published;
 use crate::log::retention::{self, Reason, SegmentSummary};
 use crate::log::segment::Segment;
 use crate::log::{LogError, PartitionLog};
@@ -26,12 +27,19 @@ impl PartitionLog {
     pub fn delete_old_segments(&self) -> Result<usize, LogError> {
         self.roll_if_dead()?;
         let start = self.log_start_offset();
+        let dead = |published: &Published| {
+            published.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count()
+        };
+        if dead(&self.published()) == 0 {
+            // Without waiting for a sync.
+            return self.check_open().map(|()| 0);
+        }
         // Unlinking excludes a sync: its snapshot and its handles name segments that are there.
         let _sync = self.syncing.lock();
         let mut writer = self.writer.lock();
         self.check_open()?;
         let mut published = self.published();
-        let count = published.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count();
+        let count = dead(&published);
         if count == 0 {
             return Ok(0);
         }
