@@ -1,6 +1,7 @@
 //! Highwater's transcript against the one recorded from Apache Kafka, and the list of allowed differences.
 
 use anyhow::{Context, Result, bail};
+use protocol_tests::differential::matches;
 
 /// Which transcript a line stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,13 +84,6 @@ pub fn allowing(allowed: &[Allowed], scenario: &str, side: Side, line: &str) -> 
         entry.scenario == scenario && entry.side == side && matches(&entry.pattern, line.trim())
     };
     allowed.iter().position(fits)
-}
-
-/// `*` stands for any text, the empty one too.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
-    let Some(rest) = text.strip_prefix(head) else { return false };
-    rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches(tail, &rest[at..]))
 }
 
 #[cfg(test)]

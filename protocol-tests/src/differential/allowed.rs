@@ -52,8 +52,8 @@ impl Entry {
     }
 }
 
-/// `*` stands for any text, the empty one too.
-fn matches(pattern: &str, text: &str) -> bool {
+/// Whether a text fits a pattern, in which `*` stands for any text, the empty one too.
+pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
     let Some(rest) = text.strip_prefix(head) else { return false };
     rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches(tail, &rest[at..]))

@@ -23,7 +23,7 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result, ensure};
 
-pub use allowed::Allowed;
+pub use allowed::{Allowed, matches};
 pub use compare::compare;
 pub use talk::Talk;
 pub use transcript::Transcript;
