@@ -1,5 +1,9 @@
 use std::collections::HashMap;
 use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use uuid::Uuid;
 
@@ -132,4 +136,63 @@ async fn who_waits_hears_of_progress_or_of_the_end() {
     };
     assert_eq!(tokio::join!(waiting, failing).0, Err(failure.clone()));
     assert_eq!(progress.failed().await, failure);
+}
+
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Wakes {
+    fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_step_wakes_those_whose_entry_it_passes_and_nobody_else() {
+    let progress = Progress::starting_at(Lsn(10));
+    let [near, far, end] = [(); 3].map(|()| Arc::new(Wakes::default()));
+    let [near_waker, far_waker, end_waker] = [&near, &far, &end].map(|wakes| Waker::from(wakes.clone()));
+    let (mut near_future, mut far_future) = (pin!(progress.passed(Lsn(10))), pin!(progress.passed(Lsn(20))));
+    let mut end_future = pin!(progress.failed());
+    assert!(near_future.as_mut().poll(&mut Context::from_waker(&near_waker)).is_pending());
+    assert!(far_future.as_mut().poll(&mut Context::from_waker(&far_waker)).is_pending());
+    assert!(end_future.as_mut().poll(&mut Context::from_waker(&end_waker)).is_pending());
+
+    progress.advance(Lsn(20));
+    assert_eq!((near.count(), far.count(), end.count()), (1, 0, 0));
+    assert_eq!(near_future.as_mut().poll(&mut Context::from_waker(&near_waker)), Poll::Ready(Ok(())));
+
+    progress.fail(&StorageFailed("the disk is gone".to_owned()));
+    assert_eq!((near.count(), far.count(), end.count()), (1, 1, 1));
+    assert!(matches!(
+        far_future.as_mut().poll(&mut Context::from_waker(&far_waker)),
+        Poll::Ready(Err(StorageFailed(_)))
+    ));
+}
+
+#[test]
+fn who_waits_no_longer_is_forgotten_and_a_second_waker_replaces_the_first() {
+    let progress = Progress::starting_at(Lsn(10));
+    let [first, second] = [(); 2].map(|()| Arc::new(Wakes::default()));
+    {
+        let mut future = pin!(progress.passed(Lsn(10)));
+        for wakes in [&first, &second, &second] {
+            let waker = Waker::from(wakes.clone());
+            assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(progress.waiting_count(), 1);
+        }
+        progress.advance(Lsn(11));
+        assert_eq!((first.count(), second.count(), progress.waiting_count()), (0, 1, 0));
+    }
+    let waker = Waker::from(first.clone());
+    let mut abandoned = Box::pin(progress.passed(Lsn(30)));
+    assert!(abandoned.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(abandoned);
+    assert_eq!(progress.waiting_count(), 0);
 }
