@@ -1,26 +1,14 @@
-//! Highwater seen from outside: stock clients, real crashes, and Apache Kafka as the oracle.
-
-mod broker;
-mod capture;
-mod differences;
-mod namespace;
-mod process;
-mod raw_producer;
-mod report;
-mod scenario;
-mod stream;
-mod tools;
-mod transcript;
-mod wait;
+//! The program: plays scenarios, and records what Apache Kafka shows in them.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use broker::Flavor;
-use scenario::{Context, Scale, Scenario};
-use tools::Tools;
-use transcript::Transcript;
+use compat::broker::Flavor;
+use compat::report;
+use compat::scenario::{self, Context, Scale, Scenario};
+use compat::tools::Tools;
+use compat::transcript::Transcript;
 
 const USAGE: &str = "usage: compat run [--against kafka] [--soak] [NAME...]
        compat oracle [NAME...]

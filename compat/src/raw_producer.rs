@@ -13,6 +13,8 @@ const PRODUCE_VERSION: i16 = 3;
 const RESPONSE_BYTES_MAX: usize = 1 << 16;
 /// From `partition_leader_epoch` to the checksum, which covers what follows it.
 const BEFORE_CHECKSUM: [u8; 5] = [0, 0, 0, 0, 2];
+/// Of the records of [`RawProducer`].
+const TIMESTAMP_MS: i64 = 1_700_000_000_000;
 
 /// A connection to a broker.
 pub struct RawProducer {
@@ -31,25 +33,31 @@ impl RawProducer {
     /// Sends one batch of records with these keys and the same value, and waits for the answer; the offset of
     /// its first record.
     pub fn produce(&mut self, topic: &str, acks: i16, keys: &[String], value: &[u8]) -> Result<i64> {
-        self.stream.write_all(&request(topic, acks, &batch(keys, value)))?;
+        let records: Vec<(Option<&[u8]>, &[u8])> =
+            keys.iter().map(|key| (Some(key.as_bytes()), value)).collect();
+        self.stream.write_all(&request(topic, 0, acks, &batch(&records, TIMESTAMP_MS)))?;
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let length = usize::try_from(i32::from_be_bytes(length))?;
         ensure!(length < RESPONSE_BYTES_MAX, "a Produce response of {length} bytes");
         let mut response = vec![0; length];
         self.stream.read_exact(&mut response)?;
-        // Correlation id, one topic (its name), one partition, its index; then the error code and the base
-        // offset.
-        let error_at = 4 + 4 + 2 + topic.len() + 4 + 4;
-        let field = response.get(error_at..error_at + 10).context("a short Produce response")?;
-        let error_code = i16::from_be_bytes(field[..2].try_into()?);
+        let (error_code, base_offset) = answer(topic, &response)?;
         ensure!(error_code == 0, "error code {error_code}");
-        Ok(i64::from_be_bytes(field[2..].try_into()?))
+        Ok(base_offset)
     }
 }
 
-/// A whole request for partition 0 of a topic, length first.
-fn request(topic: &str, acks: i16, batch: &[u8]) -> Vec<u8> {
+/// Error code and base offset of a response to [`request`], without its length.
+pub fn answer(topic: &str, response: &[u8]) -> Result<(i16, i64)> {
+    // Correlation id, one topic (its name), one partition, its index; then the two.
+    let error_at = 4 + 4 + 2 + topic.len() + 4 + 4;
+    let field = response.get(error_at..error_at + 10).context("a short Produce response")?;
+    Ok((i16::from_be_bytes(field[..2].try_into()?), i64::from_be_bytes(field[2..].try_into()?)))
+}
+
+/// A whole request for one partition of a topic, length first.
+pub fn request(topic: &str, partition: u32, acks: i16, batch: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend(PRODUCE_KEY.to_be_bytes());
     body.extend(PRODUCE_VERSION.to_be_bytes());
@@ -62,7 +70,7 @@ fn request(topic: &str, acks: i16, batch: &[u8]) -> Vec<u8> {
     body.extend((topic.len() as u16).to_be_bytes());
     body.extend(topic.as_bytes());
     body.extend(1_i32.to_be_bytes()); // partitions
-    body.extend(0_i32.to_be_bytes());
+    body.extend(partition.to_be_bytes());
     body.extend((batch.len() as u32).to_be_bytes());
     body.extend(batch);
     let mut request = (body.len() as u32).to_be_bytes().to_vec();
@@ -70,25 +78,25 @@ fn request(topic: &str, acks: i16, batch: &[u8]) -> Vec<u8> {
     request
 }
 
-/// A record batch of magic 2, not compressed, of no producer.
-fn batch(keys: &[String], value: &[u8]) -> Vec<u8> {
-    const TIMESTAMP_MS: i64 = 1_700_000_000_000;
+/// A record batch of magic 2, not compressed, of no producer; its records, as keys and values, all of one
+/// time.
+pub fn batch(records: &[(Option<&[u8]>, &[u8])], timestamp_ms: i64) -> Vec<u8> {
     let mut covered = Vec::new();
     covered.extend(0_i16.to_be_bytes()); // attributes
-    covered.extend((keys.len() as i32 - 1).to_be_bytes()); // last offset delta
-    covered.extend(TIMESTAMP_MS.to_be_bytes());
-    covered.extend(TIMESTAMP_MS.to_be_bytes());
+    covered.extend((records.len() as i32 - 1).to_be_bytes()); // last offset delta
+    covered.extend(timestamp_ms.to_be_bytes());
+    covered.extend(timestamp_ms.to_be_bytes());
     covered.extend((-1_i64).to_be_bytes()); // producer id
     covered.extend((-1_i16).to_be_bytes()); // producer epoch
     covered.extend((-1_i32).to_be_bytes()); // base sequence
-    covered.extend((keys.len() as u32).to_be_bytes());
-    for (delta, key) in keys.iter().enumerate() {
+    covered.extend((records.len() as u32).to_be_bytes());
+    for (delta, (key, value)) in records.iter().enumerate() {
         let mut record = vec![0, 0]; // attributes, timestamp delta
         put_varint(&mut record, delta as i64);
-        put_varint(&mut record, key.len() as i64);
-        record.extend(key.as_bytes());
+        put_varint(&mut record, key.map_or(-1, |key| key.len() as i64));
+        record.extend(key.unwrap_or_default());
         put_varint(&mut record, value.len() as i64);
-        record.extend(value);
+        record.extend(*value);
         record.push(0); // no headers
         put_varint(&mut covered, record.len() as i64);
         covered.extend(record);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Broker, Settings, probe, spawn};
+use super::{Prepared, Settings, probe};
 
 /// The `highwater` beside this program: `<target>/<profile>/highwater`.
 pub fn binary() -> Result<PathBuf> {
@@ -14,14 +14,13 @@ pub fn binary() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// Starts it on a free port.
-pub(super) fn start(folder: &Path, settings: &Settings) -> Result<Broker> {
+/// Chooses a free port.
+pub(super) fn prepare(folder: &Path, settings: &Settings) -> Result<Prepared> {
     let log_dir = settings.log_dir.clone().unwrap_or_else(|| folder.join("data"));
     let log = folder.join("highwater.log");
     let bootstrap = format!("127.0.0.1:{}", probe::free_port()?);
     let server = command_line(&bootstrap, &log_dir, settings)?;
-    let process = spawn(&server, &log)?;
-    Ok(Broker { process, server, log, log_dir, bootstrap, stopped_code: 0 })
+    Ok(Prepared { server, log, log_dir, bootstrap, stopped_code: 0 })
 }
 
 fn command_line(address: &str, log_dir: &Path, settings: &Settings) -> Result<Vec<String>> {

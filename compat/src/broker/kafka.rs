@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Broker, Settings, probe, spawn};
+use super::{Prepared, Settings, probe};
 use crate::process::run;
 use crate::tools::Tools;
 
@@ -15,8 +15,8 @@ const FORMAT_DEADLINE: Duration = Duration::from_secs(60);
 const EXIT_CODE_TERMINATED: i32 = 143;
 const CLUSTER_ID: &str = "MkU3OEVBNTcwNTJENDM2Qk";
 
-/// Formats a fresh directory and starts on a free port.
-pub(super) fn start(tools: &Tools, folder: &Path, settings: &Settings) -> Result<Broker> {
+/// Formats a fresh directory and chooses a free port.
+pub(super) fn prepare(tools: &Tools, folder: &Path, settings: &Settings) -> Result<Prepared> {
     let log_dir = settings.log_dir.clone().unwrap_or_else(|| folder.join("data"));
     let bootstrap = format!("127.0.0.1:{}", probe::free_port()?);
     let properties = folder.join("server.properties");
@@ -27,13 +27,15 @@ pub(super) fn start(tools: &Tools, folder: &Path, settings: &Settings) -> Result
     format.args(["format", "--config", &path, "--cluster-id", CLUSTER_ID]);
     run(format, b"", FORMAT_DEADLINE)?.success()?;
 
-    let mut command = tools.java("kafka.Kafka");
+    let mut command = match &settings.java_options[..] {
+        [] => tools.java("kafka.Kafka"),
+        options => tools.java_with(options, "kafka.Kafka"),
+    };
     command.arg(&path);
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let server: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
     let log = folder.join("kafka.log");
-    let process = spawn(&server, &log)?;
-    Ok(Broker { process, server, log, log_dir, bootstrap, stopped_code: EXIT_CODE_TERMINATED })
+    Ok(Prepared { server, log, log_dir, bootstrap, stopped_code: EXIT_CODE_TERMINATED })
 }
 
 fn configuration(address: &str, controller_port: u16, log_dir: &Path, settings: &Settings) -> String {

@@ -43,6 +43,8 @@ pub struct Settings {
     pub properties: Vec<(String, String)>,
     /// Where its data lies, if not in the scenario's folder.
     pub log_dir: Option<PathBuf>,
+    /// Options of Apache Kafka's virtual machine, in place of those for a short life.
+    pub java_options: Vec<String>,
 }
 
 impl Settings {
@@ -70,12 +72,35 @@ pub struct Broker {
 
 /// Starts a broker with its data, configuration and log under `folder`, and waits until it serves.
 pub fn start(flavor: Flavor, tools: &Tools, folder: &Path, settings: &Settings) -> Result<Broker> {
-    let mut broker = match flavor {
-        Flavor::Highwater => highwater::start(folder, settings)?,
-        Flavor::Kafka => kafka::start(tools, folder, settings)?,
-    };
+    let mut broker = prepare(flavor, tools, folder, settings)?.start()?;
     broker.wait_until_ready()?;
     Ok(broker)
+}
+
+/// A broker with its folder made and its port chosen, not started yet: for whoever measures the start.
+pub struct Prepared {
+    server: Vec<String>,
+    log: PathBuf,
+    log_dir: PathBuf,
+    bootstrap: String,
+    stopped_code: i32,
+}
+
+/// Makes what a start needs under `folder`.
+pub fn prepare(flavor: Flavor, tools: &Tools, folder: &Path, settings: &Settings) -> Result<Prepared> {
+    match flavor {
+        Flavor::Highwater => highwater::prepare(folder, settings),
+        Flavor::Kafka => kafka::prepare(tools, folder, settings),
+    }
+}
+
+impl Prepared {
+    /// Starts the process, and does not wait.
+    pub fn start(self) -> Result<Broker> {
+        let Prepared { server, log, log_dir, bootstrap, stopped_code } = self;
+        let process = spawn(&server, &log)?;
+        Ok(Broker { process, server, log, log_dir, bootstrap, stopped_code })
+    }
 }
 
 impl Broker {

@@ -1,5 +1,6 @@
 //! Jars through Maven, and our own Java clients.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -53,13 +54,13 @@ pub fn compile(cache: &Path, jars: &Path) -> Result<PathBuf> {
 }
 
 /// For programs that run for a second or two: the quick compiler and the simplest collector fit them best.
-const OPTIONS: [&str; 4] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx512m"];
+pub const OPTIONS: [&str; 4] = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx512m"];
 
 /// A Java program that is compiled already.
-pub fn command(classes: &Path, jars: &Path, main_class: &str) -> Command {
+pub fn command(options: &[impl AsRef<OsStr>], classes: &Path, jars: &Path, main_class: &str) -> Command {
     let mut command = Command::new("java");
     let log_configuration = package_dir().join("log4j2.properties");
-    command.args(OPTIONS);
+    command.args(options);
     command.arg(format!("-Dlog4j2.configurationFile={}", log_configuration.display()));
     command.arg("-cp").arg(format!("{}:{}/*", classes.display(), jars.display()));
     command.arg(main_class);

@@ -56,7 +56,12 @@ impl Tools {
 
     /// A Java program with Kafka's jars and our classes.
     pub fn java(&self, main_class: &str) -> Command {
-        java::command(&self.classes, &self.jars, main_class)
+        java::command(&java::OPTIONS, &self.classes, &self.jars, main_class)
+    }
+
+    /// The same with options of its virtual machine in place of ours, which are for short lives.
+    pub fn java_with(&self, options: &[String], main_class: &str) -> Command {
+        java::command(options, &self.classes, &self.jars, main_class)
     }
 
     /// A Java program in one file that is no client, compiled as it starts, with Kafka's jars.
@@ -71,7 +76,12 @@ impl Tools {
 
     /// One of our Java clients, with the jars of an older version of Kafka's client.
     pub fn java_of(&self, version: &str, main_class: &str) -> Result<Command> {
-        Ok(java::command(&self.classes, &java::install_client(&self.cache, version)?, main_class))
+        Ok(java::command(
+            &java::OPTIONS,
+            &self.classes,
+            &java::install_client(&self.cache, version)?,
+            main_class,
+        ))
     }
 
     /// One of our Python scripts, with what `python/requirements/<client>.txt` names.
@@ -93,6 +103,11 @@ impl Tools {
 
     /// Our Rust program on the newest librdkafka.
     pub fn rust_rdkafka(&self) -> Result<Command> {
-        Ok(Command::new(rust::build(&self.cache)?))
+        Ok(Command::new(rust::build(&self.cache)?.join(rust::PROGRAM)))
+    }
+
+    /// librdkafka's own load generator, on the same librdkafka.
+    pub fn rdkafka_performance(&self) -> Result<Command> {
+        Ok(Command::new(rust::build(&self.cache)?.join(rust::PERFORMANCE)))
     }
 }

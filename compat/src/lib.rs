@@ -1,0 +1,18 @@
+//! Highwater seen from outside: stock clients, real crashes, and Apache Kafka as the oracle.
+//!
+//! **Owns** brokers as processes ([`broker`]), outside tools ([`tools`]) and programs ([`process`]), and the
+//! scenarios that the program `compat` plays. The package `bench` stands on the first three.
+//! **Does not own** figures.
+
+pub mod broker;
+mod capture;
+mod differences;
+pub mod namespace;
+pub mod process;
+pub mod raw_producer;
+pub mod report;
+pub mod scenario;
+mod stream;
+pub mod tools;
+pub mod transcript;
+pub mod wait;
