@@ -7,7 +7,9 @@
 #   make compat     stock clients and Apache Kafka's tools against the broker, crashes under load
 #   make soak       the same with a 1 GiB stream and 100 kills; the wire suite against Apache Kafka too
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
-#   make bench      figures (issue 5)
+#   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (45 minutes, 28 GiB of disk);
+#                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
+#                   `bench` in CONTRIBUTING.md
 #
 # Outside tools (kcat, tshark, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment
 # for Python, a folder for jars. COMPAT_CACHE names the folder for what is installed; without it, it is the target
@@ -15,7 +17,7 @@
 
 SHELL := /bin/bash
 CARGO ?= cargo
-# Words after `compat run`: make compat ARGS="kcat-codecs crash"
+# Words after `compat run` or `bench run`: make compat ARGS="kcat-codecs crash"
 ARGS ?=
 COMPAT = $(CARGO) run --quiet --package compat --
 
@@ -52,4 +54,5 @@ oracle:
 	$(COMPAT) oracle $(ARGS)
 
 bench:
-	@echo "make bench: figures, and the loads they are taken with, come with issue 5" >&2; exit 2
+	$(CARGO) build --quiet --release --package highwater --package bench --bins
+	$(CARGO) run --quiet --release --package bench -- run $(ARGS)

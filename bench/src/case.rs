@@ -1,0 +1,167 @@
+//! The cases: which load, from which client, how much of it.
+
+/// Who makes the load.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Load {
+    /// Requests built before, one connection a partition, five in flight; records a batch, and records a
+    /// second of all partitions together (0: as fast as they are answered).
+    RawProduce { per_batch: u32, rate: u32 },
+    /// One fetch of 1 MiB in flight a partition.
+    RawFetch,
+    /// Kafka's ProducerPerformance; `tuned` is batch.size=262144 linger.ms=5.
+    JavaProduce { tuned: bool, rate: u32, warmup: u64 },
+    /// A Java consumer with the settings of Kafka's ConsumerPerformance, which assigns itself the partitions.
+    JavaConsume,
+    /// librdkafka's rdkafka_performance -P.
+    RdkafkaProduce,
+    /// rdkafka_performance -C.
+    RdkafkaConsume,
+    /// A record in, and out again, one after the other (confluent-kafka).
+    EndToEnd,
+    /// Nothing but the creation of the topic.
+    Create,
+}
+
+/// Which topic the load works on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Topic {
+    /// A new one, deleted afterwards.
+    Own,
+    /// The one that `a2` has filled.
+    Filled,
+    /// The one with 1,000 partitions that `h1` has made.
+    Thousand,
+}
+
+/// One case.
+pub struct Case {
+    /// Its name.
+    pub name: &'static str,
+    /// In words.
+    pub what: &'static str,
+    /// Who makes the load.
+    pub load: Load,
+    /// On what.
+    pub topic: Topic,
+    /// Records.
+    pub records: u64,
+    /// Bytes of each record's value.
+    pub record_bytes: u32,
+    /// Whether it is worth a run without fsync: it waits for commits.
+    pub commits: bool,
+    /// How long it takes about, with what surrounds it: for the estimate of the time left.
+    pub seconds: u32,
+}
+
+/// Records of 1 KiB in 2 GiB.
+const TWO_GIB: u64 = 2 << 20;
+
+const fn raw(name: &'static str, what: &'static str, per_batch: u32, records: u64, seconds: u32) -> Case {
+    let load = Load::RawProduce { per_batch, rate: 0 };
+    Case { name, what, load, topic: Topic::Own, records, record_bytes: 1024, commits: true, seconds }
+}
+
+const fn java(name: &'static str, what: &'static str, tuned: bool, record_bytes: u32, seconds: u32) -> Case {
+    let records = if record_bytes == 100 { 5_000_000 } else { TWO_GIB };
+    let load = Load::JavaProduce { tuned, rate: 0, warmup: 0 };
+    Case { name, what, load, topic: Topic::Own, records, record_bytes, commits: false, seconds }
+}
+
+const fn read(name: &'static str, what: &'static str, load: Load, seconds: u32) -> Case {
+    let topic = Topic::Filled;
+    Case { name, what, load, topic, records: TWO_GIB, record_bytes: 1024, commits: false, seconds }
+}
+
+/// Everything that is run under load, in this order.
+pub const ALL: &[Case] = &[
+    raw("r1", "raw produce, batches of 64 KiB", 64, TWO_GIB, 14),
+    raw("r2", "raw produce, batches of 16 KiB", 16, TWO_GIB, 18),
+    raw("r3", "raw produce, one record of 1 KiB a request", 1, 500_000, 25),
+    Case {
+        load: Load::RawProduce { per_batch: 10, rate: 10_000 },
+        commits: false,
+        ..raw("r5", "raw produce at 10,000 records/s, open loop, 10 a request", 10, 200_000, 25)
+    },
+    Case { commits: true, ..java("a1", "Java producer, 1 KiB, defaults", false, 1024, 24) },
+    Case {
+        load: Load::RdkafkaProduce,
+        ..java("a3", "librdkafka producer, 1 KiB, defaults", false, 1024, 20)
+    },
+    java("b1", "Java producer, 100 bytes, defaults", false, 100, 24),
+    Case {
+        commits: true,
+        ..java("b2", "Java producer, 100 bytes, batch.size=256k linger.ms=5", true, 100, 18)
+    },
+    Case {
+        load: Load::JavaProduce { tuned: false, rate: 10_000, warmup: 50_000 },
+        records: 300_000,
+        commits: true,
+        ..java("c1", "Java producer at 10,000 records/s, 1 KiB", false, 1024, 36)
+    },
+    Case {
+        name: "c3",
+        what: "end to end, one record of 100 bytes at a time (confluent-kafka)",
+        load: Load::EndToEnd,
+        topic: Topic::Own,
+        records: 5_000,
+        record_bytes: 100,
+        commits: false,
+        seconds: 12,
+    },
+    Case {
+        topic: Topic::Filled,
+        ..java("a2", "Java producer, 1 KiB, batch.size=256k linger.ms=5", true, 1024, 22)
+    },
+    read("r4", "raw fetch, 1 MiB a partition", Load::RawFetch, 8),
+    read("d1", "Java consumer, 1 KiB", Load::JavaConsume, 12),
+    read("d2", "librdkafka consumer, 1 KiB", Load::RdkafkaConsume, 10),
+    Case {
+        name: "h1",
+        what: "1,000 partitions created, until all serve",
+        load: Load::Create,
+        topic: Topic::Thousand,
+        records: 0,
+        record_bytes: 0,
+        commits: false,
+        seconds: 8,
+    },
+    Case {
+        topic: Topic::Thousand,
+        ..java("h2", "Java producer over 1,000 partitions, batch.size=256k linger.ms=5", true, 1024, 30)
+    },
+];
+
+/// What is measured beside loads, by the names that options use.
+pub const BESIDE: [&str; 4] = ["disk", "idle", "start", "crash"];
+
+impl Case {
+    /// Partitions of its topic.
+    pub fn partitions(&self) -> u32 {
+        match (self.topic, self.load) {
+            (Topic::Thousand, _) => 1_000,
+            (_, Load::EndToEnd) => 1,
+            _ => 6,
+        }
+    }
+
+    /// Records in a sitting of this scale.
+    pub fn records_at(&self, scale: Scale) -> u64 {
+        match (scale, self.load) {
+            (Scale::Full, _) => self.records,
+            (Scale::Quick, Load::JavaProduce { rate: 1.., .. } | Load::RawProduce { rate: 1.., .. }) => {
+                30_000
+            }
+            (Scale::Quick, Load::EndToEnd) => 500,
+            (Scale::Quick, _) => self.records / 20,
+        }
+    }
+}
+
+/// How much work a sitting does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scale {
+    /// What figures are quoted from.
+    Full,
+    /// For trying the tool.
+    Quick,
+}

@@ -1,0 +1,78 @@
+//! What the disk itself does with a sync, in the same round: nothing that waits for it can be quicker.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::figures::Figures;
+use crate::raw::percentiles;
+
+/// No measurement of one kind takes longer.
+const TIME_MAX: Duration = Duration::from_secs(8);
+const APPENDS: usize = 2_000;
+const OVERWRITES: usize = 2_000;
+const APPEND_BYTES: usize = 4 << 10;
+const OVERWRITE_BYTES: usize = 64 << 10;
+const PREPARED_BYTES: u64 = 64 << 20;
+
+/// Percentiles of write + fdatasync: 4 KiB appended to a file that grows, 64 KiB over what was written.
+/// A trial does one part of `divisor`.
+pub fn measure(folder: &Path, divisor: usize) -> Result<Figures> {
+    let mut figures = Figures::new();
+    let path = folder.join("fdatasync");
+    let file = File::create(&path)?;
+    let appended = timed(APPENDS / divisor, |at| {
+        file.write_all_at(&[7; APPEND_BYTES], (at * APPEND_BYTES) as u64)?;
+        file.sync_data()
+    })?;
+    percentiles(&mut figures, "append_4k_", appended);
+
+    let file = File::create(&path)?;
+    for chunk in 0..PREPARED_BYTES >> 20 {
+        file.write_all_at(&vec![1; 1 << 20], chunk << 20)?;
+    }
+    file.sync_all()?;
+    let buffer = vec![7; OVERWRITE_BYTES];
+    let places = PREPARED_BYTES as usize / OVERWRITE_BYTES;
+    let overwritten = timed(OVERWRITES / divisor, |at| {
+        file.write_all_at(&buffer, ((at % places) * OVERWRITE_BYTES) as u64)?;
+        file.sync_data()
+    })?;
+    percentiles(&mut figures, "overwrite_64k_", overwritten);
+    fs::remove_file(path)?;
+    Ok(figures)
+}
+
+/// Milliseconds of each call.
+fn timed(count: usize, mut write: impl FnMut(usize) -> std::io::Result<()>) -> Result<Vec<f32>> {
+    let start = Instant::now();
+    let mut times_ms = Vec::with_capacity(count);
+    for at in 0..count {
+        let before = Instant::now();
+        if before - start > TIME_MAX {
+            break;
+        }
+        write(at)?;
+        times_ms.push(before.elapsed().as_secs_f32() * 1e3);
+    }
+    Ok(times_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let figures = measure(folder.path(), 200).unwrap();
+        assert!(
+            figures["append_4k_p50_ms"] > 0.0 && figures["append_4k_p99_ms"] >= figures["append_4k_p50_ms"]
+        );
+        assert!(figures["overwrite_64k_p999_ms"] >= figures["overwrite_64k_p99_ms"]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

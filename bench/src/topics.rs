@@ -1,0 +1,92 @@
+//! Topics, made and deleted over one connection each.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use compat::wait::eventually;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{
+    CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest, MetadataRequest, TopicName,
+};
+use protocol_tests::client::{Client, resolve, text};
+
+/// How long the creation or deletion of a topic may take.
+const DEADLINE: Duration = Duration::from_secs(120);
+const TIMEOUT_MS: i32 = 60_000;
+/// Versions without tagged fields.
+const CREATE_VERSION: i16 = 4;
+const DELETE_VERSION: i16 = 3;
+const METADATA_VERSION: i16 = 8;
+const LIST_OFFSETS_VERSION: i16 = 2;
+const LATEST: i64 = -1;
+
+/// How long a creation took, from its request on.
+pub struct Created {
+    /// Until it was answered.
+    pub call: Duration,
+    /// Until every partition had a leader in the metadata.
+    pub led: Duration,
+    /// Until every partition served: metadata may run ahead of the log.
+    pub serving: Duration,
+}
+
+/// Creates a topic and waits until all of it serves.
+pub fn create(broker: &str, name: &str, partitions: u32) -> Result<Created> {
+    let mut client = Client::connect(resolve(broker)?)?;
+    let topic = CreatableTopic::default()
+        .with_name(TopicName(text(name)))
+        .with_num_partitions(i32::try_from(partitions)?)
+        .with_replication_factor(1);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(TIMEOUT_MS);
+    let start = Instant::now();
+    let response = client.ask::<CreateTopicsRequest>(CREATE_VERSION, &request)?;
+    let call = start.elapsed();
+    let error_code = response.topics.first().context("an answer without the topic")?.error_code;
+    ensure!(error_code == 0, "CreateTopics {name}: error code {error_code}");
+    eventually(DEADLINE, "every partition to have a leader", || {
+        Ok((leaders(&mut client, name)? == partitions as usize).then_some(()))
+    })?;
+    let led = start.elapsed();
+    eventually(DEADLINE, "every partition to serve", || {
+        Ok(serve(&mut client, name, partitions)?.then_some(()))
+    })?;
+    Ok(Created { call, led, serving: start.elapsed() })
+}
+
+/// Deletes a topic and waits until it is gone from the metadata.
+pub fn delete(broker: &str, name: &str) -> Result<()> {
+    let mut client = Client::connect(resolve(broker)?)?;
+    let request = DeleteTopicsRequest::default()
+        .with_topic_names(vec![TopicName(text(name))])
+        .with_timeout_ms(TIMEOUT_MS);
+    let response = client.ask::<DeleteTopicsRequest>(DELETE_VERSION, &request)?;
+    let error_code = response.responses.first().context("an answer without the topic")?.error_code;
+    ensure!(error_code == 0, "DeleteTopics {name}: error code {error_code}");
+    eventually(DEADLINE, "the topic to be gone", || Ok((leaders(&mut client, name)? == 0).then_some(())))
+}
+
+/// Partitions that have a leader.
+fn leaders(client: &mut Client, name: &str) -> Result<usize> {
+    let topic = MetadataRequestTopic::default().with_name(Some(TopicName(text(name))));
+    let request =
+        MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(false);
+    let response = client.ask::<MetadataRequest>(METADATA_VERSION, &request)?;
+    let topic = response.topics.first().context("an answer without the topic")?;
+    let led =
+        topic.partitions.iter().filter(|partition| partition.error_code == 0 && partition.leader_id.0 >= 0);
+    Ok(led.count())
+}
+
+/// Whether every partition tells its end.
+fn serve(client: &mut Client, name: &str, partitions: u32) -> Result<bool> {
+    let ask = |index| ListOffsetsPartition::default().with_partition_index(index).with_timestamp(LATEST);
+    let topic = ListOffsetsTopic::default()
+        .with_name(TopicName(text(name)))
+        .with_partitions((0..i32::try_from(partitions)?).map(ask).collect());
+    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+    let response = client.ask::<ListOffsetsRequest>(LIST_OFFSETS_VERSION, &request)?;
+    let mut answers = response.topics.iter().flat_map(|topic| &topic.partitions);
+    Ok(answers.all(|partition| partition.error_code == 0))
+}
