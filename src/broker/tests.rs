@@ -1,4 +1,5 @@
 mod caches;
+mod clean_stop;
 mod crash_points;
 mod faults;
 mod machine;

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the room that owns files")]
 
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -32,8 +33,8 @@ pub trait File: Send + Sync + 'static {
     fn set_len(&self, length: u64) -> io::Result<()>;
     /// The file's length.
     fn length(&self) -> io::Result<u64>;
-    /// Asks the kernel to forget clean cached pages, so that the next read comes from the disk.
-    fn drop_cache(&self) -> io::Result<()>;
+    /// Asks the kernel to forget clean cached pages of a range, so that the next read comes from the disk.
+    fn drop_cache(&self, offset: u64, length: u64) -> io::Result<()>;
     /// The descriptor, where there is one, for `sendfile` and residency probes.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 
@@ -98,6 +99,12 @@ pub trait Files: Send + Sync + 'static {
     /// A path from the root: below the working directory if it is not one already. Nothing is resolved.
     fn absolute(&self, path: &Path) -> io::Result<PathBuf>;
 
+    /// How many threads may well work on this file system side by side. One, unless it says more: who counts
+    /// operations, to break off at each of them in turn, needs them in one order.
+    fn lanes(&self) -> usize {
+        1
+    }
+
     /// Bytes free for us on the file system that holds `path`.
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         Ok(self.space(path)?.usable_bytes)
@@ -137,6 +144,9 @@ pub trait Files: Send + Sync + 'static {
     }
 }
 
+/// Syncs that wait for one disk side by side: the file system commits them together.
+const LANES: usize = 4;
+
 /// The operating system's file system.
 pub struct RealFiles;
 
@@ -168,8 +178,10 @@ impl File for RealFile {
         Ok(self.0.metadata()?.len())
     }
 
-    fn drop_cache(&self) -> io::Result<()> {
-        Ok(rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed)?)
+    fn drop_cache(&self, offset: u64, length: u64) -> io::Result<()> {
+        // Without a length it is the whole rest.
+        let Some(length) = NonZeroU64::new(length) else { return Ok(()) };
+        Ok(rustix::fs::fadvise(&self.0, offset, Some(length), rustix::fs::Advice::DontNeed)?)
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -247,5 +259,9 @@ impl Files for RealFiles {
 
     fn absolute(&self, path: &Path) -> io::Result<PathBuf> {
         Ok(std::env::current_dir()?.join(path))
+    }
+
+    fn lanes(&self) -> usize {
+        LANES
     }
 }

@@ -7,6 +7,7 @@
 
 mod clock;
 pub mod files;
+mod lanes;
 mod random;
 pub mod simulated;
 pub mod time;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, SystemClock};
 pub use files::{File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
+pub use lanes::side_by_side;
 pub use random::{Random, SystemRandom};
 
 /// The three seams together, cheap to clone.

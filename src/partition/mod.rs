@@ -11,6 +11,7 @@
 mod admission;
 mod catalogue;
 mod checkpoint;
+mod clean_stop;
 mod directory;
 mod durability;
 mod flush;

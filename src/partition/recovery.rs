@@ -1,6 +1,6 @@
 //! From a data directory to a storage that serves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +15,15 @@ use super::{
     BrokerDirectory, Catalogue, CatalogueError, DirectoryError, Lookup, Partition, PartitionSpec, Storage,
     StorageFailed, StorageOptions,
 };
-use crate::env::Env;
+use crate::env::{Env, side_by_side};
 use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint};
 use crate::model::{Offset, Timestamp, TopicPartition};
 use crate::protocol::batch::BatchHeader;
 use crate::wal::{self, EntryKind, Lsn, NewIncarnation, ReplayError, ReplayStart, ReplayedEntry};
 
 pub(super) const WAL_DIRECTORY: &str = "wal";
+/// Batches gathered for their segments at once.
+const GATHERED_BYTES: usize = 2 << 20;
 
 /// Why the storage could not be opened. Nothing was acknowledged, nothing that could be needed was changed.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +83,9 @@ struct Recovery<'a> {
     directory: &'a Arc<LogDirectory>,
     recovery_offsets: HashMap<TopicPartition, Offset>,
     logs: HashMap<TopicPartition, Replaying>,
+    /// Batches of the WAL that are still to be appended.
+    gathered: BTreeMap<TopicPartition, Vec<Bytes>>,
+    gathered_bytes: usize,
     /// Partitions that an earlier start could not open, and of which it kept batches.
     stranded: HashSet<TopicPartition>,
 }
@@ -114,6 +119,8 @@ impl Storage {
             directory: &logs,
             recovery_offsets: checkpoint.recovery_offsets.clone(),
             logs: HashMap::new(),
+            gathered: BTreeMap::new(),
+            gathered_bytes: 0,
             stranded: stranded::all(env.files.as_ref(), &directory.root)
                 .map_err(|error| io_error(&directory.root, &error))?,
         };
@@ -236,6 +243,7 @@ impl Recovery<'_> {
         let env = self.env;
         match wal::replay_metadata_first(env, &directory, start, &mut |entry| self.entry(&entry)) {
             Ok(end) => {
+                self.append_gathered()?;
                 if end.entries > 0 {
                     let (groups, torn) = (end.groups, end.torn.is_some());
                     let bytes = end.end_lsn.0 - start.lsn.0;
@@ -272,13 +280,23 @@ impl Recovery<'_> {
                 Lookup::Unknown => return Err(OpenError::UnknownPartition(id)),
             }
         }
-        if let Some(Replaying::Open(log)) = self.logs.get(&id)
-            && let Err(error) = replay_batch(log, batch)
-        {
-            self.failed(id, error)?;
-        }
-        if let Some(Replaying::Stopped { stranded, .. }) = self.logs.get_mut(&id) {
-            stranded.push(batch.clone());
+        self.gathered_bytes += batch.len();
+        self.gathered.entry(id).or_default().push(batch.clone());
+        if self.gathered_bytes >= GATHERED_BYTES { self.append_gathered() } else { Ok(()) }
+    }
+
+    /// Appends what was gathered, several batches in one write, unless a synced segment already holds it.
+    fn append_gathered(&mut self) -> Result<(), OpenError> {
+        self.gathered_bytes = 0;
+        for (id, batches) in std::mem::take(&mut self.gathered) {
+            if let Some(Replaying::Open(log)) = self.logs.get(&id)
+                && let Err(error) = log.append(&batches)
+            {
+                self.failed(id, error)?;
+            }
+            if let Some(Replaying::Stopped { stranded, .. }) = self.logs.get_mut(&id) {
+                stranded.extend(batches);
+            }
         }
         Ok(())
     }
@@ -323,7 +341,9 @@ impl Recovery<'_> {
         }
         let batches = stranded::load(self.env.files.as_ref(), self.root, id)
             .map_err(|error| io_error(&stranded::path(self.root, id), &error))?;
-        batches.iter().try_for_each(|batch| self.records(id, batch))
+        batches.iter().try_for_each(|batch| self.records(id, batch))?;
+        // Where nothing of the WAL follows, nobody else would.
+        self.append_gathered()
     }
 
     /// Opens what the WAL did not mention.
@@ -341,20 +361,25 @@ impl Recovery<'_> {
 
     /// Makes what was replayed durable in segments, before a checkpoint claims it.
     fn sync(&mut self) -> Result<(), OpenError> {
+        let (mut open, mut stopped) = (Vec::new(), Vec::new());
         for (id, replaying) in &self.logs {
-            if let Replaying::Stopped { stranded, .. } = replaying
-                && !stranded.is_empty()
-            {
-                stranded::keep(self.env.files.as_ref(), self.root, *id, stranded)
-                    .map_err(|error| io_error(&stranded::path(self.root, *id), &error))?;
+            match replaying {
+                Replaying::Open(log) => open.push((*id, log)),
+                Replaying::Stopped { stranded, .. } => stopped.push((*id, stranded)),
             }
-            if let Replaying::Open(log) = replaying {
-                // What replay brought back below the log start, which the WAL's end knows: gone now, so that
-                // the next recovery finds what this one left.
-                log.delete_old_segments().map_err(|error| OpenError::Io(error.to_string()))?;
-                let end = log.sync().map_err(|error| OpenError::Io(error.to_string()))?;
-                self.recovery_offsets.insert(*id, end);
-            }
+        }
+        for (id, stranded) in stopped.into_iter().filter(|(_, stranded)| !stranded.is_empty()) {
+            stranded::keep(self.env.files.as_ref(), self.root, id, stranded)
+                .map_err(|error| io_error(&stranded::path(self.root, id), &error))?;
+        }
+        let ends = side_by_side(self.env.files.lanes(), &open, |(id, log)| {
+            // What replay brought back below the log start, which the WAL's end knows: gone now, so that the
+            // next recovery finds what this one left.
+            log.delete_old_segments().and_then(|_| log.sync()).map(|end| (*id, end))
+        });
+        for end in ends {
+            let (id, end) = end.map_err(|error| OpenError::Io(error.to_string()))?;
+            self.recovery_offsets.insert(id, end);
         }
         self.env.files.sync_dir(self.root).map_err(|error| io_error(self.root, &error))
     }

@@ -43,9 +43,7 @@ impl StorageThreads {
             // A panic inside was caught there and has failed the storage.
             let _ = thread.join();
         }
-        while self.storage.commit_step()? {}
-        self.storage.checkpoint_step(CheckpointReach::All)?;
-        Ok(())
+        self.storage.conclude()
     }
 }
 

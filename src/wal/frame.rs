@@ -170,6 +170,20 @@ pub(super) fn parse_entries(payload: &Bytes, count: u32) -> Result<Vec<FrameEntr
     if rest.is_empty() { Ok(entries) } else { Err(format!("{} bytes follow the last entry", rest.len())) }
 }
 
+/// Whether a payload holds metadata, or may: one that has no such shape is not vouched for.
+pub(super) fn any_metadata(payload: &[u8]) -> bool {
+    let mut rest = payload;
+    while let Some((header, behind)) = rest.split_first_chunk::<ENTRY_HEADER_BYTES>() {
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
+        let entry = behind.split_at_checked(length as usize);
+        let Some((_, following)) = entry.filter(|_| header[4] == EntryKind::Records as u8) else {
+            return true;
+        };
+        rest = following;
+    }
+    !rest.is_empty()
+}
+
 fn parse_entry_header(rest: &mut Bytes) -> Result<(EntryHeader, usize), String> {
     if rest.len() < ENTRY_HEADER_BYTES {
         return Err(format!("an entry begins {} bytes before the end", rest.len()));

@@ -3,12 +3,14 @@
 use std::io;
 use std::path::Path;
 
+use bytes::BytesMut;
 use uuid::Uuid;
 
 use super::error::Corruption;
 use super::frame::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameKind, MAGIC};
+use super::log_file::{Found, LogFile};
 use super::options::{Lsn, ReplayStart};
-use super::replay::{Found, Log, LogFile, ReplayedEntry, TornTail};
+use super::replay::{Log, ReplayedEntry, TornTail};
 use super::ring::file_number;
 use crate::env::{Env, Files};
 
@@ -132,7 +134,7 @@ impl FileWalk {
     fn frame(&self, found: &Found) -> io::Result<Piece> {
         let header = &found.header;
         let entries = match header.kind {
-            FrameKind::Group => self.file.entries(found)?,
+            FrameKind::Group => self.file.entries(found, &mut BytesMut::new())?.map(|(_, entries)| entries),
             FrameKind::Idle => Ok(Vec::new()),
         };
         Ok(Piece::Frame(Box::new(FrameView {
@@ -186,8 +188,8 @@ pub fn verify(
     let mut senseless = Vec::new();
     for found in walk.frames.iter().filter(|found| found.header.kind == FrameKind::Group) {
         let (file, position) = (&log.files[found.place.0].path, found.place.1);
-        match log.try_entries(found)? {
-            Ok(found) => {
+        match log.try_entries(found, &mut BytesMut::new())? {
+            Ok((_, found)) => {
                 entries += found.len() as u64;
                 found.into_iter().for_each(|entry| visit(file, position, entry));
             }

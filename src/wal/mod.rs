@@ -20,6 +20,7 @@ mod error;
 mod frame;
 mod group;
 pub mod inspect;
+mod log_file;
 mod options;
 mod provision;
 mod replay;

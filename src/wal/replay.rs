@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::error::{Corruption, ReplayError};
-use super::frame::{FRAME_HEADER_BYTES, FrameEntry, FrameHeader, FrameKind, parse_entries};
+use super::frame::FrameKind;
+use super::log_file::{Found, LogFile, Place};
 use super::options::{EntryHeader, EntryKind, Lsn, NewIncarnation, ReplayStart};
 use super::ring::{file_number, file_path};
-use super::scan::{self, Scan};
-use crate::env::{Env, File, Files, OpenMode};
+use super::scan::{Scan, Scanning};
+use crate::env::{Env, side_by_side};
 
 /// Distance between the end of one incarnation and the start of the next: more than any torn tail holds, so
 /// that no LSN is used twice.
@@ -102,13 +102,19 @@ fn replay_in_passes<E>(
         return Err(ReplayError::Corrupt(corruption));
     }
     let mut entries = 0;
+    let mut buffer = BytesMut::new();
     for kind in passes {
-        for found in walk.frames.iter().filter(|found| found.header.kind == FrameKind::Group) {
+        // Most frames hold records only, and need not be read for what they do not hold.
+        let groups = walk.frames.iter().filter(|found| found.header.kind == FrameKind::Group);
+        for found in groups.filter(|found| *kind != Some(EntryKind::Metadata) || found.metadata) {
             let wanted = |entry: &ReplayedEntry| kind.is_none_or(|kind| kind == entry.header.kind);
-            for entry in log.entries(found)?.into_iter().filter(wanted) {
+            let (payload, found) = log.entries(found, &mut buffer)?;
+            for entry in found.into_iter().filter(wanted) {
                 visit(entry).map_err(ReplayError::Visitor)?;
                 entries += 1;
             }
+            // Unless the visitor keeps some of it, its memory serves the next frame.
+            buffer = payload.try_into_mut().unwrap_or_default();
         }
     }
     let held: BTreeSet<u64> = walk.frames.iter().map(|found| log.files[found.place.0].number).collect();
@@ -120,24 +126,6 @@ fn replay_in_passes<E>(
     };
     let groups = walk.frames.iter().filter(|found| found.header.kind == FrameKind::Group).count() as u64;
     Ok(ReplayEnd { end_lsn: walk.end, groups, entries, torn: walk.torn, next })
-}
-
-/// A file of the log.
-pub(super) struct LogFile {
-    pub(super) number: u64,
-    pub(super) path: PathBuf,
-    pub(super) file: Arc<dyn File>,
-    pub(super) length: u64,
-}
-
-/// Index of a file in `Log::files`, and a byte position in it.
-pub(super) type Place = (usize, u64);
-
-/// A frame with right CRCs, and where it is.
-pub(super) struct Found {
-    pub(super) place: Place,
-    pub(super) header: FrameHeader,
-    pub(super) crc: u32,
 }
 
 pub(super) struct Log {
@@ -155,18 +143,15 @@ pub(super) struct Walk {
 }
 
 impl Log {
-    /// Makes every file durable and forgets what is cached of it.
+    /// Makes every file durable; what is read of them then comes from the disk.
     fn open(env: &Env, dir: &Path, start: ReplayStart) -> io::Result<Log> {
         let mut files = Vec::new();
         for name in env.files.list(dir)? {
             let Some(number) = file_number(&name) else { continue };
-            let path = file_path(dir, number);
-            let file = env.files.open(&path, OpenMode::Write).map_err(|error| named(&path, &error))?;
-            file.sync_data().map_err(|error| named(&path, &error))?;
-            file.drop_cache().map_err(|error| named(&path, &error))?;
-            let length = file.length()?;
-            files.push(LogFile { number, path, file, length });
+            files.push(LogFile::open_to_replay(&*env.files, file_path(dir, number), number)?);
         }
+        let durable = side_by_side(env.files.lanes(), &files, LogFile::make_durable);
+        durable.into_iter().collect::<io::Result<()>>()?;
         env.files.sync_dir(dir)?;
         Ok(Log { start, files })
     }
@@ -185,14 +170,22 @@ impl Log {
     pub(super) fn walk(&self) -> io::Result<Walk> {
         let heads = self.heads()?;
         let ReplayStart { lsn, previous_crc, .. } = self.start;
-        let mut chain = Chain::new(lsn, previous_crc, self.locate_start(&heads)?);
+        let located = self.locate_start(&heads)?;
+        let is_located = !located.is_empty();
+        let places = if is_located { located } else { self.search_start()? };
+        let mut chain = Chain::new(lsn, previous_crc, places);
         let mut frames: Vec<Found> = Vec::new();
-        while let Some(found) = self.next_frame(&chain, &heads)? {
+        let mut buffer = BytesMut::new();
+        while let Some(found) = self.next_frame(&chain, &heads, &mut buffer)? {
             chain.follow(&found);
             frames.push(found);
         }
         let end = chain.lsn;
-        let Scan { later, incarnation_max, lsn_max, .. } = self.scan(end)?;
+        let Scan { later, incarnation_max, lsn_max, .. } = if is_located {
+            self.scanning().behind(&self.files, end, &chain.ends)?
+        } else {
+            self.scanning().everywhere(&self.files, end)?
+        };
         let proof = later.iter().find(|found| found.header.durable_lsn > end);
         let corruption = proof.map(|proof| self.corruption(&chain, &later[0], proof));
         let torn = later.first().map(|first| {
@@ -212,8 +205,7 @@ impl Log {
     }
 
     /// Where the frame of the start may be: inside a file, since only whole files are trimmed. Frames below
-    /// it are needed no more, so only their headers are looked at; if one of those is damaged, the scan
-    /// finds the rest.
+    /// it are needed no more, so only their headers are looked at.
     fn locate_start(&self, heads: &[Found]) -> io::Result<Vec<Place>> {
         let mut below: Vec<&Found> = heads.iter().filter(|head| self.is_current(head)).collect();
         below.retain(|head| head.header.lsn <= self.start.lsn);
@@ -226,10 +218,12 @@ impl Log {
                 return Ok(places);
             }
         }
-        if places.is_empty() {
-            places = self.scan(self.start.lsn)?.exact.into_iter().collect();
-        }
         Ok(places)
+    }
+
+    /// The same if no whole frames lead there.
+    fn search_start(&self) -> io::Result<Vec<Place>> {
+        Ok(self.scanning().everywhere(&self.files, self.start.lsn)?.exact.into_iter().collect())
     }
 
     /// Follows the headers of one file up to the start's LSN.
@@ -249,18 +243,18 @@ impl Log {
         Ok((lsn == self.start.lsn).then_some((file, offset)))
     }
 
-    fn scan(&self, from: Lsn) -> io::Result<Scan> {
-        scan::scan(&self.files, self.start.wal_id, self.start.incarnation, from)
+    fn scanning(&self) -> Scanning {
+        Scanning { wal_id: self.start.wal_id, incarnation: self.start.incarnation }
     }
 
     /// The frame that continues the chain: behind the last one, or at the beginning of another file, or
     /// behind the last frame of a file that was left for an oversized entry.
-    fn next_frame(&self, chain: &Chain, heads: &[Found]) -> io::Result<Option<Found>> {
+    fn next_frame(&self, chain: &Chain, heads: &[Found], buffer: &mut BytesMut) -> io::Result<Option<Found>> {
         let beginnings = heads.iter().filter(|head| head.header.lsn == chain.lsn).map(|head| head.place);
         for place in chain.last().into_iter().chain(beginnings).chain(chain.earlier()) {
-            let Some(found) = self.header_at(place)? else { continue };
+            let Some(mut found) = self.header_at(place)? else { continue };
             let continues = found.header.lsn == chain.lsn && found.header.previous_crc == chain.crc;
-            if continues && self.is_current(&found) && self.payload(&found)?.is_some() {
+            if continues && self.is_current(&found) && self.files[place.0].confirm(&mut found, buffer)? {
                 return Ok(Some(found));
             }
         }
@@ -275,12 +269,8 @@ impl Log {
         self.files[place.0].header_at(place)
     }
 
-    fn payload(&self, found: &Found) -> io::Result<Option<Bytes>> {
-        self.files[found.place.0].payload(found)
-    }
-
-    fn entries(&self, found: &Found) -> io::Result<Vec<ReplayedEntry>> {
-        self.try_entries(found)?.map_err(|message| {
+    fn entries(&self, found: &Found, buffer: &mut BytesMut) -> io::Result<(Bytes, Vec<ReplayedEntry>)> {
+        self.try_entries(found, buffer)?.map_err(|message| {
             let (file, offset) = found.place;
             let message = format!("{} at byte {offset}: {message}", self.name(file));
             io::Error::new(io::ErrorKind::InvalidData, message)
@@ -288,8 +278,12 @@ impl Log {
     }
 
     /// A frame's entries, or what is wrong with them.
-    pub(super) fn try_entries(&self, found: &Found) -> io::Result<Result<Vec<ReplayedEntry>, String>> {
-        self.files[found.place.0].entries(found)
+    pub(super) fn try_entries(
+        &self,
+        found: &Found,
+        buffer: &mut BytesMut,
+    ) -> io::Result<Result<(Bytes, Vec<ReplayedEntry>), String>> {
+        self.files[found.place.0].entries(found, buffer)
     }
 
     fn corruption(&self, chain: &Chain, next: &Found, proof: &Found) -> Corruption {
@@ -307,50 +301,6 @@ impl Log {
 
     fn name(&self, file: usize) -> String {
         self.files[file].path.display().to_string()
-    }
-}
-
-impl LogFile {
-    /// Opens a file that is only read.
-    pub(super) fn open_to_look(files: &dyn Files, path: PathBuf, number: u64) -> io::Result<LogFile> {
-        let file = files.open(&path, OpenMode::Read).map_err(|error| named(&path, &error))?;
-        let length = file.length()?;
-        Ok(LogFile { number, path, file, length })
-    }
-
-    /// A frame's entries, or what is wrong with them.
-    pub(super) fn entries(&self, found: &Found) -> io::Result<Result<Vec<ReplayedEntry>, String>> {
-        let Some(payload) = self.payload(found)? else {
-            return Ok(Err("the checksum of its entries is wrong".to_owned()));
-        };
-        let lsn = |offset: usize| found.header.lsn.plus(offset as u64);
-        let replayed =
-            |e: FrameEntry| ReplayedEntry { lsn: lsn(e.offset), header: e.header, payload: e.payload };
-        let entries = parse_entries(&payload, found.header.entries);
-        Ok(entries.map(|entries| entries.into_iter().map(replayed).collect()))
-    }
-
-    pub(super) fn header_at(&self, place: Place) -> io::Result<Option<Found>> {
-        let mut bytes = [0; FRAME_HEADER_BYTES];
-        if place.1 + bytes.len() as u64 > self.length {
-            return Ok(None);
-        }
-        self.file.read_exact_at(&mut bytes, place.1).map_err(|error| named(&self.path, &error))?;
-        Ok(FrameHeader::parse(&bytes).map(|(header, crc)| Found { place, header, crc }))
-    }
-
-    /// A frame's entries as bytes; `None` if they are not what the header says. The length is checked
-    /// against the file before memory is taken.
-    pub(super) fn payload(&self, found: &Found) -> io::Result<Option<Bytes>> {
-        let start = found.place.1 + FRAME_HEADER_BYTES as u64;
-        let length = found.header.payload_bytes;
-        if start + u64::from(length) > self.length {
-            return Ok(None);
-        }
-        let mut bytes = vec![0; length as usize];
-        self.file.read_exact_at(&mut bytes, start).map_err(|error| named(&self.path, &error))?;
-        let right = crc32c::crc32c(&bytes) == found.header.payload_crc;
-        Ok(right.then(|| Bytes::from(bytes)))
     }
 }
 
@@ -392,8 +342,4 @@ impl Chain {
             None => self.last().unwrap_or(next.place),
         }
     }
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

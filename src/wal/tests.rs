@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod failure;
+mod far;
 mod life;
 mod round_trip;
 mod space;

@@ -107,7 +107,9 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             }
         }
     }
-    machine.commit()
+    machine.commit()?;
+    // Some are stopped as a broker is that was told to.
+    if workload.seed() % 2 == 1 { Ok(machine.storage.conclude()?) } else { Ok(()) }
 }
 
 /// Runs the workload until the disk crashes at operation `point`, then recovers twice.

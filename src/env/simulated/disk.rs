@@ -73,11 +73,14 @@ impl FileState {
     }
 
     /// Clean pages leave the cache: what is read next is what the disk holds, under the dirty pages.
-    pub(super) fn drop_cache(&mut self) {
-        self.live = self.durable.clone();
+    pub(super) fn drop_cache(&mut self, offset: u64, length: u64) {
+        let mut on_disk = self.durable.clone();
         for change in &self.unsynced {
-            change.apply(&mut self.live);
+            change.apply(&mut on_disk);
         }
+        let end = index(offset.saturating_add(length)).min(self.live.len()).min(on_disk.len());
+        let start = index(offset).min(end);
+        self.live[start..end].copy_from_slice(&on_disk[start..end]);
     }
 }
 

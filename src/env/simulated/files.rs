@@ -168,9 +168,9 @@ impl File for SimulatedFile {
         Ok(self.with(|file| file.live.len() as u64))
     }
 
-    fn drop_cache(&self) -> io::Result<()> {
+    fn drop_cache(&self, offset: u64, length: u64) -> io::Result<()> {
         self.disk.lock().alive()?;
-        self.with(FileState::drop_cache);
+        self.with(|file| file.drop_cache(offset, length));
         Ok(())
     }
 

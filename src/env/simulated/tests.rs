@@ -138,7 +138,7 @@ fn a_failed_sync_loses_pages_and_the_next_one_succeeds() {
         file.sync_data().expect("the error is reported once");
         assert_eq!(content(&files, "/f").unwrap(), b"xyz", "the cache still shows it");
         let after = content(&files.after_crash(CrashPlan::KeepUnsynced), "/f").unwrap();
-        file.drop_cache().unwrap();
+        file.drop_cache(0, 1 << 20).unwrap();
         assert_eq!(content(&files, "/f").unwrap(), after, "without the cache the disk is seen");
         lost += u32::from(after == b"abc");
     }

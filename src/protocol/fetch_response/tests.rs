@@ -29,7 +29,7 @@ impl File for NoFile {
     fn length(&self) -> io::Result<u64> {
         Err(io::ErrorKind::Unsupported.into())
     }
-    fn drop_cache(&self) -> io::Result<()> {
+    fn drop_cache(&self, _: u64, _: u64) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

@@ -40,8 +40,8 @@ impl File for WithoutDescriptor {
     fn length(&self) -> std::io::Result<u64> {
         self.0.length()
     }
-    fn drop_cache(&self) -> std::io::Result<()> {
-        self.0.drop_cache()
+    fn drop_cache(&self, offset: u64, length: u64) -> std::io::Result<()> {
+        self.0.drop_cache(offset, length)
     }
     fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         None
@@ -77,7 +77,7 @@ async fn extents_are_sent_between_bytes() {
         }
     };
     check(&file, "warm").await;
-    file.drop_cache().expect("advice is taken");
+    file.drop_cache(0, 1 << 30).expect("advice is taken");
     check(&file, "cold").await;
     check(&hidden, "without a descriptor").await;
 }
