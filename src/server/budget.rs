@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::telemetry::Metrics;
 
@@ -65,7 +65,7 @@ impl MemoryBudget {
 
     /// Waits until a request may be begun.
     pub(super) async fn begin(self: &Arc<MemoryBudget>) -> Charge {
-        let mut charge = Charge { budget: self.clone(), units: 0, small_units: 0, overdrawn: false };
+        let mut charge = Charge::nothing(self);
         let units = units(FIRST_CHARGE_BYTES as u64);
         tokio::select! {
             biased;
@@ -73,6 +73,20 @@ impl MemoryBudget {
             () = take(&self.small, units) => charge.took_small(units),
         }
         charge
+    }
+
+    /// The same without waiting, if there is room.
+    pub(super) fn try_begin(self: &Arc<MemoryBudget>) -> Option<Charge> {
+        let mut charge = Charge::nothing(self);
+        let units = units(FIRST_CHARGE_BYTES as u64);
+        if try_take(&self.free, units) {
+            charge.took(units);
+        } else if try_take(&self.small, units) {
+            charge.took_small(units);
+        } else {
+            return None;
+        }
+        Some(charge)
     }
 
     /// Bytes that are not charged to anybody.
@@ -92,7 +106,12 @@ async fn take(semaphore: &Semaphore, permits: u32) {
     semaphore.acquire_many(permits).await.expect("the semaphore is never closed").forget();
 }
 
-/// What one request holds of the budget; given back on drop.
+/// Keeps permits if they are free.
+fn try_take(semaphore: &Semaphore, permits: u32) -> bool {
+    semaphore.try_acquire_many(permits).map(SemaphorePermit::forget).is_ok()
+}
+
+/// What one request, or one buffer of requests, holds of the budget; given back on drop.
 pub(super) struct Charge {
     budget: Arc<MemoryBudget>,
     /// Units taken from `free`.
@@ -101,13 +120,52 @@ pub(super) struct Charge {
     small_units: u32,
     /// Whether the request holds the overdraft: what it takes further is not counted.
     overdrawn: bool,
+    /// The charge of the buffer in which the request lies with others.
+    buffer: Option<Arc<Charge>>,
 }
 
 impl Charge {
+    fn nothing(budget: &Arc<MemoryBudget>) -> Charge {
+        Charge { budget: budget.clone(), units: 0, small_units: 0, overdrawn: false, buffer: None }
+    }
+
+    /// Nothing beyond what is charged for the buffer, which is held as long as this.
+    pub(super) fn within(buffer: Arc<Charge>) -> Charge {
+        let mut charge = Charge::nothing(&buffer.budget);
+        charge.buffer = Some(buffer);
+        charge
+    }
+
+    /// Holds the buffer's charge no longer.
+    pub(super) fn leave_buffer(&mut self) {
+        self.buffer = None;
+    }
+
+    /// Whether this or its buffer is the one that may go beyond the budget.
+    fn goes_beyond(&self) -> bool {
+        self.overdrawn || self.buffer.as_ref().is_some_and(|buffer| buffer.overdrawn)
+    }
+
+    /// Raises the charge to `bytes`, the buffer's not counted, if it is lower; waits as `grow` does.
+    pub(super) async fn grow_to(&mut self, bytes: u64) {
+        let charged = u64::from(self.units + self.small_units) * UNIT_BYTES;
+        self.grow(bytes.saturating_sub(charged)).await;
+    }
+
+    /// Raises the charge by `bytes` if they are free; takes nothing of the part for small requests.
+    pub(super) fn try_grow(&mut self, bytes: u64) -> bool {
+        let more = units(bytes);
+        let taken = try_take(&self.budget.free, more);
+        if taken {
+            self.took(more);
+        }
+        taken
+    }
+
     /// Raises the charge by `bytes`; waits until they, or the overdraft, are free.
     pub(super) async fn grow(&mut self, bytes: u64) {
         let more = units(bytes);
-        if more == 0 || self.overdrawn {
+        if more == 0 || self.goes_beyond() {
             return;
         }
         let budget = self.budget.clone();
@@ -126,17 +184,6 @@ impl Charge {
             () = take(&budget.small, more), if is_small => self.took_small(more),
             () = take(&budget.overdraft, 1) => self.overdrawn = true,
         }
-    }
-
-    /// Lowers the charge to `bytes`, if it is higher.
-    pub(super) fn shrink_to(&mut self, bytes: u64) {
-        let excess = (self.units + self.small_units).saturating_sub(units(bytes));
-        let of_small = excess.min(self.small_units);
-        self.release_small(of_small);
-        let excess = excess - of_small;
-        self.units -= excess;
-        self.budget.free.add_permits(excess as usize);
-        self.released(excess);
     }
 
     /// Exchanges the charge for that of a long poll that keeps `bytes`. Gives the charge back if long polls
@@ -172,7 +219,9 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.shrink_to(0);
+        self.release_small(self.small_units);
+        self.budget.free.add_permits(self.units as usize);
+        self.released(self.units);
         if self.overdrawn {
             self.budget.overdraft.add_permits(1);
         }
@@ -228,16 +277,26 @@ mod tests {
     }
 
     #[test]
-    fn charges_shrink_to_what_was_read() {
+    fn requests_in_one_buffer_hold_its_charge_together() {
         let budget = budget(64 * 1024);
-        let mut charge = now(budget.begin()).unwrap();
-        now(charge.grow(20_000)).unwrap();
-        charge.shrink_to(1500);
+        let mut buffer = budget.try_begin().unwrap();
+        assert!(buffer.try_grow(20 * 1024));
+        assert!(!buffer.try_grow(60 * 1024), "the rest is less");
+        let buffer = Arc::new(buffer);
+        let mut first = Charge::within(buffer.clone());
+        let second = Charge::within(buffer);
+        now(first.grow_to(2 * 1024)).unwrap();
+        now(first.grow_to(1024)).unwrap();
+        assert_eq!(budget.free_bytes(), 38 * 1024);
+        drop(second);
+        first.leave_buffer();
         assert_eq!(budget.free_bytes(), 62 * 1024);
-        charge.shrink_to(20_000);
-        assert_eq!(budget.free_bytes(), 62 * 1024, "shrinking never grows");
-        drop(charge);
+        drop(first);
         assert_eq!(budget.free_bytes(), 64 * 1024);
+        let mut big = now(budget.begin()).unwrap();
+        now(big.grow(1 << 20)).expect("the overdraft");
+        let mut inside = Charge::within(Arc::new(big));
+        now(inside.grow(1 << 20)).expect("a request whose buffer has the overdraft does not wait for it");
     }
 
     #[test]
@@ -253,10 +312,10 @@ mod tests {
         let mut small = now(budget.begin()).unwrap();
         now(small.grow(60 * 1024)).expect("it is still small");
         assert_eq!(budget.free_bytes(), 56 * 1024);
-        big.shrink_to(4 * 1024);
+        drop(big);
         now(growing.grow(61 * 1024)).expect("the rest has room");
         assert_eq!(growing.small_units, 0, "what it took as a small one is given back");
-        drop((small, growing, overdrawn, big));
+        drop((small, growing, overdrawn));
         assert_eq!(budget.free_bytes(), 1 << 20);
     }
 

@@ -1,10 +1,17 @@
-//! Frames out of a socket: a length, then that many bytes, into one buffer that grows as they arrive.
+//! Frames out of a socket: a length, then that many bytes.
+//!
+//! Small frames are read ahead, many with one call, and given out as slices of one buffer; a big one is read
+//! into a buffer of its own. What was read of a frame when its buffer ended is moved to the next buffer, so
+//! that bytes move once more at most, and of big frames only the few in front.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::net::RecvFlags;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::Limits;
@@ -18,8 +25,12 @@ use crate::protocol::frame::PREFIX_BYTES;
 const LENGTH_BYTES: usize = 4;
 
 /// A frame up to this size gets its whole buffer as soon as its length is known, so that the usual batch is
-/// read into place. A bigger one gets twice what has arrived, again and again.
+/// read into place. A bigger one gets twice what has arrived, again and again. Also the most that is read
+/// ahead.
 const TRUSTED_BYTES: usize = 128 * 1024;
+
+/// How many frames like the last one a buffer is made for.
+const FRAMES_AHEAD: usize = 8;
 
 /// A request as it came, without its length.
 pub(super) struct Frame {
@@ -36,14 +47,23 @@ pub(super) enum Arrival {
     Quiet,
 }
 
+/// What was read and not given out.
+struct Unread {
+    bytes: Bytes,
+    /// Holds the memory of the buffer that `bytes` are the end of.
+    charge: Arc<Charge>,
+}
+
 /// Reads one connection.
 pub(super) struct FrameReader<'a> {
     pub(super) stream: &'a TcpStream,
     pub(super) limits: &'a Limits,
     pub(super) clock: &'a dyn Clock,
     pub(super) budget: &'a Arc<MemoryBudget>,
-    /// What was read and not given out; without memory while there is none.
-    buffer: BytesMut,
+    /// At least a byte of a further frame. An idle connection holds no buffer.
+    unread: Option<Unread>,
+    /// Bytes that a buffer should have while the next frame's length is unknown.
+    ahead_bytes: usize,
 }
 
 impl<'a> FrameReader<'a> {
@@ -53,85 +73,113 @@ impl<'a> FrameReader<'a> {
         clock: &'a dyn Clock,
         budget: &'a Arc<MemoryBudget>,
     ) -> FrameReader<'a> {
-        FrameReader { stream, limits, clock, budget, buffer: BytesMut::new() }
+        FrameReader { stream, limits, clock, budget, unread: None, ahead_bytes: FIRST_CHARGE_BYTES }
     }
 
     /// Whether bytes of a further request have been read.
     pub(super) fn has_begun(&self) -> bool {
-        !self.buffer.is_empty()
+        self.unread.is_some()
     }
 
     /// Waits for the next frame; for its first byte at most `quiet_max`.
     pub(super) async fn next(&mut self, quiet_max: Duration) -> Result<Arrival, End> {
-        let charge = if self.has_begun() {
-            self.budget.begin().await
-        } else {
-            // What is left of the last buffer may be pinned by the requests in it; an idle connection has
-            // none.
-            self.buffer = BytesMut::new();
+        if self.unread.is_none() {
             match time::timeout(quiet_max, self.first_bytes()).await {
-                Ok(charge) => charge?,
+                Ok(unread) => self.unread = Some(unread?),
                 Err(time::Elapsed) => return Ok(Arrival::Quiet),
             }
+        }
+        loop {
+            let unread = self.unread.take().expect("something was read");
+            match self.split_frame(unread)? {
+                Ok(frame) => return Ok(Arrival::Frame(frame)),
+                Err(part) => self.unread = Some(self.complete(part).await?),
+            }
+        }
+    }
+
+    /// The first frame of what was read; else all of it, the beginning of a frame.
+    fn split_frame(&mut self, unread: Unread) -> Result<Result<Frame, Unread>, End> {
+        let Unread { mut bytes, charge } = unread;
+        let Some(end) = self.frame_end(&bytes)?.filter(|end| *end <= bytes.len()) else {
+            return Ok(Err(Unread { bytes, charge }));
         };
-        self.rest(charge).await.map(Arrival::Frame)
+        let mut frame = bytes.split_to(end);
+        let _length = frame.split_to(LENGTH_BYTES);
+        self.ahead_bytes = ahead_bytes(end);
+        let frame = Frame { bytes: frame, charge: Charge::within(charge.clone()) };
+        if !bytes.is_empty() {
+            self.unread = Some(Unread { bytes, charge });
+        }
+        Ok(Ok(frame))
+    }
+
+    /// Where the frame ends that `bytes` begin with, once they tell its length.
+    fn frame_end(&self, bytes: &[u8]) -> Result<Option<usize>, End> {
+        if bytes.len() < LENGTH_BYTES {
+            return Ok(None);
+        }
+        Ok(Some(LENGTH_BYTES + frame_length(bytes, self.limits.request_bytes_max)?))
     }
 
     /// Waits for the first bytes of a frame. The socket is not read before there is a charge for them; that
     /// the client closed it is seen without one.
-    async fn first_bytes(&mut self) -> Result<Charge, End> {
+    async fn first_bytes(&self) -> Result<Unread, End> {
         loop {
-            if self.stream.peek(&mut [0]).await.map_err(End::Socket)? == 0 {
-                return Err(End::Closed);
-            }
-            let charge = self.budget.begin().await;
-            self.buffer.reserve(FIRST_CHARGE_BYTES);
-            match self.stream.try_read_buf(&mut self.buffer) {
+            self.stream.readable().await.map_err(End::Socket)?;
+            let mut charge = match self.budget.try_begin() {
+                Some(charge) => charge,
+                None if self.stream.peek(&mut [0]).await.map_err(End::Socket)? == 0 => {
+                    return Err(End::Closed);
+                }
+                None => self.budget.begin().await,
+            };
+            let more = self.ahead_bytes - FIRST_CHARGE_BYTES;
+            let room = if charge.try_grow(more as u64) { self.ahead_bytes } else { FIRST_CHARGE_BYTES };
+            let mut buffer = Vec::with_capacity(room);
+            match receive(self.stream, &mut buffer) {
                 Ok(0) => return Err(End::Closed),
-                Ok(_) => return Ok(charge),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.buffer = BytesMut::new(),
+                Ok(_) => return Ok(Unread { bytes: buffer.into(), charge: Arc::new(charge) }),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(End::Socket(error)),
             }
         }
     }
 
-    /// Reads what is missing of a frame that has begun.
-    async fn rest(&mut self, mut charge: Charge) -> Result<Frame, End> {
+    /// Reads what is missing of a frame that has begun, into a new buffer.
+    async fn complete(&self, part: Unread) -> Result<Unread, End> {
         let mut pace = Pace::new(self.limits.request_timeout, self.limits.bytes_per_second_min);
-        while self.buffer.len() < LENGTH_BYTES {
-            self.make_room(FIRST_CHARGE_BYTES);
-            self.read(&mut pace).await?;
-        }
-        let length = frame_length(&self.buffer, self.limits.request_bytes_max)?;
-        let end = LENGTH_BYTES + length;
-        while self.buffer.len() < end {
-            if self.buffer.len() == self.buffer.capacity() || self.buffer.capacity() < end.min(TRUSTED_BYTES)
-            {
-                let capacity = end.min((self.buffer.len() * 2).max(TRUSTED_BYTES));
-                charge.grow((capacity - self.buffer.len()) as u64).await;
-                self.make_room(capacity);
+        // Of a buffer whose other frames are in work only what is charged beyond it is new. It is held until
+        // there is a charge for the next one: so whoever waits here can be the one that goes beyond the
+        // budget.
+        let mut charge = Arc::try_unwrap(part.charge).unwrap_or_else(Charge::within);
+        let mut buffer = Vec::new();
+        let capacity = capacity_for(part.bytes.len(), self.frame_end(&part.bytes)?);
+        charge.grow_to(capacity as u64).await;
+        let ahead = self.ahead_bytes.saturating_sub(capacity);
+        buffer.reserve_exact(if charge.try_grow(ahead as u64) { capacity + ahead } else { capacity });
+        buffer.extend_from_slice(&part.bytes);
+        drop(part.bytes);
+        charge.leave_buffer();
+        loop {
+            let end = self.frame_end(&buffer)?;
+            if end.is_some_and(|end| end <= buffer.len()) {
+                return Ok(Unread { bytes: buffer.into(), charge: Arc::new(charge) });
             }
-            self.read(&mut pace).await?;
-        }
-        charge.shrink_to(end as u64);
-        self.buffer.advance(LENGTH_BYTES);
-        Ok(Frame { bytes: self.buffer.split_to(length).freeze(), charge })
-    }
-
-    /// Gives the buffer a capacity of exactly `capacity`, unless it has more. `BytesMut::reserve` would
-    /// double.
-    fn make_room(&mut self, capacity: usize) {
-        if self.buffer.capacity() < capacity {
-            let mut roomier = BytesMut::with_capacity(capacity);
-            roomier.extend_from_slice(&self.buffer);
-            self.buffer = roomier;
+            let capacity = capacity_for(buffer.len(), end);
+            // Not before it is full: a slow sender would have it moved with every packet.
+            if buffer.len() == buffer.capacity() || buffer.capacity() < capacity.min(TRUSTED_BYTES) {
+                charge.grow_to(capacity as u64).await;
+                buffer.reserve_exact(capacity - buffer.len());
+            }
+            self.read(&mut buffer, &mut pace).await?;
         }
     }
 
     /// Reads once into the room there is, waiting for bytes if need be.
-    async fn read(&mut self, pace: &mut Pace) -> Result<(), End> {
+    async fn read(&self, buffer: &mut Vec<u8>, pace: &mut Pace) -> Result<(), End> {
         loop {
-            match self.stream.try_read_buf(&mut self.buffer) {
+            match receive(self.stream, buffer) {
                 Ok(0) => return Err(End::ClosedInRequest),
                 Ok(count) => {
                     pace.moved(count as u64);
@@ -141,8 +189,42 @@ impl<'a> FrameReader<'a> {
                 Err(error) => return Err(End::Socket(error)),
             }
             let waited = pace.wait(self.clock, self.stream.readable()).await;
-            waited.map_err(|error| End::of_request(error, self.buffer.len() as u64))?;
+            waited.map_err(|error| End::of_request(error, buffer.len() as u64))?;
         }
+    }
+}
+
+/// What a buffer must hold that has `length` bytes of a frame, more than it has; `end` is the frame's, if
+/// known.
+fn capacity_for(length: usize, end: Option<usize>) -> usize {
+    end.map_or(FIRST_CHARGE_BYTES, |end| end.min((length * 2).max(TRUSTED_BYTES)))
+}
+
+/// What to read at once, after a frame of `end` bytes: several like it; of a big one its beginning, so that
+/// little of the next is moved.
+fn ahead_bytes(end: usize) -> usize {
+    let several = end.saturating_mul(FRAMES_AHEAD);
+    if several > 2 * TRUSTED_BYTES {
+        FIRST_CHARGE_BYTES
+    } else {
+        several.clamp(FIRST_CHARGE_BYTES, TRUSTED_BYTES)
+    }
+}
+
+/// Reads once into the spare room of `buffer`, of which there is some; gives how much came, 0 at the end.
+fn receive(stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let (before, room) = (buffer.len(), buffer.capacity() - buffer.len());
+    let received = stream.try_io(Interest::READABLE, || {
+        let (_, count) = rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::empty())?;
+        // Less than there was room for: the socket is empty. Saying so here saves the call that would find
+        // that out (epoll tells of what comes later).
+        if 0 < count && count < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+    });
+    match received {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && buffer.len() > before => {
+            Ok(buffer.len() - before)
+        }
+        received => received,
     }
 }
 
