@@ -1,12 +1,16 @@
 # The one door. `make test` is what CI runs.
 #
 #   make run        the broker, from an optimised build
-#   make test       everything: check, test-rust, compat
+#   make test       everything: check, test-rust, test-crash, compat, instructions
 #   make test-rust  the tests that need nothing but cargo
+#   make test-crash the crash tests on the optimised build
 #   make check      formatting and lints
 #   make compat     stock clients and Apache Kafka's tools against the broker, crashes under load
 #   make soak       the same with a 1 GiB stream and 100 kills; the wire suite against Apache Kafka too
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
+#   make instructions  instructions of each step of a record's way, beside those of benches/instructions.txt;
+#                   ARGS=--write writes that file again
+#   make micro      the time of each of these steps (two minutes; ARGS=scan: some of them)
 #   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (45 minutes, 28 GiB of disk);
 #                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
 #                   `bench` in CONTRIBUTING.md
@@ -19,16 +23,19 @@ SHELL := /bin/bash
 CARGO ?= cargo
 # Words after `compat run` or `bench run`: make compat ARGS="kcat-codecs crash"
 ARGS ?=
+# What the broker under test is built by: as users run it, or `PROFILE=dev`, which is quick to build.
+PROFILE ?= release
+export COMPAT_PROFILE = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 COMPAT = $(CARGO) run --quiet --package compat --
 
-.PHONY: run test test-rust check compat soak oracle bench broker
+.PHONY: run test test-rust test-crash check compat soak oracle bench broker instructions micro
 
 run:
 	$(CARGO) run --release
 
-# Its three parts one after the other, each with the time it took.
+# Its parts one after the other, each with the time it took.
 test:
-	@for part in check test-rust compat; do \
+	@for part in check test-rust test-crash compat instructions; do \
 	  start=$$SECONDS; $(MAKE) --no-print-directory $$part || exit; \
 	  echo "== make $$part: $$((SECONDS - start)) s"; \
 	done
@@ -40,8 +47,19 @@ check:
 test-rust:
 	$(CARGO) test --workspace --quiet
 
+# Together with the crash tests: asked for alone, the broker would be built with fewer features of what both stand on,
+# and all of it twice.
 broker:
-	$(CARGO) build --quiet --bin highwater
+	$(CARGO) build --quiet --profile $(PROFILE) --bin highwater --test crash
+
+test-crash:
+	$(CARGO) test --quiet --release --test crash
+
+instructions:
+	$(CARGO) bench --quiet --bench instructions -- $(ARGS)
+
+micro:
+	$(CARGO) bench --quiet --bench micro -- $(ARGS)
 
 compat: broker
 	$(COMPAT) run $(ARGS)

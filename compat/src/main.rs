@@ -14,9 +14,10 @@ const USAGE: &str = "usage: compat run [--against kafka] [--soak] [NAME...]
        compat oracle [NAME...]
        compat list
 
-run      every scenario (or the named ones) against the highwater built beside this program, compared with the
-         transcripts recorded from Apache Kafka; --soak does more of the long ones; --against kafka runs them
-         against Apache Kafka instead, to see whether it still gives the recorded transcripts
+run      every scenario (or the named ones) against the optimised highwater of this target folder
+         (COMPAT_PROFILE=debug: the other one), compared with the transcripts recorded from Apache Kafka;
+         --soak does more of the long ones; --against kafka runs them against Apache Kafka instead, to see
+         whether it still gives the recorded transcripts
 oracle   records the transcripts from Apache Kafka again; without names, or with `golden` among them,
          the golden frames of protocol-tests too
 list     names the scenarios";

@@ -6,11 +6,17 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Prepared, Settings, probe};
 
-/// The `highwater` beside this program: `<target>/<profile>/highwater`.
+/// Names the folder of another build than the one that users run: `debug`.
+const PROFILE: &str = "COMPAT_PROFILE";
+
+/// `<target>/<profile>/highwater`: the optimised one, unless `COMPAT_PROFILE` names another.
 pub fn binary() -> Result<PathBuf> {
-    let folder = std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned();
-    let binary = folder.join("highwater");
-    ensure!(binary.is_file(), "{} is missing: cargo build --bin highwater", binary.display());
+    let profile = std::env::var(PROFILE).unwrap_or_else(|_| "release".to_owned());
+    // <target>/<profile>/compat
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).context("this program does not lie in a target folder")?;
+    let binary = target.join(profile).join("highwater");
+    ensure!(binary.is_file(), "{} is missing: make broker", binary.display());
     Ok(binary)
 }
 

@@ -49,15 +49,24 @@ pub(super) fn open_first(world: &SimulatedWorld) -> OpenedWal<u64> {
     open(world, NewIncarnation::first(WAL_ID))
 }
 
-impl OpenedWal<u64> {
-    pub(super) fn append(&self, number: u64, length: usize) -> wal::Appended {
+/// A log whose members are numbers, driven by one thread.
+pub(super) trait Driven {
+    /// Appends entry `number`.
+    fn append(&self, number: u64, length: usize) -> wal::Appended;
+    /// Writes and syncs what was appended; the members committed.
+    fn commit(&mut self) -> Vec<u64>;
+    /// A group of its own for one entry.
+    fn commit_one(&mut self, number: u64, length: usize) -> Lsn;
+}
+
+impl Driven for OpenedWal<u64> {
+    fn append(&self, number: u64, length: usize) -> wal::Appended {
         let bytes = payload(number, length);
         let mut credit = self.appender.try_reserve(bytes.len() as u64).expect("there is space");
         self.appender.append(&mut credit, header(number as i32), &bytes, |_| {}, number)
     }
 
-    /// Writes and syncs what was appended; the members committed.
-    pub(super) fn commit(&mut self) -> Vec<u64> {
+    fn commit(&mut self) -> Vec<u64> {
         let mut members = Vec::new();
         while let Some(written) = self.writer.write_next().expect("a healthy disk") {
             members.extend(self.writer.sync(written).expect("a healthy disk").members);
@@ -65,8 +74,7 @@ impl OpenedWal<u64> {
         members
     }
 
-    /// A group of its own for one entry.
-    pub(super) fn commit_one(&mut self, number: u64, length: usize) -> Lsn {
+    fn commit_one(&mut self, number: u64, length: usize) -> Lsn {
         let appended = self.append(number, length);
         assert_eq!(self.commit(), [number]);
         appended.lsn
