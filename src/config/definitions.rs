@@ -224,7 +224,7 @@ pub const BROKER: &[Definition] = &[
          less one file, is refused with MESSAGE_TOO_LARGE."),
     key("highwater.tail.bytes", Long, Some("67108864"), Between(4 * MIB, 16 * GIB),
         "Memory for the newest records of all partitions, from which waiting consumers are answered."),
-    key("highwater.checkpoint.bytes", Long, Some("268435456"), Between(4 * MIB, 32 * GIB),
+    key("highwater.checkpoint.bytes", Long, Some("100663296"), Between(4 * MIB, 32 * GIB),
         "Bytes of write-ahead log after which segments are synced at the latest; bounds what a start has \
          to replay."),
     key("highwater.checkpoint.interval.ms", Long, Some("60000"), AtLeast(100),

@@ -36,8 +36,30 @@ impl PartitionLog {
         let mut writer = self.writer.lock();
         self.check_open()?;
         check_trusted(&writer)?;
-        let mut session = Session { log: self, writer: &mut writer, published: self.published(), config };
+        let published = self.published();
+        if !writer.is_made && !batches.is_empty() {
+            self.make(&mut writer, published.active())?;
+        }
+        let mut session = Session { log: self, writer: &mut writer, published, config };
         session.append(batches)
+    }
+
+    /// Makes the directory and the first segment's file.
+    fn make(&self, writer: &mut Writer, active: &Segment) -> Result<(), LogError> {
+        let changed = self.recovery(RecoveryPoint::default()).make(active)?;
+        writer.changed = writer.changed.and(changed);
+        writer.is_made = true;
+        Ok(())
+    }
+
+    fn recovery(&self, point: RecoveryPoint) -> Recovery<'_> {
+        Recovery {
+            directory: &self.directory,
+            path: &self.path,
+            partition: self.partition,
+            point,
+            index_interval_bytes: self.config.read().index_interval_bytes,
+        }
     }
 
     /// Closes the active segment if it has records and is older than `segment.ms`, so that idle topics
@@ -91,14 +113,7 @@ impl PartitionLog {
         for segment in self.published().segments.iter() {
             segment.forget_handles(&self.directory);
         }
-        let recovered = Recovery {
-            directory: &self.directory,
-            path: &self.path,
-            partition: self.partition,
-            point,
-            index_interval_bytes: config.index_interval_bytes,
-        }
-        .run()?;
+        let recovered = self.recovery(point).run()?;
         // What the failed sync took with it is still to be synced.
         let (changed, checkpointed) = (writer.changed, writer.checkpointed);
         let (published, fresh) = PartitionLog::assemble(&self.directory, &config, point, recovered)?;

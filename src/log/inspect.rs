@@ -94,7 +94,7 @@ impl SegmentWalk {
     pub fn open(files: &dyn Files, path: &Path, offset_min: Offset) -> Result<SegmentWalk, LogError> {
         let file = files.open(path, OpenMode::Read).map_err(LogError::reading(path))?;
         let length = file.length().map_err(LogError::reading(path))?;
-        Ok(SegmentWalk { scanner: Scanner::new(file, path, 0, length, offset_min), length })
+        Ok(SegmentWalk { scanner: Scanner::new(Some(file), path, 0, length, offset_min), length })
     }
 
     /// Bytes of the file.

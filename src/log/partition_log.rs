@@ -66,6 +66,8 @@ pub(super) struct Writer {
     pub states: Vec<Offset>,
     /// The newest recovery offset that the caller made durable.
     pub checkpointed: Offset,
+    /// Whether there are a directory and a file of the active segment: not before the first batch.
+    pub is_made: bool,
 }
 
 /// What decides when the active segment is old enough to be closed.
@@ -96,8 +98,8 @@ pub struct PartitionLog {
 }
 
 impl PartitionLog {
-    /// Makes the directory of a new partition. Nothing is durable before the first `sync`: until then
-    /// opening it at offset 0 makes it again.
+    /// A new partition. Its directory is made with the first batch, and nothing is durable before the first
+    /// `sync`: until then opening it at offset 0 is as good.
     pub fn create(
         directory: &Arc<LogDirectory>,
         topic: &str,
@@ -108,7 +110,8 @@ impl PartitionLog {
         opened.map(|(log, _)| log)
     }
 
-    /// Opens a partition's directory, or makes it if nothing of it was ever durable (recovery offset 0).
+    /// Opens a partition's directory. There need be none if nothing of it was ever durable (recovery offset
+    /// 0).
     ///
     /// What lies above the recovery offset is cut away, for the WAL appends it again; what lies below must
     /// be there and sane, else [`LogError::Corrupt`]. Indexes that are missing or wrong are written anew.
@@ -174,6 +177,7 @@ impl PartitionLog {
             synced: point.offset,
             states: recovered.states,
             checkpointed: point.offset,
+            is_made: recovered.is_made,
         };
         Ok((published, writer))
     }

@@ -43,6 +43,8 @@ pub(super) struct Recovered {
     pub states: Vec<Offset>,
     pub dirty: BTreeMap<Offset, PinnedHandle>,
     pub changed: Changed,
+    /// Whether there are a directory and a file of the active segment.
+    pub is_made: bool,
 }
 
 /// One recovery under way.
@@ -63,6 +65,10 @@ struct Listing {
 
 impl Recovery<'_> {
     pub(super) fn run(&self) -> Result<Recovered, LogError> {
+        let files = &*self.directory.env.files;
+        if self.point.offset == Offset(0) && !files.exists(self.path).map_err(LogError::reading(self.path))? {
+            return Ok(self.unmade());
+        }
         let mut changed = self.ensure_directory()?;
         let listing = self.list(&mut changed)?;
         let (snapshot, states) = self.load_snapshot(&listing, &mut changed)?;
@@ -77,7 +83,8 @@ impl Recovery<'_> {
         changed.state = self.point.offset > Offset(0) && states.last() != Some(&self.point.offset);
         let (producers, mut leader_epochs) = (state.producers, state.leader_epochs);
         leader_epochs.truncate_below(self.point.log_start_offset);
-        let mut recovered = Recovered { segments, producers, leader_epochs, states, dirty, changed };
+        let mut recovered =
+            Recovered { segments, producers, leader_epochs, states, dirty, changed, is_made: true };
         self.drop_dead(&mut recovered)?;
         self.ensure_active(&mut recovered, generation)?;
         // A snapshot that names segments which retention has removed since: written anew now, so that this
@@ -85,6 +92,35 @@ impl Recovery<'_> {
         let is_as_named = recovered.segments.iter().map(|segment| segment.base_offset).eq(named);
         recovered.changed.state |= self.point.offset > Offset(0) && !is_as_named;
         Ok(recovered)
+    }
+
+    /// A log of which nothing was ever written. Its directory is made with its first batch: a topic of a
+    /// thousand partitions costs nothing on disk but its entry in the catalogue, which is durable before, and
+    /// says which partitions there are. What is missing here was never there: whatever was durable in a
+    /// directory has a recovery offset above 0, and must be found.
+    fn unmade(&self) -> Recovered {
+        let generation = self.directory.handles.next_generation();
+        Recovered {
+            segments: vec![Arc::new(Segment::new(self.path, generation, Offset(0)))],
+            producers: ProducerStates::default(),
+            leader_epochs: LeaderEpochs::default(),
+            states: Vec::new(),
+            dirty: BTreeMap::new(),
+            changed: Changed::default(),
+            is_made: false,
+        }
+    }
+
+    /// Makes what [`Recovery::unmade`] left out; may be repeated where it was interrupted. Tells what is to
+    /// be made durable.
+    pub(super) fn make(&self, active: &Segment) -> Result<Changed, LogError> {
+        let files = &*self.directory.env.files;
+        let changed = self.ensure_directory()?;
+        if !files.exists(&active.path).map_err(LogError::reading(&active.path))? {
+            let created = files.open(&active.path, OpenMode::Create);
+            created.map_err(LogError::changing("create", &active.path))?;
+        }
+        Ok(changed)
     }
 
     fn corrupt(&self, what: impl Into<String>) -> LogError {

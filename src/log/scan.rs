@@ -17,7 +17,8 @@ pub(super) const BATCH_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Walks from batch to batch of a segment by their headers.
 pub(super) struct Scanner {
-    file: Arc<dyn File>,
+    /// `None` where there is nothing to read.
+    file: Option<Arc<dyn File>>,
     path: PathBuf,
     position: u64,
     end: u64,
@@ -26,6 +27,9 @@ pub(super) struct Scanner {
     window: Vec<u8>,
     window_start: u64,
 }
+
+/// Why there is a file where something is read.
+const NO_FILE: &str = "only a scanner of nothing has no file, and there is no batch for it to read";
 
 /// A batch and where it lies.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +49,9 @@ impl Found {
 
 impl Scanner {
     /// From the batch boundary `position` up to the byte `end`; a batch that begins below `offset_min` is
-    /// damage.
+    /// damage. Without a file there is nothing between the two.
     pub(super) fn new(
-        file: Arc<dyn File>,
+        file: Option<Arc<dyn File>>,
         path: &Path,
         position: u64,
         end: u64,
@@ -85,13 +89,15 @@ impl Scanner {
         if self.position >= self.window_start && header_end <= window_end {
             return Ok(());
         }
+        let file = self.file.clone().expect(NO_FILE);
         let wanted = (self.end - self.position).min(WINDOW_BYTES as u64) as usize;
         self.window.resize(wanted, 0);
         self.window_start = self.position;
         let mut filled = 0;
         while filled < wanted {
             let at = self.position + filled as u64;
-            match self.file.read_at(&mut self.window[filled..], at).map_err(LogError::reading(&self.path))? {
+            let read = file.read_at(&mut self.window[filled..], at);
+            match read.map_err(LogError::reading(&self.path))? {
                 0 => break,
                 count => filled += count,
             }
@@ -131,7 +137,7 @@ impl Scanner {
         let mut crc = 0;
         while at < end {
             let count = piece.len().min((end - at) as usize);
-            self.file.read_exact_at(&mut piece[..count], at).map_err(LogError::reading(&self.path))?;
+            self.file().read_exact_at(&mut piece[..count], at).map_err(LogError::reading(&self.path))?;
             crc = crc32c::crc32c_append(crc, &piece[..count]);
             at += count as u64;
         }
@@ -151,8 +157,12 @@ impl Scanner {
     /// Reads the whole batch. Its size was compared with the file's before.
     pub(super) fn read(&self, found: &Found) -> Result<Vec<u8>, LogError> {
         let mut bytes = vec![0; found.header.size_bytes()];
-        self.file.read_exact_at(&mut bytes, found.position).map_err(LogError::reading(&self.path))?;
+        self.file().read_exact_at(&mut bytes, found.position).map_err(LogError::reading(&self.path))?;
         Ok(bytes)
+    }
+
+    fn file(&self) -> &dyn File {
+        self.file.as_deref().expect(NO_FILE)
     }
 
     fn damaged(&self, what: String) -> LogError {

@@ -135,7 +135,8 @@ impl Segment {
         position: u64,
         end: u64,
     ) -> Result<Scanner, LogError> {
-        let file = self.handle(directory)?;
+        // Where there is nothing to read there need be no file.
+        let file = if position < end { Some(self.handle(directory)?) } else { None };
         Ok(Scanner::new(file, &self.path, position, end, self.base_offset))
     }
 

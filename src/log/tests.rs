@@ -8,3 +8,4 @@ mod removal;
 mod rolling;
 mod space;
 mod times;
+mod unmade;

@@ -188,7 +188,7 @@ fn a_partition_goes_in_two_steps_whatever_happens_between() {
         let shared = directory(&world);
         assert_eq!(shared.deleted().unwrap(), std::slice::from_ref(&deleted), "the name is durable");
         // The name is free.
-        drop(create(&world, small()));
+        drop(filled(&world, small(), 1));
         shared.unlink(&deleted).unwrap();
         shared.unlink(&deleted).unwrap();
         assert_eq!(world.files.list(DATA.as_ref()).unwrap(), ["orders-3"]);
