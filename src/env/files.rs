@@ -2,7 +2,10 @@
 
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the room that owns files")]
 
-use std::io;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IoSlice};
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
@@ -26,6 +29,12 @@ pub trait File: Send + Sync + 'static {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`. After an error any part may have been written.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes all of `pieces`, one behind the other, at `offset`. After an error any part may have been
+    /// written. For files whose pieces the system does not take together: as one write, of a copy.
+    fn write_all_vectored_at(&self, pieces: &[&[u8]], offset: u64) -> io::Result<()> {
+        self.write_all_at(&pieces.concat(), offset)
+    }
+
     /// Makes content and length durable (`fdatasync`). An error is final: the kernel forgets the dirty pages,
     /// so a second call that succeeds proves nothing.
     fn sync_data(&self) -> io::Result<()>;
@@ -147,6 +156,9 @@ pub trait Files: Send + Sync + 'static {
 /// Syncs that wait for one disk side by side: the file system commits them together.
 const LANES: usize = 4;
 
+/// Pieces in one system call: what Linux takes at most (`UIO_MAXIOV`).
+const PIECES_MAX: usize = 1024;
+
 /// The operating system's file system.
 pub struct RealFiles;
 
@@ -164,6 +176,25 @@ impl File for RealFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
+    }
+
+    fn write_all_vectored_at(&self, pieces: &[&[u8]], mut offset: u64) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut rest = slices.as_mut_slice();
+        // Skips pieces without a byte: a write of nothing but those would look like one that got nowhere.
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match rustix::io::pwritev(&self.0, &rest[..rest.len().min(PIECES_MAX)], offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    IoSlice::advance_slices(&mut rest, count);
+                    offset += count as u64;
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

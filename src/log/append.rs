@@ -15,7 +15,8 @@ use crate::log::{LogConfig, LogError, PartitionLog, RecoveryPoint};
 use crate::model::Offset;
 use crate::protocol::batch::BatchHeader;
 
-/// Small batches are gathered up to about this size into one write.
+/// Batches are gathered up to about this size into one write. More is not cheaper, and one write of 1 MiB
+/// and above was seen to take 3-10 ms: the kernel then looks for large pieces of memory.
 const RUN_BYTES: usize = 256 << 10;
 
 /// Batches that go to the active segment in one write.
@@ -301,15 +302,8 @@ impl Session<'_> {
         }
         let file = &self.writer.dirty[&active.base_offset].file;
         let end = active.bytes();
-        let written = match run.batches.as_slice() {
-            [(_, batch)] => file.write_all_at(batch, end),
-            batches => {
-                let mut bytes = Vec::with_capacity(run.bytes);
-                batches.iter().for_each(|(_, batch)| bytes.extend_from_slice(batch));
-                file.write_all_at(&bytes, end)
-            }
-        };
-        written.map_err(|error| {
+        let batches: Vec<&[u8]> = run.batches.iter().map(|(_, batch)| &batch[..]).collect();
+        file.write_all_vectored_at(&batches, end).map_err(|error| {
             let error = LogError::changing("write", &active.path)(error);
             match (file.set_len(end), error) {
                 (Err(source), LogError::NoSpace { path, .. }) => LogError::Io { action: "cut", path, source },
