@@ -18,6 +18,7 @@ mod flush;
 mod flush_queue;
 pub mod inspect;
 mod leader;
+mod pace;
 mod recovery;
 mod removal;
 mod scrub;
