@@ -74,8 +74,8 @@ const fn read(name: &'static str, what: &'static str, load: Load, seconds: u32) 
 
 /// Everything that is run under load, in this order.
 pub const ALL: &[Case] = &[
-    raw("r1", "raw produce, batches of 64 KiB", 64, TWO_GIB, 14),
-    raw("r2", "raw produce, batches of 16 KiB", 16, TWO_GIB, 18),
+    raw("r1", "raw produce, batches of 64 KiB", 64, TWO_GIB, 12),
+    raw("r2", "raw produce, batches of 16 KiB", 16, TWO_GIB, 15),
     raw("r3", "raw produce, one record of 1 KiB a request", 1, 500_000, 25),
     Case {
         load: Load::RawProduce { per_batch: 10, rate: 10_000 },
@@ -94,9 +94,9 @@ pub const ALL: &[Case] = &[
     },
     Case {
         load: Load::JavaProduce { tuned: false, rate: 10_000, warmup: 50_000 },
-        records: 300_000,
+        records: 250_000,
         commits: true,
-        ..java("c1", "Java producer at 10,000 records/s, 1 KiB", false, 1024, 36)
+        ..java("c1", "Java producer at 10,000 records/s, 1 KiB", false, 1024, 31)
     },
     Case {
         name: "c3",

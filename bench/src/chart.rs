@@ -17,6 +17,8 @@ const TEXT: &str = "#1f2328";
 const MUTED: &str = "#59636e";
 const GRID: &str = "#e3e7eb";
 const MARK: &str = "#c2410c";
+/// Around letters, so that lines below them do not strike them through.
+const HALO: &str = r##"stroke="#ffffff" stroke-width="3" paint-order="stroke""##;
 
 /// What a chart is about.
 pub struct Title {
@@ -124,15 +126,13 @@ fn draw(title: &Title, groups: &[Group], axis: &Axis, item: impl Fn(&mut String,
         let first = top;
         text(&mut svg, (LEFT - 14.0, first + 12.0), (13.0, "end", TEXT), &group.name);
         text(&mut svg, (LEFT - 14.0, first + 28.0), (11.0, "end", MUTED), &group.detail);
+        let items_height = group.items.len() as f64 * BAR_STEP;
+        if let Some(place) = group.mark.map(|mark| (axis.place)(mark)).filter(|place| *place < axis.right) {
+            rectangle(&mut svg, (place - 1.0, first - 4.0), (2.0, items_height + 4.0), MARK);
+        }
         for one in &group.items {
             item(&mut svg, one, top);
             top += BAR_STEP;
-        }
-        if let Some(mark) = group.mark {
-            let place = (axis.place)(mark);
-            if place < axis.right {
-                rectangle(&mut svg, (place - 1.0, first - 4.0), (2.0, top - first + 4.0), MARK);
-            }
         }
         top += GROUP_GAP;
     }
@@ -168,8 +168,11 @@ fn rectangle(svg: &mut String, (x, y): (f64, f64), (width, height): (f64, f64), 
 }
 
 fn text(svg: &mut String, (x, y): (f64, f64), (size, anchor, color): (f64, &str, &str), text: &str) {
-    write!(svg, r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" text-anchor="{anchor}" fill="{color}">"#)
-        .expect("a string takes all");
+    write!(
+        svg,
+        r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" text-anchor="{anchor}" fill="{color}" {HALO}>"#
+    )
+    .expect("a string takes all");
     writeln!(svg, "{}</text>", escaped(text)).expect("a string takes all");
 }
 

@@ -36,7 +36,7 @@ const USAGE: &str = "usage: bench run [--rounds N] [--cases NAME,..] [--labels N
        bench render [--out FOLDER]
        bench list
 
-run      takes figures of `highwater` beside this program and of Apache Kafka, and writes results.json,
+run      takes figures of the optimised `highwater` and of Apache Kafka, and writes results.json,
          results.md and plots into --out (docs/bench), and the table of the README; --data is where the
          brokers' data lies; --quick is for trying it: one round of little work, written into a folder that is
          no part of the repository unless --out names one

@@ -109,7 +109,7 @@ impl Sitting<'_> {
             (What::Idle, Some(label)) => idle::measure(self.tools, label, &place, self.connections),
             (What::Start, Some(label)) => start::orderly(self.tools, label, &place),
             (What::Crash, Some(label)) => {
-                self.page_cache.fill()?;
+                self.fill_page_cache()?;
                 start::killed(self.tools, label, &place, self.options.scale)
             }
             _ => {
@@ -123,6 +123,14 @@ impl Sitting<'_> {
         let name = label.map_or("", |label| label.name);
         self.keep(step.what.name(), name, step.round, 1, figures);
         Ok(())
+    }
+
+    /// What is free afterwards; a trial does not spend a minute on it.
+    fn fill_page_cache(&mut self) -> Result<u64> {
+        match self.options.scale {
+            Scale::Full => self.page_cache.fill(),
+            Scale::Quick => machine::memory_free_mib(),
+        }
     }
 
     fn keep(&mut self, case: &str, label: &str, round: u32, attempt: u32, figures: Result<Figures>) -> bool {
@@ -145,11 +153,11 @@ impl Sitting<'_> {
 
     /// Starts every broker and has each do the same work before anything is measured: a cold JVM is slow.
     fn start_brokers(&mut self) -> Result<()> {
-        let labels: Vec<&'static Label> = self.options.labels.clone();
-        for label in labels {
+        self.fill_page_cache()?;
+        for label in self.options.labels.iter().copied() {
             let (broker, _) = start::empty(self.tools, label, &self.folder.join(label.name))?;
             self.brokers.insert(label.name, broker);
-            for warmup in plan::warmups(self.options.scale) {
+            for warmup in plan::warmups(self.options) {
                 self.warm(label, &warmup).with_context(|| format!("warming {}", label.name))?;
             }
         }
@@ -180,7 +188,7 @@ impl Sitting<'_> {
 
     fn measure(&mut self, case: &Case, label: &'static Label) -> Result<Figures> {
         rustix::fs::sync();
-        let free_mib = self.page_cache.fill()?;
+        let free_mib = self.fill_page_cache()?;
         wait_until_quiet()?;
         let records = case.records_at(self.options.scale);
         let mut figures = if case.load == Load::Create {

@@ -40,6 +40,28 @@ latency, 1 ms 50th, 3 ms 95th, 9 ms 99th, 40 ms 99.9th.
 }
 
 #[test]
+fn rdkafka_performance_tells_its_last_row() {
+    let produced = "\
+% Sending 3000 messages of size 1024 bytes
+|    elapsed |       msgs |      bytes |        rtt |         dr |     dr_m/s |    dr_MB/s |     dr_err |
+|       1073 |       3000 |    3072000 |          0 |       2901 |       2702 |       2.77 |          0 |
+|       2000 |       3000 |    3072000 |          7 |       2900 |       2332 |       2.39 |          0 |
+";
+    check(
+        "a3",
+        produced,
+        &[("records", 2_900.0), ("records_per_s", 1_450.0), ("throughput_mib_s", 1.416_015_625)],
+    );
+    let consumed = "\
+|    elapsed |       msgs |      bytes |        rtt |        m/s |       MB/s |     rx_err |     offset
+|          0 |          0 |          0 |          0 |          0 |       0.00 |          0 |          0
+|          2 |       1934 |    1980416 |          0 |     897864 |     919.41 |          0 |       1933
+% Average application fetch latency: 261us
+";
+    check("d2", consumed, &[("records", 1_934.0), ("records_per_s", 967_000.0)]);
+}
+
+#[test]
 fn our_own_clients_print_an_object() {
     check("r1", "a word\n{\"records\": 5, \"p50_ms\": 0.5}\n", &[("records", 5.0), ("p50_ms", 0.5)]);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::worth;
 use crate::case::{Case, Load, Scale, Topic};
-use crate::figures::{HIGHWATER_OS, Label};
+use crate::figures::{HIGHWATER_OS, KAFKA, Label};
 use crate::options::Options;
 use crate::start;
 
@@ -77,7 +77,9 @@ pub fn steps(options: &Options) -> Vec<Step> {
         }
     }
     if !options.cases.is_empty() {
-        steps.push(Step { what: What::Brokers, label: None, round: 1, seconds: 90 });
+        // The page cache, once, and then each broker.
+        let seconds = 45 + 45 * options.labels.len() as u32;
+        steps.push(Step { what: What::Brokers, label: None, round: 1, seconds });
     }
     for round in 1..=options.rounds {
         if asked("disk") {
@@ -95,9 +97,14 @@ pub fn steps(options: &Options) -> Vec<Step> {
     steps
 }
 
-/// What a broker does before it is measured: more than 4 GiB in several ways, and out again.
-pub fn warmups(scale: Scale) -> Vec<Case> {
-    let divisor = if scale == Scale::Quick { 40 } else { 1 };
+/// What a broker does before it is measured: more than 4 GiB in several ways, and out again. In a trial
+/// without a virtual machine there is nothing to warm.
+pub fn warmups(options: &Options) -> Vec<Case> {
+    let divisor = match options.scale {
+        Scale::Full => 1,
+        Scale::Quick if options.labels.iter().any(|label| label.name == KAFKA) => 40,
+        Scale::Quick => return Vec::new(),
+    };
     let case = |what, load, topic, records: u64, record_bytes| Case {
         name: "warm-up",
         what,
@@ -163,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_kafka_is_warmed_with_more_than_four_gib() {
-        let bytes: u64 = warmups(Scale::Full)
+        let bytes: u64 = warmups(&parse(&[]).unwrap())
             .iter()
             .filter(|case| matches!(case.load, Load::RawProduce { .. } | Load::JavaProduce { .. }))
             .map(|case| case.records * u64::from(case.record_bytes))

@@ -12,15 +12,23 @@ use crate::machine;
 use crate::options::Options;
 
 /// Logs of 10 GiB, what Kafka deletes a minute later, a filled topic for each broker.
-const FULL_NEEDS_GIB: u64 = 28;
-const QUICK_NEEDS_GIB: u64 = 5;
+const FULL_NEEDS_GIB: u64 = 22;
+const QUICK_NEEDS_GIB: u64 = 3;
 
 /// An empty folder for the brokers' data, on the disk of the target folder unless another is named.
 pub fn data_folder(options: &Options) -> Result<PathBuf> {
     let program = std::env::current_exe()?;
     // <target>/<profile>/bench
     let target = program.ancestors().nth(2).context("this program does not lie in a target folder")?;
-    let above = options.data.clone().unwrap_or_else(|| target.join("bench-data"));
+    let above = options.data.as_deref().unwrap_or(target).join("bench-data");
+    fs::create_dir_all(&above)?;
+    for left in fs::read_dir(&above)? {
+        // Of a run that was ended half-way: nobody has this id any more.
+        let left = left?;
+        if !Path::new("/proc").join(left.file_name()).exists() {
+            fs::remove_dir_all(left.path())?;
+        }
+    }
     let folder = above.join(std::process::id().to_string());
     fs::create_dir_all(&folder)?;
     Ok(folder)
