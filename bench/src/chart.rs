@@ -180,11 +180,12 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A round step that gives four to ten lines.
+/// A round step that gives few lines: their names are wide.
 fn nice_step(max: f64) -> f64 {
-    let power = 10_f64.powf((max / 4.0).log10().floor());
-    let steps = [5.0, 2.5, 2.0, 1.0].map(|times| times * power);
-    steps.into_iter().find(|step| max / step >= 4.0).unwrap_or(power)
+    const LINES_MIN: f64 = 3.0;
+    let power = 10_f64.powf(max.log10().floor());
+    let steps = [2.5, 2.0, 1.0, 0.5, 0.25].map(|times| times * power);
+    steps.into_iter().find(|step| max / step >= LINES_MIN).unwrap_or(power)
 }
 
 #[cfg(test)]
@@ -193,7 +194,9 @@ mod tests {
 
     #[test]
     fn steps_are_round() {
-        for (max, expected) in [(100.0, 25.0), (400.0, 100.0), (1_180.0, 250.0), (7.0, 1.0), (0.9, 0.2)] {
+        for (max, expected) in
+            [(100.0, 25.0), (400.0, 100.0), (1_180.0, 250.0), (7.0, 2.0), (0.9, 0.25), (36_000.0, 10_000.0)]
+        {
             assert!((nice_step(max) - expected).abs() < 1e-9, "{max}: {}", nice_step(max));
         }
     }
