@@ -226,7 +226,7 @@ impl<M: Send> WalAppender<M> {
         }
         let was_empty = filling.group.is_empty();
         let before = filling.group.padded_bytes();
-        let (offset, slice) = filling.group.push(&header, payload, patch);
+        let (offset, slice) = filling.group.push(&header, payload, patch, &self.shared.pool);
         if oversized {
             filling.group.dedicate(credit.take_file(payload.len()));
         } else {

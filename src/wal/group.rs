@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 use pool::Pool;
 
-use super::frame::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, padded, push_entry};
+use super::frame::{
+    ENTRY_HEADER_BYTES, FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, padded, push_entry,
+};
 use super::options::{EntryHeader, Lsn};
 use super::ring::Placement;
 
@@ -84,13 +86,16 @@ impl<M> Group<M> {
         self.dedicated
     }
 
-    /// Copies an entry in, lets the caller patch the copy, and returns the entry's place in the frame.
+    /// Copies an entry in, into memory of the pool if the group's is used up, lets the caller patch the copy, and returns the entry's place in the frame.
     pub(super) fn push(
         &mut self,
         header: &EntryHeader,
         payload: &[u8],
         patch: impl FnOnce(&mut [u8]),
+        pool: &Pool,
     ) -> (usize, GroupSlice) {
+        // With the frame's padding, which comes last.
+        pool.reserve(&mut self.buffer, ENTRY_HEADER_BYTES + payload.len() + FRAME_ALIGNMENT as usize);
         let offset = self.buffer.len();
         let range = push_entry(&mut self.buffer, header, payload);
         patch(&mut self.buffer[range.clone()]);

@@ -9,22 +9,46 @@ use parking_lot::Mutex;
 
 use crate::wal::frame::padded;
 
-/// Large buffers kept for reuse: fresh memory of this size costs a page fault every 4 KiB.
-const KEPT_BUFFERS_MAX: usize = 4;
+/// Bytes of buffers kept for reuse: fresh memory costs a page fault every 4 KiB. About what the tail holds
+/// while segments are written at full speed.
+const KEPT_BYTES_MAX: usize = 16 << 20;
 /// Smaller ones are left to the allocator; so are the rare ones of oversized entries.
-const KEPT_BYTES: RangeInclusive<usize> = 256 << 10..=4 << 20;
+const KEPT_BYTES: RangeInclusive<usize> = 64 << 10..=4 << 20;
 
 /// Group buffers that no slice pins any more.
 #[derive(Default)]
 pub(in crate::wal) struct Pool {
-    kept: Mutex<Vec<BytesMut>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The one that came back last is the last, and most likely still in the processor's cache.
+    buffers: Vec<BytesMut>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// The last one that holds so much, but not twice as much.
+    fn take(&mut self, bytes: usize) -> Option<BytesMut> {
+        let fits = bytes..bytes.saturating_mul(2);
+        let index = self.buffers.iter().rposition(|buffer| fits.contains(&buffer.capacity()))?;
+        let buffer = self.buffers.swap_remove(index);
+        self.bytes -= buffer.capacity();
+        Some(buffer)
+    }
 }
 
 impl Pool {
-    /// An empty buffer with room for about `bytes`.
+    /// An empty buffer with room for `bytes` at least, and no more than about twice as many.
     pub(in crate::wal) fn take(&self, bytes: usize) -> BytesMut {
         let capacity = usize::try_from(padded(bytes)).unwrap_or(bytes);
-        let kept = if KEPT_BYTES.contains(&capacity) { self.kept.lock().pop() } else { None };
+        if !KEPT_BYTES.contains(&capacity) {
+            return BytesMut::with_capacity(capacity);
+        }
+        // Powers of two, so that one that comes back fits the next group, though that is a little larger.
+        let capacity = capacity.next_power_of_two();
+        let kept = self.kept.lock().take(capacity);
         kept.unwrap_or_else(|| BytesMut::with_capacity(capacity))
     }
 
@@ -34,6 +58,27 @@ impl Pool {
             return buffer.freeze();
         }
         Bytes::from_owner(Pooled { buffer, pool: Arc::clone(self) })
+    }
+
+    /// Makes room for `more` bytes, by moving to a larger buffer of the pool if need be.
+    pub(in crate::wal) fn reserve(&self, buffer: &mut BytesMut, more: usize) {
+        let needed = buffer.len() + more;
+        if needed <= buffer.capacity() {
+            return;
+        }
+        let mut larger = self.take(needed.max(buffer.len() * 2));
+        larger.extend_from_slice(buffer);
+        self.give_back(std::mem::replace(buffer, larger));
+    }
+
+    fn give_back(&self, mut buffer: BytesMut) {
+        buffer.clear();
+        let capacity = buffer.capacity();
+        let mut kept = self.kept.lock();
+        if KEPT_BYTES.contains(&capacity) && kept.bytes + capacity <= KEPT_BYTES_MAX {
+            kept.bytes += capacity;
+            kept.buffers.push(buffer);
+        }
     }
 }
 
@@ -50,11 +95,6 @@ impl AsRef<[u8]> for Pooled {
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.clear();
-        let mut kept = self.pool.kept.lock();
-        if kept.len() < KEPT_BUFFERS_MAX {
-            kept.push(buffer);
-        }
+        self.pool.give_back(std::mem::take(&mut self.buffer));
     }
 }

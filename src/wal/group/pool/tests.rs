@@ -12,7 +12,7 @@ fn comes_back(bytes: usize) -> bool {
     assert_ne!(pool.take(bytes).as_ptr(), memory, "a slice still pins it");
     assert_eq!((&slice[..], slice.as_ptr() as usize - memory as usize), (&[1; 10][..], 10));
     drop(slice);
-    let kept = pool.kept.lock().first().is_some_and(|buffer| buffer.as_ptr() == memory);
+    let kept = pool.kept.lock().buffers.first().is_some_and(|buffer| buffer.as_ptr() == memory);
     assert!(pool.take(bytes).is_empty());
     kept
 }
@@ -25,9 +25,34 @@ fn large_buffers_come_back_when_no_slice_pins_them() {
 }
 
 #[test]
-fn only_a_few_are_kept() {
+fn only_so_many_bytes_are_kept() {
     let pool = Arc::new(Pool::default());
-    let frozen: Vec<Bytes> = (0..10).map(|_| pool.freeze(pool.take(1 << 20))).collect();
+    let frozen: Vec<Bytes> = (0..40).map(|_| pool.freeze(pool.take(1 << 20))).collect();
     drop(frozen);
-    assert_eq!(pool.kept.lock().len(), KEPT_BUFFERS_MAX);
+    assert_eq!(pool.kept.lock().bytes, KEPT_BYTES_MAX);
+    assert_eq!(pool.kept.lock().buffers.len(), 16);
+    let _taken = pool.take(1 << 20);
+    assert_eq!(pool.kept.lock().bytes, KEPT_BYTES_MAX - (1 << 20));
+}
+
+#[test]
+fn a_small_group_does_not_pin_a_large_buffer() {
+    let pool = Arc::new(Pool::default());
+    drop(pool.freeze(pool.take(1 << 20)));
+    assert!(pool.take(100 << 10).capacity() < 256 << 10);
+    assert!(pool.take(600 << 10).capacity() == 1 << 20);
+    assert!(pool.kept.lock().buffers.is_empty());
+}
+
+#[test]
+fn a_buffer_that_grows_keeps_what_it_holds_and_is_exchanged_within_the_pool() {
+    let pool = Arc::new(Pool::default());
+    let mut buffer = pool.take(64 << 10);
+    buffer.extend_from_slice(&[7; 64 << 10]);
+    pool.reserve(&mut buffer, 1);
+    assert_eq!((buffer.len(), buffer.capacity()), (64 << 10, 128 << 10));
+    assert!(buffer.iter().all(|byte| *byte == 7));
+    assert_eq!(pool.kept.lock().bytes, 64 << 10, "the smaller one went back");
+    pool.reserve(&mut buffer, 64 << 10);
+    assert_eq!(buffer.capacity(), 128 << 10, "there is room");
 }
