@@ -18,7 +18,6 @@ mod flush;
 mod flush_queue;
 pub mod inspect;
 mod leader;
-mod pace;
 mod recovery;
 mod removal;
 mod scrub;

@@ -268,11 +268,6 @@ impl Storage {
     /// Commits the group that is being filled, if any: write, answer `acks=1`, sync, advance high watermarks,
     /// answer `acks=all`. Returns whether there was one.
     pub fn commit_step(&self) -> Result<bool, StorageFailed> {
-        self.commit_next().map(|commit| commit.is_some())
-    }
-
-    /// As `commit_step`, and says what was committed.
-    pub(super) fn commit_next(&self) -> Result<Option<CommitObservation>, StorageFailed> {
         self.check()?;
         self.commit_group().map_err(|error| {
             self.fail(&format!("write-ahead log: {error}"));
@@ -280,10 +275,10 @@ impl Storage {
         })
     }
 
-    fn commit_group(&self) -> Result<Option<CommitObservation>, WalError> {
+    fn commit_group(&self) -> Result<bool, WalError> {
         let mut writer = self.writer.lock();
         let began = self.env.clock.monotonic();
-        let Some(written) = writer.write_next()? else { return Ok(None) };
+        let Some(written) = writer.write_next()? else { return Ok(false) };
         self.written.advance(written.end_lsn);
         let (bytes, entries) = (written.bytes, u64::from(written.entries));
         let committed = writer.sync(written)?;
@@ -295,12 +290,11 @@ impl Storage {
         }
         // High watermarks first: who is told that a record is committed must find it when it looks.
         self.durable.advance(committed.end_lsn);
-        let duration = self.env.clock.monotonic().saturating_sub(began);
-        let commit = CommitObservation { duration, bytes, entries };
         if let Some(observe) = self.observer.get() {
-            observe(commit);
+            let duration = self.env.clock.monotonic().saturating_sub(began);
+            observe(CommitObservation { duration, bytes, entries });
         }
-        Ok(Some(commit))
+        Ok(true)
     }
 
     /// Lets the WAL's writer do what needs no hurry: publish how far it is durable. Returns whether it did.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{CheckpointReach, Storage, StorageFailed, pace};
+use super::{CheckpointReach, Storage, StorageFailed};
 use crate::wal::Wake;
 
 /// How long the WAL's thread waits for work before it publishes how far it is durable.
@@ -68,11 +68,7 @@ fn spawn(
 
 fn run_commits(storage: &Storage, stopping: &AtomicBool) -> Result<(), StorageFailed> {
     while !stopping.load(Ordering::Acquire) {
-        if let Some(commit) = storage.commit_next()? {
-            if let Some(gathering) = pace::after(commit, storage.wal().filling_entries()) {
-                storage.wal().gather(gathering.entries, gathering.patience);
-            }
-        } else if storage.wal().wait(COMMIT_WAIT) == Wake::TimedOut {
+        if !storage.commit_step()? && storage.wal().wait(COMMIT_WAIT) == Wake::TimedOut {
             storage.idle_step()?;
         }
     }

@@ -40,8 +40,6 @@ struct Filling<M> {
     start: Lsn,
     /// Groups that are full and wait for the writer. Bounded by credits.
     closed: VecDeque<PlacedGroup<M>>,
-    /// The writer waits until the filling group has so many entries, and need not hear of fewer.
-    wanted: Option<u32>,
     shut_down: bool,
     failed: bool,
 }
@@ -65,7 +63,6 @@ impl<M> Shared<M> {
             group: Group::new(0, &pool),
             start: start.lsn,
             closed: VecDeque::new(),
-            wanted: None,
             shut_down: false,
             failed: false,
         };
@@ -121,21 +118,6 @@ impl<M> Shared<M> {
         drop(filling);
         // Outside the lock: dropping a member may run its owner's code.
         drop((lost, group));
-    }
-
-    pub(super) fn filling_entries(&self) -> u32 {
-        self.filling.lock().group.entries()
-    }
-
-    pub(super) fn gather(&self, entries: u32, patience: Duration) -> bool {
-        let mut filling = self.filling.lock();
-        filling.wanted = Some(entries);
-        let too_few = |filling: &mut Filling<M>| {
-            filling.closed.is_empty() && filling.group.entries() < entries && !filling.shut_down
-        };
-        let timed_out = self.work.wait_while_for(&mut filling, too_few, patience).timed_out();
-        filling.wanted = None;
-        !timed_out
     }
 
     pub(super) fn wait(&self, timeout: Duration) -> Wake {
@@ -238,13 +220,9 @@ impl<M: Send> WalAppender<M> {
         if oversized {
             filling.close(&self.shared.space, &self.shared.pool);
         }
-        let awaited = match filling.wanted {
-            Some(entries) => filling.group.entries() == entries || !filling.closed.is_empty(),
-            None => was_empty,
-        };
         drop(filling);
         drop(rejected);
-        if awaited {
+        if was_empty {
             self.shared.work.notify_one();
         }
         Appended { lsn, slice }
@@ -285,22 +263,6 @@ impl<M: Send> WalAppender<M> {
     /// Blocks until there is a group to write, the time is over, or the log is shut down.
     pub fn wait(&self, timeout: Duration) -> Wake {
         self.shared.wait(timeout)
-    }
-
-    /// Blocks until the group that is being filled has so many entries or is full, or the log is shut down;
-    /// at most `patience`. Returns whether that was so in time. Only the thread that commits calls this.
-    pub fn gather(&self, entries: u32, patience: Duration) -> bool {
-        self.shared.gather(entries, patience)
-    }
-
-    /// Entries of the group that is being filled; those of full groups do not count.
-    pub fn filling_entries(&self) -> u32 {
-        self.shared.filling_entries()
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_gathering(&self) -> bool {
-        self.shared.filling.lock().wanted.is_some()
     }
 
     /// No more credit; the writer's `wait` says so once everything appended is written.

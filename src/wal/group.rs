@@ -63,10 +63,6 @@ impl<M> Group<M> {
         self.entries == 0
     }
 
-    pub(super) fn entries(&self) -> u32 {
-        self.entries
-    }
-
     /// Bytes so far, without padding.
     pub(super) fn len(&self) -> usize {
         self.buffer.len()

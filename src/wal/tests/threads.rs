@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::env::Env;
-use crate::env::simulated::SimulatedWorld;
 use crate::wal::{NewIncarnation, OpenedWal, Wake, WalAppender, WalOptions, create, replay};
 
 const APPENDERS: u64 = 4;
@@ -73,34 +72,4 @@ fn many_threads_append_while_one_commits_and_one_pre_writes() {
     assert_eq!(replayed, committed, "replay has the order of the commits");
     committed.sort_unstable();
     assert_eq!(committed, (0..APPENDERS * ENTRIES_EACH).collect::<Vec<_>>());
-}
-
-/// Whether gathering `entries` ends in time when these payloads are appended meanwhile.
-fn gathers(entries: u32, lengths: &[usize]) -> bool {
-    let world = SimulatedWorld::new(1);
-    let wal = open_first(&world);
-    std::thread::scope(|scope| {
-        let gathering = scope.spawn(|| wal.appender.gather(entries, PATIENCE));
-        while !wal.appender.is_gathering() {
-            std::thread::yield_now();
-        }
-        lengths.iter().zip(0..).for_each(|(length, number)| {
-            wal.append(number, *length);
-        });
-        gathering.join().unwrap()
-    })
-}
-
-#[test]
-fn the_writer_lets_a_group_fill_until_it_has_what_is_wanted_or_is_full() {
-    assert!(gathers(3, &[100; 3]));
-    assert!(gathers(1000, &[3000; 4]), "a full group is written at once");
-    let wal = open_first(&SimulatedWorld::new(1));
-    assert!(!wal.appender.gather(1, Duration::ZERO));
-    wal.append(1, 100);
-    wal.append(2, 100);
-    assert_eq!(wal.appender.filling_entries(), 2);
-    assert!(wal.appender.gather(2, Duration::ZERO));
-    wal.appender.shut_down();
-    assert!(wal.appender.gather(3, PATIENCE));
 }
