@@ -12,6 +12,8 @@
 #   make instructions  instructions of each step of a record's way, beside those of benches/instructions.txt;
 #                   ARGS=--write writes that file again
 #   make micro      the time of each of these steps (two minutes; ARGS=scan: some of them)
+#   make flamegraph  where the broker's processor time goes in r1 to r4, drawn into docs/bench/ (needs perf);
+#                   ARGS="--cases r1 --out DIR"
 #   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (45 minutes, 22 GiB of disk);
 #                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
 #                   `bench` in CONTRIBUTING.md
@@ -29,7 +31,7 @@ PROFILE ?= release
 export COMPAT_PROFILE = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 COMPAT = $(CARGO) run --quiet --package compat --
 
-.PHONY: run test test-rust test-crash check compat soak oracle bench bench-trial broker instructions micro
+.PHONY: run test test-rust test-crash check compat soak oracle bench bench-trial broker instructions micro flamegraph
 
 run:
 	$(CARGO) run --release
@@ -78,3 +80,10 @@ bench-trial: broker
 bench:
 	$(CARGO) build --quiet --release --package highwater --package bench --bins
 	COMPAT_PROFILE=release $${CARGO_TARGET_DIR:-target}/release/bench run $(ARGS)
+
+# A broker with frame pointers, in a target folder of its own, is what perf can see through.
+flamegraph: export COMPAT_PROFILE = flamegraph/release
+flamegraph:
+	RUSTFLAGS=-Cforce-frame-pointers=yes $(CARGO) build --quiet --release --bin highwater \
+	  --target-dir $(or $(CARGO_TARGET_DIR),target)/flamegraph
+	$(CARGO) run --quiet --release --package bench -- flamegraph $(ARGS)

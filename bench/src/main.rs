@@ -12,6 +12,7 @@ mod chart;
 mod client;
 mod disk;
 mod figures;
+mod flamegraph;
 mod idle;
 mod machine;
 mod markdown;
@@ -34,6 +35,7 @@ use anyhow::Result;
 const USAGE: &str = "usage: bench run [--rounds N] [--cases NAME,..] [--labels NAME,..] [--quick]
                  [--out FOLDER] [--data FOLDER]
        bench render [--out FOLDER]
+       bench flamegraph [--cases NAME,..] [--out FOLDER] [--data FOLDER] [--quick]
        bench list
 
 run      takes figures of the optimised `highwater` and of Apache Kafka, and writes results.json,
@@ -41,6 +43,7 @@ run      takes figures of the optimised `highwater` and of Apache Kafka, and wri
          brokers' data lies; --quick is for trying it: one round of little work, written into a folder that is
          no part of the repository unless --out names one
 render   makes tables and plots again from results.json
+flamegraph  draws where the processor time of r1 to r4 goes, into FOLDER (docs/bench); see make flamegraph
 list     names the cases and the labels";
 
 fn main() -> ExitCode {
@@ -58,6 +61,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
     match &words[..] {
         ["run", rest @ ..] => sitting::run(&options::parse(rest)?),
         ["render", rest @ ..] => render::again(&options::parse(rest)?),
+        ["flamegraph", rest @ ..] => flamegraph::run(&options::parse(rest)?),
         ["list"] => {
             case::ALL.iter().for_each(|case| println!("{:<8} {}", case.name, case.what));
             figures::LABELS.iter().for_each(|label| println!("{:<16} {}", label.name, label.shown));

@@ -20,7 +20,7 @@ use crate::page_cache::PageCache;
 use crate::{disk, idle, machine, render, start, topics};
 
 mod plan;
-mod preparation;
+pub mod preparation;
 
 use plan::{Step, What};
 
