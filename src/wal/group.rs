@@ -82,7 +82,8 @@ impl<M> Group<M> {
         self.dedicated
     }
 
-    /// Copies an entry in, into memory of the pool if the group's is used up, lets the caller patch the copy, and returns the entry's place in the frame.
+    /// Copies an entry in, into memory of the pool if the group's is used up; lets the caller patch the copy,
+    /// and returns the entry's place in the frame.
     pub(super) fn push(
         &mut self,
         header: &EntryHeader,
