@@ -66,6 +66,10 @@ impl Pool {
         if needed <= buffer.capacity() {
             return;
         }
+        if needed < *KEPT_BYTES.start() {
+            // The allocator may have room behind it.
+            return buffer.reserve(more);
+        }
         let mut larger = self.take(needed.max(buffer.len() * 2));
         larger.extend_from_slice(buffer);
         self.give_back(std::mem::replace(buffer, larger));
