@@ -91,9 +91,10 @@ impl<M> Group<M> {
         patch: impl FnOnce(&mut [u8]),
         pool: &Pool,
     ) -> (usize, GroupSlice) {
-        // With the frame's padding, which comes last.
-        pool.reserve(&mut self.buffer, ENTRY_HEADER_BYTES + payload.len() + FRAME_ALIGNMENT as usize);
+        // Up to the frame's padding, and no byte more: a group as large as the last one must fit.
         let offset = self.buffer.len();
+        let end = padded(offset + ENTRY_HEADER_BYTES + payload.len()) as usize;
+        pool.reserve(&mut self.buffer, end - offset);
         let range = push_entry(&mut self.buffer, header, payload);
         patch(&mut self.buffer[range.clone()]);
         self.entries += 1;
