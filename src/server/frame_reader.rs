@@ -91,19 +91,16 @@ impl<'a> FrameReader<'a> {
         }
         loop {
             let unread = self.unread.take().expect("something was read");
-            match self.split_frame(unread)? {
-                Ok(frame) => return Ok(Arrival::Frame(frame)),
-                Err(part) => self.unread = Some(self.complete(part).await?),
+            match self.frame_end(&unread.bytes)?.filter(|end| *end <= unread.bytes.len()) {
+                Some(end) => return Ok(Arrival::Frame(self.split_frame(unread, end))),
+                None => self.unread = Some(self.complete(unread).await?),
             }
         }
     }
 
-    /// The first frame of what was read; else all of it, the beginning of a frame.
-    fn split_frame(&mut self, unread: Unread) -> Result<Result<Frame, Unread>, End> {
+    /// Takes the first frame, which ends at `end`, out of what was read; the rest stays.
+    fn split_frame(&mut self, unread: Unread, end: usize) -> Frame {
         let Unread { mut bytes, charge } = unread;
-        let Some(end) = self.frame_end(&bytes)?.filter(|end| *end <= bytes.len()) else {
-            return Ok(Err(Unread { bytes, charge }));
-        };
         let mut frame = bytes.split_to(end);
         let _length = frame.split_to(LENGTH_BYTES);
         self.ahead_bytes = ahead_bytes(end);
@@ -111,7 +108,7 @@ impl<'a> FrameReader<'a> {
         if !bytes.is_empty() {
             self.unread = Some(Unread { bytes, charge });
         }
-        Ok(Ok(frame))
+        frame
     }
 
     /// Where the frame ends that `bytes` begin with, once they tell its length.
