@@ -2,6 +2,9 @@
 //!
 //! Each line: what is listed, bytes of the reply, microseconds of CPU of the thread that answers.
 
+#[path = "cases/connection.rs"]
+mod connection;
+
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use highwater::broker::{Broker, NewTopic};
 use highwater::config::ServerConfig;
 use highwater::env::{Env, Files, OpenMode, RealFiles};
-use highwater::handlers::{Connection, Reply, RequestContext, RequestHeader, dispatch};
+use highwater::handlers::{Reply, RequestContext, RequestHeader, dispatch};
 use highwater::model::Timestamp;
 use highwater::protocol::Piece;
 use highwater::telemetry::Metrics;
@@ -58,7 +61,7 @@ async fn measure(prefix: &str, topics: usize, partitions: i32) -> Result<()> {
 }
 
 async fn time(broker: &Arc<Broker>, version: i16, body: &Bytes) -> Result<(u64, f64)> {
-    let connection = connection()?;
+    let connection = connection::connection()?;
     let mut bytes = 0;
     let before = cpu_nanos()?;
     for correlation_id in 0..REQUESTS as i32 {
@@ -78,19 +81,6 @@ fn open(log_dir: &str) -> Result<Arc<Broker>> {
     let flags: Vec<_> = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags)?;
     Ok(Broker::open(Env::real(), config, Metrics::new(Timestamp(0), 100))?)
-}
-
-fn connection() -> Result<Arc<Connection>> {
-    let address = "127.0.0.1:9092".parse()?;
-    Ok(Arc::new(Connection {
-        id: 1,
-        peer: address,
-        local: address,
-        listener_name: "PLAINTEXT".to_owned(),
-        advertised_host: "localhost".to_owned(),
-        advertised_port: 9092,
-        client_software: parking_lot::Mutex::new(None),
-    }))
 }
 
 /// Nanoseconds that this thread has spent on a processor.

@@ -1,11 +1,11 @@
 //! Memory of a broker that does nothing, alone and with many connections.
 
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use compat::broker::ask;
 use compat::tools::Tools;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -18,7 +18,7 @@ const OTHER_FILES: u64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What is settled by then, is settled.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Connections that are open but not yet asked: fewer than any backlog.
+/// More than the answer to ApiVersions has.
 const ANSWER_BYTES_MAX: usize = 1 << 16;
 
 /// ApiVersions (key 18) version 0, correlation id 7, no client id.
@@ -47,7 +47,7 @@ pub fn measure(tools: &Tools, label: &Label, folder: &Path, connections: u64) ->
     wait(SETTLE);
     let before = machine::process(broker.id())?;
     let address: SocketAddr = broker.bootstrap().parse()?;
-    let open: Result<Vec<TcpStream>> = (0..connections).map(|_| ask(address)).collect();
+    let open: Result<Vec<TcpStream>> = (0..connections).map(|_| connected(address)).collect();
     let open = open.with_context(|| format!("{connections} connections"))?;
     wait(SETTLE);
     let after = machine::process(broker.id())?;
@@ -62,16 +62,9 @@ pub fn measure(tools: &Tools, label: &Label, folder: &Path, connections: u64) ->
     ]))
 }
 
-fn ask(address: SocketAddr) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(&REQUEST)?;
-    let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
-    let length = usize::try_from(i32::from_be_bytes(length))?;
-    ensure!(length <= ANSWER_BYTES_MAX, "an ApiVersions response of {length} bytes");
-    stream.read_exact(&mut vec![0; length])?;
-    Ok(stream)
+/// A connection that has asked once.
+fn connected(address: SocketAddr) -> Result<TcpStream> {
+    Ok(ask(address, &REQUEST, PATIENCE, 0..ANSWER_BYTES_MAX + 1)?.0)
 }
 
 fn wait(time: Duration) {

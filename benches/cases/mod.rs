@@ -4,6 +4,7 @@
 //! (`/dev/shm`): our code is measured, and not the disk.
 
 mod commits;
+mod connection;
 mod partitions;
 mod requests;
 mod wire;

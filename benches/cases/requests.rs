@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
+use super::connection::connection;
 use super::wire::{self, PRODUCE_VERSION};
 use super::{Case, folder};
 
@@ -76,19 +77,6 @@ fn open() -> Result<Asked> {
     let (api_key, api_version) = (PRODUCE_KEY, PRODUCE_VERSION);
     let body = Bytes::new();
     Ok(Asked { runtime, broker, connection, topic_id, api_key, api_version, body, _folder: folder })
-}
-
-fn connection() -> Result<Arc<Connection>> {
-    let address = "127.0.0.1:9092".parse()?;
-    Ok(Arc::new(Connection {
-        id: 1,
-        peer: address,
-        local: address,
-        listener_name: "PLAINTEXT".to_owned(),
-        advertised_host: "localhost".to_owned(),
-        advertised_port: 9092,
-        client_software: parking_lot::Mutex::new(None),
-    }))
 }
 
 impl Asked {

@@ -20,7 +20,6 @@ use super::errors::KafkaError;
 use super::exchange::{Failure, answer, decode};
 use super::{Api, Reply, RequestContext, assignment, view};
 use crate::broker::{Broker, TopicError, TopicGrowth};
-use crate::env::time;
 use crate::metadata::ClusterImage;
 use crate::protocol::ErrorCode;
 
@@ -61,11 +60,8 @@ async fn create(
         return Vec::new();
     }
     let (broker, validate_only) = (broker.clone(), request.validate_only);
-    let growing = view::to_the_end(async move { broker.create_partitions(growths, validate_only).await });
-    match time::timeout(view::change_timeout(request.timeout_ms), growing).await {
-        Ok(results) => results.into_iter().map(|result| result.map_err(|error| error.failure())).collect(),
-        Err(time::Elapsed) => vec![Err(ErrorCode::RequestTimedOut.into()); count],
-    }
+    let growing = async move { broker.create_partitions(growths, validate_only).await };
+    view::each_in_time(count, request.timeout_ms, growing).await
 }
 
 type Planned = Vec<(String, Result<TopicGrowth, Failure>)>;

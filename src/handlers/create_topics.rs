@@ -23,7 +23,6 @@ use super::exchange::{Failure, answer, decode, text};
 use super::{Api, Reply, RequestContext, assignment, view};
 use crate::broker::{Broker, CreatedTopic, NewTopic, TopicNames};
 use crate::config::{self, ServerConfig, TopicOverrides};
-use crate::env::time;
 use crate::metadata::{ClusterImage, TopicImage};
 use crate::protocol::ErrorCode;
 
@@ -71,11 +70,8 @@ async fn create(
         return Vec::new();
     }
     let (broker, validate_only) = (broker.clone(), request.validate_only);
-    let creation = view::to_the_end(async move { broker.create_topics(new, validate_only).await });
-    match time::timeout(view::change_timeout(request.timeout_ms), creation).await {
-        Ok(results) => results.into_iter().map(|result| result.map_err(|error| error.failure())).collect(),
-        Err(time::Elapsed) => vec![Err(ErrorCode::RequestTimedOut.into()); count],
-    }
+    let creation = async move { broker.create_topics(new, validate_only).await };
+    view::each_in_time(count, request.timeout_ms, creation).await
 }
 
 type Planned = Vec<(String, Result<NewTopic, Failure>)>;

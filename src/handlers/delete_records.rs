@@ -17,11 +17,9 @@ use kafka_protocol::messages::delete_records_response::{
 };
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
-use super::errors::KafkaError;
 use super::exchange::{Failure, answer, decode};
 use super::{Api, Reply, RequestContext, view};
 use crate::broker::{Broker, RecordDeletion};
-use crate::env::time;
 use crate::metadata::TopicImage;
 use crate::model::Offset;
 use crate::protocol::ErrorCode;
@@ -67,11 +65,8 @@ async fn delete(
         return Vec::new();
     }
     let broker = broker.clone();
-    let deleting = view::to_the_end(async move { broker.delete_records(&deletions).await });
-    match time::timeout(view::change_timeout(timeout_ms), deleting).await {
-        Ok(results) => results.into_iter().map(|result| result.map_err(|error| error.failure())).collect(),
-        Err(time::Elapsed) => vec![Err(ErrorCode::RequestTimedOut.into()); count],
-    }
+    let deleting = async move { broker.delete_records(&deletions).await };
+    view::each_in_time(count, timeout_ms, deleting).await
 }
 
 /// The partitions of one topic and what is to become of them.

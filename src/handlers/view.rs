@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use kafka_protocol::messages::{BrokerId, TopicName};
 
+use super::errors::KafkaError;
 use super::exchange::{Failure, text};
 use crate::broker::Broker;
 use crate::config::ServerConfig;
+use crate::env::time;
 use crate::metadata::{ClusterImage, TopicImage, validate_topic_name};
 use crate::model::{LeaderEpoch, TopicId, TopicPartition};
 use crate::partition::{Partition, PartitionStatus};
@@ -137,6 +139,19 @@ pub(super) fn check_leader_epoch(partition: &Partition, claimed: i32) -> Result<
 /// connection, and half a change must not be.
 pub(super) async fn to_the_end<T: Send + 'static>(change: impl Future<Output = T> + Send + 'static) -> T {
     tokio::spawn(change).await.expect("a change is never aborted; if it panics, so does this connection")
+}
+
+/// Runs a change of `count` things to its end, and tells of each; what is not done in a request's time has
+/// timed out for the client, though it goes on.
+pub(super) async fn each_in_time<T: Send + 'static, E: KafkaError + Send + 'static>(
+    count: usize,
+    timeout_ms: i32,
+    change: impl Future<Output = Vec<Result<T, E>>> + Send + 'static,
+) -> Vec<Result<T, Failure>> {
+    match time::timeout(change_timeout(timeout_ms), to_the_end(change)).await {
+        Ok(results) => results.into_iter().map(|result| result.map_err(|error| error.failure())).collect(),
+        Err(time::Elapsed) => (0..count).map(|_| Err(ErrorCode::RequestTimedOut.into())).collect(),
+    }
 }
 
 /// Shortest wait for something to become durable, whatever a request says: Kafka counts only the wait for

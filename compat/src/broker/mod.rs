@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 pub use highwater::binary;
-pub use probe::{free_port, serves};
+pub use probe::{ask, free_port, serves};
 
 use crate::process::Process;
 use crate::tools::Tools;

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -20,18 +21,30 @@ pub fn serves(address: &str) -> Result<bool> {
 }
 
 fn brokers_count(address: SocketAddr) -> Result<i32> {
-    let mut stream = TcpStream::connect_timeout(&address, ATTEMPT_DEADLINE)?;
-    stream.set_read_timeout(Some(ATTEMPT_DEADLINE))?;
-    stream.write_all(&REQUEST)?;
-    let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
-    let length = usize::try_from(i32::from_be_bytes(length))?;
-    ensure!((12..RESPONSE_BYTES_MAX).contains(&length), "a Metadata response of {length} bytes");
-    let mut response = vec![0; length];
-    stream.read_exact(&mut response)?;
+    let (_, response) = ask(address, &REQUEST, ATTEMPT_DEADLINE, 12..RESPONSE_BYTES_MAX)?;
     // Correlation id, then the array of brokers.
     let count = response[4..8].try_into().context("four bytes")?;
     Ok(i32::from_be_bytes(count))
+}
+
+/// Sends a frame over a connection of its own; gives that, and the answer without its length, which must be
+/// one of `lengths`.
+pub fn ask(
+    address: SocketAddr,
+    frame: &[u8],
+    deadline: Duration,
+    lengths: Range<usize>,
+) -> Result<(TcpStream, Vec<u8>)> {
+    let mut stream = TcpStream::connect_timeout(&address, deadline)?;
+    stream.set_read_timeout(Some(deadline))?;
+    stream.write_all(frame)?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = usize::try_from(i32::from_be_bytes(length))?;
+    ensure!(lengths.contains(&length), "a response of {length} bytes");
+    let mut response = vec![0; length];
+    stream.read_exact(&mut response)?;
+    Ok((stream, response))
 }
 
 /// A loopback port that was free a moment ago.
