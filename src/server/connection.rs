@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -13,8 +14,12 @@ use super::frame_reader::{Arrival, Frame, FrameReader};
 use super::pipeline::{InProgress, Pipeline};
 use super::reply_writer::ReplyWriter;
 use super::{Phase, Shared, request};
-use crate::env::time;
+use crate::env::time::{self, Deadline};
 use crate::handlers::{Connection, Reply, RequestHandler};
+
+/// Rounds of a connection's parts in one turn of its task: a client that sends without pause must not keep
+/// other connections waiting.
+const ROUNDS_MAX: u32 = 8;
 
 /// Serves a connection until it ends; gives why it did. The socket is closed by dropping it.
 pub(super) async fn serve<H: RequestHandler>(
@@ -23,13 +28,8 @@ pub(super) async fn serve<H: RequestHandler>(
     connection: &Arc<Connection>,
 ) -> End {
     let pipeline = Pipeline::new(shared.limits.in_flight_max, shared.clock.monotonic());
-    let serving = Serving { shared, stream, connection, pipeline: &pipeline };
-    let mut closing = shared.phase.clone();
-    tokio::select! {
-        biased;
-        () = reached(&mut closing, Phase::Closing) => End::Stopping,
-        end = serving.run() => end,
-    }
+    let draining = AtomicBool::new(false);
+    Serving { shared, stream, connection, pipeline: &pipeline, draining: &draining }.run().await
 }
 
 struct Serving<'p, 'a, H> {
@@ -37,19 +37,47 @@ struct Serving<'p, 'a, H> {
     stream: &'a TcpStream,
     connection: &'a Arc<Connection>,
     pipeline: &'p Pipeline<'a>,
+    /// No further request is to be read. Set by `closing`.
+    draining: &'p AtomicBool,
 }
 
 impl<H: RequestHandler> Serving<'_, '_, H> {
     async fn run(&self) -> End {
+        let mut closing = pin!(self.closing());
         let mut progress = pin!(self.pipeline.progress());
         let mut writing = pin!(self.write_replies());
-        // In this order, so that what a request left in the pipeline is looked at in the same turn of the
-        // task.
-        let end = tokio::select! {
-            biased;
-            end = self.read_requests() => end,
-            never = &mut progress => match never {},
-            end = &mut writing => return end.unwrap_or(End::Closed),
+        let end = {
+            let mut reading = pin!(self.read_requests());
+            let mut round = |context: &mut Context<'_>| {
+                if let Poll::Ready(end) = reading.as_mut().poll(context) {
+                    return Poll::Ready(Err(end));
+                }
+                if let Poll::Ready(never) = progress.as_mut().poll(context) {
+                    match never {}
+                }
+                writing.as_mut().poll(context).map(|end| Ok(end.unwrap_or(End::Closed)))
+            };
+            let parts = poll_fn(|context| {
+                if closing.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(Ok(End::Stopping));
+                }
+                // In this order, so that what a request left in the pipeline is looked at in the same round.
+                // What one part does for another needs no waker: it is seen in this round or the next.
+                for _ in 0..ROUNDS_MAX {
+                    if let Poll::Ready(ended) = round(context) {
+                        return Poll::Ready(ended);
+                    }
+                    if !self.pipeline.take_round_wanted() {
+                        return Poll::Pending;
+                    }
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            });
+            match parts.await {
+                Ok(end) => return end,
+                Err(end) => end,
+            }
         };
         // Replies to what was read before are still owed, as they are in Kafka, which reads a request only
         // after it has sent the reply to the one before.
@@ -57,6 +85,7 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
         let drained = time::timeout(self.shared.limits.drain_timeout, async {
             tokio::select! {
                 biased;
+                () = &mut closing => Some(End::Stopping),
                 never = &mut progress => match never {},
                 end = &mut writing => end,
             }
@@ -67,38 +96,55 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
         }
     }
 
+    /// Completes once the connection has to end where it is; says before that reading ends.
+    async fn closing(&self) {
+        let mut phase = self.shared.phase.clone();
+        reached(&mut phase, Phase::Draining).await;
+        self.draining.store(true, Ordering::Relaxed);
+        reached(&mut phase, Phase::Closing).await;
+    }
+
     async fn read_requests(&self) -> End {
         let Shared { limits, clock, budget, .. } = self.shared;
-        let mut draining = self.shared.phase.clone();
         let mut frames = FrameReader::new(self.stream, limits, &**clock, budget);
+        let mut quiet = Deadline::after(limits.idle_max);
         loop {
-            tokio::select! {
-                biased;
-                () = self.room() => {}
-                () = reached(&mut draining, Phase::Draining) => return End::Stopping,
+            if self.unless_draining(self.room()).await.is_none() {
+                return End::Stopping;
             }
-            let idle = self.pipeline.idle_for(clock.monotonic());
-            if idle >= limits.idle_max {
-                return End::Idle(idle);
-            }
-            let arrival = tokio::select! {
-                biased;
-                () = reached(&mut draining, Phase::Draining) => return End::Stopping,
-                arrival = frames.next(limits.idle_max - idle) => arrival,
-            };
-            match arrival {
-                Err(end) => return end,
-                Ok(Arrival::Quiet) => continue,
-                Ok(Arrival::Frame(frame)) => {
+            match self.unless_draining(frames.next(&mut quiet)).await {
+                None => return End::Stopping,
+                Some(Err(end)) => return end,
+                Some(Ok(Arrival::Quiet)) => {
+                    let idle = self.pipeline.idle_for(clock.monotonic());
+                    if idle >= limits.idle_max {
+                        return End::Idle(idle);
+                    }
+                    quiet.move_to(limits.idle_max - idle);
+                    continue;
+                }
+                Some(Ok(Arrival::Frame(frame))) => {
                     if let Err(end) = self.handle(frame).await {
                         return end;
                     }
                 }
             }
             if !frames.has_begun() {
-                give_way().await;
+                self.pipeline.give_way().await;
             }
         }
+    }
+
+    /// Waits for something that comes before the next request; `None` if there will be none.
+    async fn unless_draining<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
+        let mut waiting = pin!(waiting);
+        poll_fn(|context| {
+            if self.draining.load(Ordering::Relaxed) {
+                return Poll::Ready(None);
+            }
+            waiting.as_mut().poll(context).map(Some)
+        })
+        .await
     }
 
     /// Waits until a further request may be read. What the client sent before it went away is still read, but
@@ -167,18 +213,4 @@ async fn closed(stream: &TcpStream) {
         // What is there will be read in its turn.
         std::future::pending().await
     }
-}
-
-/// Lets the other parts of the task, and then other tasks, have a turn before the next request is read: a
-/// client that sends without pause would otherwise see its replies late.
-async fn give_way() {
-    let mut gave = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut gave, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

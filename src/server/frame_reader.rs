@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
@@ -18,7 +17,8 @@ use super::Limits;
 use super::budget::{Charge, FIRST_CHARGE_BYTES, MemoryBudget};
 use super::end::End;
 use super::pace::Pace;
-use crate::env::{Clock, time};
+use crate::env::Clock;
+use crate::env::time::Deadline;
 use crate::protocol::frame::PREFIX_BYTES;
 
 /// Bytes of the length in front of a frame.
@@ -43,7 +43,7 @@ pub(super) struct Frame {
 pub(super) enum Arrival {
     /// A whole one.
     Frame(Frame),
-    /// None began in the time given.
+    /// None began before the deadline.
     Quiet,
 }
 
@@ -81,12 +81,13 @@ impl<'a> FrameReader<'a> {
         self.unread.is_some()
     }
 
-    /// Waits for the next frame; for its first byte at most `quiet_max`.
-    pub(super) async fn next(&mut self, quiet_max: Duration) -> Result<Arrival, End> {
+    /// Waits for the next frame; for its first byte until `quiet` has passed.
+    pub(super) async fn next(&mut self, quiet: &mut Deadline) -> Result<Arrival, End> {
         if self.unread.is_none() {
-            match time::timeout(quiet_max, self.first_bytes()).await {
-                Ok(unread) => self.unread = Some(unread?),
-                Err(time::Elapsed) => return Ok(Arrival::Quiet),
+            tokio::select! {
+                biased;
+                unread = self.first_bytes() => self.unread = Some(unread?),
+                () = quiet.passed() => return Ok(Arrival::Quiet),
             }
         }
         loop {

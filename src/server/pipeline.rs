@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::budget::{Charge, LongPollCharge};
 use crate::handlers::{LongPoll, PendingReply, Reply};
@@ -68,8 +67,9 @@ enum State {
 /// Replies that are awaited or not yet taken by the writer: at most `in_flight_max`, and at most one beyond
 /// `REPLY_BYTES_MAX` and those that were awaited then.
 ///
-/// Reader, writer and `progress` are parts of one task, so the locks are never contended; they are there
-/// because a task may move between threads.
+/// Reader, `progress` and writer are parts of one task, polled in this order, so that what one does for the
+/// next is seen in the same round, without a waker. The locks are never contended; they are there because a
+/// task may move between threads.
 pub(super) struct Pipeline<'a> {
     in_flight_max: usize,
     slots: Mutex<VecDeque<Slot<'a>>>,
@@ -85,9 +85,10 @@ pub(super) struct Pipeline<'a> {
     finished: AtomicBool,
     /// Long polls may not wait any more.
     hurrying: AtomicBool,
-    room: Notify,
-    /// The first reply may be ready, or `finished` was set.
-    ready: Notify,
+    /// The reader waits for room.
+    room_wanted: AtomicBool,
+    /// The reader has given way and goes on in the next round.
+    gave_way: AtomicBool,
 }
 
 impl<'a> Pipeline<'a> {
@@ -101,18 +102,44 @@ impl<'a> Pipeline<'a> {
             sending_bytes: AtomicU64::new(0),
             finished: AtomicBool::new(false),
             hurrying: AtomicBool::new(false),
-            room: Notify::new(),
-            ready: Notify::new(),
+            room_wanted: AtomicBool::new(false),
+            gave_way: AtomicBool::new(false),
         }
     }
 
     /// Waits until a further request may be read.
     pub(super) async fn room(&self) {
-        while self.slots.lock().len() >= self.in_flight_max
-            || self.reply_bytes.load(Ordering::Relaxed) > REPLY_BYTES_MAX
-        {
-            self.room.notified().await;
-        }
+        poll_fn(|_| {
+            let has_room = self.has_room();
+            self.room_wanted.store(!has_room, Ordering::Relaxed);
+            if has_room { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn has_room(&self) -> bool {
+        self.slots.lock().len() < self.in_flight_max
+            && self.reply_bytes.load(Ordering::Relaxed) <= REPLY_BYTES_MAX
+    }
+
+    /// Lets the other parts of the task have a turn before the reader goes on: a client that sends without
+    /// pause would otherwise see its replies late.
+    pub(super) async fn give_way(&self) {
+        let mut gave = false;
+        poll_fn(|_| {
+            if std::mem::replace(&mut gave, true) {
+                return Poll::Ready(());
+            }
+            self.gave_way.store(true, Ordering::Relaxed);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Whether the reader can go on in a further round: it gave way, or the writer made room for it.
+    pub(super) fn take_round_wanted(&self) -> bool {
+        self.gave_way.swap(false, Ordering::Relaxed)
+            || (self.room_wanted.load(Ordering::Relaxed) && self.has_room())
     }
 
     /// Adds the reply of the request that was read last.
@@ -129,7 +156,6 @@ impl<'a> Pipeline<'a> {
             reply => self.ready(reply),
         };
         self.slots.lock().push_back(Slot { state, request });
-        self.ready.notify_one();
     }
 
     /// Has long polls answer with what there is, those to come too: nobody is left who wants to wait.
@@ -146,7 +172,6 @@ impl<'a> Pipeline<'a> {
     pub(super) fn finish(&self) {
         self.hurry();
         self.finished.store(true, Ordering::Relaxed);
-        self.ready.notify_one();
     }
 
     /// Drives the replies that are awaited, all of them: a later one must not wait for an earlier one's turn
@@ -173,7 +198,6 @@ impl<'a> Pipeline<'a> {
                     }
                     reply => reply,
                 });
-                self.ready.notify_one();
             }
         }
     }
@@ -185,15 +209,14 @@ impl<'a> Pipeline<'a> {
 
     /// Takes the first reply once it is there; `None` after `finish` and the last one.
     pub(super) async fn next(&self) -> Option<(Reply, InProgress<'a>)> {
-        loop {
-            if let Some(taken) = self.take_ready() {
-                return Some(taken);
+        poll_fn(|_| match self.take_ready() {
+            Some(taken) => Poll::Ready(Some(taken)),
+            None if self.finished.load(Ordering::Relaxed) && self.slots.lock().is_empty() => {
+                Poll::Ready(None)
             }
-            if self.finished.load(Ordering::Relaxed) && self.slots.lock().is_empty() {
-                return None;
-            }
-            self.ready.notified().await;
-        }
+            None => Poll::Pending,
+        })
+        .await
     }
 
     /// Takes the first reply if it is there.
@@ -205,7 +228,6 @@ impl<'a> Pipeline<'a> {
             *slots = VecDeque::new();
         }
         self.sending.store(true, Ordering::Relaxed);
-        self.room.notify_one();
         match first.state {
             State::Ready(reply) => {
                 self.sending_bytes.fetch_add(bytes_in_memory(&reply), Ordering::Relaxed);
@@ -225,7 +247,6 @@ impl<'a> Pipeline<'a> {
         self.sending.store(false, Ordering::Relaxed);
         let sent_bytes = self.sending_bytes.swap(0, Ordering::Relaxed);
         self.reply_bytes.fetch_sub(sent_bytes, Ordering::Relaxed);
-        self.room.notify_one();
         *self.active_at.lock() = now;
     }
 
