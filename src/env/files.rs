@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the room that owns files")]
 
+mod direct;
+mod haste;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +13,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use haste::without_waiting;
+
+/// Of what direct writes are made, in the file and in memory: the largest block that a disk is known to have.
+pub const BLOCK_BYTES: usize = 4096;
 
 /// How a file is opened. Every mode but `Read` allows reading too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +94,13 @@ pub struct Space {
 pub trait Files: Send + Sync + 'static {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// The same for a file that is overwritten in whole blocks and seldom read: where the system can, blocks
+    /// go to the disk without a copy in the page cache. What is written is durable after `sync_data`, no
+    /// sooner. Blocks whose memory begins at a multiple of [`BLOCK_BYTES`] are not copied at all.
+    fn open_direct(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        self.open(path, mode)
+    }
+
     /// Creates a directory and its missing parents.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Names of a directory's entries, sorted. Not their paths.
@@ -166,6 +180,9 @@ struct RealFile(std::fs::File);
 
 impl File for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if haste::in_haste() {
+            return haste::read_cached(&self.0, buffer, offset);
+        }
         loop {
             match self.0.read_at(buffer, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -224,8 +241,8 @@ struct RealLock(#[expect(dead_code, reason = "the lock lives as long as the desc
 
 impl LockGuard for RealLock {}
 
-impl Files for RealFiles {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+impl RealFile {
+    fn open(path: &Path, mode: OpenMode) -> io::Result<RealFile> {
         let mut options = std::fs::OpenOptions::new();
         options.read(true);
         match mode {
@@ -233,7 +250,20 @@ impl Files for RealFiles {
             OpenMode::Write => options.write(true),
             OpenMode::Create => options.write(true).create_new(true),
         };
-        Ok(Arc::new(RealFile(options.open(path)?)))
+        Ok(RealFile(options.open(path)?))
+    }
+}
+
+impl Files for RealFiles {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        if haste::in_haste() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Arc::new(RealFile::open(path, mode)?))
+    }
+
+    fn open_direct(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        Ok(direct::open(path, RealFile::open(path, mode)?))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

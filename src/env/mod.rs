@@ -15,7 +15,7 @@ pub mod time;
 use std::sync::Arc;
 
 pub use clock::{Clock, SystemClock};
-pub use files::{File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
+pub use files::{BLOCK_BYTES, File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
 pub use lanes::side_by_side;
 pub use random::{Random, SystemRandom};
 

@@ -32,6 +32,7 @@ mod writer;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ pub use replay::{ReplayEnd, ReplayedEntry, TornTail, replay, replay_metadata_fir
 pub use ring::WalStatus;
 pub use writer::{Committed, WalWriter, Written};
 
-use crate::env::{Env, OpenMode};
+use crate::env::{Env, File, OpenMode};
 
 /// A log that is ready for appends, in its parts.
 pub struct OpenedWal<M> {
@@ -79,17 +80,26 @@ pub fn create<M: Send>(
     let held: BTreeSet<u64> = incarnation.held_files.iter().copied().collect();
     for name in env.files.list(dir)? {
         let Some(number) = ring::file_number(&name) else { continue };
-        let file = env.files.open(&ring::file_path(dir, number), OpenMode::Write)?;
+        let file = open_to_write(env, options.sync, &ring::file_path(dir, number), OpenMode::Write)?;
         let length = file.length()?;
         ring.adopt(number, file, length, held.contains(&number));
     }
     let replay_start = ring::Ring::replay_start(mark, incarnation.wal_id, incarnation.incarnation);
     let space = Arc::new(credit::Space::new(ring));
-    let mut provisioner = Provisioner::new(env, dir, Arc::clone(&space));
+    let mut provisioner = Provisioner::new(env, dir, options.sync, Arc::clone(&space));
     while space.ring().free_bytes() == 0 && provisioner.step()? {}
     let shared = Arc::new(appender::Shared::new(space, replay_start, options.group_bytes_max));
     let writer = WalWriter::new(Arc::clone(&shared), replay_start, options.sync);
     Ok(OpenedWal { appender: Arc::new(WalAppender { shared }), writer, provisioner, replay_start })
+}
+
+/// Opens a file for frames or for pre-writing. With a sync after each group the page cache is only in the
+/// way; without, it is what takes the frames.
+fn open_to_write(env: &Env, sync: SyncMode, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+    match sync {
+        SyncMode::Fsync => env.files.open_direct(path, mode),
+        SyncMode::Os => env.files.open(path, mode),
+    }
 }
 
 /// What the first frame chains to: random, so that a frame of a start that failed before its checkpoint was

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::credit::Space;
 use super::error::WalError;
+use super::group::pool;
+use super::open_to_write;
+use super::options::SyncMode;
 use super::ring::Work;
 use crate::env::{Env, File, OpenMode};
 
@@ -18,14 +21,15 @@ const ZERO_BYTES: usize = 256 << 10;
 pub struct Provisioner {
     env: Env,
     dir: PathBuf,
+    sync: SyncMode,
     space: Arc<Space>,
     /// Monotonic time before which a full disk is not tried again.
     not_before: Duration,
 }
 
 impl Provisioner {
-    pub(super) fn new(env: &Env, dir: &Path, space: Arc<Space>) -> Provisioner {
-        Provisioner { env: env.clone(), dir: dir.to_owned(), space, not_before: Duration::ZERO }
+    pub(super) fn new(env: &Env, dir: &Path, sync: SyncMode, space: Arc<Space>) -> Provisioner {
+        Provisioner { env: env.clone(), dir: dir.to_owned(), sync, space, not_before: Duration::ZERO }
     }
 
     /// Does one step: unlinks a file or pre-writes a slot. Returns whether there may be more to do at once.
@@ -71,7 +75,7 @@ impl Provisioner {
             Work::Extend { number, path, from, to } => {
                 // A descriptor of its own: Linux reports a failed write-back once per descriptor, and this
                 // sync must not swallow an error that belongs to the writer's frames in the same file.
-                let file = files.open(&path, OpenMode::Write)?;
+                let file = open_to_write(&self.env, self.sync, &path, OpenMode::Write)?;
                 write_zeroes(&*file, from, to)?;
                 file.sync_data().map_err(Failure::Broken)?;
                 self.space.ring().extended(number, to);
@@ -86,7 +90,7 @@ impl Provisioner {
     }
 
     fn create(&self, path: &Path, bytes: u64) -> Result<Arc<dyn File>, Failure> {
-        let file = self.env.files.open(path, OpenMode::Create)?;
+        let file = open_to_write(&self.env, self.sync, path, OpenMode::Create)?;
         if let Err(error) = write_zeroes(&*file, 0, bytes) {
             // Its number is not used again; what it took is given back for segments to use.
             self.env.files.remove_file(path).map_err(Failure::Broken)?;
@@ -113,7 +117,9 @@ impl From<io::Error> for Failure {
 }
 
 fn write_zeroes(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
-    let zeroes = vec![0; ZERO_BYTES];
+    let mut memory = pool::aligned(ZERO_BYTES);
+    memory.resize(ZERO_BYTES, 0);
+    let zeroes = memory.freeze();
     let mut at = from;
     while at < to {
         let count = usize::try_from(to - at).unwrap_or(ZERO_BYTES).min(ZERO_BYTES);

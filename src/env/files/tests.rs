@@ -1,3 +1,5 @@
+use std::io::ErrorKind::WouldBlock;
+
 use super::*;
 
 #[test]
@@ -14,6 +16,69 @@ fn pieces_are_written_one_behind_the_other_however_many_there_are() {
     file.write_all_vectored_at(&[], 2).unwrap();
     let expected = [b"head", numbers.concat().as_slice()].concat();
     assert_eq!(RealFiles.read(&dir.path().join("a"), 1 << 20).unwrap(), expected);
+}
+
+/// Whether the byte at `offset` lies in the page cache.
+fn is_cached(file: &dyn File, offset: u64) -> bool {
+    let mut byte = [0];
+    let pieces = &mut [std::io::IoSliceMut::new(&mut byte)];
+    let flags = rustix::io::ReadWriteFlags::NOWAIT;
+    rustix::io::preadv2(file.descriptor().unwrap(), pieces, offset, flags) == Ok(1)
+}
+
+#[test]
+fn whole_blocks_are_written_past_the_page_cache_and_anything_else_through_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let file = RealFiles.open_direct(&path, OpenMode::Create).unwrap();
+    let mut expected = vec![0; 1 << 20];
+    let mut memory = vec![0; expected.len() + BLOCK_BYTES];
+    let aligned = (memory.as_ptr() as usize).next_multiple_of(BLOCK_BYTES) - memory.as_ptr() as usize;
+    let mut write = |from: usize, length: usize, misaligned: usize, value: u8| {
+        let bytes = &mut memory[aligned + misaligned..][..length];
+        bytes.fill(value);
+        expected[from..from + length].fill(value);
+        file.write_all_at(bytes, from as u64).unwrap();
+        file.sync_data().unwrap();
+    };
+    write(0, 1 << 20, 0, 1);
+    assert!(!is_cached(&*file, 0), "a temporary folder on a file system that has O_DIRECT");
+    write(256 << 10, 64 << 10, 0, 2);
+    // Memory that is not aligned: little is copied, much goes through the cache.
+    write(4096, 8192, 1, 3);
+    assert!(!is_cached(&*file, 4096));
+    write(512 << 10, 128 << 10, 1, 4);
+    assert!(is_cached(&*file, 512 << 10));
+    // No whole blocks: in a place that was written directly, and the other way round.
+    write(300_001, 5, 0, 5);
+    assert!(is_cached(&*file, 300_001));
+    write(256 << 10, 64 << 10, 0, 6);
+    assert!(!is_cached(&*file, 300_001), "what was cached is not what the file holds now");
+    write(700_000, 10_000, 0, 7);
+    assert_eq!(RealFiles.read(&path, 1 << 20).unwrap(), expected);
+    assert!(RealFiles.open_direct(&path, OpenMode::Create).is_err(), "it exists");
+}
+
+#[test]
+fn in_haste_only_what_is_cached_is_read_and_only_so_often() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let file = RealFiles.open(&path, OpenMode::Create).unwrap();
+    file.write_all_at(&[7; 64 << 10], 0).unwrap();
+    file.sync_data().unwrap();
+    let read = || {
+        let mut bytes = [0; 100];
+        file.read_exact_at(&mut bytes, 5000).map(|()| bytes).map_err(|error| error.kind())
+    };
+    assert_eq!(without_waiting(1, read), Ok([7; 100]));
+    assert_eq!(without_waiting(2, || [read(), read(), read()])[1..], [Ok([7; 100]), Err(WouldBlock)]);
+    let open = || RealFiles.open(&path, OpenMode::Read).map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(without_waiting(9, open), Err(WouldBlock));
+    let panicked = std::panic::catch_unwind(|| without_waiting(0, || panic!("on purpose")));
+    assert!(panicked.is_err());
+    file.drop_cache(0, 64 << 10).unwrap();
+    assert_eq!(without_waiting(9, read), Err(WouldBlock));
+    assert_eq!((read(), open()), (Ok([7; 100]), Ok(())), "there is time again");
 }
 
 #[test]

@@ -4,9 +4,10 @@ mod tests;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 
+use crate::env::BLOCK_BYTES;
 use crate::wal::frame::padded;
 
 /// Bytes of buffers kept for reuse: fresh memory costs a page fault every 4 KiB. About what the tail holds
@@ -32,9 +33,9 @@ impl Kept {
     /// The last one that holds so much, but not twice as much.
     fn take(&mut self, bytes: usize) -> Option<BytesMut> {
         let fits = bytes..bytes.saturating_mul(2);
-        let index = self.buffers.iter().rposition(|buffer| fits.contains(&buffer.capacity()))?;
+        let index = self.buffers.iter().rposition(|buffer| fits.contains(&usable(buffer)))?;
         let buffer = self.buffers.swap_remove(index);
-        self.bytes -= buffer.capacity();
+        self.bytes -= usable(&buffer);
         Some(buffer)
     }
 }
@@ -49,12 +50,12 @@ impl Pool {
         // Powers of two, so that one that comes back fits the next group, though that is a little larger.
         let capacity = capacity.next_power_of_two();
         let kept = self.kept.lock().take(capacity);
-        kept.unwrap_or_else(|| BytesMut::with_capacity(capacity))
+        kept.unwrap_or_else(|| aligned(capacity))
     }
 
     /// Freezes a buffer without a copy; its memory comes back when the last slice is gone.
     pub(in crate::wal) fn freeze(self: &Arc<Pool>, buffer: BytesMut) -> Bytes {
-        if !KEPT_BYTES.contains(&buffer.capacity()) {
+        if !KEPT_BYTES.contains(&usable(&buffer)) {
             return buffer.freeze();
         }
         Bytes::from_owner(Pooled { buffer, pool: Arc::clone(self) })
@@ -77,13 +78,28 @@ impl Pool {
 
     fn give_back(&self, mut buffer: BytesMut) {
         buffer.clear();
-        let capacity = buffer.capacity();
+        let capacity = usable(&buffer);
         let mut kept = self.kept.lock();
         if KEPT_BYTES.contains(&capacity) && kept.bytes + capacity <= KEPT_BYTES_MAX {
             kept.bytes += capacity;
             kept.buffers.push(buffer);
         }
     }
+}
+
+/// An empty buffer with room for `bytes`, whose memory can be written to the disk without another copy.
+pub(in crate::wal) fn aligned(bytes: usize) -> BytesMut {
+    let mut buffer = BytesMut::with_capacity(bytes + BLOCK_BYTES - 1);
+    let address = buffer.as_ptr() as usize;
+    let before = address.next_multiple_of(BLOCK_BYTES) - address;
+    buffer.resize(before, 0);
+    buffer.advance(before);
+    buffer
+}
+
+/// The room that was asked for: more is what alignment left over.
+fn usable(buffer: &BytesMut) -> usize {
+    buffer.capacity() / BLOCK_BYTES * BLOCK_BYTES
 }
 
 struct Pooled {

@@ -39,8 +39,8 @@ fn only_so_many_bytes_are_kept() {
 fn a_small_group_does_not_pin_a_large_buffer() {
     let pool = Arc::new(Pool::default());
     drop(pool.freeze(pool.take(1 << 20)));
-    assert!(pool.take(100 << 10).capacity() < 256 << 10);
-    assert!(pool.take(600 << 10).capacity() == 1 << 20);
+    assert!(usable(&pool.take(100 << 10)) < 256 << 10);
+    assert_eq!(usable(&pool.take(600 << 10)), 1 << 20);
     assert!(pool.kept.lock().buffers.is_empty());
 }
 
@@ -49,10 +49,28 @@ fn a_buffer_that_grows_keeps_what_it_holds_and_is_exchanged_within_the_pool() {
     let pool = Arc::new(Pool::default());
     let mut buffer = pool.take(64 << 10);
     buffer.extend_from_slice(&[7; 64 << 10]);
-    pool.reserve(&mut buffer, 1);
-    assert_eq!((buffer.len(), buffer.capacity()), (64 << 10, 128 << 10));
+    pool.reserve(&mut buffer, BLOCK_BYTES);
+    assert_eq!((buffer.len(), usable(&buffer)), (64 << 10, 128 << 10));
     assert!(buffer.iter().all(|byte| *byte == 7));
     assert_eq!(pool.kept.lock().bytes, 64 << 10, "the smaller one went back");
     pool.reserve(&mut buffer, 64 << 10);
-    assert_eq!(buffer.capacity(), 128 << 10, "there is room");
+    assert_eq!(usable(&buffer), 128 << 10, "there is room");
+}
+
+#[test]
+fn large_buffers_can_go_to_the_disk_without_a_copy() {
+    let pool = Arc::new(Pool::default());
+    let is_aligned = |buffer: &[u8]| (buffer.as_ptr() as usize).is_multiple_of(BLOCK_BYTES);
+    for bytes in [64 << 10, 100_000, 1 << 20, 4 << 20] {
+        let mut buffer = pool.take(bytes);
+        assert!(is_aligned(&buffer), "a new one of {bytes}");
+        buffer.resize(bytes, 1);
+        let frozen = pool.freeze(buffer);
+        assert!(is_aligned(&frozen));
+        drop(frozen);
+        let mut again = pool.take(bytes);
+        assert!(is_aligned(&again), "one that came back");
+        pool.reserve(&mut again, 2 * bytes);
+        assert!(is_aligned(&again) || 2 * bytes > *KEPT_BYTES.end(), "one that grew");
+    }
 }
