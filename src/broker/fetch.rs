@@ -149,14 +149,22 @@ async fn read_from(
     Ok(Fetched { records, watermarks, diverging: None })
 }
 
-/// Index look-ups may wait for a disk: not on a network thread.
+/// Index look-ups may wait for a disk: not on a network thread. Most find what they need in the page cache.
 async fn read_segments(
     request: &PartitionFetch,
     bytes_max: u64,
     at_least_one: bool,
 ) -> Result<Vec<Piece>, ReadError> {
     let (partition, offset) = (request.partition.clone(), request.offset);
-    let read = tokio::task::spawn_blocking(move || partition.read_segments(offset, bytes_max, at_least_one));
-    let extents = read.await.map_err(|_| ReadError::Stopped("reading its segments panicked".into()))??;
+    // A request may name thousands of partitions: others get their turn in between.
+    tokio::task::coop::consume_budget().await;
+    let extents = match partition.read_segments_at_once(offset, bytes_max, at_least_one) {
+        Some(extents) => extents,
+        None => {
+            let read = move || partition.read_segments(offset, bytes_max, at_least_one);
+            let read = tokio::task::spawn_blocking(read).await;
+            read.map_err(|_| ReadError::Stopped("reading its segments panicked".into()))??
+        }
+    };
     Ok(extents.into_iter().map(Piece::File).collect())
 }

@@ -122,8 +122,8 @@ pub const BROKER: &[Definition] = &[
         "Largest record batch taken, as compressed by the producer."),
     key("socket.request.max.bytes", Int, Some("104857600"), AtLeast(1),
         "Largest request; a longer one closes its connection."),
-    key("socket.send.buffer.bytes", Int, Some("-1"), AtLeast(-1),
-        "Kernel send buffer of a connection; -1 lets the system tune it (Kafka's default is 102400)."),
+    key("socket.send.buffer.bytes", Int, Some("102400"), AtLeast(-1),
+        "Kernel send buffer of a connection; -1 lets the system tune it."),
     key("socket.receive.buffer.bytes", Int, Some("-1"), AtLeast(-1),
         "Kernel receive buffer of a connection; -1 lets the system tune it (Kafka's default is 102400)."),
     key("socket.listen.backlog.size", Int, Some("1024"), Between(1, 65_535),
@@ -222,7 +222,7 @@ pub const BROKER: &[Definition] = &[
         "Most space the write-ahead log takes for records that are not yet in synced segments. Must be at \
          least twice highwater.wal.file.bytes. A Produce request whose batches together do not fit into it, \
          less one file, is refused with MESSAGE_TOO_LARGE."),
-    key("highwater.tail.bytes", Long, Some("67108864"), Between(4 * MIB, 16 * GIB),
+    key("highwater.tail.bytes", Long, Some("25165824"), Between(4 * MIB, 16 * GIB),
         "Memory for the newest records of all partitions, from which waiting consumers are answered."),
     key("highwater.checkpoint.bytes", Long, Some("100663296"), Between(4 * MIB, 32 * GIB),
         "Bytes of write-ahead log after which segments are synced at the latest; bounds what a start has \

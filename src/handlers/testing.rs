@@ -24,7 +24,7 @@ pub(super) const CORRELATION_ID: i32 = 77;
 pub(super) struct TestBroker {
     pub(super) broker: Arc<Broker>,
     pub(super) connection: Arc<Connection>,
-    directory: Arc<tempfile::TempDir>,
+    pub(super) directory: Arc<tempfile::TempDir>,
 }
 
 pub(super) fn connection() -> Arc<Connection> {

@@ -159,6 +159,10 @@ impl Segment {
         match self.offset_index.last_where(files, handles, belongs) {
             Ok(None) => Ok(0),
             Ok(Some(entry)) if self.confirms(directory, entry)? => Ok(entry.position as u64),
+            // Nothing is known of the index: the reader could not wait for it.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(LogError::reading(self.offset_index.path())(error))
+            }
             // The index is a cache: without it a look-up only takes longer.
             Ok(Some(_)) | Err(_) => {
                 tracing::warn!(path = %self.offset_index.path().display(), "offset index is wrong");

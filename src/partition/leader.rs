@@ -9,6 +9,7 @@ use super::tail::{Tail, TailBatch};
 use super::waiters::{FetchWaiter, Waiters};
 use super::{Credits, StorageFailed};
 use crate::env::FileExtent;
+use crate::env::files::without_waiting;
 use crate::log::{LeaderEpochs, LogError, LogState, PartitionLog, ProducerStates, SequenceVerdict};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::protocol::batch::{BatchHeader, ProducedBatch};
@@ -147,6 +148,9 @@ impl StatusChanges {
         self.0.fetch_add(1, Ordering::Release);
     }
 }
+
+/// Reads of files in one look-up that does not wait: a segment takes about a dozen where its index is right.
+const READS_AT_ONCE_MAX: u32 = 64;
 
 /// One partition: its log on disk, its tail in memory, its watermarks.
 pub struct Partition {
@@ -381,6 +385,19 @@ impl Partition {
             return Ok(PartitionRead::Tail(pieces, watermarks));
         }
         Ok(PartitionRead::Segments(watermarks))
+    }
+
+    /// The part of a read that lies in segments, if it can be found without waiting for the disk. `None` says
+    /// nothing about the log: [`Partition::read_segments`] finds out.
+    pub fn read_segments_at_once(
+        &self,
+        from: Offset,
+        bytes_max: u64,
+        at_least_one: bool,
+    ) -> Option<Vec<FileExtent>> {
+        let end = self.log.written_end_offset();
+        let read = || self.log.read(from, end, bytes_max, at_least_one);
+        without_waiting(READS_AT_ONCE_MAX, read).ok().map(|read| read.extents)
     }
 
     /// The part of a read that lies in segments; may wait for the disk. A damaged log stops the partition.

@@ -7,7 +7,9 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ProduceRequest, TopicName};
 use uuid::Uuid;
 
+use crate::env::{FileExtent, Files as _, OpenMode, RealFiles};
 use crate::handlers::testing::{TestBroker, batch, damage, str_bytes};
+use crate::model::{Offset, TopicId, TopicPartition};
 use crate::protocol::batch::BatchHeader;
 
 async fn produce(test: &TestBroker, topic: &str, partition: i32, records: Bytes) {
@@ -290,3 +292,30 @@ fn what_waits_is_small() {
 
 mod limits;
 mod sessions;
+
+#[tokio::test]
+async fn segments_are_found_at_once_where_they_are_cached_and_with_patience_where_they_are_not() {
+    let test = TestBroker::start();
+    let id = test.topic("t", 1, &[("index.interval.bytes", "0")]).await;
+    for _ in 0..50 {
+        produce(&test, "t", 0, batch(&[1, 2])).await;
+    }
+    let test = test.restart().await;
+    let place = TopicPartition { topic_id: TopicId(id), partition: 0 };
+    let opened = test.broker.storage().partition(place).unwrap();
+    let found = |extents: Vec<FileExtent>| -> Vec<(u64, u64)> {
+        extents.iter().map(|extent| (extent.offset, extent.length)).collect()
+    };
+    // The first look opens the files, which is not done in haste.
+    let patient = found(opened.read_segments(Offset(31), 1000, true).unwrap());
+    assert_eq!(opened.read_segments_at_once(Offset(31), 1000, true).map(found), Some(patient));
+    let directory = test.directory.path().join("t-0");
+    for name in RealFiles.list(&directory).unwrap() {
+        let file = RealFiles.open(&directory.join(name), OpenMode::Write).unwrap();
+        file.sync_data().unwrap();
+        file.drop_cache(0, file.length().unwrap()).unwrap();
+    }
+    assert!(opened.read_segments_at_once(Offset(31), 1000, true).is_none());
+    let response = test.ask(12, &request(12, ("t", id), vec![partition(0, 31)])).await;
+    assert_eq!(batches(only(&response))[0], (30, 32));
+}
