@@ -155,12 +155,13 @@ async fn read_segments(
     bytes_max: u64,
     at_least_one: bool,
 ) -> Result<Vec<Piece>, ReadError> {
-    let (partition, offset) = (request.partition.clone(), request.offset);
+    let PartitionFetch { partition, offset, .. } = request;
     // A request may name thousands of partitions: others get their turn in between.
     tokio::task::coop::consume_budget().await;
-    let extents = match partition.read_segments_at_once(offset, bytes_max, at_least_one) {
+    let extents = match partition.read_segments_at_once(*offset, bytes_max, at_least_one) {
         Some(extents) => extents,
         None => {
+            let (partition, offset) = (partition.clone(), *offset);
             let read = move || partition.read_segments(offset, bytes_max, at_least_one);
             let read = tokio::task::spawn_blocking(read).await;
             read.map_err(|_| ReadError::Stopped("reading its segments panicked".into()))??

@@ -14,7 +14,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use haste::without_waiting;
+pub use direct::block_start;
+pub use haste::{is_cached, without_waiting};
 
 /// Of what direct writes are made, in the file and in memory: the largest block that a disk is known to have.
 pub const BLOCK_BYTES: usize = 4096;
@@ -181,7 +182,7 @@ struct RealFile(std::fs::File);
 impl File for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         if haste::in_haste() {
-            return haste::read_cached(&self.0, buffer, offset);
+            return haste::read_cached(self.0.as_fd(), buffer, offset);
         }
         loop {
             match self.0.read_at(buffer, offset) {
@@ -243,6 +244,9 @@ impl LockGuard for RealLock {}
 
 impl RealFile {
     fn open(path: &Path, mode: OpenMode) -> io::Result<RealFile> {
+        if haste::in_haste() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut options = std::fs::OpenOptions::new();
         options.read(true);
         match mode {
@@ -256,9 +260,6 @@ impl RealFile {
 
 impl Files for RealFiles {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        if haste::in_haste() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         Ok(Arc::new(RealFile::open(path, mode)?))
     }
 

@@ -32,6 +32,14 @@ pub(super) async fn serve<H: RequestHandler>(
     Serving { shared, stream, connection, pipeline: &pipeline, draining: &draining }.run().await
 }
 
+/// What a connection's parts came to, and why.
+enum Over {
+    /// No further request; replies are still owed.
+    Reading(End),
+    /// Nothing more is sent.
+    Connection(End),
+}
+
 struct Serving<'p, 'a, H> {
     shared: &'a Shared<H>,
     stream: &'a TcpStream,
@@ -50,16 +58,16 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
             let mut reading = pin!(self.read_requests());
             let mut round = |context: &mut Context<'_>| {
                 if let Poll::Ready(end) = reading.as_mut().poll(context) {
-                    return Poll::Ready(Err(end));
+                    return Poll::Ready(Over::Reading(end));
                 }
                 if let Poll::Ready(never) = progress.as_mut().poll(context) {
                     match never {}
                 }
-                writing.as_mut().poll(context).map(|end| Ok(end.unwrap_or(End::Closed)))
+                writing.as_mut().poll(context).map(|end| Over::Connection(end.unwrap_or(End::Closed)))
             };
             let parts = poll_fn(|context| {
                 if closing.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(Ok(End::Stopping));
+                    return Poll::Ready(Over::Connection(End::Stopping));
                 }
                 // In this order, so that what a request left in the pipeline is looked at in the same round.
                 // What one part does for another needs no waker: it is seen in this round or the next.
@@ -75,8 +83,8 @@ impl<H: RequestHandler> Serving<'_, '_, H> {
                 Poll::Pending
             });
             match parts.await {
-                Ok(end) => return end,
-                Err(end) => end,
+                Over::Connection(end) => return end,
+                Over::Reading(end) => end,
             }
         };
         // Replies to what was read before are still owed, as they are in Kafka, which reads a request only

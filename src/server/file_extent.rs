@@ -1,16 +1,16 @@
 //! File extents to a socket, without ever making a network thread wait for the disk.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::io::ReadWriteFlags;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::env::FileExtent;
+use crate::env::files::is_cached;
 
 /// Bytes handed to one `sendfile`: about what the kernel reads ahead, so that first and last page tell of the
 /// rest.
@@ -21,12 +21,7 @@ const COLD_READ_BYTES: u64 = 256 * 1024;
 
 /// Whether the first and the last byte lie in the page cache. What cannot be asked counts as cold.
 pub(super) fn is_warm(file: BorrowedFd<'_>, offset: u64, length: u64) -> bool {
-    let probe = |at: u64| {
-        let mut byte = [0];
-        let count = rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
-        count == Ok(1)
-    };
-    probe(offset) && probe(offset + length - 1)
+    is_cached(file, offset) && is_cached(file, offset + length - 1)
 }
 
 /// Sends up to `length` bytes of the file; `WouldBlock` when the socket takes none.

@@ -24,7 +24,7 @@ struct DirectFile {
     /// descriptor; one of a direct write to the write itself.
     file: RealFile,
     direct: std::fs::File,
-    /// Aligned memory from `aligned_start` on; taken at the first use.
+    /// Aligned memory from `block_start` on; taken at the first use.
     staging: Mutex<Vec<u8>>,
     /// The system did not take blocks of this size.
     refused: AtomicBool,
@@ -39,8 +39,8 @@ pub(super) fn open(path: &Path, file: RealFile) -> Arc<dyn File> {
     }
 }
 
-/// Where in `memory` the first block can begin.
-fn aligned_start(memory: &[u8]) -> usize {
+/// Where in `memory`, or how far behind its begin, the first block can begin that is written without a copy.
+pub fn block_start(memory: &[u8]) -> usize {
     let address = memory.as_ptr() as usize;
     address.next_multiple_of(BLOCK_BYTES) - address
 }
@@ -53,12 +53,12 @@ impl DirectFile {
         if !whole_blocks || self.refused.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let written = if aligned_start(bytes) == 0 {
+        let written = if block_start(bytes) == 0 {
             self.direct.write_all_at(bytes, offset)
         } else if bytes.len() <= STAGING_BYTES {
             let mut staging = self.staging.lock();
             staging.resize(STAGING_BYTES + BLOCK_BYTES, 0);
-            let start = aligned_start(&staging);
+            let start = block_start(&staging);
             let staged = &mut staging[start..start + bytes.len()];
             staged.copy_from_slice(bytes);
             self.direct.write_all_at(staged, offset)

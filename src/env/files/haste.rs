@@ -1,8 +1,8 @@
 //! Reads on a thread that must not wait for a disk.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, IoSliceMut};
+use std::os::fd::BorrowedFd;
 
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -30,14 +30,22 @@ pub(super) fn in_haste() -> bool {
     READS_LEFT.get().is_some()
 }
 
+/// Whether the byte at `offset` lies in the page cache. What cannot be asked counts as not.
+pub fn is_cached(file: BorrowedFd<'_>, offset: u64) -> bool {
+    read_without_waiting(file, &mut [0], offset) == Ok(1)
+}
+
 /// Reads what lies in the page cache at `offset`: perhaps less than there is room for. `WouldBlock` where
 /// nothing lies there, or where the file system cannot tell.
-pub(super) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_cached(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let left = READS_LEFT.get().and_then(|left| left.checked_sub(1)).ok_or(io::ErrorKind::WouldBlock)?;
     READS_LEFT.set(Some(left));
-    let read = rustix::io::preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT);
-    read.map_err(|error| match error {
+    read_without_waiting(file, buffer, offset).map_err(|error| match error {
         Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR => io::ErrorKind::WouldBlock.into(),
         other => other.into(),
     })
+}
+
+fn read_without_waiting(file: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    rustix::io::preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT)
 }

@@ -18,22 +18,15 @@ fn pieces_are_written_one_behind_the_other_however_many_there_are() {
     assert_eq!(RealFiles.read(&dir.path().join("a"), 1 << 20).unwrap(), expected);
 }
 
-/// Whether the byte at `offset` lies in the page cache.
-fn is_cached(file: &dyn File, offset: u64) -> bool {
-    let mut byte = [0];
-    let pieces = &mut [std::io::IoSliceMut::new(&mut byte)];
-    let flags = rustix::io::ReadWriteFlags::NOWAIT;
-    rustix::io::preadv2(file.descriptor().unwrap(), pieces, offset, flags) == Ok(1)
-}
-
 #[test]
 fn whole_blocks_are_written_past_the_page_cache_and_anything_else_through_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a");
     let file = RealFiles.open_direct(&path, OpenMode::Create).unwrap();
+    let cached = |offset| is_cached(file.descriptor().unwrap(), offset);
     let mut expected = vec![0; 1 << 20];
     let mut memory = vec![0; expected.len() + BLOCK_BYTES];
-    let aligned = (memory.as_ptr() as usize).next_multiple_of(BLOCK_BYTES) - memory.as_ptr() as usize;
+    let aligned = block_start(&memory);
     let mut write = |from: usize, length: usize, misaligned: usize, value: u8| {
         let bytes = &mut memory[aligned + misaligned..][..length];
         bytes.fill(value);
@@ -42,18 +35,18 @@ fn whole_blocks_are_written_past_the_page_cache_and_anything_else_through_it() {
         file.sync_data().unwrap();
     };
     write(0, 1 << 20, 0, 1);
-    assert!(!is_cached(&*file, 0), "a temporary folder on a file system that has O_DIRECT");
+    assert!(!cached(0), "a temporary folder on a file system that has O_DIRECT");
     write(256 << 10, 64 << 10, 0, 2);
     // Memory that is not aligned: little is copied, much goes through the cache.
     write(4096, 8192, 1, 3);
-    assert!(!is_cached(&*file, 4096));
+    assert!(!cached(4096));
     write(512 << 10, 128 << 10, 1, 4);
-    assert!(is_cached(&*file, 512 << 10));
+    assert!(cached(512 << 10));
     // No whole blocks: in a place that was written directly, and the other way round.
     write(300_001, 5, 0, 5);
-    assert!(is_cached(&*file, 300_001));
+    assert!(cached(300_001));
     write(256 << 10, 64 << 10, 0, 6);
-    assert!(!is_cached(&*file, 300_001), "what was cached is not what the file holds now");
+    assert!(!cached(300_001), "what was cached is not what the file holds now");
     write(700_000, 10_000, 0, 7);
     assert_eq!(RealFiles.read(&path, 1 << 20).unwrap(), expected);
     assert!(RealFiles.open_direct(&path, OpenMode::Create).is_err(), "it exists");

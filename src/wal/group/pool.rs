@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use crate::env::BLOCK_BYTES;
+use crate::env::files::block_start;
 use crate::wal::frame::padded;
 
 /// Bytes of buffers kept for reuse: fresh memory costs a page fault every 4 KiB. About what the tail holds
@@ -90,8 +91,7 @@ impl Pool {
 /// An empty buffer with room for `bytes`, whose memory can be written to the disk without another copy.
 pub(in crate::wal) fn aligned(bytes: usize) -> BytesMut {
     let mut buffer = BytesMut::with_capacity(bytes + BLOCK_BYTES - 1);
-    let address = buffer.as_ptr() as usize;
-    let before = address.next_multiple_of(BLOCK_BYTES) - address;
+    let before = block_start(&buffer);
     buffer.resize(before, 0);
     buffer.advance(before);
     buffer
