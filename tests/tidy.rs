@@ -29,9 +29,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     // `env` for one type: the extent of an open file in a zero-copy response.
     ("protocol", &["model", "env"]),
     ("metadata", &["model"]),
+    ("group", &["model", "metadata"]),
     ("log", &["model", "env", "protocol"]),
     ("wal", &["model", "env"]),
     ("partition", &["model", "env", "protocol", "log", "wal"]),
+    ("coordinator", &["model", "env", "protocol", "metadata", "group", "partition"]),
     // `log` for one type: the settings of a topic's logs, which it hands to `partition`.
     ("cluster", &["model", "env", "metadata", "log", "wal", "partition"]),
     ("inspect", &["model", "env", "protocol", "metadata", "log", "wal", "partition", "cluster"]),
@@ -44,7 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["model", "env", "config", "telemetry", "inspect", "broker", "handlers", "server", "admin"]),
 ];
 
-const BELOW_BROKER: [&str; 11] = [
+const BELOW_BROKER: [&str; 13] = [
     "model",
     "env",
     "config",
@@ -54,10 +56,12 @@ const BELOW_BROKER: [&str; 11] = [
     "log",
     "wal",
     "partition",
+    "group",
+    "coordinator",
     "cluster",
     "inspect",
 ];
-const BELOW_HANDLERS: [&str; 11] = [
+const BELOW_HANDLERS: [&str; 13] = [
     "model",
     "env",
     "config",
@@ -67,6 +71,8 @@ const BELOW_HANDLERS: [&str; 11] = [
     "log",
     "wal",
     "partition",
+    "group",
+    "coordinator",
     "cluster",
     "broker",
 ];

@@ -1,0 +1,26 @@
+//! Consumer groups as a pure machine: classic groups, KIP-848's consumer groups, and committed offsets.
+//!
+//! **Owns** what a group is and does, what of it is written to `__consumer_offsets` and in which bytes, and
+//! which deadlines a group has.
+//! **Does not own** the log that its records go to, when a reply leaves, clocks, timers or tasks
+//! (`coordinator`), nor any wire format of requests (`handlers`).
+//! **Invariants**
+//! - Same state, same input, same outcome: time, settings, catalogue and random identities come in with each
+//!   call.
+//! - What must outlive a restart changes only in [`GroupShard::replay`], which is called for a record when it
+//!   is written and when it is loaded. Everything else may be lost with the process, and clients find their
+//!   way back.
+
+mod input;
+mod outcome;
+mod record;
+mod request;
+mod settings;
+mod shard;
+
+pub use input::{Caller, Input};
+pub use outcome::{GroupReply, Outcome, Ticket};
+pub use record::{GroupRecord, UnreadableRecord};
+pub use request::GroupRequest;
+pub use settings::GroupSettings;
+pub use shard::GroupShard;
