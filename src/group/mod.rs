@@ -11,16 +11,26 @@
 //!   is written and when it is loaded. Everything else may be lost with the process, and clients find their
 //!   way back.
 
+mod error;
 mod input;
 mod outcome;
 mod record;
+mod reply;
 mod request;
 mod settings;
 mod shard;
 
+pub use error::GroupError;
 pub use input::{Caller, Input};
-pub use outcome::{GroupReply, Outcome, Ticket};
-pub use record::{GroupRecord, UnreadableRecord};
-pub use request::GroupRequest;
+pub use outcome::{Outcome, Ticket};
+pub use record::{CommittedOffset, GroupMetadata, GroupMetadataMember, GroupRecord, UnreadableRecord};
+pub use reply::{
+    DescribedGroup, DescribedMember, GroupReply, JoinGroupMember, JoinGroupReply, LeftMember, ListedGroup,
+    OffsetCommitTopicReply, OffsetDeleteTopicReply, OffsetFetchPartition, OffsetFetchTopicReply, SyncedGroup,
+};
+pub use request::{
+    GroupProtocol, GroupRequest, Heartbeat, JoinGroup, LeaveGroup, LeavingMember, ListGroups, OffsetCommit,
+    OffsetCommitPartition, OffsetCommitTopic, OffsetDelete, OffsetFetch, OffsetFetchTopic, SyncGroup,
+};
 pub use settings::GroupSettings;
 pub use shard::GroupShard;

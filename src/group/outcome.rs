@@ -1,6 +1,7 @@
 //! What a shard gives back.
 
 use super::record::GroupRecord;
+use super::reply::GroupReply;
 
 /// One request whose reply is awaited. Numbers are never reused while a shard is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,7 +20,3 @@ pub struct Outcome {
     /// To be answered.
     pub replies: Vec<(Ticket, GroupReply)>,
 }
-
-/// An answer, by the kind of its request.
-#[derive(Debug, Clone, PartialEq)]
-pub enum GroupReply {}

@@ -3,25 +3,146 @@
 //! A key begins with its type, a value with its version, both 16 bits, big-endian. Names and types are those
 //! of the JSON schemas in Kafka's `group-coordinator/src/main/resources/common/message`.
 
+mod group_metadata;
+mod offset_commit;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
+
+use self::wire::{Reader, Writer};
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 
 /// One record, understood.
 #[derive(Debug, Clone, PartialEq)]
-pub enum GroupRecord {}
+pub enum GroupRecord {
+    /// Key type 1, and 0 of old: a committed offset, or that there is none any more.
+    OffsetCommit {
+        /// The group.
+        group_id: Arc<str>,
+        /// The topic's name.
+        topic: Arc<str>,
+        /// The partition's index.
+        partition: i32,
+        /// `None` is a tombstone.
+        offset: Option<CommittedOffset>,
+    },
+    /// Key type 2: a classic group, or that it is gone.
+    GroupMetadata {
+        /// The group.
+        group_id: Arc<str>,
+        /// `None` is a tombstone.
+        metadata: Option<Arc<GroupMetadata>>,
+    },
+}
+
+/// A committed offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedOffset {
+    /// The next offset to read.
+    pub offset: Offset,
+    /// Of the last record read; -1 for none.
+    pub leader_epoch: LeaderEpoch,
+    /// What the client keeps with it.
+    pub metadata: Arc<str>,
+    /// When it was committed.
+    pub commit_timestamp: Timestamp,
+    /// When it is forgotten, for clients that said so; -1 for the broker's retention.
+    pub expire_timestamp: Timestamp,
+    /// Of the topic it was committed for; zero where the client did not say.
+    pub topic_id: TopicId,
+}
+
+/// What of a classic group outlives a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupMetadata {
+    /// Empty for a group that never had members.
+    pub protocol_type: Arc<str>,
+    /// The generation.
+    pub generation_id: i32,
+    /// The chosen protocol; `None` without members.
+    pub protocol_name: Option<Arc<str>>,
+    /// Member id of the leader.
+    pub leader: Option<Arc<str>>,
+    /// Since when the group is in its state; -1 where a version before 2 did not say.
+    pub current_state_timestamp: Timestamp,
+    /// Members, by id as this broker writes them.
+    pub members: Vec<GroupMetadataMember>,
+}
+
+/// A member of a classic group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMetadataMember {
+    /// Its id.
+    pub member_id: Arc<str>,
+    /// Of a static member.
+    pub group_instance_id: Option<Arc<str>>,
+    /// As its requests gave it.
+    pub client_id: Arc<str>,
+    /// Where it joined from.
+    pub client_host: Arc<str>,
+    /// How long others wait for it in a rebalance.
+    pub rebalance_timeout: Duration,
+    /// Silence after which it is taken for dead.
+    pub session_timeout: Duration,
+    /// Its metadata for the chosen protocol.
+    pub subscription: Bytes,
+    /// What the leader gave it.
+    pub assignment: Bytes,
+}
 
 /// A record that this version cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unreadable record of a group: {0}")]
 pub struct UnreadableRecord(pub String);
 
+/// First 16 bits of a key.
+mod key_type {
+    pub const LEGACY_OFFSET_COMMIT: i16 = 0;
+    pub const OFFSET_COMMIT: i16 = 1;
+    pub const GROUP_METADATA: i16 = 2;
+}
+
 impl GroupRecord {
     /// Key and value as they are written; a value of `None` is a tombstone.
     pub fn encode(&self) -> (Vec<u8>, Option<Vec<u8>>) {
-        match *self {}
+        match self {
+            GroupRecord::OffsetCommit { group_id, topic, partition, offset } => {
+                let mut key = Writer::new(key_type::OFFSET_COMMIT);
+                key.string(group_id);
+                key.string(topic);
+                key.int32(*partition);
+                (key.finish(), offset.as_ref().map(offset_commit::encode))
+            }
+            GroupRecord::GroupMetadata { group_id, metadata } => {
+                let mut key = Writer::new(key_type::GROUP_METADATA);
+                key.string(group_id);
+                (key.finish(), metadata.as_deref().map(group_metadata::encode))
+            }
+        }
     }
 
     /// Reads a record. `None`: a key type that a newer version wrote and that may be skipped, as Kafka does.
-    pub fn decode(_key: &Bytes, _value: Option<&Bytes>) -> Result<Option<GroupRecord>, UnreadableRecord> {
-        Ok(None)
+    pub fn decode(key: &Bytes, value: Option<&Bytes>) -> Result<Option<GroupRecord>, UnreadableRecord> {
+        let mut reader = Reader::new(key, "key");
+        let record = match reader.int16()? {
+            key_type::LEGACY_OFFSET_COMMIT | key_type::OFFSET_COMMIT => GroupRecord::OffsetCommit {
+                group_id: reader.string()?,
+                topic: reader.string()?,
+                partition: reader.int32()?,
+                offset: value.map(offset_commit::decode).transpose()?,
+            },
+            key_type::GROUP_METADATA => GroupRecord::GroupMetadata {
+                group_id: reader.string()?,
+                metadata: value.map(group_metadata::decode).transpose()?.map(Arc::new),
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(record))
     }
 }

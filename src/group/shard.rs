@@ -20,7 +20,8 @@ impl GroupShard {
         _caller: &Caller,
         request: GroupRequest,
     ) -> Outcome {
-        match request {}
+        let _ = request;
+        Outcome::default()
     }
 
     /// The client of a request went away: its reply is awaited no more.
@@ -44,7 +45,7 @@ impl GroupShard {
 
     /// Applies a record that was written, now or before the restart.
     pub fn replay(&mut self, record: GroupRecord) {
-        match record {}
+        let _ = record;
     }
 
     /// Everything was replayed: members get a session from now on.

@@ -1,5 +1,5 @@
-//! The golden frames of `protocol-tests`: made again from Apache Kafka's own classes, they are the bytes that
-//! are checked in. No broker takes part.
+//! The golden frames and records of `protocol-tests`: made again from Apache Kafka's own classes, they are
+//! the bytes that are checked in. No broker takes part.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use super::Context;
 use crate::process::run as run_program;
 use crate::tools::{Tools, package_dir};
 
-/// What `Generate.java` writes.
-const FILES: [&str; 3] = ["requests.txt", "replies.txt", "schemas.txt"];
+/// What `Generate.java` and `GroupRecords.java` write.
+const FILES: [&str; 4] = ["requests.txt", "replies.txt", "schemas.txt", "group_records.txt"];
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Compares.
@@ -38,6 +38,9 @@ fn golden_dir() -> PathBuf {
 fn generate(tools: &Tools, folder: &Path) -> Result<()> {
     let mut command = tools.java_source(&golden_dir().join("Generate.java"));
     command.arg(golden_dir().join("versions.txt")).arg(folder);
+    run_program(command, b"", DEADLINE)?.success()?;
+    let mut command = tools.java_source(&golden_dir().join("GroupRecords.java"));
+    command.arg(folder);
     run_program(command, b"", DEADLINE)?.success()?;
     Ok(())
 }
