@@ -84,6 +84,7 @@ fn open() -> Result<Opened> {
         tail_bytes: 64 << 20,
         checkpoint_bytes: CHECKPOINT_BYTES,
         checkpoint_interval: Duration::from_secs(60),
+        write_back_bytes: 4 << 20,
         disk_reserve_bytes: 0,
         handles_max: 8,
     };

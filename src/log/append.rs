@@ -287,6 +287,7 @@ impl Session<'_> {
             self.published.end = header.next_offset();
         }
         self.writer.unsynced_bytes += run.bytes as u64;
+        self.writer.unwritten_bytes += run.bytes as u64;
         active.set_bytes(position);
         self.published.active_bytes = position;
         self.publish();

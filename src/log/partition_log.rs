@@ -57,6 +57,8 @@ pub(super) struct Writer {
     pub dirty_since: Option<Duration>,
     /// Bytes appended since the last sync began.
     pub unsynced_bytes: u64,
+    /// Bytes appended since the last sync or write-back began.
+    pub unwritten_bytes: u64,
     /// The file whose sync failed for want of space.
     pub rewind_needed: Option<PathBuf>,
     pub active: ActiveAge,
@@ -172,6 +174,7 @@ impl PartitionLog {
             changed: recovered.changed,
             dirty_since: is_dirty.then(|| directory.env.clock.monotonic()),
             unsynced_bytes: 0,
+            unwritten_bytes: 0,
             rewind_needed: None,
             active: age,
             synced: point.offset,

@@ -1,8 +1,9 @@
 //! Making the log durable: segments, names, and the state that cannot be rebuilt from them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::env::OpenMode;
+use crate::env::{File, OpenMode};
 use crate::log::handles::PinnedHandle;
 use crate::log::recovery::Changed;
 use crate::log::state_file::{self, Snapshot};
@@ -60,6 +61,28 @@ impl PartitionLog {
         Ok(end)
     }
 
+    /// Has the disk take what was written since it last did, once that is at least `at_least` bytes: the next
+    /// sync finds little left to wait for. Promises nothing: names, sizes and state wait for
+    /// [`PartitionLog::sync`], and so does the synced end.
+    ///
+    /// Fails as a sync does.
+    pub fn write_back(&self, at_least: u64) -> Result<(), LogError> {
+        let _sync = self.syncing.lock();
+        self.check_open()?;
+        let dirty: Vec<_> = {
+            let mut writer = self.writer.lock();
+            if writer.unwritten_bytes < at_least || writer.rewind_needed.is_some() {
+                return Ok(());
+            }
+            writer.unwritten_bytes = 0;
+            writer.dirty.iter().map(|(base_offset, pinned)| (*base_offset, pinned.file.clone())).collect()
+        };
+        let sync = |(base_offset, file): &(Offset, Arc<dyn File>)| {
+            file.sync_data().map_err(|error| self.sync_failed(*base_offset, error))
+        };
+        dirty.iter().try_for_each(sync)
+    }
+
     /// The caller's checkpoint with that recovery offset is durable: removes `.state` files that no
     /// recovery can need any more.
     pub fn checkpointed(&self, offset: Offset) -> Result<(), LogError> {
@@ -90,6 +113,7 @@ impl PartitionLog {
         }
         writer.dirty_since = None;
         writer.unsynced_bytes = 0;
+        writer.unwritten_bytes = 0;
         writer.leader_epochs.truncate_below(self.log_start_offset());
         let leader_epochs = writer.leader_epochs.clone();
         let published = self.published();

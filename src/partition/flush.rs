@@ -52,7 +52,7 @@ impl Storage {
         }
         loop {
             let batches = partition.flushable(FLUSH_BYTES);
-            let Some(last) = batches.last() else { return Ok(()) };
+            let Some(last) = batches.last() else { return self.write_back(partition) };
             let end = BatchHeader::parse(last).expect("it was checked when it was admitted").next_offset();
             match partition.log().append(&batches) {
                 Ok(()) => partition.flushed(end, &self.flush_queue),
@@ -62,6 +62,20 @@ impl Storage {
                 }
                 Err(error) => return self.segment_error(partition, &error),
             }
+        }
+    }
+
+    /// Keeps small what a checkpoint will have to sync: while the disk works off a sync, commits of the WAL
+    /// wait behind it. Nothing is promised by it, so its place among the other steps does not matter.
+    fn write_back(&self, partition: &Arc<Partition>) -> Result<(), StorageFailed> {
+        match partition.log().write_back(self.options.write_back_bytes) {
+            Ok(()) => Ok(()),
+            Err(LogError::RewindNeeded { .. }) => {
+                self.set_disk_full(true);
+                partition.needs_rewrite();
+                Ok(())
+            }
+            Err(error) => self.segment_error(partition, &error),
         }
     }
 

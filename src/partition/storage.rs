@@ -34,6 +34,8 @@ pub struct StorageOptions {
     pub checkpoint_bytes: u64,
     /// And at the latest after this time, if anything was written.
     pub checkpoint_interval: Duration,
+    /// Bytes of one partition after which the disk is made to take them, before a checkpoint asks for all.
+    pub write_back_bytes: u64,
     /// Free bytes below which appends are refused, so that what was promised still fits into segments.
     pub disk_reserve_bytes: u64,
     /// Open segment and index files.

@@ -46,6 +46,7 @@ pub(super) fn options(sync: SyncMode) -> StorageOptions {
         tail_bytes: 64 << 10,
         checkpoint_bytes: 96 << 10,
         checkpoint_interval: Duration::from_secs(60),
+        write_back_bytes: 3000,
         disk_reserve_bytes: 0,
         handles_max: 8,
     }

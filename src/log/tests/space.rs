@@ -5,7 +5,7 @@ use std::io;
 use super::fixture::{BATCH, Batch, content, create, filled, open, path, row, small};
 use crate::env::Files;
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
-use crate::log::LogError;
+use crate::log::{LogConfig, LogError};
 use crate::model::Offset;
 
 /// An error of the next operation of that kind on files whose path contains `path`.
@@ -122,4 +122,48 @@ fn nothing_of_a_failed_write_is_left_in_a_segment_that_ends_there() {
     drop(log);
     let (log, _) = open(&world, small(), 6, 0).unwrap();
     assert_eq!(content(&log), [row(0, 5).concat(), batch(900).to_vec()].concat());
+}
+
+#[test]
+fn a_write_back_without_room_asks_for_a_rewind_as_a_sync_does() {
+    for seed in 0..20 {
+        let world = SimulatedWorld::new(seed);
+        let log = filled(&world, small(), 25);
+        log.sync().unwrap();
+        log.append(&row(25, 25)).unwrap();
+        inject(&world, Operation::Sync, ".log", io::ErrorKind::StorageFull);
+        assert!(matches!(log.write_back(1), Err(LogError::RewindNeeded { .. })), "seed {seed}");
+        assert!(matches!(log.sync(), Err(LogError::RewindNeeded { .. })), "seed {seed}");
+        log.rewind_to_synced().unwrap();
+        assert_eq!(content(&log), row(0, 25).concat(), "seed {seed}");
+        log.append(&row(25, 25)).unwrap();
+        assert_eq!(log.sync().unwrap(), Offset(50));
+        let (log, _) = open(&world.after_crash(CrashPlan::DropUnsynced), small(), 50, 0).unwrap();
+        assert_eq!(content(&log), row(0, 50).concat(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_write_back_leaves_the_disk_with_what_was_written_and_promises_nothing() {
+    let world = SimulatedWorld::new(4);
+    let large = LogConfig { segment_bytes: 1 << 20, ..small() };
+    let log = filled(&world, large, 5);
+    log.sync().unwrap();
+    let more = row(5, 5).concat().len() as u64;
+    log.append(&row(5, 5)).unwrap();
+    let segment = path("00000000000000000000.log");
+    let on_disk = || {
+        let crashed = world.after_crash(CrashPlan::DropUnsynced);
+        crashed.files.read(&segment, 1 << 20).unwrap()
+    };
+    log.write_back(more + 1).unwrap();
+    assert_eq!(on_disk(), row(0, 5).concat(), "too little to write back");
+    log.write_back(more).unwrap();
+    assert_eq!(on_disk(), row(0, 10).concat());
+    assert_eq!((log.synced_end_offset(), log.unsynced_bytes()), (Offset(5), more));
+    // Counted from here on: what was written back is not written back again.
+    log.append(&row(10, 1)).unwrap();
+    log.write_back(more).unwrap();
+    assert_eq!(on_disk(), row(0, 10).concat());
+    assert_eq!(log.sync().unwrap(), Offset(11));
 }

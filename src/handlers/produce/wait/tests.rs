@@ -80,6 +80,7 @@ fn options() -> StorageOptions {
         tail_bytes: 64 << 10,
         checkpoint_bytes: 96 << 10,
         checkpoint_interval: LONG,
+        write_back_bytes: 4 << 20,
         disk_reserve_bytes: 0,
         handles_max: 8,
     }
