@@ -1,5 +1,6 @@
 mod caches;
 mod clean_stop;
+mod coordinators;
 mod crash_points;
 mod faults;
 mod machine;

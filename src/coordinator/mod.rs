@@ -9,3 +9,20 @@
 //! - No reply, of reads too, leaves before everything that the shard has written by then is committed.
 //! - A failed append unloads the shard, and what is written is loaded again: memory never runs ahead of the
 //!   log.
+
+mod batches;
+mod error;
+mod groups;
+mod loading;
+mod parking;
+mod runtime;
+mod seat;
+mod shard;
+mod shard_clock;
+mod task;
+
+pub use error::CoordinatorError;
+pub use groups::GroupAsk;
+pub use runtime::Coordinator;
+pub use seat::Asked;
+pub use shard::{Moment, Output, Shard, Surroundings, World, WriteRules};

@@ -1,0 +1,507 @@
+//! The coordinators' runtime with a toy for a shard, on a simulated disk and clock: commits happen when the
+//! test says so.
+
+mod toy;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use self::toy::{Ask, Toy};
+use super::machine::{Machine, Model, ROOT, options};
+use crate::cluster::EmbeddedMetadata;
+use crate::coordinator::{Asked, Coordinator, CoordinatorError, Surroundings, World, WriteRules};
+use crate::env::simulated::{CrashPlan, SimulatedWorld};
+use crate::env::time;
+use crate::metadata::ClusterImage;
+use crate::model::{NodeId, Offset, TopicPartition};
+use crate::partition::{
+    BrokerDirectory, Catalogue, CheckpointReach, LogConfig, Partition, Purpose, Storage, StorageOptions,
+};
+use crate::protocol::batch::{
+    BatchBuilder, CompressionType, DecompressionCaps, NewRecord, ProduceRules, TimestampType,
+    validate_produced,
+};
+use crate::wal::SyncMode;
+
+/// Longest wait for something that a task does.
+const PATIENCE: Duration = Duration::from_secs(20);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn rules() -> WriteRules {
+    WriteRules {
+        compression: CompressionType::None,
+        batch_bytes_max: 1 << 20,
+        timeout: 5 * SECOND,
+        load_bytes: 4096,
+        expiry_interval: 600 * SECOND,
+    }
+}
+
+/// A world whose rules a test may change, and which it may end.
+#[derive(Clone)]
+struct Around(Arc<Mutex<Option<WriteRules>>>);
+
+impl World<()> for Around {
+    fn look(&self) -> Option<Surroundings<()>> {
+        let rules = (*self.0.lock())?;
+        Some(Surroundings { settings: Arc::new(()), image: Arc::new(ClusterImage::default()), rules })
+    }
+}
+
+/// A WAL that holds a few of a coordinator's batches.
+fn large() -> StorageOptions {
+    let mut options = options(SyncMode::Fsync);
+    options.wal.file_bytes = 8 << 20;
+    options.wal.slot_bytes = 4 << 20;
+    options.wal.group_bytes_max = 1 << 20;
+    options.wal.capacity_bytes = 32 << 20;
+    options.wal.free_bytes_target = 8 << 20;
+    options.tail_bytes = 8 << 20;
+    options.checkpoint_bytes = 16 << 20;
+    options
+}
+
+fn open(world: SimulatedWorld, model: Model) -> Machine {
+    let env = world.env();
+    let directory = BrokerDirectory::open(&env, ROOT.as_ref(), NodeId(1), None).unwrap();
+    let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(|_, _| LogConfig::default())));
+    let catalogue: Arc<dyn Catalogue> = metadata.clone();
+    let storage = Arc::new(Storage::open(env, directory, large(), catalogue).unwrap());
+    metadata.attach(&storage);
+    Machine { world, storage, metadata, model, alone: true }
+}
+
+struct Stage {
+    machine: Machine,
+    around: Around,
+    coordinator: Coordinator<Toy>,
+    id: TopicPartition,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let mut machine = open(SimulatedWorld::new(7), Model::default());
+        machine.create_topic("__toys", 1).unwrap();
+        Stage::on(machine)
+    }
+
+    fn on(machine: Machine) -> Stage {
+        let around = Around(Arc::new(Mutex::new(Some(rules()))));
+        let (env, storage) = (machine.world.env(), machine.storage.clone());
+        let coordinator = Coordinator::new(env, storage, around.clone(), 2);
+        let id = TopicPartition { topic_id: machine.model.topics[0].topic_id, partition: 0 };
+        Stage { machine, around, coordinator, id }
+    }
+
+    fn partition(&self) -> Arc<Partition> {
+        self.machine.storage.partition(self.id).unwrap()
+    }
+
+    /// Lets the shard be loaded and waits until it serves.
+    async fn lead(&self) {
+        self.coordinator.lead(&self.partition());
+        eventually(|| self.ask(Ask::Get).ok()).await;
+    }
+
+    fn ask(&self, ask: Ask) -> Result<Asked<u64>, CoordinatorError> {
+        self.coordinator.ask(self.id, ask)
+    }
+
+    fn asked(&self, ask: Ask) -> Asked<u64> {
+        self.ask(ask).unwrap()
+    }
+
+    fn commit(&self) {
+        while self.machine.storage.commit_step().unwrap() {}
+        self.machine.storage.provision_step().unwrap();
+    }
+
+    /// Waits until so much is appended.
+    async fn appended(&self, end: i64) {
+        eventually(|| (self.partition().watermarks().log_end_offset == Offset(end)).then_some(())).await;
+    }
+
+    /// Asks and commits until it is answered.
+    async fn answer(&self, ask: Ask) -> Result<u64, CoordinatorError> {
+        let asked = eventually(|| match self.ask(ask.clone()) {
+            Err(CoordinatorError::Loading) => {
+                self.commit();
+                None
+            }
+            asked => Some(asked),
+        });
+        let mut reply = Box::pin(asked.await?.reply());
+        let committing = async {
+            loop {
+                self.commit();
+                tokio::task::yield_now().await;
+            }
+        };
+        let answered = async {
+            tokio::select! {
+                reply = &mut reply => reply,
+                () = committing => unreachable!("it never ends"),
+            }
+        };
+        time::timeout(PATIENCE, answered).await.expect("an answer")
+    }
+
+    async fn answer_after_lead(&self, ask: Ask) -> Result<u64, CoordinatorError> {
+        self.coordinator.lead(&self.partition());
+        self.answer(ask).await
+    }
+
+    /// Pulls the plug and starts again.
+    fn after(self, world: SimulatedWorld) -> Stage {
+        let Stage { machine, coordinator, .. } = self;
+        coordinator.close();
+        let model = machine.model.clone();
+        drop(machine);
+        Stage::on(open(world, model))
+    }
+}
+
+/// Looks until there is something, and lets tasks run meanwhile.
+async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    time::timeout(PATIENCE, found).await.expect("it comes about")
+}
+
+/// Lets tasks do what they can without a commit.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Whether a reply is there by now.
+async fn is_answered(
+    asked: &mut std::pin::Pin<Box<impl Future<Output = Result<u64, CoordinatorError>>>>,
+) -> bool {
+    settle().await;
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    asked.as_mut().poll(&mut context).is_ready()
+}
+
+#[tokio::test]
+async fn no_reply_leaves_before_what_was_written_is_committed() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Get).await, Ok(0), "nothing is written, nothing is waited for");
+    let mut add = Box::pin(stage.asked(Ask::Add(5)).reply());
+    let mut read = Box::pin(stage.asked(Ask::Get).reply());
+    stage.appended(1).await;
+    assert!(!is_answered(&mut add).await);
+    assert!(!is_answered(&mut read).await, "what a read tells may be lost");
+    // The next one is run, and appended, before the first is committed.
+    let next = stage.asked(Ask::Add(6));
+    stage.appended(2).await;
+    assert!(!is_answered(&mut add).await);
+    stage.commit();
+    assert_eq!((add.await, read.await, next.reply().await), (Ok(5), Ok(5), Ok(11)));
+}
+
+#[tokio::test]
+async fn what_waits_is_written_together() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let asked: Vec<_> = (0..100).map(|_| stage.asked(Ask::Add(1))).collect();
+    stage.appended(100).await;
+    stage.commit();
+    for (index, asked) in asked.into_iter().enumerate() {
+        assert_eq!(asked.reply().await, Ok(index as u64 + 1));
+    }
+    let batches = stage.partition().tail_batches(|_| true);
+    assert_eq!(batches.len(), 1, "one batch for all that waited");
+}
+
+#[tokio::test]
+async fn what_was_answered_outlives_a_power_cut() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
+    assert_eq!(stage.answer(Ask::Add(6)).await, Ok(11));
+    let unanswered = stage.asked(Ask::Add(100));
+    stage.appended(3).await;
+    let world = stage.machine.world.after_crash(CrashPlan::DropUnsynced);
+    let stage = stage.after(world);
+    assert_eq!(unanswered.reply().await, Err(CoordinatorError::NotCoordinator));
+    assert_eq!(stage.answer_after_lead(Ask::Get).await, Ok(11));
+    assert_eq!(stage.answer(Ask::Add(1)).await, Ok(12));
+}
+
+#[tokio::test]
+async fn a_partition_that_stops_fails_all_who_wait_and_come() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let parked = stage.asked(Ask::Add(5));
+    let waiting = stage.asked(Ask::Wait(SECOND));
+    stage.appended(1).await;
+    stage.partition().stop(&crate::log::LogError::Corrupt {
+        path: "__toys-0/0.log".into(),
+        position: 7,
+        what: "a test".to_owned(),
+    });
+    assert_eq!(parked.reply().await, Err(CoordinatorError::NotCoordinator));
+    assert_eq!(waiting.reply().await, Err(CoordinatorError::NotCoordinator));
+    eventually(|| (stage.ask(Ask::Get).err() == Some(CoordinatorError::NotCoordinator)).then_some(())).await;
+    assert_eq!(stage.coordinator.look(stage.id, |_| ()), None, "its memory is not kept");
+}
+
+#[tokio::test]
+async fn a_shard_that_panics_is_loaded_again() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
+    let parked = stage.asked(Ask::Add(6));
+    stage.appended(2).await;
+    let fault = stage.asked(Ask::Panic);
+    let behind = stage.asked(Ask::Add(100));
+    assert_eq!(fault.reply().await, Err(CoordinatorError::NotCoordinator));
+    assert_eq!(parked.reply().await, Err(CoordinatorError::NotCoordinator));
+    assert_eq!(behind.reply().await, Err(CoordinatorError::NotCoordinator));
+    // What was written when it failed counts: nobody was told that it does not.
+    assert_eq!(stage.answer(Ask::Get).await, Ok(11));
+}
+
+#[tokio::test]
+async fn more_than_a_batch_may_hold_is_refused_and_forgotten() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
+    assert_eq!(stage.answer(Ask::Bulk(2 << 20)).await, Err(CoordinatorError::TooLarge));
+    assert_eq!(stage.answer(Ask::Get).await, Ok(5));
+    // More than a turn has room for is written all the same.
+    assert_eq!(stage.answer(Ask::Bulk(700_000)).await, Ok(0));
+    assert_eq!(stage.answer(Ask::Get).await, Ok(6));
+}
+
+#[tokio::test]
+async fn who_goes_away_is_forgotten_but_done() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let waits = stage.asked(Ask::Wait(SECOND));
+    settle().await;
+    drop(waits);
+    settle().await;
+    let waited = stage.answer(Ask::Forgotten).await.unwrap();
+    assert!(waited > 0);
+    // Gone before it was run: done, and then forgotten if it waits.
+    drop(stage.asked(Ask::Add(3)));
+    drop(stage.asked(Ask::Wait(SECOND)));
+    assert_eq!(stage.answer(Ask::Get).await, Ok(3));
+    assert!(stage.answer(Ask::Forgotten).await.unwrap() > waited);
+    assert_eq!(stage.coordinator.look(stage.id, crate::coordinator::Shard::next_deadline), Some(None));
+}
+
+#[tokio::test]
+async fn deadlines_are_kept_by_the_monotonic_clock() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let mut waits = Box::pin(stage.asked(Ask::Wait(3 * SECOND)).reply());
+    assert!(!is_answered(&mut waits).await);
+    stage.machine.world.clock.set(crate::model::Timestamp(i64::MAX / 2));
+    assert_eq!(stage.answer(Ask::Get).await, Ok(0));
+    assert!(!is_answered(&mut waits).await, "the wall clock moves nothing");
+    stage.machine.world.clock.advance(3 * SECOND);
+    // The simulated clock wakes nobody: a request does.
+    assert_eq!(stage.answer(Ask::Add(1)).await, Ok(1));
+    assert_eq!(waits.await, Ok(0), "what is due comes before the request");
+}
+
+#[tokio::test]
+async fn time_in_which_nobody_was_heard_does_not_count() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let mut waits = Box::pin(stage.asked(Ask::Wait(3 * SECOND)).reply());
+    assert!(!is_answered(&mut waits).await);
+    stage.machine.world.clock.advance(500 * SECOND);
+    assert_eq!(stage.answer(Ask::Get).await, Ok(0));
+    assert!(!is_answered(&mut waits).await, "the process stood still");
+    stage.machine.world.clock.advance(5 * SECOND);
+    assert_eq!(stage.answer(Ask::Get).await, Ok(0));
+    assert_eq!(waits.await, Ok(0));
+}
+
+#[tokio::test]
+async fn expiry_comes_at_its_interval() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let expired = || stage.coordinator.look(stage.id, |toy| toy.expired).unwrap();
+    assert_eq!(expired(), 0);
+    for round in 1..3 {
+        stage.machine.world.clock.advance(600 * SECOND);
+        stage.answer(Ask::Get).await.unwrap();
+        assert_eq!(expired(), round);
+        stage.answer(Ask::Get).await.unwrap();
+        assert_eq!(expired(), round);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_takes_too_long_is_given_up() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let add = stage.asked(Ask::Add(5));
+    stage.appended(1).await;
+    stage.machine.world.clock.advance(5 * SECOND);
+    let read = stage.asked(Ask::Get);
+    assert_eq!(add.reply().await, Err(CoordinatorError::NotAvailable));
+    stage.commit();
+    assert_eq!(read.reply().await, Ok(5), "it was written for all that");
+}
+
+#[tokio::test]
+async fn beyond_the_queue_requests_are_refused() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let mut asked = Vec::new();
+    let refused = loop {
+        match stage.ask(Ask::Get) {
+            Ok(one) => asked.push(one),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused, CoordinatorError::NotAvailable);
+    assert!(asked.len() >= 1000);
+    for asked in asked {
+        assert_eq!(asked.reply().await, Ok(0));
+    }
+    assert_eq!(stage.answer(Ask::Add(1)).await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_log_without_room_refuses_what_writes_and_answers_what_reads() {
+    let stage = Stage::new();
+    stage.around.0.lock().as_mut().unwrap().timeout = SECOND / 10;
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
+    let storage = &stage.machine.storage;
+    let mut all = Vec::new();
+    while let Ok(Some(credits)) = storage.try_admit(Purpose::Records, &[100 << 10]) {
+        all.push(credits);
+    }
+    let refused = stage.asked(Ask::Add(1));
+    assert_eq!(refused.reply().await, Err(CoordinatorError::NotAvailable));
+    assert_eq!(stage.answer(Ask::Get).await, Ok(5));
+    drop(all);
+    assert_eq!(stage.answer(Ask::Add(1)).await, Ok(6), "nothing was unloaded");
+}
+
+#[tokio::test]
+async fn a_deleted_topic_keeps_no_task() {
+    let mut stage = Stage::new();
+    stage.lead().await;
+    let waits = stage.asked(Ask::Wait(SECOND));
+    settle().await;
+    stage.machine.delete_topic(0).unwrap();
+    assert_eq!(waits.reply().await, Err(CoordinatorError::NotCoordinator));
+    eventually(|| stage.coordinator.partitions().is_empty().then_some(())).await;
+    assert_eq!(stage.ask(Ask::Get).err(), Some(CoordinatorError::NotCoordinator));
+}
+
+#[tokio::test]
+async fn a_broker_that_is_gone_keeps_no_task() {
+    let stage = Stage::new();
+    stage.lead().await;
+    *stage.around.0.lock() = None;
+    let last = stage.asked(Ask::Get);
+    assert_eq!(last.reply().await, Err(CoordinatorError::NotCoordinator));
+    eventually(|| stage.coordinator.partitions().is_empty().then_some(())).await;
+    stage.coordinator.close();
+    stage.coordinator.lead(&stage.partition());
+    assert_eq!(stage.coordinator.partitions(), []);
+}
+
+/// Appends a batch of these numbers, and commits it.
+fn append(stage: &Stage, keys: &[(u8, u64)], adjust: impl FnOnce(&mut BatchBuilder)) {
+    let mut builder = BatchBuilder::new();
+    adjust(&mut builder);
+    for (key, number) in keys {
+        let (key, value) = ([*key], number.to_be_bytes());
+        builder.push(NewRecord { key: Some(&key), value: Some(&value), ..NewRecord::default() });
+    }
+    let rules = ProduceRules {
+        api_version: 13,
+        batch_bytes_max: 1 << 20,
+        timestamp_type: TimestampType::CreateTime,
+        timestamp_before_max_ms: i64::MAX,
+        timestamp_after_max_ms: i64::MAX,
+        keys_required: false,
+        transactions_allowed: true,
+        codec: None,
+        decompression: DecompressionCaps::default(),
+    };
+    let is_control = builder.is_control;
+    builder.is_control = false;
+    let mut batch = builder.build();
+    if is_control {
+        // No client may write these, so that the check would refuse it: the bit is set behind its back.
+        batch[22] |= 1 << 5;
+        let crc = crc32c::crc32c(&batch[21..]);
+        batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    }
+    let mut checked = match is_control {
+        true => {
+            builder.is_control = false;
+            validate_produced(&builder.build().into(), crate::model::Timestamp(0), &rules).unwrap()
+        }
+        false => validate_produced(&batch.clone().into(), crate::model::Timestamp(0), &rules).unwrap(),
+    };
+    checked.bytes = batch.into();
+    let storage = &stage.machine.storage;
+    let mut credits = storage.try_admit(Purpose::Records, &[checked.bytes.len()]).unwrap().unwrap();
+    storage.append(&stage.partition(), &mut credits, &checked).unwrap();
+    stage.commit();
+}
+
+#[tokio::test]
+async fn loading_reads_segments_and_tail_of_every_codec_and_skips_what_is_not_the_shards() {
+    let stage = Stage::new();
+    let codecs = [
+        CompressionType::None,
+        CompressionType::Gzip,
+        CompressionType::Snappy,
+        CompressionType::Lz4,
+        CompressionType::Zstd,
+    ];
+    let mut expected = 0;
+    for round in 0..200_u64 {
+        let codec = codecs[round as usize % codecs.len()];
+        append(&stage, &[(b'k', round), (b'k', 1), (b'n', 7)], |batch| batch.compression = codec);
+        expected += round + 1;
+        append(&stage, &[(b'c', 1_000_000)], |batch| batch.is_control = true);
+        if round == 150 {
+            stage.machine.storage.flush_step(0).unwrap();
+            stage.machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+        }
+    }
+    let log = stage.partition();
+    assert!(log.log().written_end_offset() < log.watermarks().high_watermark, "some of it is in memory only");
+    assert_eq!(stage.answer_after_lead(Ask::Get).await, Ok(expected));
+    // Below the log start nothing counts, not even of a batch that reaches over it.
+    let world = stage.machine.world.after_kill();
+    let stage = stage.after(world);
+    stage.partition().set_log_start_offset(Offset(4 * 100 + 1));
+    let below: u64 = (0..100).map(|round| round + 1).sum();
+    assert_eq!(stage.answer_after_lead(Ask::Get).await, Ok(expected - below - 100));
+}
+
+#[tokio::test]
+async fn what_a_shard_cannot_read_is_left_alone() {
+    let stage = Stage::new();
+    append(&stage, &[(b'k', 1)], |_| {});
+    append(&stage, &[(b'?', 1)], |_| {});
+    stage.coordinator.lead(&stage.partition());
+    eventually(|| (stage.ask(Ask::Get).err() == Some(CoordinatorError::NotCoordinator)).then_some(())).await;
+    assert_eq!(stage.partition().watermarks().log_end_offset, Offset(2));
+}

@@ -1,0 +1,108 @@
+//! A shard that counts: its total is what its records add up to.
+
+use std::time::Duration;
+
+use crate::coordinator::{Moment, Output, Shard};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Writes a number, and tells the total with it.
+    Add(u64),
+    /// Tells the total.
+    Get,
+    /// Tells the total once so much time has passed.
+    Wait(Duration),
+    /// Writes that many bytes of key.
+    Bulk(usize),
+    /// Fails the machine after it has lost count.
+    Panic,
+    /// Tells what was forgotten, as a sum of tickets.
+    Forgotten,
+}
+
+/// The total; for a record, a number and padding.
+#[derive(Debug, Default)]
+pub(super) struct Toy {
+    total: u64,
+    forgotten: u64,
+    waiting: Vec<(Duration, u64)>,
+    pub(super) expired: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Added(pub u64, pub usize);
+
+fn replies(replies: Vec<(u64, u64)>) -> Output<Toy> {
+    Output { records: Vec::new(), replies }
+}
+
+impl Shard for Toy {
+    type Request = Ask;
+    type Reply = u64;
+    type Record = Added;
+    type Settings = ();
+
+    fn request(&mut self, moment: Moment<'_, ()>, ticket: u64, request: Ask) -> Output<Toy> {
+        match request {
+            Ask::Add(number) => {
+                Output { records: vec![Added(number, 0)], replies: vec![(ticket, self.total + number)] }
+            }
+            Ask::Bulk(bytes) => Output { records: vec![Added(1, bytes)], replies: vec![(ticket, 0)] },
+            Ask::Get => replies(vec![(ticket, self.total)]),
+            Ask::Forgotten => replies(vec![(ticket, self.forgotten)]),
+            Ask::Wait(duration) => {
+                self.waiting.push((moment.monotonic + duration, ticket));
+                replies(Vec::new())
+            }
+            Ask::Panic => {
+                self.total = 666;
+                panic!("as it was told");
+            }
+        }
+    }
+
+    fn may_write(request: &Ask) -> bool {
+        !matches!(request, Ask::Get | Ask::Wait(_) | Ask::Forgotten)
+    }
+
+    fn forget(&mut self, ticket: u64) {
+        self.forgotten += ticket;
+        self.waiting.retain(|(_, waiting)| *waiting != ticket);
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        self.waiting.iter().map(|(deadline, _)| *deadline).min()
+    }
+
+    fn advance(&mut self, moment: Moment<'_, ()>) -> Output<Toy> {
+        let (due, waiting): (Vec<_>, Vec<_>) =
+            self.waiting.drain(..).partition(|(deadline, _)| *deadline <= moment.monotonic);
+        self.waiting = waiting;
+        replies(due.into_iter().map(|(_, ticket)| (ticket, self.total)).collect())
+    }
+
+    fn expire(&mut self, _: Moment<'_, ()>) -> Output<Toy> {
+        self.expired += 1;
+        replies(Vec::new())
+    }
+
+    fn replay(&mut self, Added(number, _): Added) {
+        self.total += number;
+    }
+
+    fn loaded(&mut self, _: Moment<'_, ()>) -> Output<Toy> {
+        replies(Vec::new())
+    }
+
+    fn encode(Added(number, padding): &Added) -> (Vec<u8>, Option<Vec<u8>>) {
+        (vec![b'k'; 1 + padding], Some(number.to_be_bytes().to_vec()))
+    }
+
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Added>, String> {
+        match (key.first(), value.and_then(|value| value.try_into().ok())) {
+            (Some(b'k'), Some(number)) => Ok(Some(Added(u64::from_be_bytes(number), key.len() - 1))),
+            (Some(b'n'), _) => Ok(None),
+            _ => Err(format!("key {key:?}")),
+        }
+    }
+}

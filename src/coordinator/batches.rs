@@ -1,0 +1,130 @@
+//! Records on their way into the log: gathered into batches, never split.
+
+use bytes::Bytes;
+
+use crate::model::Timestamp;
+use crate::protocol::batch::{
+    BatchBuilder, CompressionType, DecompressionCaps, NewRecord, ProduceRules, ProducedBatch, TimestampType,
+    validate_produced,
+};
+
+/// Size up to which the records of several events share a batch. One event's are never split, so that a
+/// batch may be larger.
+pub(super) const BATCH_BYTES: usize = 256 << 10;
+/// Most that a record takes beside its key and value.
+const RECORD_OVERHEAD_BYTES: usize = 40;
+
+/// Key and value of a record.
+pub(super) type Encoded = (Vec<u8>, Option<Vec<u8>>);
+
+/// Batches that are being made.
+pub(super) struct Batches {
+    compression: CompressionType,
+    timestamp: Timestamp,
+    closed: Vec<BatchBuilder>,
+    open: BatchBuilder,
+    open_bytes: usize,
+}
+
+impl Batches {
+    pub(super) fn new(compression: CompressionType, timestamp: Timestamp) -> Batches {
+        let open = Batches::empty(compression);
+        Batches { compression, timestamp, closed: Vec::new(), open, open_bytes: 0 }
+    }
+
+    fn empty(compression: CompressionType) -> BatchBuilder {
+        let mut batch = BatchBuilder::new();
+        batch.compression = compression;
+        batch
+    }
+
+    /// Bytes that records take, at most and uncompressed.
+    pub(super) fn bytes_of(records: &[Encoded]) -> usize {
+        let bytes = records.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        bytes.sum::<usize>() + records.len() * RECORD_OVERHEAD_BYTES
+    }
+
+    /// Adds the records of one event, all to the same batch.
+    pub(super) fn add(&mut self, records: &[Encoded]) {
+        let bytes = Batches::bytes_of(records);
+        if self.open_bytes > 0 && self.open_bytes + bytes > BATCH_BYTES {
+            self.closed.push(std::mem::replace(&mut self.open, Batches::empty(self.compression)));
+            self.open_bytes = 0;
+        }
+        for (key, value) in records {
+            let (key, value) = (Some(key.as_slice()), value.as_deref());
+            self.open.push(NewRecord { timestamp: self.timestamp, key, value, headers: &[] });
+        }
+        self.open_bytes += bytes;
+    }
+
+    /// Whether these should be written before more is added: at most one is closed then.
+    pub(super) fn are_full(&self) -> bool {
+        !self.closed.is_empty() || self.open_bytes >= BATCH_BYTES / 2
+    }
+
+    /// The batches as the log takes them, in order.
+    pub(super) fn build(mut self) -> Vec<ProducedBatch> {
+        if self.open_bytes > 0 {
+            self.closed.push(self.open);
+        }
+        self.closed.iter().map(|batch| checked(batch.build().into(), self.timestamp)).collect()
+    }
+}
+
+/// By the same door as what clients write.
+fn checked(bytes: Bytes, now: Timestamp) -> ProducedBatch {
+    let rules = ProduceRules {
+        api_version: i16::MAX,
+        batch_bytes_max: usize::MAX,
+        timestamp_type: TimestampType::CreateTime,
+        timestamp_before_max_ms: i64::MAX,
+        timestamp_after_max_ms: i64::MAX,
+        keys_required: true,
+        transactions_allowed: false,
+        codec: None,
+        decompression: DecompressionCaps::default(),
+    };
+    validate_produced(&bytes, now, &rules).expect("a batch of our own is a good one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(bytes: usize) -> Vec<Encoded> {
+        vec![(vec![0; bytes], None)]
+    }
+
+    fn counts(batches: Batches) -> Vec<i32> {
+        batches.build().iter().map(|batch| batch.header.records_count).collect()
+    }
+
+    #[test]
+    fn events_share_a_batch_and_none_is_split() {
+        let new = || Batches::new(CompressionType::None, Timestamp(5));
+        assert_eq!(counts(new()), [] as [i32; 0]);
+        let mut batches = new();
+        (0..10).for_each(|_| batches.add(&record(10)));
+        assert!(!batches.are_full());
+        assert_eq!(counts(batches), [10]);
+
+        let mut batches = new();
+        batches.add(&record(BATCH_BYTES / 2 - 100));
+        assert!(!batches.are_full());
+        let large: Vec<Encoded> = (0..4).flat_map(|_| record(BATCH_BYTES / 4)).collect();
+        batches.add(&large);
+        assert!(batches.are_full());
+        assert_eq!(counts(batches), [1, 4]);
+    }
+
+    #[test]
+    fn the_estimate_is_never_too_small() {
+        let records: Vec<Encoded> =
+            (0..1000).map(|number| (vec![1; number % 7], Some(vec![2; number]))).collect();
+        let mut batches = Batches::new(CompressionType::None, Timestamp(i64::MAX / 2));
+        batches.add(&records);
+        let bytes: usize = batches.build().iter().map(|batch| batch.bytes.len()).sum();
+        assert!(bytes <= Batches::bytes_of(&records) + 61);
+    }
+}

@@ -1,0 +1,100 @@
+//! Groups as a shard of this runtime.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Moment, Output, Shard};
+use crate::group::Ticket;
+use crate::group::{
+    Caller, GroupRecord, GroupReply, GroupRequest, GroupSettings, GroupShard, Input, Outcome,
+};
+
+/// A request to a group, and who asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupAsk {
+    /// Who.
+    pub caller: Caller,
+    /// What.
+    pub request: GroupRequest,
+}
+
+fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
+    Input {
+        monotonic: moment.monotonic,
+        wall: moment.wall,
+        settings: moment.settings,
+        image: moment.image,
+        fresh_id: moment.random.uuid(),
+    }
+}
+
+fn output(outcome: Outcome) -> Output<GroupShard> {
+    let replies = outcome.replies.into_iter().map(|(Ticket(ticket), reply)| (ticket, reply));
+    Output { records: outcome.records, replies: replies.collect() }
+}
+
+impl Shard for GroupShard {
+    type Request = GroupAsk;
+    type Reply = GroupReply;
+    type Record = GroupRecord;
+    type Settings = GroupSettings;
+
+    fn request(
+        &mut self,
+        moment: Moment<'_, GroupSettings>,
+        ticket: u64,
+        request: GroupAsk,
+    ) -> Output<GroupShard> {
+        let GroupAsk { caller, request } = request;
+        output(GroupShard::request(self, input(&moment), Ticket(ticket), &caller, request))
+    }
+
+    fn may_write(GroupAsk { request, .. }: &GroupAsk) -> bool {
+        match request {
+            GroupRequest::Heartbeat(_)
+            | GroupRequest::OffsetFetch(_)
+            | GroupRequest::DescribeGroup { .. }
+            | GroupRequest::ListGroups(_) => false,
+            GroupRequest::JoinGroup(_)
+            | GroupRequest::SyncGroup(_)
+            | GroupRequest::LeaveGroup(_)
+            | GroupRequest::OffsetCommit(_)
+            | GroupRequest::OffsetDelete(_)
+            | GroupRequest::DeleteGroup { .. } => true,
+        }
+    }
+
+    fn forget(&mut self, ticket: u64) {
+        GroupShard::forget(self, Ticket(ticket));
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        GroupShard::next_deadline(self)
+    }
+
+    fn advance(&mut self, moment: Moment<'_, GroupSettings>) -> Output<GroupShard> {
+        output(GroupShard::advance(self, input(&moment)))
+    }
+
+    fn expire(&mut self, moment: Moment<'_, GroupSettings>) -> Output<GroupShard> {
+        output(GroupShard::expire(self, input(&moment)))
+    }
+
+    fn replay(&mut self, record: GroupRecord) {
+        GroupShard::replay(self, record);
+    }
+
+    fn loaded(&mut self, moment: Moment<'_, GroupSettings>) -> Output<GroupShard> {
+        output(GroupShard::loaded(self, input(&moment)))
+    }
+
+    fn encode(record: &GroupRecord) -> (Vec<u8>, Option<Vec<u8>>) {
+        record.encode()
+    }
+
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<GroupRecord>, String> {
+        let value = value.map(Bytes::copy_from_slice);
+        GroupRecord::decode(&Bytes::copy_from_slice(key), value.as_ref()).map_err(|error| error.to_string())
+    }
+}

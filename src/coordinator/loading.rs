@@ -1,0 +1,146 @@
+//! A shard out of its log.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::BytesMut;
+
+use super::Shard;
+use crate::env::FileExtent;
+use crate::model::Offset;
+use crate::partition::{Partition, PartitionRead, ReadError};
+use crate::protocol::batch::{BatchError, BatchHeader, DecompressionCaps, records, verify_crc};
+
+/// Why a shard could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    /// The partition does not serve, now.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A segment cannot be read.
+    #[error("reading a segment: {0}")]
+    Io(#[from] std::io::Error),
+    /// Bytes that are no batch.
+    #[error("the batch at offset {offset}: {error}")]
+    Batch {
+        /// Where it should begin.
+        offset: Offset,
+        /// What is wrong.
+        error: BatchError,
+    },
+    /// A record that the shard cannot read.
+    #[error("the record at offset {offset}: {reason}")]
+    Record {
+        /// Its offset.
+        offset: Offset,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The broker stops.
+    #[error("the broker stops")]
+    Stopping,
+}
+
+impl LoadError {
+    /// Whether another attempt may go better.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, LoadError::Read(_) | LoadError::Io(_))
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Loaded {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
+}
+
+/// Replays what is committed, about `load_bytes` at a time. Waits for the disk.
+pub(super) fn load<S: Shard>(
+    partition: &Partition,
+    load_bytes: u64,
+    stopping: &AtomicBool,
+) -> Result<(S, Loaded), LoadError> {
+    let watermarks = partition.watermarks();
+    let start = watermarks.log_start_offset;
+    let mut loading = Loading { shard: S::default(), start, next: start, loaded: Loaded::default() };
+    let mut buffer = BytesMut::new();
+    while loading.next < watermarks.high_watermark {
+        if stopping.load(Ordering::Acquire) {
+            return Err(LoadError::Stopping);
+        }
+        let before = loading.next;
+        match partition.read(before, load_bytes, true)? {
+            PartitionRead::Empty(_) => break,
+            PartitionRead::Tail(batches, _) => {
+                batches.iter().try_for_each(|batch| loading.replay_all(batch))?;
+            }
+            PartitionRead::Segments(_) => {
+                for extent in partition.read_segments(before, load_bytes, true)? {
+                    read_whole(&extent, &mut buffer)?;
+                    loading.replay_all(&buffer)?;
+                }
+            }
+        }
+        // What a cleaner took away from the end of the log.
+        if loading.next == before {
+            break;
+        }
+    }
+    Ok((loading.shard, loading.loaded))
+}
+
+fn read_whole(extent: &FileExtent, buffer: &mut BytesMut) -> std::io::Result<()> {
+    let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
+    buffer.resize(length, 0);
+    extent.file.read_exact_at(buffer, extent.offset)
+}
+
+struct Loading<S> {
+    shard: S,
+    /// The log start: records below it count no more.
+    start: Offset,
+    next: Offset,
+    loaded: Loaded,
+}
+
+impl<S: Shard> Loading<S> {
+    /// Replays whole batches that lie one behind the other.
+    fn replay_all(&mut self, mut bytes: &[u8]) -> Result<(), LoadError> {
+        self.loaded.bytes += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let offset = self.next;
+            let at = |error| LoadError::Batch { offset, error };
+            let header = BatchHeader::parse(bytes).map_err(at)?;
+            let (expected, actual) = (header.size_bytes(), bytes.len());
+            let batch = bytes.split_off(..expected).ok_or(BatchError::Truncated { expected, actual });
+            let batch = batch.map_err(at)?;
+            verify_crc(batch).map_err(at)?;
+            // Markers of transactions, and whatever else brokers say to each other.
+            if !header.attributes.is_control() {
+                self.replay_batch(batch, &header)?;
+            }
+            self.next = header.base_offset.plus(i64::from(header.last_offset_delta) + 1);
+        }
+        Ok(())
+    }
+
+    fn replay_batch(&mut self, batch: &[u8], header: &BatchHeader) -> Result<(), LoadError> {
+        let at = |error| LoadError::Batch { offset: header.base_offset, error };
+        let set = records(batch, &DecompressionCaps::default()).map_err(at)?;
+        for record in &set {
+            let record = record.map_err(at)?;
+            let offset = header.base_offset.plus(i64::from(record.offset_delta));
+            if offset < self.start {
+                continue;
+            }
+            self.loaded.records += 1;
+            let key = record.key.unwrap_or_default();
+            match S::decode(key, record.value) {
+                Ok(Some(record)) => self.shard.replay(record),
+                Ok(None) => {}
+                Err(reason) => return Err(LoadError::Record { offset, reason }),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The shards of one topic, and who asks them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+use super::seat::{Asked, Seat};
+use super::task::Task;
+use super::{CoordinatorError, Shard, World};
+use crate::env::Env;
+use crate::model::TopicPartition;
+use crate::partition::{Partition, Storage};
+
+/// The seats, by the partitions that hold their shards' records.
+pub(super) type Seats<S> = Arc<RwLock<HashMap<TopicPartition, Taken<S>>>>;
+
+/// A seat whose task runs.
+pub(super) struct Taken<S: Shard> {
+    pub(super) seat: Arc<Seat<S>>,
+    task: AbortHandle,
+}
+
+/// What the tasks of all shards share.
+pub(super) struct Shared<S: Shard> {
+    pub(super) env: Env,
+    pub(super) storage: Arc<Storage>,
+    pub(super) world: Box<dyn World<S::Settings>>,
+    /// Shards that load at a time.
+    pub(super) loading: Semaphore,
+    pub(super) stopping: AtomicBool,
+}
+
+/// Runs the shards of one kind.
+pub struct Coordinator<S: Shard> {
+    shared: Arc<Shared<S>>,
+    seats: Seats<S>,
+    /// One seat is taken at a time, and none after the end.
+    leading: Mutex<()>,
+}
+
+impl<S: Shard> Coordinator<S> {
+    /// A coordinator without shards, which loads so many of them at a time.
+    pub fn new(
+        env: Env,
+        storage: Arc<Storage>,
+        world: impl World<S::Settings>,
+        lanes: usize,
+    ) -> Coordinator<S> {
+        let shared = Shared {
+            env,
+            storage,
+            world: Box::new(world),
+            loading: Semaphore::new(lanes.max(1)),
+            stopping: AtomicBool::new(false),
+        };
+        Coordinator { shared: Arc::new(shared), seats: Seats::default(), leading: Mutex::default() }
+    }
+
+    /// Runs the shard of a partition, unless it runs: it is loaded in the background, and ends when the
+    /// partition is deleted. Needs a tokio runtime.
+    pub fn lead(&self, partition: &Arc<Partition>) {
+        let _one_at_a_time = self.leading.lock();
+        let id = partition.topic_partition();
+        if self.shared.stopping.load(Ordering::Acquire) || self.seats.read().contains_key(&id) {
+            return;
+        }
+        let (seat, events) = Seat::new();
+        let task = Task::new(self.shared.clone(), partition.clone(), seat.clone(), events);
+        let seats = self.seats.clone();
+        // Held over the start, so that a task that ends at once finds its seat to give up.
+        let mut taken = self.seats.write();
+        let task = tokio::spawn(async move {
+            task.run().await;
+            seats.write().remove(&id);
+        });
+        taken.insert(id, Taken { seat, task: task.abort_handle() });
+    }
+
+    /// Hands a request to the shard of a partition. Requests of one caller reach it in the order of these
+    /// calls.
+    pub fn ask(
+        &self,
+        partition: TopicPartition,
+        request: S::Request,
+    ) -> Result<Asked<S::Reply>, CoordinatorError> {
+        match self.seats.read().get(&partition) {
+            Some(taken) => taken.seat.ask(request),
+            None => Err(CoordinatorError::NotCoordinator),
+        }
+    }
+
+    /// Partitions whose shards run, in order.
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        let mut partitions: Vec<TopicPartition> = self.seats.read().keys().copied().collect();
+        partitions.sort_unstable();
+        partitions
+    }
+
+    /// Shows a shard as it is, committed or not; `None` while it is not loaded. It is held up meanwhile.
+    pub fn look<R>(&self, partition: TopicPartition, look: impl FnOnce(&S) -> R) -> Option<R> {
+        let seat = self.seats.read().get(&partition)?.seat.clone();
+        let shard = seat.shard.lock();
+        shard.as_ref().map(look)
+    }
+
+    /// Ends all tasks. Who waits for a reply hears that this is not the coordinator any more.
+    pub fn close(&self) {
+        let _none_after_this = self.leading.lock();
+        self.shared.stopping.store(true, Ordering::Release);
+        self.seats.write().drain().for_each(|(_, taken)| taken.task.abort());
+    }
+}
+
+impl<S: Shard> Drop for Coordinator<S> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

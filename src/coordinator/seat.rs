@@ -1,0 +1,123 @@
+//! Where a shard sits: what its task shares with those who ask it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::parking::ReplyTo;
+use super::{CoordinatorError, Shard};
+
+/// Requests that may wait for a shard. Beyond it clients are told to come again: what waits longer than a
+/// client's patience is work for nothing.
+pub(super) const QUEUE_MAX: usize = 8192;
+
+/// Whether a shard takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    Loading = 0,
+    Serving = 1,
+    /// Its partition stopped, or cannot be read.
+    Failed = 2,
+}
+
+/// One request on its way to its shard.
+pub(super) struct Event<S: Shard> {
+    pub(super) ticket: u64,
+    pub(super) request: S::Request,
+    pub(super) reply_to: ReplyTo<S::Reply>,
+}
+
+/// Tickets that nobody awaits any more. Each comes once, so that there are never more than were given out.
+#[derive(Default)]
+pub(super) struct Forgotten {
+    tickets: Mutex<Vec<u64>>,
+    woken: Notify,
+}
+
+impl Forgotten {
+    fn add(&self, ticket: u64) {
+        self.tickets.lock().push(ticket);
+        self.woken.notify_one();
+    }
+
+    pub(super) fn take(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.tickets.lock())
+    }
+
+    /// Completes when there are some.
+    pub(super) async fn some(&self) {
+        self.woken.notified().await;
+    }
+}
+
+/// One shard, as those see it who ask it.
+pub(super) struct Seat<S: Shard> {
+    phase: AtomicU8,
+    queue: mpsc::Sender<Event<S>>,
+    next_ticket: AtomicU64,
+    pub(super) forgotten: Arc<Forgotten>,
+    /// The shard itself, while it is loaded. Its task alone changes it; others look at it for metrics.
+    pub(super) shard: Mutex<Option<S>>,
+}
+
+impl<S: Shard> Seat<S> {
+    pub(super) fn new() -> (Arc<Seat<S>>, mpsc::Receiver<Event<S>>) {
+        let (queue, events) = mpsc::channel(QUEUE_MAX);
+        let seat = Seat {
+            phase: AtomicU8::new(Phase::Loading as u8),
+            queue,
+            next_ticket: AtomicU64::new(1),
+            forgotten: Arc::default(),
+            shard: Mutex::new(None),
+        };
+        (Arc::new(seat), events)
+    }
+
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Hands a request over, in the order of the calls.
+    pub(super) fn ask(&self, request: S::Request) -> Result<Asked<S::Reply>, CoordinatorError> {
+        match self.phase.load(Ordering::Acquire) {
+            phase if phase == Phase::Serving as u8 => {}
+            phase if phase == Phase::Loading as u8 => return Err(CoordinatorError::Loading),
+            _ => return Err(CoordinatorError::NotCoordinator),
+        }
+        let ticket = self.next_ticket.fetch_add(1, Ordering::Relaxed);
+        let (reply_to, reply) = oneshot::channel();
+        self.queue.try_send(Event { ticket, request, reply_to }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CoordinatorError::NotAvailable,
+            mpsc::error::TrySendError::Closed(_) => CoordinatorError::NotCoordinator,
+        })?;
+        Ok(Asked { reply, ticket, forgotten: Some(self.forgotten.clone()) })
+    }
+}
+
+/// A reply that is awaited. Dropped before it came, it has the shard forget the request.
+pub struct Asked<R> {
+    reply: oneshot::Receiver<Result<R, CoordinatorError>>,
+    ticket: u64,
+    forgotten: Option<Arc<Forgotten>>,
+}
+
+impl<R> Asked<R> {
+    /// Waits for the reply.
+    pub async fn reply(mut self) -> Result<R, CoordinatorError> {
+        let reply = (&mut self.reply).await;
+        self.forgotten = None;
+        // The shard's task ended.
+        reply.unwrap_or(Err(CoordinatorError::NotCoordinator))
+    }
+}
+
+impl<R> Drop for Asked<R> {
+    fn drop(&mut self) {
+        if let Some(forgotten) = &self.forgotten {
+            forgotten.add(self.ticket);
+        }
+    }
+}

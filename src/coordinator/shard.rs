@@ -1,0 +1,112 @@
+//! What a coordinator asks of the machine that it runs, and of the world around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::env::Random;
+use crate::metadata::ClusterImage;
+use crate::model::Timestamp;
+use crate::protocol::batch::CompressionType;
+
+/// A pure machine: what it is asked gives records and replies, and its records, replayed, give its state.
+///
+/// What must outlive a restart changes only in [`Shard::replay`]. No call waits for anything.
+pub trait Shard: Default + Send + 'static {
+    /// What it is asked.
+    type Request: Send + 'static;
+    /// What it answers.
+    type Reply: Send + 'static;
+    /// What it writes.
+    type Record;
+    /// What it goes by.
+    type Settings: Send + Sync + 'static;
+
+    /// Takes a request. Its reply is in this output or in a later one, under its ticket.
+    fn request(
+        &mut self,
+        moment: Moment<'_, Self::Settings>,
+        ticket: u64,
+        request: Self::Request,
+    ) -> Output<Self>;
+
+    /// Whether a request may write: such a one is not taken while the log has no room.
+    fn may_write(request: &Self::Request) -> bool;
+
+    /// The client of a request went away: its reply is awaited no more.
+    fn forget(&mut self, ticket: u64);
+
+    /// The next moment, by the time of [`Moment::monotonic`], at which `advance` has something to do.
+    fn next_deadline(&self) -> Option<Duration>;
+
+    /// Does what is due.
+    fn advance(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
+
+    /// Does what is due now and then: called every [`WriteRules::expiry_interval`].
+    fn expire(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
+
+    /// Applies a record that was written, now or before the restart.
+    fn replay(&mut self, record: Self::Record);
+
+    /// Everything was replayed.
+    fn loaded(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
+
+    /// Key and value of a record; a value of `None` is a tombstone.
+    fn encode(record: &Self::Record) -> (Vec<u8>, Option<Vec<u8>>);
+
+    /// Reads a record. `None`: one of a kind that may be skipped. The error says what is wrong.
+    fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Self::Record>, String>;
+}
+
+/// What a call of a shard asks for.
+pub struct Output<S: Shard> {
+    /// To be written in one batch, in this order.
+    pub records: Vec<S::Record>,
+    /// To be answered once everything that the shard has written by then is committed.
+    pub replies: Vec<(u64, S::Reply)>,
+}
+
+/// The world as a shard is told of it.
+pub struct Moment<'a, T> {
+    /// Monotonic time, less the time in which the process stood still: no member is taken for dead because
+    /// nobody listened to it.
+    pub monotonic: Duration,
+    /// Wall-clock time, as far as it is believed: a jump forward does not carry it along.
+    pub wall: Timestamp,
+    /// Settings in force.
+    pub settings: &'a T,
+    /// The catalogue of topics.
+    pub image: &'a Arc<ClusterImage>,
+    /// A source of identities.
+    pub random: &'a dyn Random,
+}
+
+/// What a coordinator is told of the broker that it is part of.
+pub trait World<T>: Send + Sync + 'static {
+    /// Everything as it is now; `None` once the broker is gone.
+    fn look(&self) -> Option<Surroundings<T>>;
+}
+
+/// One look at the world.
+pub struct Surroundings<T> {
+    /// Settings of the shard.
+    pub settings: Arc<T>,
+    /// The catalogue of topics.
+    pub image: Arc<ClusterImage>,
+    /// How its records are written and read.
+    pub rules: WriteRules,
+}
+
+/// How the records of shards are written and read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteRules {
+    /// Codec of the batches.
+    pub compression: CompressionType,
+    /// The topic's `max.message.bytes`.
+    pub batch_bytes_max: usize,
+    /// How long a reply may wait for room in the log, and then for the commit.
+    pub timeout: Duration,
+    /// Bytes that are read at a time when a shard is loaded.
+    pub load_bytes: u64,
+    /// Time between two calls of [`Shard::expire`].
+    pub expiry_interval: Duration,
+}

@@ -1,0 +1,469 @@
+//! The life of a shard: loaded, fed, unloaded when its log fails it, loaded again.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::batches::{BATCH_BYTES, Batches};
+use super::loading::{LoadError, load};
+use super::parking::{Addressed, Parking, ReplyTo, send};
+use super::runtime::Shared;
+use super::seat::{Event, Phase, Seat};
+use super::shard_clock::ShardClock;
+use super::{CoordinatorError, Moment, Output, Shard, Surroundings, WriteRules};
+use crate::env::time::{self, Deadline};
+use crate::model::Offset;
+use crate::partition::{
+    Admission, AdmissionError, AppendError, Credits, FetchWaiter, Partition, PartitionStatus, Purpose,
+};
+use crate::protocol::batch::ProducedBatch;
+
+/// Requests that are taken from the queue at a time.
+const EVENTS_MAX: usize = 512;
+/// Replies that may wait for a commit. Beyond it no further request is taken.
+const PARKED_MAX: usize = 16_384;
+/// Pause before a shard is loaded again whose log could not be read.
+const LOAD_AGAIN: Duration = Duration::from_secs(1);
+/// Longest sleep: what stands for "no deadline".
+const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// Why a shard is unloaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Unload {
+    /// Its partition was deleted, or the broker is gone: the task ends.
+    #[error("its partition is gone")]
+    Gone,
+    /// Its partition does not take or commit what it writes.
+    #[error("its partition does not write: {0}")]
+    Unwritten(String),
+    /// Its state is not to be trusted any more.
+    #[error("a fault of its own: {0}")]
+    Fault(&'static str),
+}
+
+impl From<AppendError> for Unload {
+    fn from(error: AppendError) -> Unload {
+        match error {
+            AppendError::Deleted => Unload::Gone,
+            error => Unload::Unwritten(error.to_string()),
+        }
+    }
+}
+
+/// One shard's task.
+pub(super) struct Task<S: Shard> {
+    shared: Arc<Shared<S>>,
+    partition: Arc<Partition>,
+    seat: Arc<Seat<S>>,
+    events: mpsc::Receiver<Event<S>>,
+    /// Woken when the high watermark moves, and when the partition stops or is deleted.
+    waiter: Arc<FetchWaiter>,
+    /// Taken from the queue, not yet run.
+    taken: VecDeque<Event<S>>,
+    /// Who awaits a reply that the shard has not given yet.
+    waiting: HashMap<u64, ReplyTo<S::Reply>>,
+    parking: Parking<S::Reply>,
+    clock: ShardClock,
+    /// End of what the shard wrote last.
+    written_end: Offset,
+    /// Whether the shard was told that it is loaded.
+    is_told: bool,
+    next_expiry: Duration,
+}
+
+/// What one turn came to.
+struct Turn<S: Shard> {
+    batches: Batches,
+    replies: Vec<Addressed<S::Reply>>,
+}
+
+impl<S: Shard> Task<S> {
+    pub(super) fn new(
+        shared: Arc<Shared<S>>,
+        partition: Arc<Partition>,
+        seat: Arc<Seat<S>>,
+        events: mpsc::Receiver<Event<S>>,
+    ) -> Task<S> {
+        let waiter = FetchWaiter::new();
+        partition.register(&waiter);
+        let clock = ShardClock::new(shared.env.clock.clone());
+        Task {
+            shared,
+            partition,
+            seat,
+            events,
+            waiter,
+            taken: VecDeque::new(),
+            waiting: HashMap::new(),
+            parking: Parking::default(),
+            clock,
+            written_end: Offset::default(),
+            is_told: false,
+            next_expiry: Duration::MAX,
+        }
+    }
+
+    /// Runs until the partition is deleted or the broker is gone.
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.load().await {
+                Ok(()) => {}
+                Err(Unload::Gone) => return self.unload(CoordinatorError::NotCoordinator),
+                Err(reason) => {
+                    self.seat.set_phase(Phase::Failed);
+                    self.report(&reason);
+                    self.unload(CoordinatorError::NotCoordinator);
+                    if self.wait_for_change().await == Err(Unload::Gone) {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            self.seat.set_phase(Phase::Serving);
+            let reason = self.serve().await;
+            self.seat.set_phase(Phase::Loading);
+            self.unload(CoordinatorError::NotCoordinator);
+            match reason {
+                Unload::Gone => return,
+                reason => self.report(&reason),
+            }
+        }
+    }
+
+    fn report(&self, reason: &Unload) {
+        let (topic, partition) = (self.partition.topic(), self.partition.topic_partition().partition);
+        tracing::error!(%topic, partition, %reason, "a coordinator's shard is unloaded");
+    }
+
+    /// Tells everybody who waits, and forgets the shard.
+    fn unload(&mut self, error: CoordinatorError) {
+        *self.seat.shard.lock() = None;
+        self.parking.fail_all(error);
+        while let Ok(event) = self.events.try_recv() {
+            self.taken.push_back(event);
+        }
+        let taken = self.taken.drain(..).map(|event| event.reply_to);
+        let told = taken.chain(self.waiting.drain().map(|(_, reply_to)| reply_to));
+        told.for_each(|reply_to| drop(reply_to.send(Err(error))));
+    }
+
+    /// A partition that stopped may serve again, or go.
+    async fn wait_for_change(&mut self) -> Result<(), Unload> {
+        loop {
+            match self.partition.status() {
+                PartitionStatus::Deleted => return Err(Unload::Gone),
+                PartitionStatus::Online => {
+                    time::sleep(LOAD_AGAIN).await;
+                    return Ok(());
+                }
+                PartitionStatus::Stopped(_) => self.waiter.woken().await,
+            }
+        }
+    }
+
+    async fn load(&mut self) -> Result<(), Unload> {
+        let shared = self.shared.clone();
+        let _lane = shared.loading.acquire().await.map_err(|_| Unload::Gone)?;
+        // What was appended by a shard that is unloaded since is in the log: it counts.
+        let end = self.partition.watermarks().log_end_offset;
+        self.partition.committed(end).await?;
+        let load_bytes = self.look()?.rules.load_bytes;
+        let (partition, shared) = (self.partition.clone(), self.shared.clone());
+        let began = self.shared.env.clock.monotonic();
+        let loaded =
+            tokio::task::spawn_blocking(move || load::<S>(&partition, load_bytes, &shared.stopping)).await;
+        let (shard, loaded) = match loaded {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(LoadError::Stopping)) => return Err(Unload::Gone),
+            Ok(Err(error)) if error.may_pass() => return Err(Unload::Unwritten(error.to_string())),
+            Ok(Err(error)) => return self.unreadable(&error.to_string()).await,
+            Err(_) => return self.unreadable("replaying a record panicked").await,
+        };
+        let took_ms = self.shared.env.clock.monotonic().saturating_sub(began).as_millis();
+        let (topic, partition) = (self.partition.topic(), self.partition.topic_partition().partition);
+        let (records, bytes) = (loaded.records, loaded.bytes);
+        tracing::debug!(%topic, partition, records, bytes, took_ms, "a coordinator's shard is loaded");
+        *self.seat.shard.lock() = Some(shard);
+        self.written_end = end;
+        self.is_told = false;
+        self.clock = ShardClock::new(self.shared.env.clock.clone());
+        Ok(())
+    }
+
+    /// Trying again would find the same: the log stays as it is, for somebody to look at.
+    async fn unreadable(&mut self, reason: &str) -> Result<(), Unload> {
+        let (topic, partition) = (self.partition.topic(), self.partition.topic_partition().partition);
+        tracing::error!(%topic, partition, reason, "a coordinator's shard cannot be loaded; others go on");
+        self.seat.set_phase(Phase::Failed);
+        while self.partition.status() != PartitionStatus::Deleted {
+            self.waiter.woken().await;
+        }
+        Err(Unload::Gone)
+    }
+
+    fn look(&self) -> Result<Surroundings<S::Settings>, Unload> {
+        self.shared.world.look().ok_or(Unload::Gone)
+    }
+
+    async fn serve(&mut self) -> Unload {
+        loop {
+            if let Err(reason) = self.step().await {
+                return reason;
+            }
+        }
+    }
+
+    /// Waits for something to do and does it.
+    async fn step(&mut self) -> Result<(), Unload> {
+        if self.is_told && self.taken.is_empty() {
+            self.wait().await;
+        }
+        self.release()?;
+        let world = self.look()?;
+        let is_due = self.is_due();
+        let writes = is_due || !self.is_told || self.taken.iter().any(|event| S::may_write(&event.request));
+        let credits = match writes {
+            true => self.admit(world.rules.timeout).await?,
+            false => None,
+        };
+        let may_write = credits.is_some();
+        if writes && !may_write {
+            self.refuse_writes();
+        }
+        if may_write || self.is_told {
+            let turn = catch_unwind(AssertUnwindSafe(|| self.turn(&world, may_write)));
+            let turn = turn.map_err(|_| Unload::Fault("a panic"))??;
+            self.write(turn, credits, &world).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there may be something to do.
+    async fn wait(&mut self) {
+        let wait = self.wait_max();
+        let mut deadline = Deadline::after(wait);
+        let has_room = self.parking.len() < PARKED_MAX;
+        let mut taken = Vec::new();
+        tokio::select! {
+            () = self.waiter.woken() => {}
+            () = deadline.passed() => {}
+            () = self.seat.forgotten.some() => {}
+            count = self.events.recv_many(&mut taken, EVENTS_MAX), if has_room => {
+                if count == 0 {
+                    // The seat is ours, and with it the queue's other end.
+                    pending::<()>().await;
+                }
+            }
+        }
+        self.taken.extend(taken);
+        // Also when it was woken for something else: what is due again and again must not hold up requests.
+        while has_room
+            && self.taken.len() < EVENTS_MAX
+            && let Ok(event) = self.events.try_recv()
+        {
+            self.taken.push_back(event);
+        }
+    }
+
+    fn wait_max(&self) -> Duration {
+        let monotonic = self.shared.env.clock.monotonic();
+        let shard = self.next_deadline().map(|deadline| self.clock.wait(deadline));
+        let parked = self.parking.first_until().map(|until| until.saturating_sub(monotonic));
+        let expiry = self.next_expiry.saturating_sub(monotonic);
+        [shard, parked, Some(expiry)].into_iter().flatten().min().unwrap_or(IDLE).min(IDLE)
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        self.seat.shard.lock().as_ref().and_then(S::next_deadline)
+    }
+
+    fn is_due(&mut self) -> bool {
+        let planned = self.next_deadline();
+        let now = self.clock.now(planned);
+        planned.is_some_and(|deadline| deadline <= now)
+            || self.next_expiry <= self.shared.env.clock.monotonic()
+    }
+
+    /// Lets go the replies whose time has come, one way or the other.
+    fn release(&mut self) -> Result<(), Unload> {
+        match self.partition.status() {
+            PartitionStatus::Online => {}
+            PartitionStatus::Stopped(reason) => return Err(Unload::Unwritten(reason.to_string())),
+            PartitionStatus::Deleted => return Err(Unload::Gone),
+        }
+        self.parking.release(self.partition.watermarks().high_watermark);
+        self.parking.give_up(self.shared.env.clock.monotonic());
+        let forgotten = self.seat.forgotten.take();
+        if let Some(shard) = self.seat.shard.lock().as_mut() {
+            for ticket in forgotten {
+                // One that is not here is answered, or still in the queue: then it is run all the same, as
+                // a member may say that it leaves and not listen to the answer.
+                if self.waiting.remove(&ticket).is_some() {
+                    shard.forget(ticket);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Room for what a turn writes, before it is run: so that a full disk costs no state. Replies leave while
+    /// it waits.
+    async fn admit(&mut self, patience: Duration) -> Result<Option<Credits>, Unload> {
+        let shared = self.shared.clone();
+        let mut admission =
+            std::pin::pin!(shared.storage.admit(Purpose::Records, &[BATCH_BYTES; 2], patience));
+        loop {
+            let waiter = self.waiter.clone();
+            tokio::select! {
+                biased;
+                admitted = &mut admission => return match admitted {
+                    Ok(credits) => Ok(Some(credits)),
+                    Err(AdmissionError::Failed(error)) => Err(Unload::Unwritten(error.to_string())),
+                    Err(error) => {
+                        let topic = self.partition.topic();
+                        tracing::warn!(%topic, %error, "a coordinator cannot write");
+                        Ok(None)
+                    }
+                },
+                () = waiter.woken() => self.release()?,
+            }
+        }
+    }
+
+    /// The log has no room: requests that would write must come again.
+    fn refuse_writes(&mut self) {
+        let is_told = self.is_told;
+        let (refused, left): (VecDeque<_>, VecDeque<_>) =
+            self.taken.drain(..).partition(|event| !is_told || S::may_write(&event.request));
+        self.taken = left;
+        for event in refused {
+            let _ = event.reply_to.send(Err(CoordinatorError::NotAvailable));
+        }
+    }
+
+    /// Runs what is due and what was taken, until its records fill a batch. Waits for nothing.
+    fn turn(&mut self, world: &Surroundings<S::Settings>, may_write: bool) -> Result<Turn<S>, Unload> {
+        let seat = self.seat.clone();
+        let mut shard = seat.shard.lock();
+        let shard = shard.as_mut().ok_or(Unload::Fault("it is not loaded"))?;
+        let monotonic = self.clock.now(shard.next_deadline());
+        let wall = self.shared.storage.believed_now();
+        let batches = Batches::new(world.rules.compression, wall);
+        let mut turn = Turn { batches, replies: Vec::new() };
+        let random = self.shared.env.random.clone();
+        let moment = || Moment {
+            monotonic,
+            wall,
+            settings: world.settings.as_ref(),
+            image: &world.image,
+            random: random.as_ref(),
+        };
+        if may_write {
+            let now = self.shared.env.clock.monotonic();
+            if !std::mem::replace(&mut self.is_told, true) {
+                self.next_expiry = now.saturating_add(world.rules.expiry_interval);
+                let output = shard.loaded(moment());
+                self.take(shard, output, &mut turn, &world.rules)?;
+            }
+            if shard.next_deadline().is_some_and(|deadline| deadline <= monotonic) {
+                let output = shard.advance(moment());
+                self.take(shard, output, &mut turn, &world.rules)?;
+            }
+            if self.next_expiry <= now {
+                self.next_expiry = now.saturating_add(world.rules.expiry_interval);
+                let output = shard.expire(moment());
+                self.take(shard, output, &mut turn, &world.rules)?;
+            }
+        }
+        while !turn.batches.are_full()
+            && let Some(Event { ticket, request, reply_to }) = self.taken.pop_front()
+        {
+            self.waiting.insert(ticket, reply_to);
+            let output = shard.request(moment(), ticket, request);
+            self.take(shard, output, &mut turn, &world.rules)?;
+            if self.waiting.get(&ticket).is_some_and(ReplyTo::is_closed) {
+                self.waiting.remove(&ticket);
+                shard.forget(ticket);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Applies and gathers what one call of the shard gave.
+    fn take(
+        &mut self,
+        shard: &mut S,
+        output: Output<S>,
+        turn: &mut Turn<S>,
+        rules: &WriteRules,
+    ) -> Result<(), Unload> {
+        let Output { records, replies } = output;
+        let encoded: Vec<_> = records.iter().map(S::encode).collect();
+        let is_too_large = Batches::bytes_of(&encoded) > rules.batch_bytes_max;
+        let answered = replies.into_iter().filter_map(|(ticket, reply)| {
+            let reply_to = self.waiting.remove(&ticket)?;
+            Some((reply_to, if is_too_large { Err(CoordinatorError::TooLarge) } else { Ok(reply) }))
+        });
+        let answered: Vec<_> = answered.collect();
+        if is_too_large {
+            send(answered);
+            // The shard believes to have written it.
+            return Err(Unload::Fault("it wants to write more at once than its topic's max.message.bytes"));
+        }
+        turn.replies.extend(answered);
+        turn.batches.add(&encoded);
+        records.into_iter().for_each(|record| shard.replay(record));
+        Ok(())
+    }
+
+    /// Appends what a turn gave, and parks its replies.
+    async fn write(
+        &mut self,
+        turn: Turn<S>,
+        credits: Option<Credits>,
+        world: &Surroundings<S::Settings>,
+    ) -> Result<(), Unload> {
+        let Turn { batches, replies } = turn;
+        let until = self.shared.env.clock.monotonic().saturating_add(world.rules.timeout);
+        let appended = self.append(batches.build(), credits, world.rules.timeout).await;
+        // Before an error is looked at: they are told with all others then.
+        if !replies.is_empty() {
+            self.parking.park(self.written_end, until, replies);
+        }
+        appended?;
+        self.release()
+    }
+
+    async fn append(
+        &mut self,
+        batches: Vec<ProducedBatch>,
+        mut credits: Option<Credits>,
+        patience: Duration,
+    ) -> Result<(), Unload> {
+        for batch in batches {
+            let mut own;
+            let credits = match &mut credits {
+                Some(credits) if batch.bytes.len() <= BATCH_BYTES => credits,
+                // One event's records are more than a turn usually writes.
+                _ => {
+                    let payloads = [batch.bytes.len()];
+                    let admitted = self.shared.storage.admit(Purpose::Records, &payloads, patience).await;
+                    own = admitted.map_err(|error| Unload::Unwritten(error.to_string()))?;
+                    &mut own
+                }
+            };
+            match self.shared.storage.append(&self.partition, credits, &batch)? {
+                Admission::Appended { end_offset, .. } => self.written_end = end_offset,
+                // Of a producer, which a shard is not.
+                Admission::Duplicate { .. } => {
+                    return Err(Unload::Fault("its batch was taken for a duplicate"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
