@@ -11,6 +11,7 @@
 //!   is written and when it is loaded. Everything else may be lost with the process, and clients find their
 //!   way back.
 
+pub mod assignor;
 mod error;
 mod input;
 mod outcome;
@@ -23,7 +24,11 @@ mod shard;
 pub use error::GroupError;
 pub use input::{Caller, Input};
 pub use outcome::{Outcome, Ticket};
-pub use record::{CommittedOffset, GroupMetadata, GroupMetadataMember, GroupRecord, UnreadableRecord};
+pub use record::{
+    ClassicMemberMetadata, CommittedOffset, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment,
+    GroupMetadata, GroupMetadataMember, GroupRecord, MemberMetadata, MemberState, OwnedPartitions,
+    ResolvedRegularExpression, TargetAssignmentMetadata, UnreadableRecord,
+};
 pub use reply::{
     DescribedGroup, DescribedMember, GroupReply, JoinGroupMember, JoinGroupReply, LeftMember, ListedGroup,
     OffsetCommitTopicReply, OffsetDeleteTopicReply, OffsetFetchPartition, OffsetFetchTopicReply, SyncedGroup,

@@ -3,6 +3,7 @@
 //! A key begins with its type, a value with its version, both 16 bits, big-endian. Names and types are those
 //! of the JSON schemas in Kafka's `group-coordinator/src/main/resources/common/message`.
 
+mod consumer_group;
 mod group_metadata;
 mod offset_commit;
 mod wire;
@@ -15,6 +16,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use self::consumer_group::{
+    ClassicMemberMetadata, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment, MemberMetadata,
+    MemberState, OwnedPartitions, ResolvedRegularExpression, TargetAssignmentMetadata,
+};
 use self::wire::{Reader, Writer};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 
@@ -38,6 +43,13 @@ pub enum GroupRecord {
         group_id: Arc<str>,
         /// `None` is a tombstone.
         metadata: Option<Arc<GroupMetadata>>,
+    },
+    /// Key types 3 to 8 and 16: a part of a consumer group (KIP-848).
+    ConsumerGroup {
+        /// The group.
+        group_id: Arc<str>,
+        /// Which part, and its new value.
+        change: ConsumerGroupChange,
     },
 }
 
@@ -124,6 +136,9 @@ impl GroupRecord {
                 key.string(group_id);
                 (key.finish(), metadata.as_deref().map(group_metadata::encode))
             }
+            GroupRecord::ConsumerGroup { group_id, change } => {
+                (consumer_group::encode_key(group_id, change), consumer_group::encode_value(change))
+            }
         }
     }
 
@@ -140,6 +155,10 @@ impl GroupRecord {
             key_type::GROUP_METADATA => GroupRecord::GroupMetadata {
                 group_id: reader.string()?,
                 metadata: value.map(group_metadata::decode).transpose()?.map(Arc::new),
+            },
+            key_type if consumer_group::has_type(key_type) => GroupRecord::ConsumerGroup {
+                group_id: reader.string()?,
+                change: consumer_group::decode(key_type, &mut reader, value)?,
             },
             _ => return Ok(None),
         };

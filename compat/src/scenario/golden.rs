@@ -11,8 +11,17 @@ use super::Context;
 use crate::process::run as run_program;
 use crate::tools::{Tools, package_dir};
 
-/// What `Generate.java` and `GroupRecords.java` write.
-const FILES: [&str; 4] = ["requests.txt", "replies.txt", "schemas.txt", "group_records.txt"];
+/// What `Generate.java` and those of [`OTHERS`] write.
+const FILES: [&str; 6] = [
+    "requests.txt",
+    "replies.txt",
+    "schemas.txt",
+    "group_records.txt",
+    "consumer_group_records.txt",
+    "assignors.jsonl",
+];
+/// Programs that need no table of versions.
+const OTHERS: [&str; 3] = ["GroupRecords.java", "ConsumerGroupRecords.java", "Assignors.java"];
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Compares.
@@ -39,8 +48,10 @@ fn generate(tools: &Tools, folder: &Path) -> Result<()> {
     let mut command = tools.java_source(&golden_dir().join("Generate.java"));
     command.arg(golden_dir().join("versions.txt")).arg(folder);
     run_program(command, b"", DEADLINE)?.success()?;
-    let mut command = tools.java_source(&golden_dir().join("GroupRecords.java"));
-    command.arg(folder);
-    run_program(command, b"", DEADLINE)?.success()?;
+    for program in OTHERS {
+        let mut command = tools.java_source(&golden_dir().join(program));
+        command.arg(folder);
+        run_program(command, b"", DEADLINE)?.success()?;
+    }
     Ok(())
 }

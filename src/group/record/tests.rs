@@ -1,3 +1,5 @@
+mod consumer_group;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,12 @@ fn bytes(hex: &str) -> Bytes {
 }
 
 fn golden(name: &str) -> (Bytes, Option<Bytes>) {
-    let line = GOLDEN.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
+    golden_in(GOLDEN, name)
+}
+
+/// Key and value of a line of a golden file.
+fn golden_in(file: &str, name: &str) -> (Bytes, Option<Bytes>) {
+    let line = file.lines().find(|line| line.split(' ').next() == Some(name)).unwrap();
     let words: Vec<&str> = line.split(' ').collect();
     (bytes(words[1]), (words[2] != "-").then(|| bytes(words[2])))
 }

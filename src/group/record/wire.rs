@@ -6,13 +6,19 @@ use bytes::{Buf, Bytes};
 
 use super::UnreadableRecord;
 
-/// Builds a key or a value.
+/// Builds a key, a value or, by default, a part of one.
+#[derive(Default)]
 pub(in crate::group) struct Writer(Vec<u8>);
 
 impl Writer {
     /// Begins with a key's type or a value's version.
     pub fn new(type_or_version: i16) -> Writer {
         Writer(type_or_version.to_be_bytes().to_vec())
+    }
+
+    /// As they are.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
     }
 
     /// 16 bits.
@@ -66,6 +72,14 @@ impl Writer {
         self.0.extend(text.as_bytes());
     }
 
+    /// As [`Writer::compact_string`]; null is 0.
+    pub fn compact_nullable_string(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.compact_string(text),
+            None => self.unsigned_varint(0),
+        }
+    }
+
     /// 16 bytes.
     pub fn uuid(&mut self, id: uuid::Uuid) {
         self.0.extend(id.as_bytes());
@@ -110,6 +124,11 @@ impl Reader {
             return Err(self.error(&format!("version {version}")));
         }
         Ok(version)
+    }
+
+    /// 8 bits.
+    pub fn int8(&mut self) -> Read<i8> {
+        Ok(self.take(1)?.get_i8())
     }
 
     /// 16 bits.
