@@ -14,6 +14,7 @@
 #   make micro      the time of each of these steps (two minutes; ARGS=scan: some of them)
 #   make flamegraph  where the broker's processor time goes in r1 to r4, drawn into docs/bench/ (needs perf);
 #                   ARGS="--cases r1 --out DIR"
+#   make floor      what r1 to r3 cost a program that does only what a durable broker must (6 minutes)
 #   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (45 minutes, 22 GiB of disk);
 #                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
 #                   `bench` in CONTRIBUTING.md
@@ -31,7 +32,7 @@ PROFILE ?= release
 export COMPAT_PROFILE = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 COMPAT = $(CARGO) run --quiet --package compat --
 
-.PHONY: run test test-rust test-crash check compat soak oracle bench bench-trial broker instructions micro flamegraph
+.PHONY: run test test-rust test-crash check compat soak oracle bench bench-trial broker instructions micro flamegraph floor
 
 run:
 	$(CARGO) run --release
@@ -83,6 +84,9 @@ bench:
 	COMPAT_PROFILE=release $${CARGO_TARGET_DIR:-target}/release/bench run $(ARGS)
 
 # A broker with frame pointers, in a target folder of its own, is what perf can see through.
+floor:
+	$(CARGO) run --quiet --release --package bench -- floor $(ARGS)
+
 flamegraph: export COMPAT_PROFILE = flamegraph/release
 flamegraph:
 	RUSTFLAGS=-Cforce-frame-pointers=yes $(CARGO) build --quiet --release --bin highwater \

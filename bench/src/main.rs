@@ -13,6 +13,7 @@ mod client;
 mod disk;
 mod figures;
 mod flamegraph;
+mod floor;
 mod idle;
 mod machine;
 mod markdown;
@@ -36,6 +37,7 @@ const USAGE: &str = "usage: bench run [--rounds N] [--cases NAME,..] [--labels N
                  [--out FOLDER] [--data FOLDER]
        bench render [--out FOLDER]
        bench flamegraph [--cases NAME,..] [--out FOLDER] [--data FOLDER] [--quick]
+       bench floor [--cases NAME,..] [--rounds N] [--data FOLDER] [--quick]
        bench list
 
 run      takes figures of the optimised `highwater` and of Apache Kafka, and writes results.json,
@@ -44,6 +46,7 @@ run      takes figures of the optimised `highwater` and of Apache Kafka, and wri
          no part of the repository unless --out names one
 render   makes tables and plots again from results.json
 flamegraph  draws where the processor time of r1 to r4 goes, into FOLDER (docs/bench); see make flamegraph
+floor    what r1 to r3 cost a program that does nothing but what a durable broker must; a table of CPU-s/GiB
 list     names the cases and the labels";
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         ["run", rest @ ..] => sitting::run(&options::parse(rest)?),
         ["render", rest @ ..] => render::again(&options::parse(rest)?),
         ["flamegraph", rest @ ..] => flamegraph::run(&options::parse(rest)?),
+        ["floor", rest @ ..] => floor::run(&options::parse(rest)?),
         ["list"] => {
             case::ALL.iter().for_each(|case| println!("{:<8} {}", case.name, case.what));
             figures::LABELS.iter().for_each(|label| println!("{:<16} {}", label.name, label.shown));

@@ -1,0 +1,52 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use compat::raw_producer;
+
+use super::server::{Server, Step};
+use super::{STEPS, median};
+
+const TOPIC: &str = "t";
+
+/// What a server that goes as far as `step` answers to one batch, and what it leaves behind.
+fn served(step: Step, batch: &[u8]) -> (Option<(i16, i64)>, Vec<u8>) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(step, folder.path(), TOPIC).unwrap();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(&raw_producer::request(TOPIC, 0, -1, batch)).unwrap();
+    let mut length = [0; 4];
+    let answer = stream.read_exact(&mut length).ok().map(|()| {
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut answer).unwrap();
+        raw_producer::answer(TOPIC, &answer).unwrap()
+    });
+    drop(stream);
+    let stopped = server.stop();
+    assert_eq!(stopped.is_ok(), answer.is_some(), "{stopped:?}");
+    let segment = std::fs::read(folder.path().join("segment-0")).unwrap_or_default();
+    (answer, segment)
+}
+
+#[test]
+fn every_step_answers_and_the_last_keeps_the_batch() {
+    let batch = raw_producer::batch(&[(None, b"value")], 1);
+    for (step, shown) in STEPS {
+        let (answer, segment) = served(step, &batch);
+        assert_eq!(answer, Some((0, 0)), "{shown}");
+        assert_eq!(segment, if step == Step::Keep { batch.clone() } else { Vec::new() }, "{shown}");
+    }
+}
+
+#[test]
+fn a_damaged_batch_is_noticed_where_checksums_are_verified() {
+    let mut batch = raw_producer::batch(&[(None, b"value")], 1);
+    *batch.last_mut().unwrap() ^= 1;
+    assert!(served(Step::Answer, &batch).0.is_some());
+    assert!(served(Step::Check, &batch).0.is_none());
+}
+
+#[test]
+fn medians() {
+    assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+    assert!(median(Vec::new()).is_nan());
+}
