@@ -12,7 +12,7 @@ use super::{Broker, BrokerError, FetchSessions, retention, scrub};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
 use crate::env::Env;
-use crate::log::LogConfig;
+use crate::log::{Compaction, LogConfig};
 use crate::metadata::{BrokerConfigs, ClusterImage, keys};
 use crate::partition::{
     BrokerDirectory, Catalogue, OpenError, Storage, StorageFailed, StorageOptions, StorageThreads,
@@ -50,6 +50,12 @@ pub(super) fn log_config(topic: &TopicConfig) -> LogConfig {
         retention_age_max: topic.retention,
         retention_bytes: topic.retention_bytes,
         delete_by_retention: topic.cleanup.delete,
+        compaction: topic.cleanup.compact.then_some(Compaction {
+            min_cleanable_dirty_ratio: topic.min_cleanable_dirty_ratio,
+            min_compaction_lag: topic.min_compaction_lag,
+            max_compaction_lag: topic.max_compaction_lag,
+            delete_retention: topic.delete_retention,
+        }),
     }
 }
 

@@ -179,9 +179,7 @@ impl Check<'_> {
 
     fn partition(&mut self, topic: &TopicImage, id: TopicPartition, point: RecoveryPoint) {
         let path = self.root.join(log_inspect::partition_directory(&topic.name, id.partition));
-        let policy = topic.configs.get("cleanup.policy").map_or("", String::as_str);
-        let is_dense = !policy.contains("compact");
-        let check = PartitionCheck { files: self.files, path: &path, partition: id, point, is_dense };
+        let check = PartitionCheck { files: self.files, path: &path, partition: id, point };
         match check.run(&mut self.tally) {
             Ok(counts) => self.summary.logs = sum(self.summary.logs, counts),
             Err(error) => self.unreadable(error),

@@ -106,7 +106,7 @@ impl PartitionLog {
     /// Goes back to the last good sync after [`LogError::RewindNeeded`]: everything above is cut away,
     /// state and all. The caller appends from `written_end_offset()` on, out of the WAL.
     pub fn rewind_to_synced(&self) -> Result<(), LogError> {
-        let _sync = self.syncing.lock();
+        let mut syncing = self.syncing.lock();
         let mut writer = self.writer.lock();
         self.check_open()?;
         let config = *self.config.read();
@@ -115,6 +115,8 @@ impl PartitionLog {
             segment.forget_handles(&self.directory);
         }
         let recovered = self.recovery(point).run()?;
+        // Recovery has brought it to its end.
+        *syncing = None;
         // What the failed sync took with it is still to be synced.
         let (changed, checkpointed) = (writer.changed, writer.checkpointed);
         let (published, fresh) = PartitionLog::assemble(&self.directory, &config, point, recovered)?;

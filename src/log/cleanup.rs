@@ -35,7 +35,9 @@ impl PartitionLog {
             return self.check_open().map(|()| 0);
         }
         // Unlinking excludes a sync: its snapshot and its handles name segments that are there.
-        let _sync = self.syncing.lock();
+        let mut syncing = self.syncing.lock();
+        self.check_open()?;
+        self.finish_swap(&mut syncing)?;
         let mut writer = self.writer.lock();
         self.check_open()?;
         let mut published = self.published();

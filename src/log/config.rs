@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// The settings of one partition's log. Field names are Kafka's topic keys.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment that would grow past it is closed. A single larger batch gets its own
     /// segment.
@@ -21,6 +21,34 @@ pub struct LogConfig {
     pub retention_bytes: Option<u64>,
     /// Whether `cleanup.policy` contains `delete`: without it only `DeleteRecords` moves the log start.
     pub delete_by_retention: bool,
+    /// Set where `cleanup.policy` contains `compact`.
+    pub compaction: Option<Compaction>,
+}
+
+/// How a log is compacted. Field names are Kafka's topic keys.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Compaction {
+    /// `min.cleanable.dirty.ratio`: share of a log that must not be cleaned yet for a cleaning to begin.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`: younger records are left alone.
+    pub min_compaction_lag: Duration,
+    /// `max.compaction.lag.ms`: older records are cleaned whatever the ratio, and a segment is closed at that
+    /// age at the latest.
+    pub max_compaction_lag: Duration,
+    /// `delete.retention.ms`: so long a tombstone stays from the cleaning that met it first.
+    pub delete_retention: Duration,
+}
+
+impl Default for Compaction {
+    /// Kafka's defaults.
+    fn default() -> Compaction {
+        Compaction {
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag: Duration::ZERO,
+            max_compaction_lag: Duration::from_millis(i64::MAX as u64),
+            delete_retention: Duration::from_secs(24 * 60 * 60),
+        }
+    }
 }
 
 impl Default for LogConfig {
@@ -36,6 +64,7 @@ impl Default for LogConfig {
             retention_age_max: Some(WEEK),
             retention_bytes: None,
             delete_by_retention: true,
+            compaction: None,
         }
     }
 }

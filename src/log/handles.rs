@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -77,6 +77,26 @@ impl HandleCache {
         // Not under the lock: an open may wait for the disk.
         let opened = open()?;
         Ok(self.slots.lock().insert(key, opened, self.handles_max))
+    }
+
+    /// As `get`, but `retired` wherever it is set: then the file's name is, or is about to be, another's.
+    ///
+    /// It is looked at again after opening: who sets it does so before the name changes hands, so a file that
+    /// was opened while it was not set is the right one.
+    pub(super) fn get_unless_retired(
+        &self,
+        retired: &OnceLock<Arc<dyn File>>,
+        key: FileKey,
+        open: impl FnOnce() -> io::Result<Arc<dyn File>>,
+    ) -> io::Result<Arc<dyn File>> {
+        if let Some(file) = retired.get() {
+            return Ok(Arc::clone(file));
+        }
+        let opened = self.get(key, open);
+        match retired.get() {
+            Some(file) => Ok(Arc::clone(file)),
+            None => opened,
+        }
     }
 
     /// As `get`, and the handle stays until the guard is dropped.

@@ -1,8 +1,8 @@
 use std::io;
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::env::{File, Files, OpenMode};
 use crate::log::handles::{FileKey, HandleCache};
@@ -80,6 +80,16 @@ pub(super) struct IndexSummary {
     pub crc: u32,
 }
 
+impl IndexSummary {
+    /// Of an index with these entries.
+    pub(super) fn of<E: IndexEntry>(entries: &[E]) -> IndexSummary {
+        let mut bytes = Vec::with_capacity(entries.len() * E::BYTES);
+        entries.iter().for_each(|entry| entry.encode(&mut bytes));
+        let count = u32::try_from(entries.len()).expect("an index is bounded by its segment's bytes");
+        IndexSummary { entries: count, crc: crc32c::crc32c(&bytes) }
+    }
+}
+
 /// One index file of one segment: a cache, never synced. It grows by append; how many entries of it are
 /// good is known from the `.state` file, not from its length.
 pub(super) struct IndexFile<E> {
@@ -88,12 +98,15 @@ pub(super) struct IndexFile<E> {
     entries: AtomicU32,
     /// CRC-32C of the good entries.
     crc: AtomicU32,
+    /// The file as long as the name is another's: see `Segment::retire`.
+    retired: OnceLock<Arc<dyn File>>,
     entry: PhantomData<fn() -> E>,
 }
 
 impl<E: IndexEntry> IndexFile<E> {
     pub(super) fn new(key: FileKey, path: PathBuf) -> IndexFile<E> {
-        IndexFile { key, path, entries: AtomicU32::new(0), crc: AtomicU32::new(0), entry: PhantomData }
+        let (entries, crc) = (AtomicU32::new(0), AtomicU32::new(0));
+        IndexFile { key, path, entries, crc, retired: OnceLock::new(), entry: PhantomData }
     }
 
     pub(super) fn path(&self) -> &PathBuf {
@@ -114,10 +127,20 @@ impl<E: IndexEntry> IndexFile<E> {
     }
 
     fn handle(&self, files: &dyn Files, handles: &HandleCache) -> io::Result<Arc<dyn File>> {
-        handles.get(self.key, || match files.open(&self.path, OpenMode::Write) {
+        let open = || match files.open(&self.path, OpenMode::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => files.open(&self.path, OpenMode::Create),
             other => other,
-        })
+        };
+        handles.get_unless_retired(&self.retired, self.key, open)
+    }
+
+    /// Its name is about to become another file's: what is open now is used from here on.
+    pub(super) fn retire(&self, files: &dyn Files, handles: &HandleCache) -> io::Result<()> {
+        if self.entries_count() > 0 {
+            let file = self.handle(files, handles)?;
+            self.retired.get_or_init(|| file);
+        }
+        Ok(())
     }
 
     /// Count and checksum of the good entries.

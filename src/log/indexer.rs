@@ -1,4 +1,4 @@
-use crate::log::index::{OffsetEntry, TimeEntry};
+use crate::log::index::{IndexSummary, OffsetEntry, TimeEntry};
 use crate::log::segment::{Largest, Segment};
 use crate::log::{LogDirectory, LogError, error};
 use crate::model::Timestamp;
@@ -52,7 +52,7 @@ impl Indexer {
 
     /// Takes note of the batch at `position`.
     pub(super) fn add(&mut self, segment: &Segment, position: u64, header: &BatchHeader) {
-        self.largest.add(header.max_timestamp, header.last_offset());
+        self.largest.add_batch(header);
         if position - self.last_position <= self.interval_bytes {
             return;
         }
@@ -74,6 +74,16 @@ impl Indexer {
     /// The segment takes no more batches: its largest timestamp gets an entry.
     pub(super) fn close(&mut self, segment: &Segment) {
         self.add_time(segment);
+    }
+
+    /// What `flush` makes of the empty indexes of a new segment.
+    pub(super) fn summaries(&self) -> (IndexSummary, IndexSummary) {
+        (IndexSummary::of(&self.offsets), IndexSummary::of(&self.times))
+    }
+
+    /// The largest timestamp so far.
+    pub(super) fn largest(&self) -> Largest {
+        self.largest
     }
 
     /// Writes what was decided and publishes the largest timestamp. On a full disk the entries are dropped:

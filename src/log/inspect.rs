@@ -190,6 +190,10 @@ pub struct StateView {
     pub leader_epochs: LeaderEpochs,
     /// Segments, oldest first.
     pub segments: Vec<SegmentView>,
+    /// Where the next cleaning reads keys from.
+    pub first_dirty_offset: Offset,
+    /// End of what any cleaning has touched.
+    pub cleaned_end_offset: Offset,
 }
 
 /// Reads a `.state` file; the inner error says what is wrong with its bytes.
@@ -199,6 +203,8 @@ pub fn read_state(files: &dyn Files, path: &Path) -> Result<Result<StateView, &'
         topic_partition,
         offset: snapshot.offset,
         segments: snapshot.segments.iter().map(segment_view).collect(),
+        first_dirty_offset: snapshot.cleaned.first_dirty_offset,
+        cleaned_end_offset: snapshot.cleaned.end_offset,
         producers: snapshot.producers,
         leader_epochs: snapshot.leader_epochs,
     }))

@@ -159,7 +159,9 @@ impl PartitionLog {
             if header.next_offset() > end {
                 break;
             }
-            let is_larger = best.is_none_or(|(best, _)| header.max_timestamp > best);
+            // What compaction has emptied has a time and no record of that time.
+            let is_larger =
+                header.records_count > 0 && best.is_none_or(|(best, _)| header.max_timestamp > best);
             if header.base_offset >= start && header.max_timestamp >= Timestamp(0) && is_larger {
                 best = Some((header.max_timestamp, header.last_offset()));
             }

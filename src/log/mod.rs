@@ -1,7 +1,7 @@
 //! One partition's log: segments on local disk, in Kafka's layout.
 //!
 //! **Owns** segment files, their indexes, the `.state` snapshots (producers, leader epochs), recovery at
-//! opening, retention's plan, and the handles of all these files.
+//! opening, retention's plan, the cleaner, and the handles of all these files.
 //! **Does not own** what is committed (`partition` says how far readers may go), the WAL that brings back
 //! what was not synced, the log start's durability, threads, or object storage.
 //! **Invariants**
@@ -15,6 +15,7 @@
 //! Bytes on disk: `docs/formats/log-directory.md`, `docs/formats/partition-state.md`.
 
 mod append;
+mod cleaner;
 mod cleanup;
 mod config;
 mod directory;
@@ -39,7 +40,8 @@ mod segment;
 mod state_file;
 mod sync;
 
-pub use config::LogConfig;
+pub use cleaner::{Cleanable, Cleaning, CleaningLimits, CleaningStats, CleaningStep};
+pub use config::{Compaction, LogConfig};
 pub use directory::{DeletedDirectory, LogDirectory};
 pub use error::LogError;
 pub use handles::HandleCache;

@@ -9,6 +9,10 @@ pub(super) const LOG: &str = "log";
 pub(super) const OFFSET_INDEX: &str = "index";
 pub(super) const TIME_INDEX: &str = "timeindex";
 pub(super) const STATE: &str = "state";
+/// A segment that is to take the place of others, as Kafka calls it.
+pub(super) const CLEANED: &str = "log.cleaned";
+/// Which segments take the place of which: there while that is under way.
+pub(super) const SWAP: &str = "segments.swap";
 /// What `Files::replace` leaves behind when it is interrupted.
 pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
 const DELETE_SUFFIX: &str = "-delete";

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::log::cleaner::PendingSwap;
 use crate::log::directory::DeletedDirectory;
 use crate::log::handles::PinnedHandle;
 use crate::log::indexer::Indexer;
 use crate::log::recovery::{Changed, Recovered, Recovery};
 use crate::log::segment::Segment;
+use crate::log::state_file::Cleaned;
 use crate::log::{LeaderEpochs, LogConfig, LogDirectory, LogError, ProducerStates};
 use crate::model::{Offset, TopicPartition};
 
@@ -49,6 +51,7 @@ pub(super) struct Published {
 pub(super) struct Writer {
     pub producers: ProducerStates,
     pub leader_epochs: LeaderEpochs,
+    pub cleaned: Cleaned,
     pub indexer: Indexer,
     /// Segments with unsynced writes, and the handles that did them.
     pub dirty: BTreeMap<Offset, PinnedHandle>,
@@ -94,8 +97,9 @@ pub struct PartitionLog {
     pub(super) published: RwLock<Published>,
     pub(super) log_start: AtomicI64,
     pub(super) writer: Mutex<Writer>,
-    /// Held during a sync; taken before `writer` where both are.
-    pub(super) syncing: Mutex<()>,
+    /// Held during a sync, and while segments go or are swapped; taken before `writer` where both are. The
+    /// swap that was announced and could not be brought to its end, if there is one.
+    pub(super) syncing: Mutex<Option<PendingSwap>>,
     pub(super) closed: AtomicBool,
 }
 
@@ -142,7 +146,7 @@ impl PartitionLog {
             published: RwLock::new(published),
             log_start: AtomicI64::new(point.log_start_offset.0),
             writer: Mutex::new(writer),
-            syncing: Mutex::new(()),
+            syncing: Mutex::new(None),
             closed: AtomicBool::new(false),
         };
         Ok((log, state))
@@ -169,6 +173,7 @@ impl PartitionLog {
         let writer = Writer {
             producers: recovered.producers,
             leader_epochs: recovered.leader_epochs,
+            cleaned: recovered.cleaned,
             indexer,
             dirty: recovered.dirty,
             changed: recovered.changed,
@@ -303,7 +308,9 @@ impl ActiveAge {
 
     /// Age at which it is closed, in milliseconds.
     pub(super) fn age_max_ms(&self, config: &LogConfig) -> i64 {
-        let age_max = config.segment_age_max.saturating_sub(Duration::from_millis(self.jitter_ms));
+        // As in Kafka: what must be compacted at some age must be in a closed segment by then.
+        let bound = config.compaction.map_or(Duration::MAX, |compaction| compaction.max_compaction_lag);
+        let age_max = config.segment_age_max.min(bound).saturating_sub(Duration::from_millis(self.jitter_ms));
         i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX)
     }
 

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::env::OpenMode;
+use crate::log::cleaner::swap;
 use crate::log::handles::PinnedHandle;
 use crate::log::indexer::{self, Indexer};
 use crate::log::metadata_file::{self, Metadata};
 use crate::log::segment::{Largest, Segment};
-use crate::log::state_file::{self, SegmentRecord, Snapshot};
+use crate::log::state_file::{self, Cleaned, SegmentRecord, Snapshot};
 use crate::log::{LeaderEpochs, LogDirectory, LogError, ProducerStates, RecoveryPoint, names};
 use crate::model::{Offset, TopicPartition};
 
@@ -39,6 +40,7 @@ pub(super) struct Recovered {
     pub segments: Vec<Arc<Segment>>,
     pub producers: ProducerStates,
     pub leader_epochs: LeaderEpochs,
+    pub cleaned: Cleaned,
     /// Offsets of the `.state` files, ascending.
     pub states: Vec<Offset>,
     pub dirty: BTreeMap<Offset, PinnedHandle>,
@@ -70,6 +72,7 @@ impl Recovery<'_> {
             return Ok(self.unmade());
         }
         let mut changed = self.ensure_directory()?;
+        swap::finish(files, self.path, self.partition)?;
         let listing = self.list(&mut changed)?;
         let (snapshot, states) = self.load_snapshot(&listing, &mut changed)?;
         let generation = self.directory.handles.next_generation();
@@ -81,10 +84,11 @@ impl Recovery<'_> {
         replay.segments(&segments)?;
         let Replay { state, dirty, .. } = replay;
         changed.state = self.point.offset > Offset(0) && states.last() != Some(&self.point.offset);
-        let (producers, mut leader_epochs) = (state.producers, state.leader_epochs);
+        let (producers, mut leader_epochs, cleaned) = (state.producers, state.leader_epochs, state.cleaned);
         leader_epochs.truncate_below(self.point.log_start_offset);
+        let is_made = true;
         let mut recovered =
-            Recovered { segments, producers, leader_epochs, states, dirty, changed, is_made: true };
+            Recovered { segments, producers, leader_epochs, cleaned, states, dirty, changed, is_made };
         self.drop_dead(&mut recovered)?;
         self.ensure_active(&mut recovered, generation)?;
         // A snapshot that names segments which retention has removed since: written anew now, so that this
@@ -104,6 +108,7 @@ impl Recovery<'_> {
             segments: vec![Arc::new(Segment::new(self.path, generation, Offset(0)))],
             producers: ProducerStates::default(),
             leader_epochs: LeaderEpochs::default(),
+            cleaned: Cleaned::default(),
             states: Vec::new(),
             dirty: BTreeMap::new(),
             changed: Changed::default(),
@@ -186,6 +191,8 @@ impl Recovery<'_> {
                 Some((base, names::OFFSET_INDEX | names::TIME_INDEX)) if !self.has_log(&found, base) => {
                     self.remove(&self.path.join(name), changed)?;
                 }
+                // Of a cleaning that broke off: a swap that was announced is through.
+                Some((_, names::CLEANED)) => self.remove(&self.path.join(name), changed)?,
                 None if name.ends_with(names::TEMPORARY_SUFFIX) => {
                     self.remove(&self.path.join(name), changed)?
                 }
@@ -219,6 +226,7 @@ impl Recovery<'_> {
             producers: ProducerStates::default(),
             leader_epochs: LeaderEpochs::default(),
             segments: Vec::new(),
+            cleaned: Cleaned::default(),
         };
         let mut reasons = Vec::new();
         let mut damaged = Vec::new();
@@ -267,7 +275,9 @@ impl Recovery<'_> {
     ) -> Result<Vec<Offset>, LogError> {
         for (at, record) in snapshot.segments.iter().enumerate() {
             let end = snapshot.segments.get(at + 1).map_or(snapshot.offset, |next| next.base_offset);
-            let needed = end > self.point.log_start_offset && record.bytes > 0;
+            // Closed, and of no bytes: it took the place of one that the state knew.
+            let is_closed = at + 1 < snapshot.segments.len();
+            let needed = end > self.point.log_start_offset && (record.bytes > 0 || is_closed);
             if needed && listing.segments.binary_search(&record.base_offset).is_err() {
                 let path = names::file(self.path, record.base_offset, names::LOG);
                 let what = format!("the file is missing; it held offsets {} to {end}", record.base_offset);
@@ -374,7 +384,8 @@ impl Replay<'_> {
         let directory = self.recovery.directory;
         let length = segment.handle(directory)?.length().map_err(LogError::reading(&segment.path))?;
         let known = record.map_or(0, |record| record.bytes);
-        if length < known || (was_closed && length > known) {
+        // A record of no bytes vouches for nothing: its segment took the place of one that the state knew.
+        if length < known || (was_closed && known > 0 && length > known) {
             let what = format!("the file has {length} bytes, but {known} bytes of it were made durable");
             return Err(LogError::corrupt(&segment.path, length.min(known), what));
         }
@@ -422,7 +433,10 @@ impl Replay<'_> {
                 return Err(LogError::corrupt(&segment.path, found.position, what));
             }
             scanner.read_verified(&found)?;
-            largest.add(found.header.max_timestamp, found.header.last_offset());
+            largest.add_batch(&found.header);
+            if found.header.next_offset() <= self.state.offset {
+                continue;
+            }
             let now = self.recovery.directory.clock.believed_now();
             self.state.producers.apply(&found.header, now);
             self.state.leader_epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);

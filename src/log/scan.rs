@@ -156,6 +156,11 @@ impl Scanner {
 
     /// Reads the whole batch. Its size was compared with the file's before.
     pub(super) fn read(&self, found: &Found) -> Result<Vec<u8>, LogError> {
+        let window_end = self.window_start + self.window.len() as u64;
+        if self.window_start <= found.position && found.end() <= window_end {
+            let (from, to) = (found.position - self.window_start, found.end() - self.window_start);
+            return Ok(self.window[from as usize..to as usize].to_vec());
+        }
         let mut bytes = vec![0; found.header.size_bytes()];
         self.file().read_exact_at(&mut bytes, found.position).map_err(LogError::reading(&self.path))?;
         Ok(bytes)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::log::partition_log::Published;
 use crate::log::scan::{Found, Scanner};
+use crate::log::segment::Segment;
 use crate::log::{LeaderEpochs, LogError, PartitionLog};
 use crate::model::Offset;
 use crate::protocol::batch::BatchError;
@@ -13,6 +14,8 @@ use crate::protocol::batch::BatchError;
 pub struct ScrubPlace {
     /// The segment, or the first one after it if it is gone.
     pub base_offset: Offset,
+    /// Which file of that name: one that took its place is read from its begin.
+    pub generation: u64,
     /// Where the next batch begins.
     pub position: u64,
 }
@@ -34,7 +37,8 @@ impl PartitionLog {
         let published = self.published();
         let at = published.segments.partition_point(|segment| segment.base_offset < place.base_offset);
         let Some(segment) = published.segments.get(at) else { return Ok(ScrubStep { bytes: 0, next: None }) };
-        let from = if segment.base_offset == place.base_offset { place.position } else { 0 };
+        let is_same = (segment.base_offset, segment.generation()) == (place.base_offset, place.generation);
+        let from = if is_same { place.position } else { 0 };
         let leader_epochs = self.writer.lock().leader_epochs.clone();
         let step = self.scrub_segment_from(&published, at, from, bytes_max, &leader_epochs);
         step.map_err(|error| self.explain_missing(error, segment.base_offset))
@@ -58,14 +62,15 @@ impl PartitionLog {
         }
         let position = scanner.position();
         let next = match position < view.bytes {
-            true => Some(ScrubPlace { base_offset: segment.base_offset, position }),
-            false => published
-                .segments
-                .get(at + 1)
-                .map(|next| ScrubPlace { base_offset: next.base_offset, position: 0 }),
+            true => Some(place(segment, position)),
+            false => published.segments.get(at + 1).map(|next| place(next, 0)),
         };
         Ok(ScrubStep { bytes: position - begin, next })
     }
+}
+
+fn place(segment: &Segment, position: u64) -> ScrubPlace {
+    ScrubPlace { base_offset: segment.base_offset, generation: segment.generation(), position }
 }
 
 fn check(

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -12,6 +12,7 @@ use crate::log::scan::{Found, Scanner};
 use crate::log::state_file::SegmentRecord;
 use crate::log::{LogDirectory, LogError, names};
 use crate::model::{Offset, Timestamp};
+use crate::protocol::batch::BatchHeader;
 
 /// The largest timestamp of a segment, and the last offset of the first batch that has it. -1 where there
 /// is none.
@@ -23,6 +24,13 @@ pub(super) struct Largest {
 
 impl Largest {
     pub(super) const NONE: Largest = Largest { timestamp: Timestamp::NONE, last_offset: Offset::NONE };
+
+    /// Takes note of a batch. One that compaction has emptied has a time and no record of that time.
+    pub(super) fn add_batch(&mut self, header: &BatchHeader) {
+        if header.records_count > 0 {
+            self.add(header.max_timestamp, header.last_offset());
+        }
+    }
 
     pub(super) fn add(&mut self, timestamp: Timestamp, last_offset: Offset) {
         if timestamp > self.timestamp {
@@ -45,6 +53,8 @@ pub(super) struct Segment {
     birth_ms: AtomicI64,
     /// A look-up met an index entry that does not match the log: the index is to be written anew.
     index_damaged: AtomicBool,
+    /// The file as long as the name is another's.
+    retired: OnceLock<Arc<dyn File>>,
 }
 
 impl Segment {
@@ -62,6 +72,7 @@ impl Segment {
             largest: Mutex::new(Largest::NONE),
             birth_ms: AtomicI64::new(i64::MIN),
             index_damaged: AtomicBool::new(false),
+            retired: OnceLock::new(),
         }
     }
 
@@ -111,7 +122,8 @@ impl Segment {
 
     /// The `.log` file's handle.
     pub(super) fn handle(&self, directory: &LogDirectory) -> Result<Arc<dyn File>, LogError> {
-        let opened = directory.handles.get(self.key, || self.open(directory));
+        let handles = &directory.handles;
+        let opened = handles.get_unless_retired(&self.retired, self.key, || self.open(directory));
         opened.map_err(LogError::reading(&self.path))
     }
 
@@ -119,6 +131,25 @@ impl Segment {
     pub(super) fn pin(&self, directory: &LogDirectory) -> Result<PinnedHandle, LogError> {
         let pinned = directory.handles.pin(self.key, || self.open(directory));
         pinned.map_err(LogError::changing("open", &self.path))
+    }
+
+    /// Its files are about to be replaced by others of the same names: readers that have it, or find it in an
+    /// older list, go on with the files that it has now. Those stay open until the last of these readers is
+    /// gone.
+    pub(super) fn retire(&self, directory: &LogDirectory) -> Result<(), LogError> {
+        let (files, handles) = (&*directory.env.files, &*directory.handles);
+        let file = self.handle(directory)?;
+        self.retired.get_or_init(|| file);
+        let indexes = [
+            (self.offset_index.retire(files, handles), self.offset_index.path()),
+            (self.time_index.retire(files, handles), self.time_index.path()),
+        ];
+        indexes.into_iter().try_for_each(|(result, path)| result.map_err(LogError::reading(path)))
+    }
+
+    /// One opening of one file: another segment of the same base offset has another number.
+    pub(super) fn generation(&self) -> u64 {
+        self.key.generation
     }
 
     /// Closes its handles: the files are going away.

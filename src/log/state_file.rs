@@ -6,7 +6,9 @@ use crate::log::{AppendedBatch, EpochStart, LeaderEpochs, ProducerEntry, Produce
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 
 const MAGIC: &[u8; 8] = b"HWSTATE\n";
-const VERSION: u16 = 1;
+/// The first one knew of no cleaning.
+const VERSION_UNCLEANED: u16 = 1;
+const VERSION: u16 = 2;
 
 /// The largest file that is read: some millions of producers.
 pub(super) const BYTES_MAX: u64 = 1 << 30;
@@ -31,6 +33,39 @@ pub(super) struct SegmentRecord {
     pub time_index: IndexSummary,
 }
 
+impl SegmentRecord {
+    /// Of a segment of which no byte is vouched for.
+    pub(super) fn of_nothing(base_offset: Offset) -> SegmentRecord {
+        SegmentRecord {
+            base_offset,
+            bytes: 0,
+            max_timestamp: Timestamp::NONE,
+            max_timestamp_offset: Offset::NONE,
+            offset_index: IndexSummary::default(),
+            time_index: IndexSummary::default(),
+        }
+    }
+}
+
+/// How far a log was cleaned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Cleaned {
+    /// The next cleaning reads keys from here on: below, every key's older records are gone.
+    pub first_dirty_offset: Offset,
+    /// End of what any cleaning has touched: below, offsets may be missing.
+    pub end_offset: Offset,
+}
+
+impl Cleaned {
+    /// Both, the further of each.
+    pub(super) fn and(self, other: Cleaned) -> Cleaned {
+        Cleaned {
+            first_dirty_offset: self.first_dirty_offset.max(other.first_dirty_offset),
+            end_offset: self.end_offset.max(other.end_offset),
+        }
+    }
+}
+
 /// State as of `offset`: everything below it is in synced segments.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Snapshot {
@@ -39,10 +74,11 @@ pub(super) struct Snapshot {
     pub leader_epochs: LeaderEpochs,
     /// Oldest first.
     pub segments: Vec<SegmentRecord>,
+    pub cleaned: Cleaned,
 }
 
 pub(super) fn encode(snapshot: &Snapshot, partition: TopicPartition) -> Vec<u8> {
-    let mut to = Writer(Vec::new());
+    let mut to = Writer::default();
     to.0.extend_from_slice(MAGIC);
     to.0.extend_from_slice(&VERSION.to_be_bytes());
     to.0.extend_from_slice(partition.topic_id.0.as_bytes());
@@ -61,23 +97,24 @@ pub(super) fn encode(snapshot: &Snapshot, partition: TopicPartition) -> Vec<u8> 
     for segment in &snapshot.segments {
         to.segment(segment);
     }
-    let crc = crc32c::crc32c(&to.0);
-    to.0.extend_from_slice(&crc.to_be_bytes());
-    to.0
+    to.cleaned(snapshot.cleaned);
+    to.finish()
 }
 
-struct Writer(Vec<u8>);
+/// Bytes that are built up.
+#[derive(Default)]
+pub(super) struct Writer(pub Vec<u8>);
 
 impl Writer {
     fn i32(&mut self, value: i32) {
         self.0.extend_from_slice(&value.to_be_bytes());
     }
 
-    fn i64(&mut self, value: i64) {
+    pub(super) fn i64(&mut self, value: i64) {
         self.0.extend_from_slice(&value.to_be_bytes());
     }
 
-    fn count(&mut self, value: usize) {
+    pub(super) fn count(&mut self, value: usize) {
         let value =
             u32::try_from(value).expect("far fewer than 2^32 entries fit the memory of one partition");
         self.0.extend_from_slice(&value.to_be_bytes());
@@ -97,7 +134,19 @@ impl Writer {
         }
     }
 
-    fn segment(&mut self, segment: &SegmentRecord) {
+    pub(super) fn cleaned(&mut self, cleaned: Cleaned) {
+        self.i64(cleaned.first_dirty_offset.0);
+        self.i64(cleaned.end_offset.0);
+    }
+
+    /// The checksum of all before it, at the end.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        let crc = crc32c::crc32c(&self.0);
+        self.0.extend_from_slice(&crc.to_be_bytes());
+        self.0
+    }
+
+    pub(super) fn segment(&mut self, segment: &SegmentRecord) {
         self.i64(segment.base_offset.0);
         self.0.extend_from_slice(&segment.bytes.to_be_bytes());
         self.i64(segment.max_timestamp.0);
@@ -127,23 +176,27 @@ pub(super) fn decode_any(bytes: &[u8]) -> Result<(TopicPartition, Snapshot), &'s
     if from.take(MAGIC.len()) != Some(MAGIC) {
         return Err("it is not a state file");
     }
-    if from.array().map(u16::from_be_bytes) != Some(VERSION) {
-        return Err("its format version is not 1");
-    }
+    let version = from.array().map(u16::from_be_bytes);
+    let is_cleaned = match version {
+        Some(VERSION) => true,
+        Some(VERSION_UNCLEANED) => false,
+        _ => return Err("its format version is neither 1 nor 2"),
+    };
     let owner = from.owner().ok_or("it is too short")?;
-    from.snapshot().map(|snapshot| (owner, snapshot)).ok_or("its counts do not fit its length")
+    from.snapshot(is_cleaned).map(|snapshot| (owner, snapshot)).ok_or("its counts do not fit its length")
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Takes fields off the front.
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 
@@ -151,7 +204,7 @@ impl<'a> Reader<'a> {
         self.array().map(i32::from_be_bytes)
     }
 
-    fn i64(&mut self) -> Option<i64> {
+    pub(super) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_be_bytes)
     }
 
@@ -160,7 +213,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A count whose elements, of at least `element_bytes` each, can still be there.
-    fn count(&mut self, element_bytes: usize) -> Option<usize> {
+    pub(super) fn count(&mut self, element_bytes: usize) -> Option<usize> {
         let count = self.u32()? as usize;
         (count <= self.0.len() / element_bytes).then_some(count)
     }
@@ -170,7 +223,7 @@ impl<'a> Reader<'a> {
         Some(TopicPartition { topic_id, partition: self.i32()? })
     }
 
-    fn snapshot(&mut self) -> Option<Snapshot> {
+    fn snapshot(&mut self, is_cleaned: bool) -> Option<Snapshot> {
         let offset = Offset(self.i64()?);
         let count = self.count(EPOCH_BYTES)?;
         let mut leader_epochs = Vec::with_capacity(count);
@@ -184,12 +237,22 @@ impl<'a> Reader<'a> {
             let id = ProducerId(self.i64()?);
             producers.insert(id, self.producer()?);
         }
+        let segments = self.segments()?;
+        let cleaned = if is_cleaned { self.cleaned()? } else { Cleaned::default() };
+        self.0.is_empty().then_some(Snapshot { offset, producers, leader_epochs, segments, cleaned })
+    }
+
+    pub(super) fn segments(&mut self) -> Option<Vec<SegmentRecord>> {
         let count = self.count(SEGMENT_BYTES)?;
         let mut segments = Vec::with_capacity(count);
         for _ in 0..count {
             segments.push(self.segment()?);
         }
-        self.0.is_empty().then_some(Snapshot { offset, producers, leader_epochs, segments })
+        Some(segments)
+    }
+
+    pub(super) fn cleaned(&mut self) -> Option<Cleaned> {
+        Some(Cleaned { first_dirty_offset: Offset(self.i64()?), end_offset: Offset(self.i64()?) })
     }
 
     fn producer(&mut self) -> Option<ProducerEntry> {

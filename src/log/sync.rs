@@ -122,6 +122,7 @@ impl PartitionLog {
             producers: writer.producers.clone(),
             leader_epochs,
             segments: published.segments.iter().map(|segment| segment.record()).collect(),
+            cleaned: writer.cleaned,
         };
         let (dirty, changed) = (std::mem::take(&mut writer.dirty), std::mem::take(&mut writer.changed));
         Ok(Some(Work { dirty, changed, snapshot }))

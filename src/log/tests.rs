@@ -1,5 +1,8 @@
 //! Tests of the whole room, over the simulated disk.
 
+mod cleaning;
+mod cleaning_crashes;
+mod cleaning_fixture;
 mod crashes;
 mod damage;
 mod fixture;

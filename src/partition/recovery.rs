@@ -88,8 +88,6 @@ struct Recovery<'a> {
     gathered_bytes: usize,
     /// Partitions that an earlier start could not open, and of which it kept batches.
     stranded: HashSet<TopicPartition>,
-    /// Partitions that were found damaged after their segments had been given batches.
-    broken_off: HashSet<TopicPartition>,
 }
 
 impl Storage {
@@ -125,7 +123,6 @@ impl Storage {
             gathered_bytes: 0,
             stranded: stranded::all(env.files.as_ref(), &directory.root)
                 .map_err(|error| io_error(&directory.root, &error))?,
-            broken_off: HashSet::new(),
         };
         let incarnation = recovery.replay(&checkpoint.replay_start)?;
         recovery.open_rest()?;
@@ -247,7 +244,6 @@ impl Recovery<'_> {
         match wal::replay_metadata_first(env, &directory, start, &mut |entry| self.entry(&entry)) {
             Ok(end) => {
                 self.append_gathered()?;
-                self.strand_broken_off(&directory, start)?;
                 if end.entries > 0 {
                     let (groups, torn) = (end.groups, end.torn.is_some());
                     let bytes = end.end_lsn.0 - start.lsn.0;
@@ -297,33 +293,9 @@ impl Recovery<'_> {
                 && let Err(error) = log.append(&batches)
             {
                 self.failed(id, error)?;
-                self.broken_off.insert(id);
             }
             if let Some(Replaying::Stopped { stranded, .. }) = self.logs.get_mut(&id) {
                 stranded.extend(batches);
-            }
-        }
-        Ok(())
-    }
-
-    /// A log that was found damaged on the way holds in its page cache what it had been given before, and
-    /// nobody will sync it: all that the WAL has of it is kept, not only what followed.
-    fn strand_broken_off(&mut self, directory: &Path, start: &ReplayStart) -> Result<(), OpenError> {
-        if self.broken_off.is_empty() {
-            return Ok(());
-        }
-        let mut all: BTreeMap<TopicPartition, Vec<Bytes>> = BTreeMap::new();
-        let mut visit = |entry: ReplayedEntry| {
-            if let Some(id) = entry.header.topic_partition.filter(|id| self.broken_off.contains(id)) {
-                all.entry(id).or_default().push(entry.payload);
-            }
-            Ok::<_, OpenError>(())
-        };
-        wal::replay(self.env, directory, start, &mut visit)
-            .map_err(|error| OpenError::Wal(error.to_string()))?;
-        for (id, batches) in all {
-            if let Some(Replaying::Stopped { stranded, .. }) = self.logs.get_mut(&id) {
-                *stranded = batches;
             }
         }
         Ok(())
@@ -447,6 +419,3 @@ pub(super) fn replay_batch(log: &PartitionLog, batch: &Bytes) -> Result<(), LogE
     }
     log.append(std::slice::from_ref(batch))
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,6 +19,10 @@ mod machine;
 mod verify;
 
 // One partition's log.
+#[path = "../../src/log/tests/cleaning_crashes.rs"]
+mod cleaning_crashes;
+#[path = "../../src/log/tests/cleaning_fixture.rs"]
+mod cleaning_fixture;
 #[path = "../../src/log/tests/crashes.rs"]
 mod crashes;
 #[path = "../../src/log/tests/fixture.rs"]

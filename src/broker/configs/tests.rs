@@ -7,7 +7,7 @@ use super::*;
 use crate::broker::NewTopic;
 use crate::config::{Operation, SyncMode};
 use crate::env::{Env, RealFiles};
-use crate::log::LogConfig;
+use crate::log::{Compaction, LogConfig};
 use crate::model::{Timestamp, TopicPartition};
 use crate::telemetry::Metrics;
 
@@ -128,6 +128,7 @@ async fn a_topics_settings_are_in_force_when_the_answer_comes_and_after_a_restar
             retention_age_max: Some(Duration::from_secs(70)),
             retention_bytes: Some(80_000),
             delete_by_retention: false,
+            compaction: Some(Compaction::default()),
         };
         assert_eq!(log, expected);
         assert_eq!(test.max_message_bytes("own"), 300, "another topic");

@@ -35,7 +35,15 @@ impl Printer<'_> {
         for (id, producer) in view.producers.iter() {
             self.producer(id, producer)?;
         }
-        view.segments.iter().try_for_each(|segment| self.segment(segment))
+        view.segments.iter().try_for_each(|segment| self.segment(segment))?;
+        let (first_dirty, end) = (view.first_dirty_offset, view.cleaned_end_offset);
+        if end.0 == 0 && first_dirty.0 == 0 {
+            return Ok(());
+        }
+        self.item(
+            || format!("  cleaned up to {end}; keys from {first_dirty} on are new"),
+            || json!({"first_dirty_offset": first_dirty.0, "cleaned_end_offset": end.0}),
+        )
     }
 
     fn producer(&mut self, id: ProducerId, entry: &ProducerEntry) -> Result<(), DumpError> {

@@ -7,6 +7,7 @@ use std::vec::IntoIter;
 
 use super::{Finding, SegmentWalk, Watcher, is_temporary};
 use crate::env::{Files, OpenMode};
+use crate::log::cleaner::swap::{self, Swap};
 use crate::log::index::{IndexEntry, IndexSummary, OffsetEntry, TimeEntry};
 use crate::log::metadata_file::{self, Metadata};
 use crate::log::state_file::{self, SegmentRecord, Snapshot};
@@ -20,6 +21,7 @@ const STATE_ADVICE: &str =
     "a start takes the one before it and replays the segments from there; look at the disk";
 const INDEX_ADVICE: &str = "nothing: an index is never synced, and the next start writes it anew";
 const LEFTOVER_ADVICE: &str = "nothing: the next start removes it";
+const SWAP_ADVICE: &str = "nothing: the next start brings that to its end";
 const FOREIGN_ADVICE: &str = "nothing: the broker leaves it alone";
 
 /// Largest index that is read: far above `segment.index.bytes`.
@@ -52,15 +54,33 @@ pub struct PartitionCheck<'a> {
     pub partition: TopicPartition,
     /// From the checkpoint, and the log start from the catalogue.
     pub point: RecoveryPoint,
-    /// Whether no offset may be missing: not so where records are compacted away.
-    pub is_dense: bool,
 }
 
-/// Files that count, ascending.
+/// Files that count, ascending, as the next start would find them once a swap of segments that was under way
+/// is through.
 #[derive(Default)]
 struct Listing {
     segments: Vec<Offset>,
     states: Vec<Offset>,
+    swap: Option<Swap>,
+    /// Segments that do not have their names yet.
+    cleaned: Vec<Offset>,
+}
+
+impl Listing {
+    fn is_new(&self, base: Offset) -> bool {
+        self.swap.iter().any(|swap| swap.new.iter().any(|new| new.base_offset == base))
+    }
+
+    /// Whether a segment makes way for others.
+    fn is_going(&self, base: Offset) -> bool {
+        self.swap.iter().any(|swap| swap.old.contains(&base)) && !self.is_new(base)
+    }
+
+    fn path(&self, directory: &Path, base: Offset) -> PathBuf {
+        let extension = if self.cleaned.contains(&base) { names::CLEANED } else { names::LOG };
+        names::file(directory, base, extension)
+    }
 }
 
 impl PartitionCheck<'_> {
@@ -79,7 +99,14 @@ impl PartitionCheck<'_> {
         if !self.owner(watcher)? || self.point.offset == Offset(0) {
             return Ok(counts);
         }
-        let listing = self.list(watcher)?;
+        let swap = match swap::unfinished(self.files, self.path) {
+            Err(error @ LogError::Corrupt { .. }) => {
+                watcher.found(Finding::of(error, SEGMENT_ADVICE));
+                return Ok(counts);
+            }
+            other => other?,
+        };
+        let listing = self.list(swap, watcher)?;
         let snapshot = self.snapshot(&listing, watcher, &mut counts)?;
         self.missing(&listing, &snapshot, watcher);
         self.segments(&listing, &snapshot, watcher, &mut counts)?;
@@ -108,16 +135,29 @@ impl PartitionCheck<'_> {
         Ok(false)
     }
 
-    fn list(&self, watcher: &mut dyn Watcher) -> Result<Listing, LogError> {
+    fn list(&self, swap: Option<Swap>, watcher: &mut dyn Watcher) -> Result<Listing, LogError> {
         let found = self.files.list(self.path).map_err(LogError::reading(self.path))?;
-        let mut listing = Listing::default();
+        let mut listing = Listing { swap, ..Listing::default() };
         let end = self.point.offset;
         for name in &found {
             match names::parse_file(name) {
+                Some((base, names::LOG)) if listing.is_going(base) => {}
                 Some((base, names::LOG)) if base <= end => listing.segments.push(base),
+                Some((base, names::CLEANED)) if listing.is_new(base) => {
+                    listing.segments.push(base);
+                    listing.cleaned.push(base);
+                }
+                Some((_, names::CLEANED)) => {
+                    let what = "what a cleaning that broke off has written";
+                    watcher.found(Finding::note(self.path.join(name), what, LEFTOVER_ADVICE));
+                }
                 Some((offset, names::STATE)) if offset <= end => listing.states.push(offset),
                 Some((_, names::LOG | names::STATE | names::OFFSET_INDEX | names::TIME_INDEX)) => {}
                 _ if name == names::METADATA => {}
+                _ if name == names::SWAP => {
+                    let what = "segments are taking the place of others";
+                    watcher.found(Finding::note(self.path.join(name), what, SWAP_ADVICE));
+                }
                 _ if is_temporary(name) => {
                     let what = "an interrupted replacement of a file";
                     watcher.found(Finding::note(self.path.join(name), what, LEFTOVER_ADVICE));
@@ -128,6 +168,8 @@ impl PartitionCheck<'_> {
                 }
             }
         }
+        listing.segments.sort_unstable();
+        listing.segments.dedup();
         Ok(listing)
     }
 
@@ -145,7 +187,10 @@ impl PartitionCheck<'_> {
             counts.states += 1;
             counts.bytes += bytes.len() as u64;
             match state_file::decode(&bytes, self.partition) {
-                Ok(snapshot) if snapshot.offset == offset => newest = Some(snapshot),
+                Ok(mut snapshot) if snapshot.offset == offset => {
+                    listing.swap.iter().for_each(|swap| swap.apply(&mut snapshot));
+                    newest = Some(snapshot);
+                }
                 Ok(snapshot) => {
                     let what = format!("it is the state as of offset {}", snapshot.offset);
                     watcher.found(Finding::error(path, what, STATE_ADVICE));
@@ -167,6 +212,7 @@ impl PartitionCheck<'_> {
             producers: Default::default(),
             leader_epochs: LeaderEpochs::default(),
             segments: Vec::new(),
+            cleaned: Default::default(),
         }))
     }
 
@@ -174,7 +220,8 @@ impl PartitionCheck<'_> {
     fn missing(&self, listing: &Listing, snapshot: &Snapshot, watcher: &mut dyn Watcher) {
         for (at, record) in snapshot.segments.iter().enumerate() {
             let end = snapshot.segments.get(at + 1).map_or(snapshot.offset, |next| next.base_offset);
-            let is_needed = end > self.point.log_start_offset && record.bytes > 0;
+            let is_closed = at + 1 < snapshot.segments.len();
+            let is_needed = end > self.point.log_start_offset && (record.bytes > 0 || is_closed);
             if is_needed && listing.segments.binary_search(&record.base_offset).is_err() {
                 let path = names::file(self.path, record.base_offset, names::LOG);
                 let what = format!("it is missing; offsets {} to {end} were in it", record.base_offset);
@@ -213,7 +260,7 @@ impl PartitionCheck<'_> {
             let segment = SegmentCheck {
                 whole: self,
                 snapshot,
-                path: names::file(self.path, base, names::LOG),
+                path: listing.path(self.path, base),
                 base,
                 next_base: listing.segments.get(at + 1).copied(),
                 record: place.map(|at| snapshot.segments[at]),
@@ -253,7 +300,7 @@ impl SegmentCheck<'_> {
         let mut indexes = self.indexes(watcher, counts)?;
         let mut walk = SegmentWalk::open(self.whole.files, &self.path, self.base)?;
         let known = self.record.map_or(0, |record| record.bytes);
-        if walk.length() < known || (self.was_closed && walk.length() != known) {
+        if walk.length() < known || (self.was_closed && known > 0 && walk.length() != known) {
             let what = format!("it has {} bytes, and {known} were made durable", walk.length());
             watcher.found(self.error(what).at(walk.length().min(known)));
         }
@@ -301,9 +348,11 @@ impl SegmentCheck<'_> {
         Finding::error(&self.path, what, SEGMENT_ADVICE)
     }
 
-    /// Whether records are missing that count: below the log start a replay leaves them out.
+    /// Whether records are missing that count: below the log start a replay leaves them out, and where the
+    /// log was cleaned they are compacted away.
     fn is_gap(&self, expected: Offset, found: Offset) -> bool {
-        self.whole.is_dense && found > expected.max(self.whole.point.log_start_offset)
+        let may_miss = self.whole.point.log_start_offset.max(self.snapshot.cleaned.end_offset);
+        found > expected.max(may_miss)
     }
 
     fn objection(

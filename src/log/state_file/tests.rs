@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::{SegmentRecord, Snapshot, decode, encode};
+use super::{Cleaned, SegmentRecord, Snapshot, decode, encode};
 use crate::log::index::IndexSummary;
 use crate::log::{AppendedBatch, LeaderEpochs, ProducerEntry, ProducerStates};
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
@@ -32,7 +32,8 @@ fn snapshot() -> Snapshot {
         offset_index: IndexSummary { entries: 3, crc: 0xffff_0001 },
         time_index: IndexSummary { entries: 2, crc: 5 },
     };
-    Snapshot { offset: Offset(40), producers, leader_epochs, segments: vec![segment; 3] }
+    let cleaned = Cleaned { first_dirty_offset: Offset(25), end_offset: Offset(30) };
+    Snapshot { offset: Offset(40), producers, leader_epochs, segments: vec![segment; 3], cleaned }
 }
 
 #[test]
@@ -69,6 +70,21 @@ fn counts_are_checked_before_memory_is_taken() {
     }
 }
 
+/// What an older broker wrote.
+#[test]
+fn a_state_of_the_first_version_is_of_a_log_that_was_never_cleaned() {
+    let bytes = encode(&snapshot(), PARTITION);
+    let mut first = bytes[..bytes.len() - 4 - 16].to_vec();
+    first[9] = 1;
+    first.extend_from_slice(&crc32c::crc32c(&first).to_be_bytes());
+    let expected = Snapshot { cleaned: Cleaned::default(), ..snapshot() };
+    assert_eq!(decode(&first, PARTITION), Ok(expected));
+    let mut third = bytes[..bytes.len() - 4].to_vec();
+    third[9] = 3;
+    third.extend_from_slice(&crc32c::crc32c(&third).to_be_bytes());
+    assert_eq!(decode(&third, PARTITION), Err("its format version is neither 1 nor 2"));
+}
+
 /// The layout of `docs/formats/partition-state.md`, byte by byte.
 #[test]
 fn an_empty_snapshot_is_drawn_in_the_documents() {
@@ -77,11 +93,14 @@ fn an_empty_snapshot_is_drawn_in_the_documents() {
         producers: ProducerStates::default(),
         leader_epochs: LeaderEpochs::default(),
         segments: Vec::new(),
+        cleaned: Cleaned { first_dirty_offset: Offset(0x51), end_offset: Offset(0x52) },
     };
     let bytes = encode(&empty, PARTITION);
-    let mut expected = b"HWSTATE\n\0\x01".to_vec();
+    let mut expected = b"HWSTATE\n\0\x02".to_vec();
     expected.extend_from_slice(&77_u128.to_be_bytes());
     expected.extend_from_slice(&[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 1, 2]);
     expected.extend_from_slice(&[0; 12]);
+    expected.extend_from_slice(&0x51_u64.to_be_bytes());
+    expected.extend_from_slice(&0x52_u64.to_be_bytes());
     assert_eq!(&bytes[..bytes.len() - 4], expected);
 }

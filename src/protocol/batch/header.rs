@@ -216,6 +216,11 @@ fn at<const N: usize>(header: &[u8; HEADER_BYTES], offset: usize) -> [u8; N] {
 }
 
 impl BatchHeader {
+    /// The time from which its tombstones and markers may go, once a cleaner has set it (KIP-534).
+    pub fn delete_horizon(&self) -> Option<Timestamp> {
+        self.attributes.has_delete_horizon().then_some(self.base_timestamp)
+    }
+
     /// Reads the header at the front of `bytes`. Neither the checksum nor the records are looked at, and the
     /// bytes may end before the batch does.
     pub fn parse(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
@@ -339,6 +344,14 @@ pub(super) fn with_timestamp_type(attributes: Attributes, kind: TimestampType) -
     match kind {
         TimestampType::CreateTime => Attributes(attributes.0 & !Attributes::LOG_APPEND_TIME),
         TimestampType::LogAppendTime => Attributes(attributes.0 | Attributes::LOG_APPEND_TIME),
+    }
+}
+
+/// The attributes with the delete horizon's bit set or not.
+pub(super) fn with_delete_horizon(attributes: Attributes, is_set: bool) -> Attributes {
+    match is_set {
+        true => Attributes(attributes.0 | Attributes::DELETE_HORIZON),
+        false => Attributes(attributes.0 & !Attributes::DELETE_HORIZON),
     }
 }
 

@@ -10,6 +10,7 @@
 //! whose offsets run from 0 without a gap.
 
 mod build;
+mod compacted;
 mod compression;
 mod control;
 mod header;
@@ -18,6 +19,7 @@ mod rebuild;
 mod records;
 
 pub use build::{BatchBuilder, NewRecord};
+pub use compacted::{with_fewer_records, without_records};
 pub use compression::{Codec, DecompressionCaps, compress, decompress};
 pub use control::ControlType;
 pub use header::{

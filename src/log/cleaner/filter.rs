@@ -1,0 +1,195 @@
+//! What of a batch survives. Pure.
+
+use std::collections::HashMap;
+
+use super::key_map::{Full, KeyMap};
+use super::transactions::TransactionSieve;
+use crate::model::{Offset, ProducerEpoch, ProducerId, Timestamp};
+use crate::protocol::batch::{
+    BatchError, BatchHeader, ControlType, DecompressionCaps, RecordSet, records, with_fewer_records,
+    without_records,
+};
+
+/// Bytes that one batch may become when it is decompressed; the ratio is not bounded, for it was accepted.
+pub(super) const CAPS: DecompressionCaps =
+    DecompressionCaps { output_bytes_max: 1 << 30, ratio_max: usize::MAX };
+
+/// A producer's place in the log, by its newest batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LastBatch {
+    pub producer_epoch: ProducerEpoch,
+    /// `None`: only markers are known of it.
+    pub last_offset: Option<Offset>,
+}
+
+/// What becomes of a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// It stays, byte for byte.
+    Keep,
+    /// These bytes take its place.
+    Replace(Vec<u8>),
+    Drop,
+}
+
+/// What decides which records stay, in one cleaning.
+pub(super) struct Filter<'a> {
+    pub keys: &'a KeyMap,
+    /// Believed time at the begin of the cleaning.
+    pub now: Timestamp,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
+    /// The newest batch of each producer that is remembered.
+    pub last_batches: &'a HashMap<ProducerId, LastBatch>,
+    pub transactions: &'a mut TransactionSieve,
+}
+
+/// What the batch as a whole allows.
+#[derive(Clone, Copy)]
+struct Allowed {
+    /// Its records go whatever their keys are.
+    discards: bool,
+    /// Its producer's newest, or the last one below the end: it stays though nothing be left in it.
+    stays_empty: bool,
+    /// A marker whose transaction is gone: from now on it waits for its time.
+    begins_to_wait: bool,
+}
+
+impl Filter<'_> {
+    /// As Kafka's `Cleaner.cleanInto` with `MemoryRecords.filterTo`. Batches come in the order of their
+    /// offsets. `is_last`: the last one that this cleaning touches, which keeps its offsets known.
+    pub(super) fn batch(
+        &mut self,
+        bytes: &[u8],
+        header: &BatchHeader,
+        is_last: bool,
+    ) -> Result<Verdict, BatchError> {
+        let set = records(bytes, &CAPS)?;
+        let allowed = self.allowed(&set, header, is_last)?;
+        let (keeps, has_tombstone) = self.survivors(&set, header, allowed)?;
+        let kept = keeps.iter().filter(|keep| **keep).count();
+        if kept == 0 {
+            return Ok(match allowed.stays_empty {
+                true if header.records_count == 0 => Verdict::Keep,
+                true => Verdict::Replace(without_records(header)),
+                false => Verdict::Drop,
+            });
+        }
+        let known = header.delete_horizon();
+        // KIP-534: counted from the cleaning that meets it first, once.
+        let sets_horizon = known.is_none() && (has_tombstone || allowed.begins_to_wait);
+        if kept == keeps.len() && !sets_horizon {
+            return Ok(Verdict::Keep);
+        }
+        let from_now = Timestamp(self.now.0.saturating_add(self.delete_retention_ms));
+        let horizon = if sets_horizon { Some(from_now) } else { known };
+        with_fewer_records(&set, &|at| keeps[at], horizon).map(Verdict::Replace)
+    }
+
+    fn allowed(
+        &mut self,
+        set: &RecordSet<'_>,
+        header: &BatchHeader,
+        is_last: bool,
+    ) -> Result<Allowed, BatchError> {
+        let (producer_id, last_offset) = (header.producer_id, header.last_offset());
+        let is_control = header.attributes.is_control();
+        let may_go = match (is_control, header.attributes.is_transactional()) {
+            (true, _) => {
+                let control = control_of(set)?;
+                self.transactions.marker(producer_id, last_offset, control)
+            }
+            (false, true) => self.transactions.batch(producer_id, last_offset),
+            (false, false) => false,
+        };
+        let has_expired = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        let is_producers_last = header.has_producer_id()
+            && self.last_batches.get(&producer_id).is_some_and(|last| match last.last_offset {
+                Some(offset) => offset == last_offset,
+                None => is_control && last.producer_epoch == header.producer_epoch,
+            });
+        Ok(Allowed {
+            discards: may_go && (!is_control || has_expired),
+            stays_empty: is_producers_last || is_last,
+            begins_to_wait: may_go && is_control,
+        })
+    }
+
+    /// Which records stay, and whether one of those is a tombstone whose time begins now.
+    fn survivors(
+        &self,
+        set: &RecordSet<'_>,
+        header: &BatchHeader,
+        allowed: Allowed,
+    ) -> Result<(Vec<bool>, bool), BatchError> {
+        let is_control = header.attributes.is_control();
+        let tombstones_go = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        let mut has_tombstone = false;
+        let keep = |record: Result<crate::protocol::batch::Record<'_>, BatchError>| {
+            let record = record?;
+            let offset = header.base_offset.plus(i64::from(record.offset_delta));
+            let is_beyond = self.keys.latest().is_none_or(|latest| offset > latest);
+            if allowed.discards {
+                return Ok(false);
+            }
+            if is_control || is_beyond {
+                return Ok(true);
+            }
+            // As in Kafka: a record without a key, from before the topic was compacted, goes.
+            let Some(key) = record.key else { return Ok(false) };
+            let is_tombstone = record.value.is_none();
+            let stays = self.keys.is_newest(key, offset) && !(is_tombstone && tombstones_go);
+            has_tombstone |= stays && is_tombstone;
+            Ok(stays)
+        };
+        let keeps = set.iter().map(keep).collect::<Result<Vec<bool>, BatchError>>()?;
+        Ok((keeps, has_tombstone))
+    }
+}
+
+/// What the marker in a control batch says; `None` for an emptied one.
+fn control_of(set: &RecordSet<'_>) -> Result<Option<ControlType>, BatchError> {
+    let Some(record) = set.iter().next() else { return Ok(None) };
+    // A marker that nobody can read is kept.
+    let control = record?.key.and_then(ControlType::parse);
+    Ok(Some(control.unwrap_or(ControlType::Other(-1))))
+}
+
+/// Puts the keys of a batch's records from `from` on into the map; `Full` where it has no room for the next
+/// one. `transactions` as far as the walk has come.
+pub(super) fn map_batch(
+    keys: &mut KeyMap,
+    transactions: &mut TransactionSieve,
+    bytes: &[u8],
+    from: Offset,
+) -> Result<Result<(), Full>, BatchError> {
+    let header = BatchHeader::parse(bytes)?;
+    let attributes = header.attributes;
+    let set = records(bytes, &CAPS)?;
+    let goes = match (attributes.is_control(), attributes.is_transactional()) {
+        (true, _) => {
+            transactions.marker(header.producer_id, header.last_offset(), control_of(&set)?);
+            true
+        }
+        (false, true) => transactions.batch(header.producer_id, header.last_offset()),
+        (false, false) => false,
+    };
+    if !goes {
+        for record in &set {
+            let record = record?;
+            let offset = header.base_offset.plus(i64::from(record.offset_delta));
+            if let Some(key) = record.key.filter(|_| offset >= from)
+                && keys.put(key, offset).is_err()
+            {
+                return Ok(Err(Full));
+            }
+        }
+    }
+    if header.last_offset() >= from {
+        keys.reached(header.last_offset());
+    }
+    Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! Compaction: of each key the newest record stays.
+//!
+//! **Owns** which log is due and how far (`plan`), the map of keys, what of a batch survives (`filter`), the
+//! new segments and the swap by which they take the place of the old ones.
+//! **Does not own** when anything is done, how fast and by whom (`broker::cleaning`), nor which transactions
+//! are decided: what is not must lie at or above the end that the caller gives.
+//! **Invariants**
+//! - Only closed segments below the durable checkpoint are touched: what the WAL would bring back is not.
+//! - Memory: one key map of fixed size, one batch and what it decompresses to, one write buffer, and the
+//!   index of the segment that is written.
+//! - Readers wait for nothing: who has an old segment keeps its files (`Segment::retire`).
+//! - A tombstone goes only from a log whose older records of that key are durably gone: segments are swapped
+//!   one after the other, oldest first, each durable before the next is begun.
+
+mod cleaning;
+mod filter;
+mod key_map;
+mod output;
+mod plan;
+mod survey;
+pub(super) mod swap;
+mod swapping;
+mod transactions;
+
+pub use cleaning::{Cleaning, CleaningLimits, CleaningStats, CleaningStep};
+pub use plan::Cleanable;
+pub(super) use swapping::PendingSwap;
