@@ -11,17 +11,30 @@
 //!   is written and when it is loaded. Everything else may be lost with the process, and clients find their
 //!   way back.
 
+mod admin;
 pub mod assignor;
+mod classic;
+mod durable;
 mod error;
+mod expiry;
 mod input;
+mod offset_requests;
+mod offsets;
 mod outcome;
 mod record;
 mod reply;
 mod request;
 mod settings;
 mod shard;
+mod subscription;
+mod timers;
+mod work;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::GroupError;
+pub use expiry::TOMBSTONES_MAX;
 pub use input::{Caller, Input};
 pub use outcome::{Outcome, Ticket};
 pub use record::{

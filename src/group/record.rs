@@ -20,7 +20,8 @@ pub use self::consumer_group::{
     ClassicMemberMetadata, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment, MemberMetadata,
     MemberState, OwnedPartitions, ResolvedRegularExpression, TargetAssignmentMetadata,
 };
-use self::wire::{Reader, Writer};
+pub(super) use self::wire::Reader;
+use self::wire::Writer;
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 
 /// One record, understood.

@@ -1,55 +1,256 @@
 //! One shard: the groups whose records go to one partition of `__consumer_offsets`.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::classic::{ClassicGroup, Joining, join_refused};
+use super::durable::Durable;
+use super::error::GroupError;
 use super::input::{Caller, Input};
 use super::outcome::{Outcome, Ticket};
 use super::record::GroupRecord;
-use super::request::GroupRequest;
+use super::reply::{GroupReply, LeftMember};
+use super::request::{GroupRequest, Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
+use super::timers::{Timer, TimerId, Timers};
+use super::work::{WaitingMembers, Work};
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
-pub struct GroupShard {}
+pub struct GroupShard {
+    /// Changed by [`GroupShard::replay`] only.
+    pub(super) durable: Durable,
+    /// Lost with the process.
+    pub(super) soft: Soft,
+}
+
+/// What a restart forgets.
+#[derive(Debug, Default)]
+pub(super) struct Soft {
+    /// Classic groups with members or with some that are about to join. Of all others
+    /// [`Durable`] says everything.
+    pub classic: HashMap<Arc<str>, ClassicGroup>,
+    timers: Timers,
+    waiting: WaitingMembers,
+    completed_rebalances: u64,
+}
+
+impl Soft {
+    /// For one call: the groups, and all else.
+    pub fn work<'a>(&'a mut self, input: Input<'a>) -> (&'a mut HashMap<Arc<str>, ClassicGroup>, Work<'a>) {
+        let work = Work {
+            input,
+            timers: &mut self.timers,
+            waiting: &mut self.waiting,
+            completed_rebalances: &mut self.completed_rebalances,
+            outcome: Outcome::default(),
+        };
+        (&mut self.classic, work)
+    }
+}
+
+impl Soft {
+    /// Forgets an empty group.
+    pub fn remove_classic(&mut self, group_id: &str) {
+        if let Some(mut group) = self.classic.remove(group_id) {
+            group.cancel_pending_joins(&mut self.timers);
+        }
+    }
+}
 
 impl GroupShard {
     /// Takes a request. Its reply is in this outcome or in a later one, under its ticket.
     pub fn request(
         &mut self,
-        _input: Input<'_>,
-        _ticket: Ticket,
-        _caller: &Caller,
+        input: Input<'_>,
+        ticket: Ticket,
+        caller: &Caller,
         request: GroupRequest,
     ) -> Outcome {
-        let _ = request;
-        Outcome::default()
+        let mut outcome = Outcome::default();
+        let reply = match request {
+            GroupRequest::JoinGroup(request) => {
+                let recorded = self.durable.classic(&request.group_id).cloned();
+                return self.join_group(input, &Joining { ticket, caller, request: &request, recorded });
+            }
+            GroupRequest::SyncGroup(request) => return self.sync_group(input, ticket, &request),
+            GroupRequest::LeaveGroup(request) => return self.leave_group(input, ticket, &request),
+            GroupRequest::Heartbeat(request) => GroupReply::Heartbeat(self.heartbeat(input, &request)),
+            GroupRequest::OffsetCommit(request) => {
+                let reply = self.offset_commit(input, &request, &mut outcome.records);
+                GroupReply::OffsetCommit(reply)
+            }
+            GroupRequest::OffsetFetch(request) => GroupReply::OffsetFetch(Ok(self.offset_fetch(&request))),
+            GroupRequest::OffsetDelete(request) => {
+                GroupReply::OffsetDelete(self.offset_delete(&request, &mut outcome.records))
+            }
+            GroupRequest::DescribeGroup { group_id } => {
+                GroupReply::DescribeGroup(self.describe_group(&group_id))
+            }
+            GroupRequest::ListGroups(request) => GroupReply::ListGroups(self.list_groups(&request)),
+            GroupRequest::DeleteGroup { group_id } => {
+                GroupReply::DeleteGroup(self.delete_group(&group_id, &mut outcome.records))
+            }
+        };
+        outcome.replies.push((ticket, reply));
+        outcome
+    }
+
+    fn join_group(&mut self, input: Input<'_>, joining: &Joining<'_>) -> Outcome {
+        let request = joining.request;
+        let group_id = &request.group_id;
+        let is_new_group = self.classic_state(group_id).is_none();
+        if let Err(error) = validate_join(input, request, is_new_group) {
+            let refused = join_refused(request.member_id.clone(), error);
+            return Outcome { records: Vec::new(), replies: vec![(joining.ticket, refused)] };
+        }
+        let (classic, mut work) = self.soft.work(input);
+        let recorded = || joining.recorded.as_deref().cloned().unwrap_or_default();
+        let new = || ClassicGroup::new(group_id.clone(), &recorded());
+        let group = classic.entry(group_id.clone()).or_insert_with(new);
+        group.join(&mut work, joining);
+        if is_new_group && work.outcome.records.is_empty() {
+            work.write_group(group_id, ClassicGroup::empty_metadata(input.wall));
+        }
+        let outcome = work.outcome;
+        self.drop_if_idle(group_id);
+        outcome
+    }
+
+    fn sync_group(&mut self, input: Input<'_>, ticket: Ticket, request: &SyncGroup) -> Outcome {
+        let (classic, mut work) = self.soft.work(input);
+        match find(classic, &request.group_id) {
+            Ok(group) => group.sync(&mut work, ticket, request),
+            Err(error) => work.reply(ticket, GroupReply::SyncGroup(Err(error))),
+        }
+        work.outcome
+    }
+
+    fn heartbeat(&mut self, input: Input<'_>, request: &Heartbeat) -> Result<(), GroupError> {
+        let (classic, mut work) = self.soft.work(input);
+        find(classic, &request.group_id)?.heartbeat(&mut work, request)
+    }
+
+    fn leave_group(&mut self, input: Input<'_>, ticket: Ticket, request: &LeaveGroup) -> Outcome {
+        let (classic, mut work) = self.soft.work(input);
+        let left = match find(classic, &request.group_id) {
+            Ok(group) => Ok(group.leave(&mut work, &request.members)),
+            Err(GroupError::UnknownMemberId) => Ok(unknown_members(request)),
+            Err(error) => Err(error),
+        };
+        work.reply(ticket, GroupReply::LeaveGroup(left));
+        let outcome = work.outcome;
+        self.drop_if_idle(&request.group_id);
+        outcome
     }
 
     /// The client of a request went away: its reply is awaited no more.
-    pub fn forget(&mut self, _ticket: Ticket) {}
+    pub fn forget(&mut self, ticket: Ticket) {
+        if let Some((group_id, member_id)) = self.soft.waiting.remove(&ticket)
+            && let Some(group) = self.soft.classic.get_mut(&group_id)
+        {
+            group.forget(&member_id, ticket);
+        }
+    }
 
-    /// The next moment, in monotonic time, at which [`GroupShard::advance`] has something to do.
+    /// The next moment, in monotonic time, at which [`GroupShard::advance`] is to be called. It may find
+    /// nothing to do then: heartbeats put deadlines off without a trace here.
     pub fn next_deadline(&self) -> Option<Duration> {
-        None
+        self.soft.timers.next()
     }
 
     /// Does what is due: sessions that ran out, joins that waited long enough.
-    pub fn advance(&mut self, _input: Input<'_>) -> Outcome {
-        Outcome::default()
+    pub fn advance(&mut self, input: Input<'_>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mark = self.soft.timers.mark();
+        // What comes due by what is done here waits for the next call: each entry is looked at once.
+        while let Some((entry, timer)) = self.soft.timers.pop(input.monotonic, mark) {
+            let done = self.timer_due(input, entry, timer);
+            outcome.records.extend(done.records);
+            outcome.replies.extend(done.replies);
+        }
+        outcome
     }
 
-    /// Does what is due now and then by the wall clock: offsets that are kept no longer, groups that are
-    /// empty. Called every `offsets.retention.check.interval.ms`.
-    pub fn expire(&mut self, _input: Input<'_>) -> Outcome {
-        Outcome::default()
+    fn timer_due(&mut self, input: Input<'_>, entry: TimerId, timer: Timer) -> Outcome {
+        let (classic, mut work) = self.soft.work(input);
+        let (Timer::ClassicSession { group_id, .. } | Timer::Join { group_id } | Timer::Sync { group_id }) =
+            timer.clone();
+        let Some(group) = classic.get_mut(&group_id) else { return work.outcome };
+        match &timer {
+            Timer::ClassicSession { member_id, .. } => {
+                let member_id = member_id.clone();
+                group.session_due(&mut work, &member_id, entry, timer);
+            }
+            Timer::Join { .. } => group.join_due(&mut work, entry, timer),
+            Timer::Sync { .. } => group.sync_due(&mut work, entry, timer),
+        }
+        let outcome = work.outcome;
+        self.drop_if_idle(&group_id);
+        outcome
     }
 
     /// Applies a record that was written, now or before the restart.
     pub fn replay(&mut self, record: GroupRecord) {
-        let _ = record;
+        self.durable.replay(record);
     }
 
     /// Everything was replayed: members get a session from now on.
-    pub fn loaded(&mut self, _input: Input<'_>) -> Outcome {
-        Outcome::default()
+    pub fn loaded(&mut self, input: Input<'_>) -> Outcome {
+        let (classic, mut work) = self.soft.work(input);
+        for (group_id, metadata) in self.durable.classic_with_members() {
+            let mut group = ClassicGroup::new(group_id.clone(), metadata);
+            group.loaded(&mut work);
+            classic.insert(group_id.clone(), group);
+        }
+        work.outcome
     }
+
+    /// Groups that came through a rebalance since the shard was loaded.
+    pub fn completed_rebalances(&self) -> u64 {
+        self.soft.completed_rebalances
+    }
+
+    /// An empty group is what its record says, or will say once what this call gives is replayed.
+    fn drop_if_idle(&mut self, group_id: &str) {
+        if self.soft.classic.get(group_id).is_some_and(ClassicGroup::is_idle) {
+            self.soft.classic.remove(group_id);
+        }
+    }
+}
+
+/// What is refused before there is a group.
+fn validate_join(input: Input<'_>, request: &JoinGroup, is_new_group: bool) -> Result<(), GroupError> {
+    let settings = input.settings;
+    let session_timeouts = settings.group_min_session_timeout..=settings.group_max_session_timeout;
+    if request.group_id.is_empty() {
+        return Err(GroupError::InvalidGroupId);
+    }
+    if !session_timeouts.contains(&request.session_timeout) {
+        return Err(GroupError::InvalidSessionTimeout);
+    }
+    if is_new_group && !request.member_id.is_empty() {
+        return Err(GroupError::UnknownMemberId);
+    }
+    Ok(())
+}
+
+/// A group that may have the member that asks.
+fn find<'a>(
+    classic: &'a mut HashMap<Arc<str>, ClassicGroup>,
+    group_id: &str,
+) -> Result<&'a mut ClassicGroup, GroupError> {
+    if group_id.is_empty() {
+        return Err(GroupError::InvalidGroupId);
+    }
+    classic.get_mut(group_id).ok_or(GroupError::UnknownMemberId)
+}
+
+fn unknown_members(request: &LeaveGroup) -> Vec<LeftMember> {
+    let unknown = |member: &super::request::LeavingMember| LeftMember {
+        member_id: member.member_id.clone(),
+        group_instance_id: member.group_instance_id.clone(),
+        error: Some(GroupError::UnknownMemberId),
+    };
+    request.members.iter().map(unknown).collect()
 }

@@ -170,6 +170,14 @@ impl Reader {
         Ok(Bytes::copy_from_slice(&self.take(length)?))
     }
 
+    /// As [`Reader::bytes`]; a negative length is null.
+    pub fn nullable_bytes(&mut self) -> Read<Option<Bytes>> {
+        match usize::try_from(self.int32()?) {
+            Ok(length) => Ok(Some(Bytes::copy_from_slice(&self.take(length)?))),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Count of an array whose elements take at least `least` bytes each.
     pub fn count(&mut self, least: usize) -> Read<usize> {
         let count = usize::try_from(self.int32()?).map_err(|_| self.error("null where an array is due"))?;

@@ -1,0 +1,84 @@
+//! DescribeGroups, ListGroups, DeleteGroups.
+
+use std::sync::Arc;
+
+use super::classic::{ClassicGroup, State};
+use super::durable::GroupKind;
+use super::error::GroupError;
+use super::offset_requests::{group_not_found, offset_tombstone};
+use super::record::GroupRecord;
+use super::reply::{DescribedGroup, ListedGroup};
+use super::request::ListGroups;
+use super::shard::GroupShard;
+
+/// Kafka's name for the type of a classic group.
+const CLASSIC: &str = "Classic";
+
+impl GroupShard {
+    /// Where a classic group stands; `None` if there is none.
+    pub(super) fn classic_state(&self, group_id: &str) -> Option<State> {
+        match self.soft.classic.get(group_id) {
+            Some(group) => Some(group.state()),
+            None => self.durable.classic(group_id).map(|_| State::Empty),
+        }
+    }
+
+    pub(super) fn describe_group(&self, group_id: &Arc<str>) -> Result<DescribedGroup, GroupError> {
+        if let Some(group) = self.soft.classic.get(group_id) {
+            return Ok(group.describe());
+        }
+        let metadata = self.durable.classic(group_id).ok_or_else(|| group_not_found(group_id))?;
+        Ok(ClassicGroup::new(group_id.clone(), metadata).describe())
+    }
+
+    pub(super) fn list_groups(&self, request: &ListGroups) -> Vec<ListedGroup> {
+        let passes = |filter: &[Arc<str>], name: &str| {
+            filter.is_empty() || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
+        };
+        let passes = |group: &ListedGroup| {
+            passes(&request.states, group.state) && passes(&request.types, group.group_type)
+        };
+        self.listed().into_iter().filter(passes).collect()
+    }
+
+    /// All groups, by id.
+    fn listed(&self) -> Vec<ListedGroup> {
+        let mut listed = Vec::new();
+        for (group_id, group) in self.durable.sorted() {
+            let Some(GroupKind::Classic(metadata)) = &group.kind else { continue };
+            let live = self.soft.classic.get(group_id);
+            let protocol_type = match live {
+                Some(group) => group.protocol_type().cloned().unwrap_or_default(),
+                None => metadata.protocol_type.clone(),
+            };
+            listed.push(ListedGroup {
+                group_id: group_id.clone(),
+                protocol_type,
+                state: live.map_or(State::Empty, ClassicGroup::state).name(),
+                group_type: CLASSIC,
+            });
+        }
+        listed
+    }
+
+    /// The group and all its offsets.
+    pub(super) fn delete_group(
+        &mut self,
+        group_id: &Arc<str>,
+        records: &mut Vec<GroupRecord>,
+    ) -> Result<(), GroupError> {
+        let state = self.classic_state(group_id).ok_or_else(|| group_not_found(group_id))?;
+        if state != State::Empty {
+            return Err(GroupError::NonEmptyGroup);
+        }
+        if let Some(group) = self.durable.group(group_id) {
+            for topic in group.offsets.topics() {
+                let partitions = topic.partitions.iter();
+                records.extend(partitions.map(|(at, _)| offset_tombstone(group_id, &topic.topic, *at)));
+            }
+        }
+        records.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata: None });
+        self.soft.remove_classic(group_id);
+        Ok(())
+    }
+}

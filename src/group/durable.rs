@@ -1,0 +1,120 @@
+//! What outlives a restart: the sum of all records.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::offsets::GroupOffsets;
+use super::record::{GroupMetadata, GroupRecord};
+
+/// Everything that the records of one partition of `__consumer_offsets` say.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Durable {
+    groups: HashMap<Arc<str>, DurableGroup>,
+    /// Names of topics, each once for all groups. Those that no group has any more stay: a topic's name is
+    /// small, and there is one for each topic that ever was.
+    topics: HashSet<Arc<str>>,
+    /// Of groups that only commit offsets.
+    simple: Arc<GroupMetadata>,
+}
+
+/// One group.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct DurableGroup {
+    /// What it is. `None` between the tombstone of one kind and the first record of another, or where
+    /// offsets were left behind by a group's tombstone.
+    pub kind: Option<GroupKind>,
+    /// Its offsets, whatever it is.
+    pub offsets: GroupOffsets,
+}
+
+/// What a group is.
+#[derive(Debug, PartialEq)]
+pub(super) enum GroupKind {
+    /// A classic group, as its last record has it.
+    Classic(Arc<GroupMetadata>),
+}
+
+impl Durable {
+    /// A group of which there is a record.
+    pub fn group(&self, group_id: &str) -> Option<&DurableGroup> {
+        self.groups.get(group_id)
+    }
+
+    /// A classic group, as its last record has it.
+    pub fn classic(&self, group_id: &str) -> Option<&Arc<GroupMetadata>> {
+        match self.groups.get(group_id)?.kind {
+            Some(GroupKind::Classic(ref metadata)) => Some(metadata),
+            None => None,
+        }
+    }
+
+    /// All groups, in an order that is the same for the same records.
+    pub fn sorted(&self) -> Vec<(&Arc<str>, &DurableGroup)> {
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        groups.sort_unstable_by_key(|(group_id, _)| *group_id);
+        groups
+    }
+
+    /// Classic groups that have members, in the order of [`Durable::sorted`].
+    pub fn classic_with_members(&self) -> Vec<(&Arc<str>, &Arc<GroupMetadata>)> {
+        let mut groups = Vec::new();
+        for (group_id, group) in &self.groups {
+            if let Some(GroupKind::Classic(metadata)) = &group.kind
+                && !metadata.members.is_empty()
+            {
+                groups.push((group_id, metadata));
+            }
+        }
+        groups.sort_unstable_by_key(|(group_id, _)| *group_id);
+        groups
+    }
+
+    /// Applies a record.
+    pub fn replay(&mut self, record: GroupRecord) {
+        match record {
+            GroupRecord::OffsetCommit { group_id, topic, partition, offset: Some(offset) } => {
+                let simple = &self.simple;
+                let group = self.groups.entry(group_id).or_default();
+                // Offsets of no group make a simple one, as in Kafka.
+                group.kind.get_or_insert_with(|| GroupKind::Classic(simple.clone()));
+                let topics = &mut self.topics;
+                group.offsets.set(&topic, partition, offset, || shared(topics, &topic));
+            }
+            GroupRecord::OffsetCommit { group_id, topic, partition, offset: None } => {
+                if let Some(group) = self.groups.get_mut(&group_id) {
+                    group.offsets.remove(&topic, partition);
+                    self.remove_if_nothing(&group_id);
+                }
+            }
+            GroupRecord::GroupMetadata { group_id, metadata: Some(metadata) } => {
+                self.groups.entry(group_id).or_default().kind = Some(GroupKind::Classic(metadata));
+            }
+            GroupRecord::GroupMetadata { group_id, metadata: None } => {
+                if let Some(group) = self.groups.get_mut(&group_id) {
+                    group.kind = None;
+                    self.remove_if_nothing(&group_id);
+                }
+            }
+            // No shard writes these yet.
+            GroupRecord::ConsumerGroup { .. } => {}
+        }
+    }
+
+    fn remove_if_nothing(&mut self, group_id: &str) {
+        let nothing = |group: &DurableGroup| group.kind.is_none() && group.offsets.is_empty();
+        if self.groups.get(group_id).is_some_and(nothing) {
+            self.groups.remove(group_id);
+        }
+    }
+}
+
+/// The one copy of a topic's name.
+fn shared(topics: &mut HashSet<Arc<str>>, topic: &Arc<str>) -> Arc<str> {
+    match topics.get(topic) {
+        Some(known) => known.clone(),
+        None => {
+            topics.insert(topic.clone());
+            topic.clone()
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! OffsetCommit, OffsetFetch, OffsetDelete.
+
+use std::sync::Arc;
+
+use super::classic::State;
+use super::error::GroupError;
+use super::input::Input;
+use super::record::{CommittedOffset, GroupRecord};
+use super::reply::{
+    OffsetCommitTopicReply, OffsetDeleteTopicReply, OffsetFetchPartition, OffsetFetchTopicReply,
+};
+use super::request::{OffsetCommit, OffsetCommitPartition, OffsetDelete, OffsetFetch};
+use super::shard::GroupShard;
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
+
+type Replies<T> = Result<Vec<T>, GroupError>;
+
+impl GroupShard {
+    pub(super) fn offset_commit(
+        &mut self,
+        input: Input<'_>,
+        request: &OffsetCommit,
+        records: &mut Vec<GroupRecord>,
+    ) -> Replies<OffsetCommitTopicReply> {
+        self.validate_commit(input, request)?;
+        let mut replies = Vec::with_capacity(request.topics.len());
+        for topic in &request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for partition in &topic.partitions {
+                let too_large = is_too_large(&partition.metadata, input.settings.offset_metadata_max_bytes);
+                if !too_large {
+                    records.push(GroupRecord::OffsetCommit {
+                        group_id: request.group_id.clone(),
+                        topic: topic.name.clone(),
+                        partition: partition.partition,
+                        offset: Some(committed(input, request, topic.topic_id, partition)),
+                    });
+                }
+                let error = too_large.then_some(GroupError::OffsetMetadataTooLarge);
+                partitions.push((partition.partition, error));
+            }
+            let (topic_id, name) = (topic.topic_id, topic.name.clone());
+            replies.push(OffsetCommitTopicReply { topic_id, name, partitions });
+        }
+        Ok(replies)
+    }
+
+    fn validate_commit(&mut self, input: Input<'_>, request: &OffsetCommit) -> Result<(), GroupError> {
+        let group_id = &request.group_id;
+        let without_member = request.generation_id_or_member_epoch < 0;
+        match self.classic_state(group_id) {
+            // A consumer without group management: the record makes the group.
+            None if without_member => Ok(()),
+            None if request.supports_member_epoch => Err(group_not_found(group_id)),
+            None => Err(GroupError::IllegalGeneration),
+            Some(_) => {
+                let (classic, mut work) = self.soft.work(input);
+                match classic.get_mut(group_id) {
+                    Some(group) => group.validate_commit(&mut work, request),
+                    None if without_member => Ok(()),
+                    None => Err(GroupError::UnknownMemberId),
+                }
+            }
+        }
+    }
+
+    pub(super) fn offset_fetch(&self, request: &OffsetFetch) -> Vec<OffsetFetchTopicReply> {
+        // Where there is no group, there is nothing committed either.
+        let found = self.durable.group(&request.group_id).filter(|group| group.kind.is_some());
+        let offsets = found.map(|group| &group.offsets);
+        let Some(asked) = &request.topics else {
+            let topics = offsets.map(|offsets| offsets.topics()).unwrap_or_default();
+            let reply = |topic: &super::offsets::TopicOffsets| OffsetFetchTopicReply {
+                topic_id: TopicId::ZERO,
+                name: topic.topic.clone(),
+                partitions: topic.partitions.iter().map(|(at, offset)| fetched(*at, Some(offset))).collect(),
+            };
+            return topics.iter().map(reply).collect();
+        };
+        let reply = |topic: &super::request::OffsetFetchTopic| {
+            let known = offsets.and_then(|offsets| offsets.topic(&topic.name));
+            let partition = |at: &i32| {
+                let offset = known.and_then(|known| known.get(*at));
+                fetched(*at, offset.filter(|offset| is_same_topic(offset.topic_id, topic.topic_id)))
+            };
+            OffsetFetchTopicReply {
+                topic_id: topic.topic_id,
+                name: topic.name.clone(),
+                partitions: topic.partitions.iter().map(partition).collect(),
+            }
+        };
+        asked.iter().map(reply).collect()
+    }
+
+    pub(super) fn offset_delete(
+        &self,
+        request: &OffsetDelete,
+        records: &mut Vec<GroupRecord>,
+    ) -> Replies<OffsetDeleteTopicReply> {
+        let group_id = &request.group_id;
+        if group_id.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        let state = self.classic_state(group_id).ok_or_else(|| group_not_found(group_id))?;
+        let group = self.soft.classic.get(group_id);
+        if state != State::Empty && !group.is_some_and(|group| group.uses_consumer_protocol()) {
+            return Err(GroupError::NonEmptyGroup);
+        }
+        let mut replies = Vec::with_capacity(request.topics.len());
+        for (topic, partitions) in &request.topics {
+            let subscribed = group.is_some_and(|group| group.is_subscribed_to(topic));
+            let known = self.durable.group(group_id).and_then(|group| group.offsets.topic(topic));
+            for partition in partitions {
+                if !subscribed && known.is_some_and(|known| known.get(*partition).is_some()) {
+                    records.push(offset_tombstone(group_id, topic, *partition));
+                }
+            }
+            let error = subscribed.then_some(GroupError::GroupSubscribedToTopic);
+            let partitions = partitions.iter().map(|partition| (*partition, error.clone())).collect();
+            replies.push(OffsetDeleteTopicReply { name: topic.clone(), partitions });
+        }
+        Ok(replies)
+    }
+}
+
+/// In Kafka's words, which replies carry.
+pub(super) fn group_not_found(group_id: &str) -> GroupError {
+    GroupError::GroupIdNotFound(format!("Group {group_id} not found."))
+}
+
+pub(super) fn offset_tombstone(group_id: &Arc<str>, topic: &Arc<str>, partition: i32) -> GroupRecord {
+    GroupRecord::OffsetCommit { group_id: group_id.clone(), topic: topic.clone(), partition, offset: None }
+}
+
+/// Kafka counts as Java does: UTF-16 units, of which there are at most as many as bytes.
+fn is_too_large(metadata: &str, max: usize) -> bool {
+    metadata.len() > max && metadata.encode_utf16().count() > max
+}
+
+fn committed(
+    input: Input<'_>,
+    request: &OffsetCommit,
+    topic_id: TopicId,
+    partition: &OffsetCommitPartition,
+) -> CommittedOffset {
+    let expires = |retention: std::time::Duration| {
+        Timestamp(input.wall.0.saturating_add(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX)))
+    };
+    CommittedOffset {
+        offset: partition.offset,
+        leader_epoch: partition.leader_epoch,
+        metadata: partition.metadata.clone(),
+        commit_timestamp: input.wall,
+        expire_timestamp: request.retention.map_or(Timestamp::NONE, expires),
+        topic_id,
+    }
+}
+
+/// An offset was committed for the topic that is asked about, as far as both are known.
+fn is_same_topic(committed: TopicId, asked: TopicId) -> bool {
+    committed == TopicId::ZERO || asked == TopicId::ZERO || committed == asked
+}
+
+fn fetched(partition: i32, offset: Option<&CommittedOffset>) -> OffsetFetchPartition {
+    OffsetFetchPartition {
+        partition,
+        offset: offset.map_or(Offset::NONE, |offset| offset.offset),
+        leader_epoch: offset.map_or(LeaderEpoch::NONE, |offset| offset.leader_epoch),
+        metadata: offset.map(|offset| offset.metadata.clone()).unwrap_or_default(),
+        error: None,
+    }
+}

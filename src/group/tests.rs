@@ -1,0 +1,10 @@
+mod admin;
+mod driver;
+mod joining;
+mod leaving;
+mod offsets;
+mod random;
+mod retention;
+mod sessions;
+mod static_members;
+mod syncing;

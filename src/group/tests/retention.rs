@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use super::driver::{Driver, commit, commit_of, seconds};
+use crate::group::expiry::TOMBSTONES_MAX;
+use crate::group::{GroupRequest, JoinGroup, JoinGroupReply, OffsetCommitPartition};
+
+const RETENTION: Duration = seconds(7 * 24 * 60 * 60);
+
+fn expire(driver: &mut Driver) -> usize {
+    driver.call(|shard, input| shard.expire(input))
+}
+
+/// Time passes, and members send heartbeats.
+fn pass(driver: &mut Driver, time: Duration, members: &[JoinGroupReply]) {
+    let end = driver.monotonic + time;
+    while driver.monotonic < end {
+        driver.advance(seconds(40).min(end - driver.monotonic));
+        for member in members {
+            driver.heartbeat(member).unwrap();
+        }
+    }
+}
+
+#[test]
+fn trap_74_offsets_of_a_group_with_members_are_kept_while_they_are_read() {
+    let mut driver = Driver::without_delay();
+    driver.settings.offsets_retention = seconds(1000);
+    let members = driver.stable(2);
+    driver.commit(commit_of(&members[0], "read", 1)).unwrap();
+    driver.commit(commit_of(&members[0], "left", 2)).unwrap();
+    pass(&mut driver, seconds(999), &members);
+    assert_eq!(expire(&mut driver), 0);
+    // KIP-211: what nobody reads on goes by its own commit.
+    pass(&mut driver, seconds(1), &members);
+    assert_eq!(expire(&mut driver), 1);
+    assert_eq!((driver.fetch("read"), driver.fetch("left")), (1, -1));
+    pass(&mut driver, seconds(5000), &members);
+    assert_eq!(expire(&mut driver), 0);
+    // In a rebalance nothing goes.
+    driver.commit(commit_of(&members[0], "left", 2)).unwrap();
+    driver.wall.0 += 2_000_000;
+    driver.join_dynamic();
+    assert_eq!(expire(&mut driver), 0);
+}
+
+#[test]
+fn trap_74_an_empty_group_loses_all_at_once() {
+    let mut driver = Driver::without_delay();
+    let members = driver.stable(1);
+    driver.commit(commit_of(&members[0], "read", 1)).unwrap();
+    pass(&mut driver, seconds(100), &members);
+    driver.leave(&[(&members[0].member_id, None)]);
+    // From when the group became empty, not from the commit; and by the clock that outlives a restart.
+    driver.advance(RETENTION - Duration::from_millis(1));
+    driver.fail_over();
+    assert_eq!(expire(&mut driver), 0);
+    driver.wall.0 += 1;
+    assert_eq!(expire(&mut driver), 2);
+    assert_eq!(driver.state(), "none");
+    assert_eq!(expire(&mut driver), 0);
+}
+
+#[test]
+fn offsets_without_members_go_each_by_its_commit() {
+    let mut driver = Driver::new();
+    driver.commit(commit("early", 1)).unwrap();
+    driver.advance(seconds(60));
+    driver.commit(commit("late", 2)).unwrap();
+    let mut expires = commit("short", 3);
+    expires.retention = Some(seconds(30));
+    driver.commit(expires).unwrap();
+    driver.advance(seconds(29));
+    assert_eq!(expire(&mut driver), 0);
+    driver.advance(seconds(1));
+    assert_eq!((expire(&mut driver), driver.fetch("short")), (1, -1));
+    driver.advance(RETENTION - seconds(90));
+    assert_eq!(expire(&mut driver), 1);
+    assert_eq!((driver.fetch("early"), driver.fetch("late")), (-1, 2));
+    driver.advance(seconds(60));
+    assert_eq!(expire(&mut driver), 2, "the last offset and the group");
+    assert_eq!(driver.state(), "none");
+}
+
+#[test]
+fn a_group_without_offsets_goes_at_once_unless_somebody_is_about_to_join() {
+    let mut driver = Driver::new();
+    driver.ask(GroupRequest::JoinGroup(super::driver::join("")));
+    assert_eq!((expire(&mut driver), driver.state().as_str()), (0, "Empty"));
+    driver.advance(seconds(45));
+    assert_eq!((expire(&mut driver), driver.state().as_str()), (1, "none"));
+}
+
+#[test]
+fn members_of_another_type_lose_nothing() {
+    let mut driver = Driver::without_delay();
+    let request = JoinGroup {
+        protocol_type: "connect".into(),
+        requires_known_member_id: false,
+        ..super::driver::join("")
+    };
+    let ticket = driver.send(GroupRequest::JoinGroup(request));
+    driver.advance(seconds(0));
+    let member = driver.join_reply(ticket);
+    driver.sync_all(std::slice::from_ref(&member));
+    driver.commit(commit_of(&member, "read", 1)).unwrap();
+    driver.wall.0 += 2 * RETENTION.as_millis() as i64;
+    assert_eq!(expire(&mut driver), 0);
+}
+
+#[test]
+fn one_call_forgets_no_more_than_so_many() {
+    let mut driver = Driver::new();
+    let mut request = commit("read", 1);
+    let first = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions = (0..TOMBSTONES_MAX as i32 + 5)
+        .map(|partition| OffsetCommitPartition { partition, ..first.clone() })
+        .collect();
+    driver.commit(request).unwrap();
+    driver.advance(RETENTION);
+    assert_eq!(expire(&mut driver), TOMBSTONES_MAX);
+    assert_eq!(driver.state(), "Empty");
+    assert_eq!(expire(&mut driver), 6);
+    assert_eq!(driver.state(), "none");
+}
