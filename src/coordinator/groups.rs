@@ -55,12 +55,14 @@ impl Shard for GroupShard {
             GroupRequest::Heartbeat(_)
             | GroupRequest::OffsetFetch(_)
             | GroupRequest::DescribeGroup { .. }
+            | GroupRequest::ConsumerGroupDescribe { .. }
             | GroupRequest::ListGroups(_) => false,
             GroupRequest::JoinGroup(_)
             | GroupRequest::SyncGroup(_)
             | GroupRequest::LeaveGroup(_)
             | GroupRequest::OffsetCommit(_)
             | GroupRequest::OffsetDelete(_)
+            | GroupRequest::ConsumerGroupHeartbeat(_)
             | GroupRequest::DeleteGroup { .. } => true,
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::classic::{ClassicGroup, State};
+use super::consumer;
 use super::durable::GroupKind;
 use super::error::GroupError;
 use super::offset_requests::{group_not_found, offset_tombstone};
@@ -10,9 +11,12 @@ use super::record::GroupRecord;
 use super::reply::{DescribedGroup, ListedGroup};
 use super::request::ListGroups;
 use super::shard::GroupShard;
+use super::subscription::CONSUMER_PROTOCOL_TYPE;
 
 /// Kafka's name for the type of a classic group.
 const CLASSIC: &str = "Classic";
+/// And of a consumer group.
+const CONSUMER: &str = "Consumer";
 
 impl GroupShard {
     /// Where a classic group stands; `None` if there is none.
@@ -26,6 +30,10 @@ impl GroupShard {
     pub(super) fn describe_group(&self, group_id: &Arc<str>) -> Result<DescribedGroup, GroupError> {
         if let Some(group) = self.soft.classic.get(group_id) {
             return Ok(group.describe());
+        }
+        if self.durable.consumer(group_id).is_some() {
+            let words = format!("Group {group_id} is not a classic group.");
+            return Err(GroupError::GroupIdNotFound(words));
         }
         let metadata = self.durable.classic(group_id).ok_or_else(|| group_not_found(group_id))?;
         Ok(ClassicGroup::new(group_id.clone(), metadata).describe())
@@ -45,7 +53,19 @@ impl GroupShard {
     fn listed(&self) -> Vec<ListedGroup> {
         let mut listed = Vec::new();
         for (group_id, group) in self.durable.sorted() {
-            let Some(GroupKind::Classic(metadata)) = &group.kind else { continue };
+            let metadata = match &group.kind {
+                None => continue,
+                Some(GroupKind::Classic(metadata)) => metadata,
+                Some(GroupKind::Consumer(group)) => {
+                    listed.push(ListedGroup {
+                        group_id: group_id.clone(),
+                        protocol_type: CONSUMER_PROTOCOL_TYPE.into(),
+                        state: group.state_name(),
+                        group_type: CONSUMER,
+                    });
+                    continue;
+                }
+            };
             let live = self.soft.classic.get(group_id);
             let protocol_type = match live {
                 Some(group) => group.protocol_type().cloned().unwrap_or_default(),
@@ -67,8 +87,12 @@ impl GroupShard {
         group_id: &Arc<str>,
         records: &mut Vec<GroupRecord>,
     ) -> Result<(), GroupError> {
-        let state = self.classic_state(group_id).ok_or_else(|| group_not_found(group_id))?;
-        if state != State::Empty {
+        let consumer = self.durable.consumer(group_id);
+        let is_empty = match consumer {
+            Some(group) => group.is_empty(),
+            None => self.classic_state(group_id).ok_or_else(|| group_not_found(group_id))? == State::Empty,
+        };
+        if !is_empty {
             return Err(GroupError::NonEmptyGroup);
         }
         if let Some(group) = self.durable.group(group_id) {
@@ -77,7 +101,10 @@ impl GroupShard {
                 records.extend(partitions.map(|(at, _)| offset_tombstone(group_id, &topic.topic, *at)));
             }
         }
-        records.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata: None });
+        match consumer {
+            Some(group) => records.extend(consumer::tombstones(group)),
+            None => records.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata: None }),
+        }
         self.soft.remove_classic(group_id);
         Ok(())
     }

@@ -12,6 +12,7 @@ mod rebalance;
 mod state;
 mod static_member;
 mod sync;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::consumer::ConsumerGroup;
 use super::offsets::GroupOffsets;
-use super::record::{GroupMetadata, GroupRecord};
+use super::record::{ConsumerGroupChange, GroupMetadata, GroupRecord};
 
 /// Everything that the records of one partition of `__consumer_offsets` say.
 #[derive(Debug, Default, PartialEq)]
@@ -32,6 +33,8 @@ pub(super) struct DurableGroup {
 pub(super) enum GroupKind {
     /// A classic group, as its last record has it.
     Classic(Arc<GroupMetadata>),
+    /// A consumer group (KIP-848). Boxed: most groups are of the other kind, or only have offsets.
+    Consumer(Box<ConsumerGroup>),
 }
 
 impl Durable {
@@ -44,8 +47,24 @@ impl Durable {
     pub fn classic(&self, group_id: &str) -> Option<&Arc<GroupMetadata>> {
         match self.groups.get(group_id)?.kind {
             Some(GroupKind::Classic(ref metadata)) => Some(metadata),
-            None => None,
+            _ => None,
         }
+    }
+
+    /// A consumer group.
+    pub fn consumer(&self, group_id: &str) -> Option<&ConsumerGroup> {
+        match self.groups.get(group_id)?.kind {
+            Some(GroupKind::Consumer(ref group)) => Some(group),
+            _ => None,
+        }
+    }
+
+    /// All consumer groups.
+    pub fn consumer_groups(&self) -> impl Iterator<Item = &ConsumerGroup> {
+        self.groups.values().filter_map(|group| match &group.kind {
+            Some(GroupKind::Consumer(group)) => Some(group.as_ref()),
+            _ => None,
+        })
     }
 
     /// All groups, in an order that is the same for the same records.
@@ -95,8 +114,23 @@ impl Durable {
                     self.remove_if_nothing(&group_id);
                 }
             }
-            // No shard writes these yet.
-            GroupRecord::ConsumerGroup { .. } => {}
+            GroupRecord::ConsumerGroup { group_id, change } => self.replay_consumer(group_id, change),
+        }
+    }
+
+    /// A tombstone of a group that is gone changes nothing: loading finds them in any order.
+    fn replay_consumer(&mut self, group_id: Arc<str>, change: ConsumerGroupChange) {
+        if change.is_tombstone() && self.consumer(&group_id).is_none() {
+            return;
+        }
+        let durable = self.groups.entry(group_id.clone()).or_default();
+        if !matches!(durable.kind, Some(GroupKind::Consumer(_))) {
+            durable.kind = Some(GroupKind::Consumer(Box::new(ConsumerGroup::new(group_id.clone()))));
+        }
+        let Some(GroupKind::Consumer(group)) = &mut durable.kind else { return };
+        if !group.replay(change) {
+            durable.kind = None;
+            self.remove_if_nothing(&group_id);
         }
     }
 

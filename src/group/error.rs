@@ -62,6 +62,9 @@ pub enum GroupError {
     /// UNRELEASED_INSTANCE_ID (KIP-848), with words.
     #[error("{0}")]
     UnreleasedInstanceId(String),
+    /// INVALID_REGULAR_EXPRESSION (KIP-848), with words.
+    #[error("{0}")]
+    InvalidRegularExpression(String),
     /// UNSUPPORTED_VERSION: the group needs a newer version of the request, with words.
     #[error("{0}")]
     UnsupportedVersion(String),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::classic::{ClassicGroup, State};
+use super::consumer::{self, ConsumerGroup};
 use super::durable::{DurableGroup, GroupKind};
 use super::input::Input;
 use super::offset_requests::offset_tombstone;
@@ -36,8 +37,12 @@ impl GroupShard {
             if records.len() >= TOMBSTONES_MAX {
                 break;
             }
-            if let Some(GroupKind::Classic(metadata)) = &group.kind {
-                self.expire_classic(input, (group_id, group), metadata, &mut records);
+            match &group.kind {
+                Some(GroupKind::Classic(metadata)) => {
+                    self.expire_classic(input, (group_id, group), metadata, &mut records);
+                }
+                Some(GroupKind::Consumer(consumer)) => expire_consumer(input, group, consumer, &mut records),
+                None => {}
             }
         }
         Outcome { records, replies: Vec::new() }
@@ -86,6 +91,31 @@ impl GroupShard {
             }
         }
         Outcome { records, replies: Vec::new() }
+    }
+}
+
+/// A consumer group loses what its members do not read, each offset from its own commit, and when nothing is
+/// left and nobody is there, itself.
+fn expire_consumer(
+    input: Input<'_>,
+    group: &DurableGroup,
+    consumer: &ConsumerGroup,
+    records: &mut Vec<GroupRecord>,
+) {
+    let mut left = false;
+    for topic in group.offsets.topics() {
+        let subscribed = consumer.is_subscribed_to(&topic.topic);
+        for (partition, offset) in &topic.partitions {
+            let due = !subscribed && is_due(input, &RetainedSince::Commit, offset);
+            if due && records.len() < TOMBSTONES_MAX {
+                records.push(offset_tombstone(consumer.group_id(), &topic.topic, *partition));
+            } else {
+                left = true;
+            }
+        }
+    }
+    if consumer.is_empty() && !left {
+        records.extend(consumer::tombstones(consumer));
     }
 }
 

@@ -14,6 +14,8 @@
 mod admin;
 pub mod assignor;
 mod classic;
+mod consumer;
+mod consumer_requests;
 mod durable;
 mod error;
 mod expiry;
@@ -43,12 +45,15 @@ pub use record::{
     ResolvedRegularExpression, TargetAssignmentMetadata, UnreadableRecord,
 };
 pub use reply::{
-    DescribedGroup, DescribedMember, GroupReply, JoinGroupMember, JoinGroupReply, LeftMember, ListedGroup,
-    OffsetCommitTopicReply, OffsetDeleteTopicReply, OffsetFetchPartition, OffsetFetchTopicReply, SyncedGroup,
+    ConsumerGroupHeartbeatReply, DescribedConsumerGroup, DescribedConsumerGroupMember, DescribedGroup,
+    DescribedMember, DescribedTopicPartitions, GroupReply, JoinGroupMember, JoinGroupReply, LeftMember,
+    ListedGroup, OffsetCommitTopicReply, OffsetDeleteTopicReply, OffsetFetchPartition, OffsetFetchTopicReply,
+    SyncedGroup,
 };
 pub use request::{
-    GroupProtocol, GroupRequest, Heartbeat, JoinGroup, LeaveGroup, LeavingMember, ListGroups, OffsetCommit,
-    OffsetCommitPartition, OffsetCommitTopic, OffsetDelete, OffsetFetch, OffsetFetchTopic, SyncGroup,
+    ConsumerGroupHeartbeat, GroupProtocol, GroupRequest, Heartbeat, JoinGroup, LeaveGroup, LeavingMember,
+    ListGroups, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic, OffsetDelete, OffsetFetch,
+    OffsetFetchTopic, SyncGroup,
 };
-pub use settings::GroupSettings;
+pub use settings::{GroupOverrides, GroupSettings, MigrationPolicy};
 pub use shard::GroupShard;

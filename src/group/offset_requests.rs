@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::classic::State;
+use super::consumer::ConsumerGroup;
 use super::error::GroupError;
 use super::input::Input;
 use super::record::{CommittedOffset, GroupRecord};
@@ -47,6 +48,9 @@ impl GroupShard {
 
     fn validate_commit(&mut self, input: Input<'_>, request: &OffsetCommit) -> Result<(), GroupError> {
         let group_id = &request.group_id;
+        if let Some(group) = self.durable.consumer(group_id) {
+            return validate_consumer_commit(input, group, request);
+        }
         let without_member = request.generation_id_or_member_epoch < 0;
         match self.classic_state(group_id) {
             // A consumer without group management: the record makes the group.
@@ -64,7 +68,10 @@ impl GroupShard {
         }
     }
 
-    pub(super) fn offset_fetch(&self, request: &OffsetFetch) -> Vec<OffsetFetchTopicReply> {
+    pub(super) fn offset_fetch(&self, request: &OffsetFetch) -> Replies<OffsetFetchTopicReply> {
+        if let Some(group) = self.durable.consumer(&request.group_id) {
+            group.validate_fetch(request.member_id.as_deref(), request.member_epoch)?;
+        }
         // Where there is no group, there is nothing committed either.
         let found = self.durable.group(&request.group_id).filter(|group| group.kind.is_some());
         let offsets = found.map(|group| &group.offsets);
@@ -75,7 +82,7 @@ impl GroupShard {
                 name: topic.topic.clone(),
                 partitions: topic.partitions.iter().map(|(at, offset)| fetched(*at, Some(offset))).collect(),
             };
-            return topics.iter().map(reply).collect();
+            return Ok(topics.iter().map(reply).collect());
         };
         let reply = |topic: &super::request::OffsetFetchTopic| {
             let known = offsets.and_then(|offsets| offsets.topic(&topic.name));
@@ -89,7 +96,7 @@ impl GroupShard {
                 partitions: topic.partitions.iter().map(partition).collect(),
             }
         };
-        asked.iter().map(reply).collect()
+        Ok(asked.iter().map(reply).collect())
     }
 
     pub(super) fn offset_delete(
@@ -101,14 +108,20 @@ impl GroupShard {
         if group_id.is_empty() {
             return Err(GroupError::InvalidGroupId);
         }
-        let state = self.classic_state(group_id).ok_or_else(|| group_not_found(group_id))?;
         let group = self.soft.classic.get(group_id);
-        if state != State::Empty && !group.is_some_and(|group| group.uses_consumer_protocol()) {
-            return Err(GroupError::NonEmptyGroup);
+        let consumer = self.durable.consumer(group_id);
+        if consumer.is_none() {
+            let state = self.classic_state(group_id).ok_or_else(|| group_not_found(group_id))?;
+            if state != State::Empty && !group.is_some_and(|group| group.uses_consumer_protocol()) {
+                return Err(GroupError::NonEmptyGroup);
+            }
         }
         let mut replies = Vec::with_capacity(request.topics.len());
         for (topic, partitions) in &request.topics {
-            let subscribed = group.is_some_and(|group| group.is_subscribed_to(topic));
+            let subscribed = match consumer {
+                Some(group) => group.is_subscribed_to(topic),
+                None => group.is_some_and(|group| group.is_subscribed_to(topic)),
+            };
             let known = self.durable.group(group_id).and_then(|group| group.offsets.topic(topic));
             for partition in partitions {
                 if !subscribed && known.is_some_and(|known| known.get(*partition).is_some()) {
@@ -121,6 +134,25 @@ impl GroupShard {
         }
         Ok(replies)
     }
+}
+
+/// A commit to a consumer group. Offsets whose metadata is too large are refused one by one, all else as a
+/// whole.
+fn validate_consumer_commit(
+    input: Input<'_>,
+    group: &ConsumerGroup,
+    request: &OffsetCommit,
+) -> Result<(), GroupError> {
+    let member_epoch = request.generation_id_or_member_epoch;
+    let scope = group.validate_commit(&request.member_id, member_epoch, request.supports_member_epoch)?;
+    let max = input.settings.offset_metadata_max_bytes;
+    for topic in &request.topics {
+        let partitions = topic.partitions.iter().filter(|partition| !is_too_large(&partition.metadata, max));
+        for partition in partitions {
+            scope.check(topic.topic_id, partition.partition)?;
+        }
+    }
+    Ok(())
 }
 
 /// In Kafka's words, which replies carry.

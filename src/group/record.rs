@@ -20,8 +20,7 @@ pub use self::consumer_group::{
     ClassicMemberMetadata, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment, MemberMetadata,
     MemberState, OwnedPartitions, ResolvedRegularExpression, TargetAssignmentMetadata,
 };
-pub(super) use self::wire::Reader;
-use self::wire::Writer;
+pub(super) use self::wire::{Reader, Writer};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 
 /// One record, understood.

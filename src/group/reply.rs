@@ -1,6 +1,7 @@
 //! Answers, by the kind of their requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -31,6 +32,10 @@ pub enum GroupReply {
     ListGroups(Vec<ListedGroup>),
     /// To DeleteGroup.
     DeleteGroup(Result<(), GroupError>),
+    /// To ConsumerGroupHeartbeat.
+    ConsumerGroupHeartbeat(Result<ConsumerGroupHeartbeatReply, GroupError>),
+    /// To ConsumerGroupDescribe.
+    ConsumerGroupDescribe(Result<DescribedConsumerGroup, GroupError>),
 }
 
 /// To JoinGroup. With an error the other fields are as Kafka leaves them.
@@ -176,4 +181,72 @@ pub struct ListedGroup {
     pub state: &'static str,
     /// `Classic` or `Consumer`.
     pub group_type: &'static str,
+}
+
+/// To ConsumerGroupHeartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerGroupHeartbeatReply {
+    /// The member's own id.
+    pub member_id: Arc<str>,
+    /// What its next request has to carry.
+    pub member_epoch: i32,
+    /// How often it is to be heard of; zero for one that leaves.
+    pub heartbeat_interval: Duration,
+    /// What it is to have; `None` if that has not changed.
+    pub assignment: Option<Vec<(TopicId, Vec<i32>)>>,
+}
+
+/// A consumer group as ConsumerGroupDescribe shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedConsumerGroup {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// `Empty`, `Assigning`, `Reconciling` or `Stable`.
+    pub state: &'static str,
+    /// Raised whenever a new assignment is due.
+    pub group_epoch: i32,
+    /// The group epoch that the assignment was made for.
+    pub assignment_epoch: i32,
+    /// Who assigns.
+    pub assignor_name: &'static str,
+    /// By member id.
+    pub members: Vec<DescribedConsumerGroupMember>,
+}
+
+/// A member as ConsumerGroupDescribe shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedConsumerGroupMember {
+    /// Its id.
+    pub member_id: Arc<str>,
+    /// Of a static member.
+    pub instance_id: Option<Arc<str>>,
+    /// `client.rack`.
+    pub rack_id: Option<Arc<str>>,
+    /// Its epoch; -2 for a static member that left for a while.
+    pub member_epoch: i32,
+    /// As its requests gave it.
+    pub client_id: Arc<str>,
+    /// Where it sends from.
+    pub client_host: Arc<str>,
+    /// Names that it subscribes to.
+    pub subscribed_topic_names: Vec<Arc<str>>,
+    /// Regular expression that it subscribes to; empty for none.
+    pub subscribed_topic_regex: Option<Arc<str>>,
+    /// What it has, with what it has yet to give up.
+    pub assignment: Vec<DescribedTopicPartitions>,
+    /// What it is to have.
+    pub target_assignment: Vec<DescribedTopicPartitions>,
+    /// Whether it speaks the classic protocol: MemberType 0, else 1.
+    pub is_classic: bool,
+}
+
+/// Partitions of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedTopicPartitions {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// Its name.
+    pub topic_name: Arc<str>,
+    /// Indexes, ascending.
+    pub partitions: Vec<i32>,
 }

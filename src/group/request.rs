@@ -37,6 +37,13 @@ pub enum GroupRequest {
         /// Which one.
         group_id: Arc<str>,
     },
+    /// ConsumerGroupHeartbeat.
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeat),
+    /// ConsumerGroupDescribe for one group.
+    ConsumerGroupDescribe {
+        /// Which one.
+        group_id: Arc<str>,
+    },
 }
 
 /// JoinGroup.
@@ -213,4 +220,31 @@ pub struct ListGroups {
     pub states: Vec<Arc<str>>,
     /// Names of types (`classic`, `consumer`), in any case; none for all.
     pub types: Vec<Arc<str>>,
+}
+
+/// ConsumerGroupHeartbeat (KIP-848). What is `None` has not changed since the member said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerGroupHeartbeat {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// In version 0 empty for a member that has no id yet.
+    pub member_id: Arc<str>,
+    /// 0 to join, -1 to leave, -2 for a static member that leaves for a while.
+    pub member_epoch: i32,
+    /// Of a static member.
+    pub instance_id: Option<Arc<str>>,
+    /// `client.rack`.
+    pub rack_id: Option<Arc<str>>,
+    /// How long the member may take to give partitions up; -1 for not said.
+    pub rebalance_timeout_ms: i32,
+    /// Names of topics.
+    pub subscribed_topic_names: Option<Vec<Arc<str>>>,
+    /// Version 1: a regular expression for names of topics; empty for none.
+    pub subscribed_topic_regex: Option<Arc<str>>,
+    /// An assignor of the broker.
+    pub server_assignor: Option<Arc<str>>,
+    /// Partitions that the member has.
+    pub owned: Option<Vec<(TopicId, Vec<i32>)>>,
+    /// KIP-1082, from version 1: members make their ids themselves.
+    pub client_makes_member_id: bool,
 }

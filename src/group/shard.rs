@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::classic::{ClassicGroup, Joining, join_refused};
+use super::consumer;
 use super::durable::Durable;
 use super::error::GroupError;
 use super::input::{Caller, Input};
 use super::outcome::{Outcome, Ticket};
-use super::record::GroupRecord;
+use super::record::{ConsumerGroupChange, GroupRecord};
 use super::reply::{GroupReply, LeftMember};
 use super::request::{GroupRequest, Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::timers::{Timer, TimerId, Timers};
@@ -30,6 +31,8 @@ pub(super) struct Soft {
     /// Classic groups with members or with some that are about to join. Of all others
     /// [`Durable`] says everything.
     pub classic: HashMap<Arc<str>, ClassicGroup>,
+    /// Of consumer groups.
+    pub consumer: consumer::Soft,
     timers: Timers,
     waiting: WaitingMembers,
     completed_rebalances: u64,
@@ -67,6 +70,20 @@ impl GroupShard {
         caller: &Caller,
         request: GroupRequest,
     ) -> Outcome {
+        let mut outcome = self.take_up_downgraded(input);
+        let done = self.answer(input, ticket, caller, request);
+        outcome.records.extend(done.records);
+        outcome.replies.extend(done.replies);
+        outcome
+    }
+
+    fn answer(
+        &mut self,
+        input: Input<'_>,
+        ticket: Ticket,
+        caller: &Caller,
+        request: GroupRequest,
+    ) -> Outcome {
         let mut outcome = Outcome::default();
         let reply = match request {
             GroupRequest::JoinGroup(request) => {
@@ -75,12 +92,19 @@ impl GroupShard {
             }
             GroupRequest::SyncGroup(request) => return self.sync_group(input, ticket, &request),
             GroupRequest::LeaveGroup(request) => return self.leave_group(input, ticket, &request),
+            GroupRequest::ConsumerGroupHeartbeat(request) => {
+                let reply = self.consumer_group_heartbeat(input, caller, &request, &mut outcome);
+                GroupReply::ConsumerGroupHeartbeat(reply)
+            }
+            GroupRequest::ConsumerGroupDescribe { group_id } => {
+                GroupReply::ConsumerGroupDescribe(self.describe_consumer_group(input, &group_id))
+            }
             GroupRequest::Heartbeat(request) => GroupReply::Heartbeat(self.heartbeat(input, &request)),
             GroupRequest::OffsetCommit(request) => {
                 let reply = self.offset_commit(input, &request, &mut outcome.records);
                 GroupReply::OffsetCommit(reply)
             }
-            GroupRequest::OffsetFetch(request) => GroupReply::OffsetFetch(Ok(self.offset_fetch(&request))),
+            GroupRequest::OffsetFetch(request) => GroupReply::OffsetFetch(self.offset_fetch(&request)),
             GroupRequest::OffsetDelete(request) => {
                 GroupReply::OffsetDelete(self.offset_delete(&request, &mut outcome.records))
             }
@@ -99,11 +123,15 @@ impl GroupShard {
     fn join_group(&mut self, input: Input<'_>, joining: &Joining<'_>) -> Outcome {
         let request = joining.request;
         let group_id = &request.group_id;
+        if self.durable.consumer(group_id).is_some_and(|group| !group.is_empty()) {
+            return self.join_consumer_group(input, joining);
+        }
         let is_new_group = self.classic_state(group_id).is_none();
         if let Err(error) = validate_join(input, request, is_new_group) {
             let refused = join_refused(request.member_id.clone(), error);
             return Outcome { records: Vec::new(), replies: vec![(joining.ticket, refused)] };
         }
+        let empty = self.durable.consumer(group_id).map(consumer::tombstones).unwrap_or_default();
         let (classic, mut work) = self.soft.work(input);
         let recorded = || joining.recorded.as_deref().cloned().unwrap_or_default();
         let new = || ClassicGroup::new(group_id.clone(), &recorded());
@@ -112,12 +140,16 @@ impl GroupShard {
         if is_new_group && work.outcome.records.is_empty() {
             work.write_group(group_id, ClassicGroup::empty_metadata(input.wall));
         }
-        let outcome = work.outcome;
+        let mut outcome = work.outcome;
+        outcome.records.splice(0..0, empty);
         self.drop_if_idle(group_id);
         outcome
     }
 
     fn sync_group(&mut self, input: Input<'_>, ticket: Ticket, request: &SyncGroup) -> Outcome {
+        if let Some(reply) = self.sync_consumer_group(input, request) {
+            return Outcome { records: Vec::new(), replies: vec![(ticket, GroupReply::SyncGroup(reply))] };
+        }
         let (classic, mut work) = self.soft.work(input);
         match find(classic, &request.group_id) {
             Ok(group) => group.sync(&mut work, ticket, request),
@@ -127,11 +159,17 @@ impl GroupShard {
     }
 
     fn heartbeat(&mut self, input: Input<'_>, request: &Heartbeat) -> Result<(), GroupError> {
+        if let Some(reply) = self.heartbeat_in_consumer_group(input, request) {
+            return reply;
+        }
         let (classic, mut work) = self.soft.work(input);
         find(classic, &request.group_id)?.heartbeat(&mut work, request)
     }
 
     fn leave_group(&mut self, input: Input<'_>, ticket: Ticket, request: &LeaveGroup) -> Outcome {
+        if let Some((records, left)) = self.leave_consumer_group(input, request) {
+            return Outcome { records, replies: vec![(ticket, GroupReply::LeaveGroup(Ok(left)))] };
+        }
         let (classic, mut work) = self.soft.work(input);
         let left = match find(classic, &request.group_id) {
             Ok(group) => Ok(group.leave(&mut work, &request.members)),
@@ -156,12 +194,14 @@ impl GroupShard {
     /// The next moment, in monotonic time, at which [`GroupShard::advance`] is to be called. It may find
     /// nothing to do then: heartbeats put deadlines off without a trace here.
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.soft.timers.next()
+        let consumer = self.soft.consumer.next_deadline();
+        self.soft.timers.next().into_iter().chain(consumer).min()
     }
 
     /// Does what is due: sessions that ran out, joins that waited long enough.
     pub fn advance(&mut self, input: Input<'_>) -> Outcome {
-        let mut outcome = Outcome::default();
+        let mut outcome = self.take_up_downgraded(input);
+        outcome.records.extend(self.advance_consumer_groups(input));
         let mark = self.soft.timers.mark();
         // What comes due by what is done here waits for the next call: each entry is looked at once.
         while let Some((entry, timer)) = self.soft.timers.pop(input.monotonic, mark) {
@@ -192,6 +232,10 @@ impl GroupShard {
 
     /// Applies a record that was written, now or before the restart.
     pub fn replay(&mut self, record: GroupRecord) {
+        if let GroupRecord::ConsumerGroup { group_id, change: ConsumerGroupChange::Metadata(None) } = &record
+        {
+            self.soft.consumer.forget(group_id);
+        }
         self.durable.replay(record);
     }
 
@@ -203,7 +247,11 @@ impl GroupShard {
             group.loaded(&mut work);
             classic.insert(group_id.clone(), group);
         }
-        work.outcome
+        let outcome = work.outcome;
+        for group in self.durable.consumer_groups() {
+            self.soft.consumer.loaded(input, group);
+        }
+        outcome
     }
 
     /// Groups that came through a rebalance since the shard was loaded.

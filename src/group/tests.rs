@@ -2,6 +2,7 @@ mod admin;
 mod driver;
 mod joining;
 mod leaving;
+mod migration;
 mod offsets;
 mod random;
 mod retention;

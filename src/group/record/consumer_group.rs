@@ -77,6 +77,21 @@ pub enum ConsumerGroupChange {
     },
 }
 
+impl ConsumerGroupChange {
+    /// Whether it takes something away.
+    pub fn is_tombstone(&self) -> bool {
+        match self {
+            ConsumerGroupChange::Metadata(value) => value.is_none(),
+            ConsumerGroupChange::PartitionMetadata(value) => value.is_none(),
+            ConsumerGroupChange::MemberMetadata { metadata, .. } => metadata.is_none(),
+            ConsumerGroupChange::TargetAssignmentMetadata(value) => value.is_none(),
+            ConsumerGroupChange::TargetAssignmentMember { assignment, .. } => assignment.is_none(),
+            ConsumerGroupChange::CurrentMemberAssignment { assignment, .. } => assignment.is_none(),
+            ConsumerGroupChange::RegularExpression { resolved, .. } => resolved.is_none(),
+        }
+    }
+}
+
 /// A group's epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerGroupMetadata {

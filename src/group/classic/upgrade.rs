@@ -1,0 +1,57 @@
+//! A classic group becomes a consumer group (KIP-848): what it takes along, and what its members are told.
+
+use super::ClassicGroup;
+use crate::group::consumer::ClassicMember;
+use crate::group::error::GroupError;
+use crate::group::reply::GroupReply;
+use crate::group::work::Work;
+
+use super::members::join_refused;
+
+impl ClassicGroup {
+    /// The generation.
+    pub fn generation_id(&self) -> i32 {
+        self.generation_id
+    }
+
+    /// Its members, by id. Those that were given an id and have not joined are not among them.
+    pub fn upgraded_members(&self) -> Vec<ClassicMember> {
+        let member = |(member_id, member): (&std::sync::Arc<str>, &super::Member)| {
+            let subscription = match &self.protocol_name {
+                Some(protocol_name) => member.metadata(Some(protocol_name)),
+                // The group forms, and no protocol is chosen yet.
+                None => member.protocols.first().map(|first| first.metadata.clone()).unwrap_or_default(),
+            };
+            ClassicMember {
+                member_id: member_id.clone(),
+                group_instance_id: member.group_instance_id.clone(),
+                client_id: member.client_id.clone(),
+                client_host: member.client_host.clone(),
+                rebalance_timeout: member.rebalance_timeout,
+                session_timeout: member.session_timeout,
+                protocols: member.protocols.clone(),
+                subscription,
+                assignment: member.assignment.clone(),
+            }
+        };
+        self.members.iter().map(member).collect()
+    }
+
+    /// The group is a classic one no longer: whoever waits is told to join again, and nothing is due.
+    pub fn dissolve(mut self, work: &mut Work<'_>) {
+        let members = std::mem::take(&mut self.members);
+        for (member_id, mut member) in members {
+            work.timers.cancel(&mut member.session);
+            if let Some(waiting) = member.join.take() {
+                let refused = join_refused(member_id, GroupError::RebalanceInProgress);
+                work.reply_waiting(waiting, refused);
+            }
+            if let Some(waiting) = member.sync.take() {
+                work.reply_waiting(waiting, GroupReply::SyncGroup(Err(GroupError::RebalanceInProgress)));
+            }
+        }
+        self.cancel_pending_joins(work.timers);
+        work.timers.cancel(&mut self.join_deadline);
+        work.timers.cancel(&mut self.sync_deadline);
+    }
+}

@@ -1,0 +1,184 @@
+//! One group with its log, its clock and its catalogue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::group::consumer::{ConsumerGroup, Soft, advance, check, describe, heartbeat};
+use crate::group::reply::{ConsumerGroupHeartbeatReply, DescribedConsumerGroup};
+use crate::group::request::ConsumerGroupHeartbeat;
+use crate::group::{Caller, GroupError, GroupRecord, GroupSettings, Input};
+use crate::metadata::{ClusterImage, MetadataChange, TopicRecord, keys};
+use crate::model::{Timestamp, TopicId};
+
+pub type Reply = Result<ConsumerGroupHeartbeatReply, GroupError>;
+
+/// A group named `group`, and the world around it.
+pub struct Driver {
+    pub group: Option<ConsumerGroup>,
+    pub soft: Soft,
+    pub settings: GroupSettings,
+    pub image: Arc<ClusterImage>,
+    pub monotonic: Duration,
+    pub wall: i64,
+    ids: u128,
+    /// What compaction would leave: the last value of each key, in the order in which they were written.
+    log: Vec<(Bytes, Option<Bytes>)>,
+    /// Records of the last call.
+    pub written: Vec<GroupRecord>,
+}
+
+impl Driver {
+    /// Without topics and members. No time has to pass between two assignments.
+    pub fn new() -> Driver {
+        Driver {
+            group: None,
+            soft: Soft::default(),
+            settings: GroupSettings {
+                consumer_group_assignment_interval: Duration::ZERO,
+                ..GroupSettings::default()
+            },
+            image: Arc::default(),
+            monotonic: Duration::from_secs(1),
+            wall: 1_700_000_000_000,
+            ids: 0,
+            log: Vec::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// Creates a topic, or gives it more partitions.
+    pub fn topic(&mut self, name: &str, partitions: i32) -> TopicId {
+        let known = self.image.topic(name).map(|topic| topic.topic_id.0);
+        self.ids += 1;
+        let topic_id = known.unwrap_or(Uuid::from_u128(self.ids << 64 | 7));
+        let record = TopicRecord {
+            topic_id,
+            partitions,
+            replication_factor: 1,
+            configs: BTreeMap::new(),
+            created_at_boot: 1,
+            growths: Vec::new(),
+        };
+        let value = serde_json::to_vec(&record).expect("a record");
+        self.change(&keys::topic(name), Some(&value));
+        TopicId(topic_id)
+    }
+
+    /// Deletes a topic.
+    pub fn delete_topic(&mut self, name: &str) {
+        self.change(&keys::topic(name), None);
+    }
+
+    fn change(&mut self, key: &str, value: Option<&[u8]>) {
+        let mut image = ClusterImage::clone(&self.image);
+        image.apply(MetadataChange { key, value }).expect("a readable change");
+        self.image = Arc::new(image);
+    }
+
+    fn input<'a>(&'a self, image: &'a Arc<ClusterImage>, settings: &'a GroupSettings) -> Input<'a> {
+        Input {
+            monotonic: self.monotonic,
+            wall: Timestamp(self.wall),
+            settings,
+            image,
+            fresh_id: Uuid::from_u128(self.ids << 64 | 1),
+        }
+    }
+
+    /// One heartbeat, and what it writes.
+    pub fn heartbeat(&mut self, request: &ConsumerGroupHeartbeat) -> Reply {
+        self.ids += 1;
+        check(&self.settings, request)?;
+        let (image, settings) = (self.image.clone(), self.settings.clone());
+        let mut soft = std::mem::take(&mut self.soft);
+        let fresh = ConsumerGroup::new("group".into());
+        let group = match &self.group {
+            Some(group) => group,
+            None if request.member_epoch == 0 => &fresh,
+            None => return Err(GroupError::GroupIdNotFound("Consumer group group not found.".to_owned())),
+        };
+        let caller = Caller { client_id: "client".into(), client_host: "/127.0.0.1".into() };
+        let input = self.input(&image, &settings);
+        let (records, reply) = heartbeat(input, &mut soft, group, &caller, request);
+        self.soft = soft;
+        self.write(records);
+        reply
+    }
+
+    /// Lets time pass, and does what is due.
+    pub fn advance(&mut self, by: Duration) {
+        self.monotonic += by;
+        self.wall += by.as_millis() as i64;
+        self.written.clear();
+        // Bounded: a call that finds nothing due ends it.
+        for _ in 0..100 {
+            let due = self.soft.next_deadline().is_some_and(|at| at <= self.monotonic);
+            if !due {
+                return;
+            }
+            let (image, settings) = (self.image.clone(), self.settings.clone());
+            let mut soft = std::mem::take(&mut self.soft);
+            let records = advance(self.input(&image, &settings), &mut soft, |_| self.group.as_ref());
+            self.soft = soft;
+            let before = std::mem::take(&mut self.written);
+            self.write(records);
+            self.written.splice(0..0, before);
+        }
+        panic!("something stays due");
+    }
+
+    fn write(&mut self, records: Vec<GroupRecord>) {
+        for record in &records {
+            let (key, value) = record.encode();
+            let (key, value) = (Bytes::from(key), value.map(Bytes::from));
+            self.log.retain(|(known, _)| *known != key);
+            self.log.push((key.clone(), value.clone()));
+            let read = GroupRecord::decode(&key, value.as_ref());
+            assert_eq!(read, Ok(Some(record.clone())), "a record is read as it was written");
+            replay(&mut self.group, record.clone());
+        }
+        self.written = records;
+    }
+
+    /// The process dies, and another loads what was written.
+    pub fn fail_over(&mut self) {
+        let mut group = None;
+        for (key, value) in &self.log {
+            let record = GroupRecord::decode(key, value.as_ref()).expect("readable").expect("known");
+            replay(&mut group, record);
+        }
+        assert_eq!(group, self.group, "what is loaded is what there was");
+        self.soft = Soft::default();
+        self.monotonic = Duration::from_secs(self.ids as u64);
+        if let Some(group) = &self.group {
+            let (image, settings) = (self.image.clone(), self.settings.clone());
+            let mut soft = Soft::default();
+            soft.loaded(self.input(&image, &settings), group);
+            self.soft = soft;
+        }
+    }
+
+    pub fn group(&self) -> &ConsumerGroup {
+        self.group.as_ref().expect("a group")
+    }
+
+    pub fn state(&self) -> &'static str {
+        self.group().state_name()
+    }
+
+    pub fn describe(&self) -> DescribedConsumerGroup {
+        describe(self.group(), &self.settings, &self.image)
+    }
+}
+
+fn replay(group: &mut Option<ConsumerGroup>, record: GroupRecord) {
+    let GroupRecord::ConsumerGroup { group_id, change } = record else { panic!("not of a consumer group") };
+    let stays = group.get_or_insert_with(|| ConsumerGroup::new(group_id)).replay(change);
+    if !stays {
+        *group = None;
+    }
+}
