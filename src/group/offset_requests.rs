@@ -181,7 +181,8 @@ fn committed(
     CommittedOffset {
         offset: partition.offset,
         leader_epoch: partition.leader_epoch,
-        metadata: partition.metadata.clone(),
+        // Empty texts share their memory.
+        metadata: Some(&partition.metadata).filter(|text| !text.is_empty()).cloned().unwrap_or_default(),
         commit_timestamp: input.wall,
         expire_timestamp: request.retention.map_or(Timestamp::NONE, expires),
         topic_id,

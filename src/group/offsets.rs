@@ -89,3 +89,61 @@ fn grow<T>(vector: &mut Vec<T>) {
         vector.reserve_exact(vector.len() / 2 + 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::GroupOffsets;
+    use crate::group::record::CommittedOffset;
+    use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
+
+    fn offset(number: i64) -> CommittedOffset {
+        CommittedOffset {
+            offset: Offset(number),
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: Arc::default(),
+            commit_timestamp: Timestamp(0),
+            expire_timestamp: Timestamp::NONE,
+            topic_id: TopicId::ZERO,
+        }
+    }
+
+    #[test]
+    fn offsets_in_any_order_are_found_and_removed() {
+        let mut offsets = GroupOffsets::default();
+        for number in [3, 1, 2, 0, 4] {
+            for topic in ["b", "a", "c"] {
+                offsets.set(topic, number, offset(i64::from(number)), || topic.into());
+            }
+        }
+        offsets.set("b", 2, offset(9), || panic!("the name is known"));
+        let partitions = |offsets: &GroupOffsets, topic: &str| -> Vec<(i32, i64)> {
+            let known = offsets.topic(topic).map(|topic| topic.partitions.as_slice()).unwrap_or_default();
+            known.iter().map(|(partition, offset)| (*partition, offset.offset.0)).collect()
+        };
+        assert_eq!(partitions(&offsets, "b"), [(0, 0), (1, 1), (2, 9), (3, 3), (4, 4)]);
+        let names: Vec<&str> = offsets.topics().iter().map(|topic| &*topic.topic).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        offsets.remove("b", 1);
+        assert_eq!(partitions(&offsets, "b"), [(0, 0), (2, 9), (3, 3), (4, 4)]);
+        for number in [2, 7, 0, 4, 3] {
+            offsets.remove("b", number);
+        }
+        offsets.remove("never", 0);
+        assert_eq!(partitions(&offsets, "b"), []);
+        assert_eq!(offsets.topics().len(), 2);
+    }
+
+    #[test]
+    fn ten_offsets_of_a_group_take_less_than_a_kilobyte() {
+        // 100,000 groups with ten offsets each were measured to take 122 MiB (ADR 19).
+        let mut offsets = GroupOffsets::default();
+        for number in 0..10 {
+            offsets.set("topic", number, offset(1), || "topic".into());
+        }
+        let entry = size_of::<(i32, CommittedOffset)>();
+        let room = offsets.topic("topic").map_or(0, |topic| topic.partitions.capacity());
+        assert!(room * entry < 1000, "{room} entries of {entry} bytes");
+    }
+}

@@ -160,6 +160,10 @@ impl Reader {
     }
 
     fn text(&mut self, length: usize) -> Read<Arc<str>> {
+        if length == 0 {
+            // Shared: most offsets have empty metadata.
+            return Ok(Arc::default());
+        }
         let bytes = self.take(length)?;
         std::str::from_utf8(&bytes).map(Into::into).map_err(|_| self.error("not UTF-8"))
     }
