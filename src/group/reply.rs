@@ -179,7 +179,7 @@ pub struct ListedGroup {
     pub protocol_type: Arc<str>,
     /// Name of its state.
     pub state: &'static str,
-    /// `Classic` or `Consumer`.
+    /// `classic` or `consumer`.
     pub group_type: &'static str,
 }
 

@@ -3,6 +3,7 @@ mod driver;
 mod joining;
 mod leaving;
 mod migration;
+mod mixed;
 mod offsets;
 mod random;
 mod retention;

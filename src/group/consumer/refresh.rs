@@ -2,6 +2,7 @@
 //! come, and now and then; never in the request that asks for it, but by the next deadline, which is at once.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,10 @@ use super::soft::Step;
 use super::update::{note_checked, write_group_epoch};
 use crate::group::error::GroupError;
 use crate::group::record::{ConsumerGroupChange, MemberMetadata, ResolvedRegularExpression};
+
+/// Names that one call compares with expressions. A group of many expressions is searched for in several
+/// calls, so that the other groups of the shard are answered between.
+const COMPARISONS_MAX: usize = 50_000;
 
 /// The least time between two searches for a group.
 pub(super) const REFRESH_INTERVAL_MIN: Duration = Duration::from_secs(10);
@@ -109,33 +114,29 @@ fn since_refresh(step: &mut Step<'_>) -> Option<Duration> {
     u64::try_from(passed).ok().map(Duration::from_millis)
 }
 
-/// Searches for all of the group's regular expressions. Only what was found changed is written.
+/// Searches for regular expressions of the group: for as many as one call may, from where the last one ended.
+/// Only what was found changed is written.
 pub(super) fn refresh(step: &mut Step<'_>) {
     let group = step.group;
     let number = step.soft.catalogue.number();
-    let monotonic = step.input.monotonic;
-    let soft = step.group_soft();
-    soft.is_refresh_due = false;
-    soft.refreshed = Some((number, monotonic));
     let mut counts = group.counts.clone();
     let mut found = BTreeMap::new();
-    for expression in group.counts.expressions.keys() {
-        let topics = expression::resolve(expression, step.input.image);
-        let old = group.resolved.get(expression);
+    for expression in next_expressions(step) {
+        let topics = expression::resolve(&expression, step.input.image);
+        let old = group.resolved.get(&expression);
         if old.is_some_and(|old| old.topics == topics) {
             continue;
         }
         let (version, timestamp) = (number as i64, step.input.wall);
         let new = Arc::new(ResolvedRegularExpression { topics, version, timestamp });
         counts.resolve(old.map(Arc::as_ref), Some(&new));
-        found.insert(expression.clone(), new);
+        found.insert(expression, new);
     }
     // An expression that stands for no topic is written too: it was searched for.
-    let topics_of = |resolved: Option<&Arc<ResolvedRegularExpression>>| {
-        resolved.map(|resolved| resolved.topics.clone()).unwrap_or_default()
-    };
-    let has_changed =
-        found.iter().any(|(expression, new)| topics_of(group.resolved.get(expression)) != new.topics);
+    let has_topics = |resolved: &Arc<ResolvedRegularExpression>| !resolved.topics.is_empty();
+    let has_changed = found
+        .iter()
+        .any(|(expression, new)| has_topics(new) || group.resolved.get(expression).is_some_and(has_topics));
     for (expression, resolved) in found {
         step.write(ConsumerGroupChange::RegularExpression { expression, resolved: Some(resolved) });
     }
@@ -145,4 +146,28 @@ pub(super) fn refresh(step: &mut Step<'_>) {
         write_group_epoch(step, group_epoch, metadata_hash);
         note_checked(step, group_epoch);
     }
+}
+
+/// The expressions that this call is to search for. If others are left, the group stays in the queue.
+fn next_expressions(step: &mut Step<'_>) -> Vec<Arc<str>> {
+    let expressions = &step.group.counts.expressions;
+    let names = step.input.image.topics_count().max(1);
+    let searches_max = (COMPARISONS_MAX / names).max(1);
+    let from = match step.group_soft().searched_to.take() {
+        Some(searched_to) => Bound::Excluded(searched_to),
+        None => Bound::Unbounded,
+    };
+    let mut rest = expressions.range((from, Bound::Unbounded)).map(|(expression, _)| expression);
+    let next: Vec<Arc<str>> = rest.by_ref().take(searches_max).cloned().collect();
+    if rest.next().is_some() {
+        step.group_soft().searched_to = next.last().cloned();
+        let group_id = step.group.group_id.clone();
+        step.soft.refreshes.push_back(group_id);
+    } else {
+        let searched = (step.soft.catalogue.number(), step.input.monotonic);
+        let soft = step.group_soft();
+        soft.is_refresh_due = false;
+        soft.refreshed = Some(searched);
+    }
+    next
 }

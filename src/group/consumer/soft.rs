@@ -37,6 +37,8 @@ pub(super) struct GroupSoft {
     pub refreshed: Option<(u64, Duration)>,
     /// The group stands in `refreshes`.
     pub is_refresh_due: bool,
+    /// The last expression that the search which is on has come to.
+    pub searched_to: Option<Arc<str>>,
 }
 
 impl Soft {

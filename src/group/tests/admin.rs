@@ -62,7 +62,7 @@ fn trap_72_groups_are_listed_by_state_and_type() {
     let mut simple = commit("read", 1);
     simple.group_id = "another".into();
     driver.commit(simple).unwrap();
-    let all = ["another  Empty Classic", "group consumer Stable Classic"];
+    let all = ["another  Empty classic", "group consumer Stable classic"];
     let stable = &all[1..];
     for (states, types, expected) in [
         (vec![], vec![], &all[..]),

@@ -11,7 +11,7 @@ use crate::group::*;
 use crate::metadata::{ClusterImage, MetadataChange, TopicRecord, keys};
 use crate::model::TopicId;
 
-fn topic(driver: &mut Driver, name: &str, partitions: i32) -> TopicId {
+pub fn topic(driver: &mut Driver, name: &str, partitions: i32) -> TopicId {
     let topic_id = Uuid::from_u128(0x77_u128 << 64 | name.len() as u128);
     let record = TopicRecord {
         topic_id,
@@ -37,7 +37,7 @@ fn put_partitions(bytes: &mut Vec<u8>, topic: &str, partitions: &BTreeSet<i32>) 
 }
 
 /// `ConsumerProtocolAssignment` of version 1: partitions of the topic `read`.
-fn assignment(partitions: &[i32]) -> Bytes {
+pub fn assignment(partitions: &[i32]) -> Bytes {
     let mut bytes = vec![0, 1];
     put_partitions(&mut bytes, "read", &partitions.iter().copied().collect());
     bytes.extend((-1_i32).to_be_bytes());
@@ -45,7 +45,7 @@ fn assignment(partitions: &[i32]) -> Bytes {
 }
 
 /// Partitions of an assignment, whatever their topic.
-fn read_assignment(mut bytes: Bytes) -> BTreeSet<i32> {
+pub fn read_assignment(mut bytes: Bytes) -> BTreeSet<i32> {
     bytes.get_i16();
     let mut partitions = BTreeSet::new();
     for _ in 0..bytes.get_i32() {
@@ -138,7 +138,7 @@ impl Classic {
     }
 }
 
-fn consumer(
+pub fn consumer(
     member_id: &str,
     member_epoch: i32,
     owned: Option<Vec<(TopicId, Vec<i32>)>>,
@@ -159,7 +159,7 @@ fn consumer(
     }
 }
 
-fn beat(
+pub fn beat(
     driver: &mut Driver,
     request: ConsumerGroupHeartbeat,
 ) -> Result<ConsumerGroupHeartbeatReply, GroupError> {
@@ -277,7 +277,7 @@ fn trap_76_a_live_classic_group_is_upgraded_by_the_first_member_of_the_new_proto
     let group = described(&mut driver).unwrap();
     assert_eq!((group.state, group.members.len()), ("Reconciling", 3));
     assert_eq!(group.members.iter().filter(|member| member.is_classic).count(), 2);
-    assert_eq!(listed(&mut driver), ("Consumer".to_owned(), "Reconciling".to_owned()));
+    assert_eq!(listed(&mut driver), ("consumer".to_owned(), "Reconciling".to_owned()));
     driver.fail_over();
     settle(&mut driver, &mut classics, &mut modern);
     let mut counts = classics.iter().map(|classic| classic.owned.len()).collect::<Vec<_>>();
@@ -360,7 +360,7 @@ fn trap_76_the_group_is_downgraded_when_its_last_member_of_the_new_protocol_leav
     let group_epoch = described(&mut driver).unwrap().group_epoch;
     beat(&mut driver, consumer("modern", -1, None)).unwrap();
     assert_eq!(driver.state(), "PreparingRebalance");
-    assert_eq!(listed(&mut driver).0, "Classic");
+    assert_eq!(listed(&mut driver).0, "classic");
     assert!(described(&mut driver).is_err());
     for classic in &mut classics {
         classic.generation_id = group_epoch;
@@ -405,7 +405,7 @@ fn a_static_member_that_comes_back_with_the_classic_protocol_downgrades() {
     let GroupReply::JoinGroup(join) = driver.ask(GroupRequest::JoinGroup(back.join())) else { panic!() };
     // It has what the one before had, and nobody rebalances.
     assert_eq!((join.error, join.generation_id), (None, reply.member_epoch));
-    assert_eq!(listed(&mut driver), ("Classic".to_owned(), "Stable".to_owned()));
+    assert_eq!(listed(&mut driver), ("classic".to_owned(), "Stable".to_owned()));
     back.member_id = join.member_id;
     back.generation_id = join.generation_id;
     let synced = back.sync(&mut driver).unwrap();
@@ -421,7 +421,7 @@ fn empty_groups_change_freely_and_keep_their_offsets() {
     driver.settings.migration_policy = MigrationPolicy::Disabled;
     let topic_id = topic(&mut driver, "read", 4);
     driver.commit(commit("read", 7)).unwrap();
-    assert_eq!(listed(&mut driver), ("Classic".to_owned(), "Empty".to_owned()));
+    assert_eq!(listed(&mut driver), ("classic".to_owned(), "Empty".to_owned()));
     let modern = Modern::join(&mut driver, topic_id);
     assert_eq!((modern.owned.len(), driver.fetch("read")), (4, 7));
     // With members it stays what it is, and takes nobody of the other protocol.
@@ -431,12 +431,12 @@ fn empty_groups_change_freely_and_keep_their_offsets() {
     };
     assert_eq!(join.error, Some(GroupError::InconsistentGroupProtocol));
     beat(&mut driver, consumer("modern", -1, None)).unwrap();
-    assert_eq!(listed(&mut driver), ("Consumer".to_owned(), "Empty".to_owned()));
+    assert_eq!(listed(&mut driver), ("consumer".to_owned(), "Empty".to_owned()));
     driver.fail_over();
     let (member_id, ticket) = driver.join_dynamic();
     driver.advance(seconds(0));
     assert_eq!(driver.join_reply(ticket).member_id, member_id);
-    assert_eq!((listed(&mut driver).0.as_str(), driver.fetch("read")), ("Classic", 7));
+    assert_eq!((listed(&mut driver).0.as_str(), driver.fetch("read")), ("classic", 7));
     driver.fail_over();
 }
 
@@ -499,7 +499,7 @@ fn classic_members_are_fenced_by_generation_session_and_protocol() {
         driver.leave(&[("modern", None), ("nobody", None)]),
         [None, Some(GroupError::UnknownMemberId)]
     );
-    assert_eq!(listed(&mut driver).0, "Classic", "only members of the classic protocol are left");
+    assert_eq!(listed(&mut driver).0, "classic", "only members of the classic protocol are left");
 }
 
 #[test]

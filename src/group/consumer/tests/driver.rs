@@ -68,6 +68,26 @@ impl Driver {
         TopicId(topic_id)
     }
 
+    /// Creates many topics of one partition.
+    pub fn topics(&mut self, names: &[String]) {
+        let mut image = ClusterImage::clone(&self.image);
+        for name in names {
+            self.ids += 1;
+            let record = TopicRecord {
+                topic_id: Uuid::from_u128(self.ids << 64 | 7),
+                partitions: 1,
+                replication_factor: 1,
+                configs: BTreeMap::new(),
+                created_at_boot: 1,
+                growths: Vec::new(),
+            };
+            let value = serde_json::to_vec(&record).expect("a record");
+            let key = keys::topic(name);
+            image.apply(MetadataChange { key: &key, value: Some(&value) }).expect("a readable change");
+        }
+        self.image = Arc::new(image);
+    }
+
     /// Deletes a topic.
     pub fn delete_topic(&mut self, name: &str) {
         self.change(&keys::topic(name), None);

@@ -136,6 +136,27 @@ fn an_expression_that_cannot_be_read_is_refused() {
 }
 
 #[test]
+fn many_expressions_are_searched_for_in_several_calls() {
+    let mut driver = Driver::new();
+    // One call compares 50,000 names: here five expressions.
+    let names: Vec<String> = (0..10_000).map(|number| format!("topic-{number:04}")).collect();
+    driver.topics(&names);
+    let mut clients: Vec<Client> = (0..12)
+        .map(|number| Client::with_regex(&format!("m{number:02}"), &format!("topic-{number:04}")))
+        .collect();
+    for client in &mut clients {
+        client.beat(&mut driver).unwrap();
+    }
+    let before = driver.group().metadata.group_epoch;
+    driver.advance(Duration::ZERO);
+    assert_eq!(driver.group().resolved.len(), 12);
+    assert_eq!(driver.group().metadata.group_epoch, before + 3, "three calls, each with its own epoch");
+    settle(&mut driver, &mut clients);
+    assert!(clients.iter().all(|client| client.count() == 1));
+    driver.fail_over();
+}
+
+#[test]
 fn an_expression_is_searched_for_again_after_the_interval() {
     let mut driver = Driver::new();
     driver.topic("topic", 1);
