@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
 use super::live_config::LiveConfig;
-use super::{Broker, BrokerError, FetchSessions, retention, scrub};
+use super::{Broker, BrokerError, FetchSessions, cleaning, retention, scrub};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
 use crate::env::Env;
@@ -130,6 +130,7 @@ impl Broker {
         broker.tasks.lock().extend([
             tokio::spawn(retention::run(Arc::downgrade(&broker))),
             tokio::spawn(scrub::run(Arc::downgrade(&broker))),
+            tokio::spawn(cleaning::run(Arc::downgrade(&broker))),
         ]);
         Ok(broker)
     }

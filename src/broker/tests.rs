@@ -1,5 +1,6 @@
 mod caches;
 mod clean_stop;
+mod compaction;
 mod coordinators;
 mod crash_points;
 mod faults;

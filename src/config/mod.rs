@@ -37,7 +37,9 @@ pub use describe::{
 pub use error::ConfigError;
 pub use listeners::{AdvertisedListener, Host, Listener, SecurityProtocol};
 pub use reference::reference_properties;
-pub use server_config::{AdminListener, LogDefaults, ServerConfig, SocketLimits, SyncMode, WalLimits};
+pub use server_config::{
+    AdminListener, CleanerSettings, LogDefaults, ServerConfig, SocketLimits, SyncMode, WalLimits,
+};
 pub use settings::{Layers, Origin, Setting, Settings, Warning};
 pub use topic_config::{
     Cleanup, Compression, InvalidTopicConfig, TimestampType, TopicConfig, TopicOverrides,

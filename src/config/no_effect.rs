@@ -18,19 +18,8 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 type Group = (&'static str, &'static [&'static str]);
 
-const ALL: &[Group] = &[
-    GROUPS,
-    TRANSACTIONS,
-    SHARE,
-    TIERING,
-    SECURITY,
-    CONTROLLER,
-    REPLICATION,
-    COMPACTION,
-    SURFACE,
-    INTERNAL,
-    REMOVED,
-];
+const ALL: &[Group] =
+    &[GROUPS, TRANSACTIONS, SHARE, TIERING, SECURITY, CONTROLLER, REPLICATION, SURFACE, INTERNAL, REMOVED];
 
 #[rustfmt::skip]
 const GROUPS: Group = ("consumer groups are not served yet", &[
@@ -165,13 +154,6 @@ const REPLICATION: Group = ("no replica is copied between brokers here", &[
     "replica.fetch.wait.max.ms", "replica.high.watermark.checkpoint.interval.ms", "replica.lag.time.max.ms",
     "replica.selector.class", "replica.socket.receive.buffer.bytes", "replica.socket.timeout.ms",
     "replication.quota.window.num", "replication.quota.window.size.seconds",
-]);
-
-#[rustfmt::skip]
-const COMPACTION: Group = ("compaction is not served yet", &[
-    "log.cleaner.backoff.ms", "log.cleaner.dedupe.buffer.size", "log.cleaner.enable",
-    "log.cleaner.io.buffer.load.factor", "log.cleaner.io.buffer.size",
-    "log.cleaner.io.max.bytes.per.second", "log.cleaner.threads",
 ]);
 
 #[rustfmt::skip]

@@ -83,6 +83,25 @@ pub struct LogDefaults {
     pub producer_id_expiration: Duration,
 }
 
+/// The log cleaner's settings. Sizes in bytes, of all its threads together.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CleanerSettings {
+    /// `log.cleaner.enable`.
+    pub enable: bool,
+    /// `log.cleaner.threads`: logs that are compacted at once.
+    pub threads: usize,
+    /// `log.cleaner.backoff.ms`.
+    pub backoff: Duration,
+    /// `log.cleaner.dedupe.buffer.size`: memory for keys.
+    pub key_map_bytes: u64,
+    /// `log.cleaner.io.buffer.load.factor`: share of it that is filled.
+    pub key_map_load_factor: f64,
+    /// `log.cleaner.io.buffer.size`.
+    pub io_buffer_bytes: usize,
+    /// `log.cleaner.io.max.bytes.per.second`, read and written.
+    pub io_bytes_per_second: f64,
+}
+
 /// Where health and metrics are served.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AdminListener {
@@ -125,6 +144,8 @@ pub struct ServerConfig {
     pub wal: WalLimits,
     /// The log, beyond what topics set.
     pub log: LogDefaults,
+    /// Compaction.
+    pub cleaner: CleanerSettings,
     /// `highwater.shutdown.timeout.ms`.
     pub shutdown_timeout: Duration,
     /// `highwater.admin.listener`; `None` is switched off.
@@ -180,6 +201,7 @@ impl ServerConfig {
             sockets,
             wal: wal(&settings)?,
             log: log(&settings),
+            cleaner: cleaner(&settings)?,
             shutdown_timeout: duration(&settings, "highwater.shutdown.timeout.ms"),
             admin: admin(&settings)?,
             metrics_partitions_max: number(&settings, "highwater.metrics.partitions.max"),
@@ -334,6 +356,30 @@ fn log(settings: &Settings) -> LogDefaults {
         retention_check_interval: duration(settings, "log.retention.check.interval.ms"),
         producer_id_expiration: duration(settings, "producer.id.expiration.ms"),
     }
+}
+
+fn cleaner(settings: &Settings) -> Result<CleanerSettings, ConfigError> {
+    const MEMORY: &str = "log.cleaner.dedupe.buffer.size";
+    let double = |key| match settings.value(key) {
+        Some(Value::Double(number)) => number,
+        _ => unreachable!("{key} is a double with a default in the table"),
+    };
+    let threads: usize = number(settings, "log.cleaner.threads");
+    let memory = settings.number(MEMORY);
+    // Kafka's rule and words.
+    if memory / i64::try_from(threads.max(1)).unwrap_or(i64::MAX) <= 1024 * 1024 {
+        let reason = "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.";
+        return Err(settings.invalid(MEMORY, reason));
+    }
+    Ok(CleanerSettings {
+        enable: settings.boolean("log.cleaner.enable"),
+        threads,
+        backoff: duration(settings, "log.cleaner.backoff.ms"),
+        key_map_bytes: u64::try_from(memory).unwrap_or(0),
+        key_map_load_factor: double("log.cleaner.io.buffer.load.factor"),
+        io_buffer_bytes: number(settings, "log.cleaner.io.buffer.size"),
+        io_bytes_per_second: double("log.cleaner.io.max.bytes.per.second"),
+    })
 }
 
 fn admin(settings: &Settings) -> Result<Option<AdminListener>, ConfigError> {

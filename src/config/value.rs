@@ -25,10 +25,23 @@ impl fmt::Display for Value {
         match self {
             Value::Boolean(value) => value.fmt(f),
             Value::Number(value) => value.fmt(f),
-            Value::Double(value) => write!(f, "{value:?}"),
+            Value::Double(value) => f.write_str(&java_double(*value)),
             Value::Text(value) => f.write_str(value),
             Value::List(values) => f.write_str(&values.join(",")),
         }
+    }
+}
+
+/// As Java writes it: with an exponent below a thousandth and from ten million on.
+fn java_double(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || (1e-3..1e7).contains(&size) {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:E}");
+    match text.split_once('E') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
+        _ => text,
     }
 }
 

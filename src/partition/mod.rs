@@ -11,6 +11,7 @@
 mod admission;
 mod catalogue;
 mod checkpoint;
+mod clean;
 mod clean_stop;
 mod directory;
 mod durability;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use admission::{AdmissionError, Credits, Purpose};
 pub use catalogue::{Catalogue, CatalogueError, CatalogueSnapshot, Lookup, PartitionSpec};
+pub use clean::{CleanStep, CleaningSurvey};
 pub use directory::{BrokerDirectory, DirectoryError};
 pub use durability::StorageFailed;
 pub use flush::CheckpointReach;

@@ -47,6 +47,12 @@ impl Collector for KafkaNames {
         for (Name { name, help }, value) in [
             (names::KAFKA_FETCH_SESSIONS, counters.fetch_sessions.get()),
             (names::KAFKA_FETCH_SESSION_PARTITIONS, counters.fetch_session_partitions.get()),
+            (names::KAFKA_CLEANER_RECOPY, counters.cleaner.recopy_percent.get()),
+            (names::KAFKA_CLEANER_BUFFER, counters.cleaner.buffer_percent.get()),
+            (names::KAFKA_CLEANER_TIME, counters.cleaner.seconds.get()),
+            (names::KAFKA_CLEANER_DELAY, counters.cleaner.delay_seconds.get()),
+            (names::KAFKA_CLEANER_DIRTY, counters.cleaner.dirty_percent.get()),
+            (names::KAFKA_CLEANER_UNCLEANABLE, counters.cleaner.uncleanable.get()),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;

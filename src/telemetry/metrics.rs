@@ -60,6 +60,22 @@ pub(super) struct Counters {
     scrubbed_bytes: Counter,
     scrub_damage: Counter,
     scrub_last_round: Gauge<f64, AtomicU64>,
+    cleaner_runs: Counter,
+    cleaner_read: Counter,
+    cleaner_written: Counter,
+    cleaner_last_look: Gauge<f64, AtomicU64>,
+    pub(super) cleaner: CleanerGauges,
+}
+
+/// What dashboards made for Kafka show of its cleaner.
+#[derive(Default)]
+pub(super) struct CleanerGauges {
+    pub recopy_percent: Gauge,
+    pub buffer_percent: Gauge,
+    pub seconds: Gauge,
+    pub delay_seconds: Gauge,
+    pub dirty_percent: Gauge,
+    pub uncleanable: Gauge,
 }
 
 /// One API's, kept at hand so that a request takes no look-up by label.
@@ -105,6 +121,11 @@ impl Counters {
             scrubbed_bytes: Counter::default(),
             scrub_damage: Counter::default(),
             scrub_last_round: Gauge::default(),
+            cleaner_runs: Counter::default(),
+            cleaner_read: Counter::default(),
+            cleaner_written: Counter::default(),
+            cleaner_last_look: Gauge::default(),
+            cleaner: CleanerGauges::default(),
         }
     }
 
@@ -132,6 +153,10 @@ impl Counters {
         add.metric(names::SCRUBBED_BYTES, self.scrubbed_bytes.clone());
         add.metric(names::SCRUB_DAMAGE, self.scrub_damage.clone());
         add.metric(names::SCRUB_LAST_ROUND, self.scrub_last_round.clone());
+        add.metric(names::CLEANER_RUNS, self.cleaner_runs.clone());
+        add.metric(names::CLEANER_READ_BYTES, self.cleaner_read.clone());
+        add.metric(names::CLEANER_WRITTEN_BYTES, self.cleaner_written.clone());
+        add.metric(names::CLEANER_LAST_LOOK, self.cleaner_last_look.clone());
     }
 }
 
@@ -272,6 +297,31 @@ impl Metrics {
     /// The scrubber came to the end of every log.
     pub fn scrub_round(&self, now: Timestamp) {
         self.counters.scrub_last_round.set(now.0 as f64 / 1000.0);
+    }
+
+    /// The cleaner looked at all compacted logs.
+    pub fn cleaner_looked(&self, dirty_ratio_max: f64, overdue_max: Duration, now: Timestamp) {
+        let counters = &self.counters;
+        counters.cleaner.dirty_percent.set((dirty_ratio_max * 100.0) as i64);
+        counters.cleaner.delay_seconds.set(i64::try_from(overdue_max.as_secs()).unwrap_or(i64::MAX));
+        counters.cleaner_last_look.set(now.0 as f64 / 1000.0);
+    }
+
+    /// A log was compacted.
+    pub fn cleaned(&self, read_bytes: u64, written_bytes: u64, key_map_utilization: f64, took: Duration) {
+        let counters = &self.counters;
+        counters.cleaner_runs.inc();
+        counters.cleaner_read.inc_by(read_bytes);
+        counters.cleaner_written.inc_by(written_bytes);
+        let recopied = written_bytes as f64 / read_bytes.max(1) as f64;
+        counters.cleaner.recopy_percent.set((recopied * 100.0) as i64);
+        counters.cleaner.buffer_percent.set((key_map_utilization * 100.0) as i64);
+        counters.cleaner.seconds.set(i64::try_from(took.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// Compaction found a partition damaged.
+    pub fn uncleanable(&self) {
+        self.counters.cleaner.uncleanable.inc();
     }
 
     /// Sets, once, who can name every partition. The visit runs at each scrape and must not wait for a disk.

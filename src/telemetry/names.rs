@@ -56,6 +56,17 @@ pub(super) const SCRUB_LAST_ROUND: Name = name(
     "When the scrubber last came to the end of every log, in seconds since the Unix epoch; 0: not yet",
 );
 
+// The log cleaner.
+pub(super) const CLEANER_RUNS: Name = name("highwater_cleaner_runs", "Logs that were compacted");
+pub(super) const CLEANER_READ_BYTES: Name =
+    name("highwater_cleaner_read_bytes", "Bytes read by compaction, for keys and for copying");
+pub(super) const CLEANER_WRITTEN_BYTES: Name =
+    name("highwater_cleaner_written_bytes", "Bytes that compaction has kept");
+pub(super) const CLEANER_LAST_LOOK: Name = name(
+    "highwater_cleaner_last_look_time_seconds",
+    "When the cleaner last looked for a log to compact, in seconds since the Unix epoch; 0: not yet",
+);
+
 // Partitions.
 pub(super) const PARTITIONS: Name = name("highwater_partitions", "Partitions held");
 pub(super) const LOG_BYTES: Name = name("highwater_log_bytes", "Size of all partitions' segments");
@@ -94,6 +105,28 @@ pub(super) const KAFKA_FETCH_SESSION_PARTITIONS: Name = name(
 pub(super) const KAFKA_FETCH_SESSION_EVICTIONS: Name = name(
     "kafka_server_fetchsessioncache_incrementalfetchsessionevictions",
     "Fetch sessions that had to go for others",
+);
+pub(super) const KAFKA_CLEANER_RECOPY: Name = name(
+    "kafka_log_logcleaner_cleaner_recopy_percent",
+    "Share of what the last compaction read that it kept",
+);
+pub(super) const KAFKA_CLEANER_BUFFER: Name = name(
+    "kafka_log_logcleaner_max_buffer_utilization_percent",
+    "Share of the key map that the last compaction used",
+);
+pub(super) const KAFKA_CLEANER_TIME: Name =
+    name("kafka_log_logcleaner_max_clean_time_secs", "How long the last compaction took");
+pub(super) const KAFKA_CLEANER_DELAY: Name = name(
+    "kafka_log_logcleaner_max_compaction_delay_secs",
+    "For how long records have been older than max.compaction.lag.ms without being compacted",
+);
+pub(super) const KAFKA_CLEANER_DIRTY: Name = name(
+    "kafka_log_logcleanermanager_max_dirty_percent",
+    "Largest share of a compacted log that is not compacted yet",
+);
+pub(super) const KAFKA_CLEANER_UNCLEANABLE: Name = name(
+    "kafka_log_logcleanermanager_uncleanable_partitions_count",
+    "Partitions that compaction found damaged, which stopped them",
 );
 pub(super) const KAFKA_REQUESTS: Name =
     name("kafka_network_requestmetrics_requests", "Requests answered, by API");

@@ -8,11 +8,11 @@ use crate::client::{Client, text};
 use crate::process::Process;
 use crate::requests::{PRODUCE, Topic, error_name, produce, produced};
 
-const TOPIC: i8 = 2;
+pub const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 
 /// Sets a key; the code of the answer.
-fn set(client: &mut Client, resource_type: i8, name: &str, key: &str, value: &str) -> i16 {
+pub fn set(client: &mut Client, resource_type: i8, name: &str, key: &str, value: &str) -> i16 {
     let config = AlterableConfig::default().with_name(text(key)).with_value(Some(text(value)));
     let resource = AlterConfigsResource::default()
         .with_resource_type(resource_type)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod batches;
+mod cleaning;
 mod client;
 mod configs;
 mod damage;

@@ -9,6 +9,8 @@
 use highwater::{cluster, env, inspect, log, metadata, model, partition, protocol, wal};
 
 // Storage, WAL and segments together.
+#[path = "../../src/broker/tests/compaction.rs"]
+mod compaction;
 #[path = "../../src/broker/tests/crash_points.rs"]
 mod crash_points;
 #[path = "../../src/broker/tests/faults.rs"]

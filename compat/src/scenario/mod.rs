@@ -8,6 +8,7 @@
 mod api_versions;
 mod batches;
 mod clients;
+mod compaction;
 mod compression_type;
 mod configs;
 mod console;
@@ -94,6 +95,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
+    Scenario { name: "compaction", oracle: true, run: compaction::run },
     Scenario { name: "compression-type", oracle: true, run: compression_type::run },
     Scenario { name: "restart", oracle: true, run: restart::run },
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },

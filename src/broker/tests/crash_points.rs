@@ -31,11 +31,13 @@ pub(super) enum Workload {
     Plain(u64),
     /// Beside that topics grow, some in vain, and clients delete records.
     Changing(u64),
+    /// The same with compacted topics, which are cleaned.
+    Compacting(u64),
 }
 
 impl Workload {
     fn seed(self) -> u64 {
-        let (Workload::Plain(seed) | Workload::Changing(seed)) = self;
+        let (Workload::Plain(seed) | Workload::Changing(seed) | Workload::Compacting(seed)) = self;
         seed
     }
 
@@ -44,6 +46,7 @@ impl Workload {
         match self {
             Workload::Plain(seed) => Workload::Plain(seed ^ 1),
             Workload::Changing(seed) => Workload::Changing(seed ^ 1),
+            Workload::Compacting(seed) => Workload::Compacting(seed ^ 1),
         }
     }
 }
@@ -51,7 +54,12 @@ impl Workload {
 /// A seeded workload over a handful of topics. Ends early when the disk crashes.
 pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ended> {
     let random = SeededRandom::new(workload.seed());
-    let kinds = if matches!(workload, Workload::Plain(_)) { 32 } else { 40 };
+    let kinds = match workload {
+        Workload::Plain(_) => 32,
+        Workload::Changing(_) => 40,
+        Workload::Compacting(_) => 46,
+    };
+    machine.compacts = matches!(workload, Workload::Compacting(_));
     let mut name = 0;
     for _ in 0..STEPS {
         let live: Vec<usize> = machine
@@ -102,6 +110,7 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             33 if partitions < PARTITIONS_MAX => machine.grow_topic_in_vain(topic, pick(2) + 1)?,
             34..=36 => machine.delete_records(topic, partition, random.next_u64())?,
             37 => machine.remove_old_segments(topic, partition)?,
+            40..=45 => drop(machine.clean(topic, partition, random.next_u64())?),
             _ => {
                 let value = vec![random.next_u64() as u8; pick(900) + 1];
                 machine.append(topic, partition, &value, pick(4) as i32 + 1)?;
@@ -188,8 +197,12 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
     let mut seed: u64 = 0;
     while tried < crash_points() {
         seed += 1;
-        // Two in three grow and delete.
-        let workload = if seed.is_multiple_of(3) { Workload::Plain(seed) } else { Workload::Changing(seed) };
+        // Every fourth is compacted; of the others two in three grow and delete.
+        let workload = match seed {
+            _ if seed.is_multiple_of(4) => Workload::Compacting(seed),
+            _ if seed.is_multiple_of(3) => Workload::Plain(seed),
+            _ => Workload::Changing(seed),
+        };
         // Every operation of this seed's workload, each with one of the plans.
         for point in 1.. {
             let plan = match point % 4 {
@@ -221,4 +234,27 @@ fn points_that_failed_once() {
     for (workload, point, plan) in points {
         assert!(crash_at(workload, point, plan).is_some(), "the workload {workload:?} ends before {point}");
     }
+}
+
+/// The workloads would prove nothing of compaction if there were none in them.
+#[test]
+fn workloads_compact() {
+    let swapped = |seed| {
+        let world = SimulatedWorld::new(seed);
+        let mut machine = Machine::open(world, Model::default(), SyncMode::Fsync).unwrap();
+        work(&mut machine, Workload::Compacting(seed)).unwrap();
+        let mut swapped = 0;
+        machine.verify();
+        machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+        for topic in 0..machine.model.topics.len() {
+            for partition in 0..machine.model.topics[topic].partitions.len() as i32 {
+                let is_live = machine.model.topics[topic].life == Life::Created;
+                swapped += u32::from(is_live && machine.clean(topic, partition, 1).unwrap());
+            }
+        }
+        machine.verify();
+        swapped
+    };
+    let all: u32 = (0..10).map(swapped).sum();
+    assert!(all > 5, "{all}");
 }

@@ -184,6 +184,7 @@ fn recovered_again(machine: &Machine) -> Machine {
         metadata: machine.metadata.clone(),
         model: Model::default(),
         alone: true,
+        compacts: false,
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::cluster::{Change, EmbeddedMetadata, MetadataError, Transaction};
 use crate::env::simulated::SimulatedWorld;
 use crate::env::{Env, Files};
-use crate::log::LogConfig;
+use crate::log::{Compaction, LogConfig};
 use crate::metadata::{BrokerConfigs, Tombstone, TopicImage, TopicRecord, keys};
 use crate::model::{NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 use crate::partition::{
@@ -24,9 +24,13 @@ use crate::protocol::batch::{
 };
 use crate::wal::{SyncMode, WalOptions};
 
+use super::compaction::{key_of, verify_compacted};
+
 pub(super) const ROOT: &str = "/data";
 /// What an alteration sets on a topic, all to one number: a half of it would be seen.
 const ALTERED_KEYS: [&str; 2] = ["segment.bytes", "retention.ms"];
+/// Set on topics that are compacted.
+const POLICY_KEY: &str = "cleanup.policy";
 /// What the same transaction sets on the broker.
 const ALTERED_BROKER_KEY: &str = "message.max.bytes";
 /// How often room is made for one entry: enough to pre-write what a healthy disk has room for.
@@ -55,7 +59,16 @@ pub(super) fn options(sync: SyncMode) -> StorageOptions {
 /// Small segments; those that clients alter are some bytes larger, so that one can tell what a log follows.
 fn log_config(overrides: &BTreeMap<String, String>, _: &Arc<BrokerConfigs>) -> LogConfig {
     let altered: u32 = overrides.get(ALTERED_KEYS[0]).map_or(0, |value| value.parse().unwrap());
-    LogConfig { segment_bytes: (4 << 10) + altered, index_interval_bytes: 512, ..LogConfig::default() }
+    // A tombstone goes with the second cleaning that meets it.
+    let compaction = Compaction { delete_retention: Duration::ZERO, ..Compaction::default() };
+    let is_compacted = overrides.contains_key(POLICY_KEY);
+    LogConfig {
+        // The active segment is never cleaned: there are to be others.
+        segment_bytes: if is_compacted { 1 << 10 } else { 4 << 10 } + altered,
+        index_interval_bytes: 512,
+        compaction: is_compacted.then_some(compaction),
+        ..LogConfig::default()
+    }
 }
 
 /// What was asked of one partition, in order, and how much of it was promised.
@@ -70,6 +83,8 @@ pub(super) struct Promised {
     pub log_start_asked: Offset,
     /// The boot in which it was asked for.
     pub made_at_boot: i32,
+    /// No cleaning was to touch what lies at or above it.
+    pub cleaned_to: Offset,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +111,8 @@ pub(super) struct Topic {
     pub name: String,
     pub topic_id: TopicId,
     pub life: Life,
+    /// Its records have keys, and the log is compacted.
+    pub is_compacted: bool,
     /// All that were asked for.
     pub partitions: Vec<Promised>,
     /// How many of them were confirmed.
@@ -134,6 +151,8 @@ pub(super) struct Machine {
     pub model: Model,
     /// Whether it makes room itself; else other threads do.
     pub alone: bool,
+    /// Whether new topics are compacted.
+    pub compacts: bool,
 }
 
 /// Every way in which a step may end early: the crash that the test planned, or the storage's own word.
@@ -160,7 +179,7 @@ impl Machine {
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
         let storage = Arc::new(Storage::open(env, directory, options(sync), catalogue)?);
         metadata.attach(&storage);
-        Ok(Machine { world, storage, metadata, model, alone: true })
+        Ok(Machine { world, storage, metadata, model, alone: true, compacts: false })
     }
 
     fn admit(&self, bytes: usize) -> Result<Credits, Ended> {
@@ -219,6 +238,7 @@ impl Machine {
             name: name.to_owned(),
             topic_id,
             life: Life::Creating,
+            is_compacted: self.compacts,
             partitions: promised,
             partitions_confirmed,
             configs: Altered::default(),
@@ -228,7 +248,11 @@ impl Machine {
             topic_id: topic_id.0,
             partitions,
             replication_factor: 1,
-            configs: BTreeMap::new(),
+            configs: self
+                .compacts
+                .then(|| (POLICY_KEY.to_owned(), "compact".to_owned()))
+                .into_iter()
+                .collect(),
             created_at_boot: self.metadata.boot(),
             growths: Vec::new(),
         };
@@ -339,7 +363,7 @@ impl Machine {
             .batches
             .last()
             .map_or(0, |batch| batch.sequence + (batch.end_offset.0 - batch.base_offset.0) as i32);
-        let batch = produced(sequence, value, records);
+        let batch = produced(sequence, value, records, self.model.topics[index].is_compacted);
         let mut credits = self.admit(batch.bytes.len())?;
         match self.storage.append(&open, &mut credits, &batch).map_err(|_| Ended)? {
             Admission::Appended { base_offset, end_offset, .. } => {
@@ -486,7 +510,7 @@ impl Machine {
             let leader_epoch = self.metadata.boot() - promised.made_at_boot;
             assert_eq!(open.leader_epoch().0, leader_epoch, "{name}-{partition}");
             assert_eq!(open.log().config(), log_config, "the log follows what is stored");
-            verify_partition(&format!("{name}-{partition}"), &open, promised)
+            verify_partition(&format!("{name}-{partition}"), &open, promised, topic.is_compacted)
         });
         let partitions = partitions.collect();
         Topic { life: Life::Created, partitions, partitions_confirmed: found, configs, ..topic.clone() }
@@ -515,13 +539,17 @@ pub(super) fn id(topic: &Topic, partition: i32) -> TopicPartition {
     TopicPartition { topic_id: topic.topic_id, partition }
 }
 
-fn produced(sequence: i32, value: &[u8], records: i32) -> ProducedBatch {
+fn produced(sequence: i32, value: &[u8], records: i32, has_keys: bool) -> ProducedBatch {
     let mut builder = BatchBuilder::new();
     builder.producer_id = ProducerId(7);
     builder.producer_epoch = ProducerEpoch(0);
     builder.base_sequence = sequence;
-    for _ in 0..records {
-        builder.push(NewRecord { timestamp: Timestamp(1_000), value: Some(value), ..NewRecord::default() });
+    for place in 0..records {
+        let (key, is_tombstone) = key_of(value, place);
+        let key = [key];
+        let key = has_keys.then_some(&key[..]);
+        let value = Some(value).filter(|_| !(has_keys && is_tombstone));
+        builder.push(NewRecord { timestamp: Timestamp(1_000), key, value, ..NewRecord::default() });
     }
     rules_checked(builder.build().into())
 }
@@ -542,7 +570,7 @@ fn rules_checked(bytes: Bytes) -> ProducedBatch {
 }
 
 /// The log is a prefix of what was sent that contains all that was acknowledged, batch by batch.
-fn verify_partition(name: &str, open: &Partition, promised: &Promised) -> Promised {
+fn verify_partition(name: &str, open: &Partition, promised: &Promised, is_compacted: bool) -> Promised {
     let watermarks = open.watermarks();
     let (start, end) = (watermarks.log_start_offset, watermarks.high_watermark);
     assert_eq!(end, watermarks.log_end_offset, "{name}: after recovery everything is committed");
@@ -556,9 +584,15 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised) -> Promis
     );
     let mut expected = promised.batches.iter().filter(|batch| batch.end_offset > start);
     let mut at = start;
+    let mut found = Vec::new();
     for bytes in read_all(open, start, end) {
         let header = BatchHeader::parse(&bytes).unwrap();
         verify_crc(&bytes).unwrap();
+        if is_compacted {
+            at = header.next_offset();
+            found.push((header.base_offset, bytes));
+            continue;
+        }
         let batch = expected.next().unwrap_or_else(|| panic!("{name}: a batch that nobody sent at {at}"));
         assert_eq!(header.base_offset, batch.base_offset, "{name}");
         // Offset and leader epoch are the broker's; the rest is what was sent.
@@ -566,9 +600,19 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised) -> Promis
         at = header.next_offset();
     }
     assert_eq!(at, end.max(start), "{name}: the log has a hole");
+    if is_compacted {
+        verify_compacted(name, &found, promised, [start, end]);
+    }
     let batches: Vec<_> = promised.batches.iter().filter(|batch| batch.end_offset <= end).cloned().collect();
-    let made_at_boot = promised.made_at_boot;
-    Promised { batches, acknowledged: end, log_start: start, log_start_asked: start, made_at_boot }
+    let (made_at_boot, cleaned_to) = (promised.made_at_boot, promised.cleaned_to);
+    Promised {
+        batches,
+        acknowledged: end,
+        log_start: start,
+        log_start_asked: start,
+        made_at_boot,
+        cleaned_to,
+    }
 }
 
 /// All batches from the one that contains `from`, as a consumer would get them.

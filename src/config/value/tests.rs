@@ -30,6 +30,24 @@ fn values_are_taken_as_kafka_takes_them() {
     }
 }
 
+/// `Double.toString` of Java.
+#[test]
+fn doubles_are_shown_as_java_shows_them() {
+    for (value, shown) in [
+        (0.5, "0.5"),
+        (0.0, "0.0"),
+        (-2.0, "-2.0"),
+        (1e6, "1000000.0"),
+        (1e7, "1.0E7"),
+        (12_500_000.0, "1.25E7"),
+        (0.001, "0.001"),
+        (0.0001, "1.0E-4"),
+        (f64::MAX, "1.7976931348623157E308"),
+    ] {
+        assert_eq!(Value::Double(value).to_string(), shown);
+    }
+}
+
 /// Every message was measured against Kafka 4.3 (CreateTopics with that one override).
 #[test]
 fn values_are_refused_in_kafkas_words() {

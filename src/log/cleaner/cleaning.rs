@@ -238,7 +238,8 @@ impl Cleaning {
     }
 
     /// Removes what a cleaning that will not go on has left.
-    pub fn abandon(self, log: &PartitionLog) -> Result<(), LogError> {
+    pub fn abandon(&mut self, log: &PartitionLog) -> Result<(), LogError> {
+        self.phase = Phase::Done;
         log.discard_cleaned()
     }
 

@@ -1,0 +1,148 @@
+//! Compaction in the background: which log is next, how many at once, how fast.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::Broker;
+use crate::config::CleanerSettings;
+use crate::env::time;
+use crate::log::{Cleanable, CleaningLimits};
+use crate::model::TopicPartition;
+use crate::partition::{CleanStep, Partition};
+
+/// Bytes read and written in one step at most, at full speed: then the thread goes back to the pool, and
+/// settings that have changed are in force.
+const STEP_BYTES: u64 = 1 << 20;
+/// Steps in a second, where the speed allows for small ones.
+const STEPS_PER_SECOND: f64 = 8.0;
+/// Shortest pause between two looks, whatever `log.cleaner.backoff.ms` says.
+const BACKOFF_MIN: Duration = Duration::from_millis(10);
+/// Longest pause: a look at all partitions costs little.
+const BACKOFF_MAX: Duration = Duration::from_secs(3600);
+/// Largest key map, as in Kafka.
+const KEY_MAP_BYTES_MAX: u64 = i32::MAX as u64;
+
+/// Looks for a log to clean until the broker is gone: at once after a cleaning, else every
+/// `log.cleaner.backoff.ms`. As many as `log.cleaner.threads` are cleaned at once, each on a thread of the
+/// blocking pool, a step at a time.
+pub(super) async fn run(broker: Weak<Broker>) {
+    let mut running: JoinSet<TopicPartition> = JoinSet::new();
+    let mut busy: HashSet<TopicPartition> = HashSet::new();
+    loop {
+        let Some(strong) = broker.upgrade() else { return };
+        let settings = strong.config().cleaner;
+        let may_begin = settings.enable && running.len() < settings.threads;
+        if may_begin && let Some((partition, cleanable)) = strong.next_to_clean(busy.clone()).await {
+            busy.insert(partition.topic_partition());
+            running.spawn(clean(broker.clone(), partition, cleanable));
+            continue;
+        }
+        drop(strong);
+        tokio::select! {
+            Some(done) = running.join_next() => match done {
+                Ok(topic_partition) => drop(busy.remove(&topic_partition)),
+                // Nobody can say which: it stays busy, and is cleaned again after a restart.
+                Err(error) => tracing::error!(%error, "a cleaning panicked"),
+            },
+            () = time::sleep(settings.backoff.clamp(BACKOFF_MIN, BACKOFF_MAX)) => {}
+        }
+    }
+}
+
+impl Broker {
+    async fn next_to_clean(&self, busy: HashSet<TopicPartition>) -> Option<(Arc<Partition>, Cleanable)> {
+        let storage = self.storage.clone();
+        let survey = tokio::task::spawn_blocking(move || storage.survey_cleaning(&|id| busy.contains(&id)));
+        let survey = survey.await.ok()?;
+        self.metrics.cleaner_looked(survey.dirty_ratio_max, survey.overdue_max, self.env.clock.now());
+        survey.next
+    }
+}
+
+/// One cleaning of one log, to its end.
+async fn clean(broker: Weak<Broker>, partition: Arc<Partition>, cleanable: Cleanable) -> TopicPartition {
+    let id = partition.topic_partition();
+    let Some(strong) = broker.upgrade() else { return id };
+    let (storage, limits, begun_at) =
+        (strong.storage.clone(), limits(&strong.config().cleaner), strong.env.clock.monotonic());
+    drop(strong);
+    let cleaned = partition.clone();
+    let begun =
+        tokio::task::spawn_blocking(move || storage.begin_cleaning(&cleaned, &cleanable, limits)).await;
+    let Ok(Some(mut cleaning)) = begun else { return id };
+    while let Some(strong) = broker.upgrade() {
+        let settings = strong.config().cleaner;
+        let (storage, cleaned) = (strong.storage.clone(), partition.clone());
+        let stepped = tokio::task::spawn_blocking(move || {
+            let step = storage.clean_step(&cleaned, &mut cleaning, step_bytes(&settings));
+            (cleaning, step)
+        });
+        let Ok((back, step)) = stepped.await else { return id };
+        cleaning = back;
+        let bytes = match step {
+            CleanStep::Went(bytes) => bytes,
+            CleanStep::Done(_, stats) => {
+                let took = strong.env.clock.monotonic().saturating_sub(begun_at);
+                strong.metrics.cleaned(
+                    stats.mapped_bytes + stats.read_bytes,
+                    stats.written_bytes,
+                    stats.key_map_utilization,
+                    took,
+                );
+                let (topic, partition) = (partition.topic(), id.partition);
+                let (read, written, first_dirty) =
+                    (stats.read_bytes, stats.written_bytes, stats.first_dirty_offset);
+                tracing::info!(%topic, partition, read, written, %first_dirty, ?took, "compacted");
+                return id;
+            }
+            CleanStep::BrokeOff => {
+                // Not at once again: the reason may last.
+                drop(strong);
+                time::sleep(settings.backoff.clamp(BACKOFF_MIN, BACKOFF_MAX)).await;
+                return id;
+            }
+            CleanStep::Damaged => {
+                strong.metrics.uncleanable();
+                return id;
+            }
+        };
+        drop(strong);
+        pause(bytes, &settings).await;
+    }
+    id
+}
+
+/// What each of the threads may take.
+fn limits(settings: &CleanerSettings) -> CleaningLimits {
+    let threads = settings.threads.max(1) as u64;
+    CleaningLimits {
+        key_map_bytes: (settings.key_map_bytes / threads).min(KEY_MAP_BYTES_MAX),
+        key_map_load_factor: settings.key_map_load_factor,
+        // Half of it is Kafka's for reading.
+        write_buffer_bytes: settings.io_buffer_bytes / settings.threads.max(1) / 2,
+    }
+}
+
+/// A thread's share of the speed, in bytes a second.
+fn rate(settings: &CleanerSettings) -> f64 {
+    (settings.io_bytes_per_second / settings.threads.max(1) as f64).max(1.0)
+}
+
+fn step_bytes(settings: &CleanerSettings) -> u64 {
+    ((rate(settings) / STEPS_PER_SECOND) as u64).clamp(1, STEP_BYTES)
+}
+
+/// Rests until the bytes of a step are paid for.
+async fn pause(bytes: u64, settings: &CleanerSettings) {
+    let pause = Duration::from_secs_f64(bytes as f64 / rate(settings));
+    // The clock of sleeps counts milliseconds.
+    if pause >= Duration::from_millis(1) {
+        time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
