@@ -39,6 +39,11 @@ pub(super) fn heartbeat(
     let next = update(step, &subject, request)?;
     let session = step.settings().consumer_session_timeout(&step.group.group_id);
     step.set_timer(Timer::Session, &subject.member_id, session, next.member_epoch);
+    if subject.old.classic.is_some() {
+        // It speaks the other protocol now, in which nobody is waited for in a join. Kafka forgets these.
+        step.cancel_timer(Timer::Join, &subject.member_id);
+        step.cancel_timer(Timer::Sync, &subject.member_id);
+    }
     // Told to who joins, to who tells everything, as after a lost answer, and when it changed.
     let is_told = request.member_epoch == 0 || is_full(request) || next.assigned != subject.current.assigned;
     Ok(ConsumerGroupHeartbeatReply {

@@ -469,6 +469,30 @@ fn a_classic_member_that_does_not_join_or_sync_in_time_is_fenced() {
 }
 
 #[test]
+fn a_member_that_changes_its_protocol_is_not_held_to_the_old_one() {
+    let mut driver = Driver::new();
+    let topic_id = topic(&mut driver, "read", 4);
+    let mut classics = classic_pair(&mut driver);
+    let mut modern = Modern::join(&mut driver, topic_id);
+    let [one, other] = &mut classics;
+    // It is told to join, and does, but with the other protocol.
+    assert_eq!(one.heartbeat(&mut driver), Err(GroupError::RebalanceInProgress));
+    let owned = vec![(topic_id, one.owned.iter().copied().collect())];
+    let request = consumer(&one.member_id, one.generation_id, Some(owned));
+    let mut member_epoch = beat(&mut driver, request).unwrap().member_epoch;
+    for _ in 0..70 {
+        other.beat(&mut driver);
+        modern.beat(&mut driver);
+        let request = consumer(&one.member_id, member_epoch, Some(Vec::new()));
+        member_epoch = beat(&mut driver, request).unwrap().member_epoch;
+        driver.advance(seconds(1));
+    }
+    let members = described(&mut driver).unwrap().members;
+    assert_eq!(members.iter().filter(|member| member.is_classic).count(), 1);
+    assert_eq!(members.len(), 3, "the time to join is over for nobody");
+}
+
+#[test]
 fn classic_members_are_fenced_by_generation_session_and_protocol() {
     let mut driver = Driver::new();
     let topic_id = topic(&mut driver, "read", 4);
