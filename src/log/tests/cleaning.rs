@@ -329,3 +329,46 @@ fn a_cleaning_that_broke_off_is_not_taken_for_done() {
         world.clock.advance(DELETE_RETENTION);
     }
 }
+
+/// A batch of one record in a transaction, or its marker: `Some(true)` commits.
+fn in_transaction(offset: i64, producer: i64, key: u8, marker: Option<bool>) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    (builder.base_offset, builder.producer_id) = (Offset(offset), ProducerId(producer));
+    (builder.is_transactional, builder.is_control) = (true, marker.is_some());
+    builder.partition_leader_epoch = crate::model::LeaderEpoch(1);
+    let control = marker.map(|commits| [0, 0, 0, u8::from(commits)]);
+    let key = [key];
+    let key = control.as_ref().map_or(&key[..], |control| &control[..]);
+    let timestamp = Timestamp(1000 + offset);
+    builder.push(NewRecord { timestamp, key: Some(key), value: Some(&[7; 4]), headers: &[] });
+    Bytes::from(builder.build())
+}
+
+/// Aborted records go and take no committed one's place; a transaction without a marker is left alone, and so
+/// is all behind its begin.
+#[test]
+fn transactions_are_decided_before_they_are_compacted() {
+    let world = SimulatedWorld::new(1);
+    let log = create(&world, config());
+    let mut batches = vec![
+        in_transaction(0, 1, 5, None),
+        in_transaction(1, 1, 0, Some(true)),
+        in_transaction(2, 2, 5, None),
+        in_transaction(3, 2, 0, Some(false)),
+        in_transaction(4, 3, 6, None),
+    ];
+    let mut history = History { records: vec![(9, Some(0)); 5], batches: Vec::new() };
+    (0..40).for_each(|at| history.push(&[(6, Some(at))], (9, at as i32), CompressionType::None));
+    batches.extend(history.batches);
+    log.append(&batches).unwrap();
+    checkpoint(&log).unwrap();
+    let stats = clean(&log, limits(100)).unwrap().unwrap();
+    assert_eq!(stats.first_dirty_offset, Offset(4), "producer 3 is not done");
+    // The aborted record is gone; its batch holds its producer's place, and its marker waits.
+    let mut rest = &content(&log)[..];
+    for offset in 0..45 {
+        let header = BatchHeader::parse(rest).unwrap();
+        assert_eq!((header.base_offset.0, header.records_count), (offset, i32::from(offset != 2)));
+        rest = &rest[header.size_bytes()..];
+    }
+}
