@@ -1,8 +1,8 @@
 //! The broker: wires storage, catalogue and settings together and keeps the long-lived tasks.
 //!
 //! **Owns** what handlers call: topics by name and id, their creation, growth and deletion, deletion of
-//! records, producer ids, fetching from many partitions and fetch sessions, retention, and the start and stop
-//! of everything below.
+//! records, producer ids, fetching from many partitions and fetch sessions, where groups live, retention, and
+//! the start and stop of everything below.
 //! **Does not own** wire formats and versions (`handlers`), sockets (`server`), or how anything is stored.
 //! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
 //! when it is durable, and disappears before its partitions do.
@@ -14,6 +14,7 @@ mod encoded_topics;
 mod error;
 mod fetch;
 mod fetch_sessions;
+mod groups;
 mod growth;
 mod live_config;
 mod open;
@@ -40,6 +41,7 @@ pub use fetch_sessions::{
     AnsweredPartition, FetchContext, FetchKey, FetchSessions, FetchTopic, NO_SESSION, PartitionAsk,
     SessionAnswer, SessionChange, SessionError,
 };
+pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
@@ -84,6 +86,7 @@ pub struct Broker {
     /// What DeleteRecords left to be unlinked.
     removals: Arc<delete_records::Removals>,
     fetch_sessions: FetchSessions,
+    groups: groups::Groups,
     threads: Mutex<Option<StorageThreads>>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
@@ -185,6 +188,7 @@ impl Broker {
     fn publish(&self, image: Arc<ClusterImage>) {
         let config = self.live.under(image.broker_configs());
         *self.image.write() = image;
+        self.lead_groups();
         if !Arc::ptr_eq(&*self.config.read(), &config) {
             *self.config.write() = config.clone();
             self.observers.lock().iter().for_each(|observer| observer(&config));

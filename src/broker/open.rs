@@ -1,12 +1,13 @@
 //! Start and stop.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 
+use super::groups::Groups;
 use super::live_config::LiveConfig;
 use super::{Broker, BrokerError, FetchSessions, cleaning, retention, scrub};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
@@ -108,7 +109,8 @@ impl Broker {
             .map_err(|error| BrokerError::Storage(format!("cannot start a thread: {error}")))?;
         let image = metadata.image();
         let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
-        let broker = Arc::new(Broker {
+        let broker = Arc::new_cyclic(|broker: &Weak<Broker>| Broker {
+            groups: Groups::new(&env, &storage, &config, broker.clone()),
             env,
             node_id: config.node_id,
             config: RwLock::new(live.under(image.broker_configs())),
@@ -132,6 +134,7 @@ impl Broker {
             tokio::spawn(scrub::run(Arc::downgrade(&broker))),
             tokio::spawn(cleaning::run(Arc::downgrade(&broker))),
         ]);
+        broker.lead_groups();
         Ok(broker)
     }
 
@@ -140,6 +143,7 @@ impl Broker {
     pub async fn close(&self) -> Result<(), StorageFailed> {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.groups.close();
         let Some(threads) = self.threads.lock().take() else { return Ok(()) };
         let stopped = tokio::task::spawn_blocking(move || threads.stop()).await;
         stopped.unwrap_or_else(|_| Err(StorageFailed("stopping the storage panicked".to_owned())))

@@ -193,6 +193,7 @@ impl Broker {
         self.publish(applied.image);
         self.topic_configs.remove(&topic_id);
         self.encoded_topics.forget(topic_id);
+        self.groups.topic_deleted(topic);
         self.remove_directories(topic.clone()).await
     }
 

@@ -9,6 +9,7 @@
 mod arguments;
 mod descriptors;
 mod exit;
+mod group_metrics;
 mod inspecting;
 mod listeners_file;
 mod panics;

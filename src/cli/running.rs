@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::Exit;
+use super::group_metrics;
 use super::listeners_file::{self, ListenersFile};
 use crate::admin::{AdminServer, Health, Phase};
 use crate::broker::Broker;
@@ -44,6 +45,12 @@ impl Running {
         metrics.set_partitions(move |visit| {
             if let Some(broker) = observed.upgrade() {
                 visit_partitions(&broker, visit);
+            }
+        });
+        let observed = Arc::downgrade(&broker);
+        metrics.set_groups(move |visitor| {
+            if let Some(broker) = observed.upgrade() {
+                group_metrics::visit(&broker, visitor);
             }
         });
         let handler = BrokerHandler::new(broker.clone());

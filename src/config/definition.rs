@@ -7,6 +7,8 @@ pub enum Kind {
     Boolean,
     /// Text.
     String,
+    /// 16 bits, signed.
+    Short,
     /// 32 bits, signed.
     Int,
     /// 64 bits, signed.
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Kind::Boolean => "BOOLEAN",
             Kind::String => "STRING",
+            Kind::Short => "SHORT",
             Kind::Int => "INT",
             Kind::Long => "LONG",
             Kind::Double => "DOUBLE",
@@ -35,6 +38,7 @@ impl Kind {
         match self {
             Kind::Boolean => 1,
             Kind::String => 2,
+            Kind::Short => 4,
             Kind::Int => 3,
             Kind::Long => 5,
             Kind::Double => 6,

@@ -5,7 +5,7 @@
 use super::definition::Allowed::{
     Any, AtLeast, Between, BetweenOr, EachOf, NotEmpty, OneOf, ThrottledReplicas,
 };
-use super::definition::Kind::{Boolean, Double, Int, List, Long, String};
+use super::definition::Kind::{Boolean, Double, Int, List, Long, Short, String};
 use super::definition::{Allowed, Definition, Kind};
 
 /// A broker key whose value is a topic key's default.
@@ -223,6 +223,66 @@ pub const BROKER: &[Definition] = &[
     live("producer.id.expiration.ms", Int, Some("86400000"), AtLeast(1),
         "How long a partition remembers an idempotent producer that is silent."),
 
+    // Consumer groups.
+    key("offsets.topic.num.partitions", Int, Some("50"), Between(1, 100_000),
+        "Partitions of __consumer_offsets, which is made when somebody first asks for a group's coordinator. \
+         Not to be changed after that: a group's partition follows from their number."),
+    key("offsets.topic.replication.factor", Short, Some("3"), AtLeast(1),
+        "Replication factor of __consumer_offsets; remembered and shown, as that of any topic."),
+    key("offsets.topic.segment.bytes", Int, Some("104857600"), AtLeast(1_048_576),
+        "Size at which a segment of __consumer_offsets is closed; small ones are compacted sooner. Not below \
+         what any topic may have."),
+    key("offsets.topic.compression.codec", Int, Some("0"), Between(0, 4),
+        "Codec of what is written to __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd."),
+    key("offsets.load.buffer.size", Int, Some("5242880"), AtLeast(1),
+        "Bytes of __consumer_offsets that are read at a time when its groups are loaded."),
+    key("offsets.commit.timeout.ms", Int, Some("5000"), AtLeast(1),
+        "How long whatever a group wants to write waits for room in the log, and its answer then for the \
+         commit, before clients are told to come again."),
+    key("offset.metadata.max.bytes", Int, Some("4096"), AtLeast(0),
+        "Longest text that a client may commit together with an offset."),
+    key("offsets.retention.minutes", Int, Some("10080"), AtLeast(1),
+        "How long committed offsets are kept once their group has no members, or does not subscribe to \
+         their topic any more; for consumers without a group, since the commit."),
+    key("offsets.retention.check.interval.ms", Long, Some("600000"), AtLeast(1),
+        "How often that is looked at."),
+    key("group.min.session.timeout.ms", Int, Some("6000"), AtLeast(0),
+        "Shortest silence that a member of a classic group may ask to be allowed."),
+    key("group.max.session.timeout.ms", Int, Some("1800000"), AtLeast(0),
+        "Longest silence that a member of a classic group may ask to be allowed."),
+    key("group.initial.rebalance.delay.ms", Int, Some("3000"), AtLeast(0),
+        "How long the first member of an empty classic group waits for others before partitions are \
+         given out."),
+    key("group.max.size", Int, Some("2147483647"), AtLeast(1), "Most members of a classic group."),
+    key("group.coordinator.rebalance.protocols", List, Some("classic,consumer,streams"),
+        EachOf(&["classic", "consumer", "streams"]),
+        "Protocols of groups. Without consumer, groups of KIP-848 are refused; classic is always served, \
+         streams never."),
+    key("group.consumer.session.timeout.ms", Int, Some("45000"), AtLeast(1),
+        "Silence after which a member of a consumer group (KIP-848) is taken for dead."),
+    key("group.consumer.min.session.timeout.ms", Int, Some("45000"), AtLeast(1),
+        "Least value of group.consumer.session.timeout.ms."),
+    key("group.consumer.max.session.timeout.ms", Int, Some("60000"), AtLeast(1),
+        "Largest value of group.consumer.session.timeout.ms."),
+    key("group.consumer.heartbeat.interval.ms", Int, Some("5000"), AtLeast(1),
+        "How often members of consumer groups are told to be heard of."),
+    key("group.consumer.min.heartbeat.interval.ms", Int, Some("5000"), AtLeast(1),
+        "Least value of group.consumer.heartbeat.interval.ms."),
+    key("group.consumer.max.heartbeat.interval.ms", Int, Some("15000"), AtLeast(1),
+        "Largest value of group.consumer.heartbeat.interval.ms."),
+    live("group.consumer.assignment.interval.ms", Int, Some("1000"), AtLeast(0),
+        "Least time between two assignments of a consumer group."),
+    key("group.consumer.min.assignment.interval.ms", Int, Some("0"), AtLeast(0),
+        "Least value of group.consumer.assignment.interval.ms."),
+    key("group.consumer.max.assignment.interval.ms", Int, Some("15000"), AtLeast(0),
+        "Largest value of group.consumer.assignment.interval.ms."),
+    key("group.consumer.max.size", Int, Some("2147483647"), AtLeast(1), "Most members of a consumer group."),
+    key("group.consumer.assignors", List, Some("uniform,range"), EachOf(&["uniform", "range"]),
+        "Who assigns in consumer groups, by the broker's own names; the first serves members that name none."),
+    key("group.consumer.migration.policy", String, Some("bidirectional"), Any,
+        "Whether groups with members may change between the classic protocol and KIP-848: bidirectional, \
+         upgrade, downgrade or disabled."),
+
     // Our own.
     key("highwater.cluster.id", String, None, Any,
         "The cluster's id, for a data directory that has none yet; without it one is made up. CLUSTER_ID \
@@ -262,7 +322,8 @@ pub const BROKER: &[Definition] = &[
     key("highwater.admin.listener", String, Some("http://127.0.0.1:9644"), Any,
         "Where health and metrics are served, as http://host:port; empty switches it off."),
     key("highwater.metrics.partitions.max", Int, Some("1000"), AtLeast(0),
-        "Partitions up to which each has metrics of its own; above, none has."),
+        "Partitions up to which each has metrics of its own; above, none has. The same number bounds groups, \
+         and the offsets that they have committed."),
 ];
 
 /// Keys of a topic.

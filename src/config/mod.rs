@@ -18,6 +18,7 @@ mod definitions;
 mod describe;
 mod environment;
 mod error;
+mod group_settings;
 mod listeners;
 mod no_effect;
 mod properties;
@@ -35,6 +36,7 @@ pub use describe::{
     ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_cluster_default, describe_topic,
 };
 pub use error::ConfigError;
+pub use group_settings::{ConsumerGroupConfig, GroupConfig};
 pub use listeners::{AdvertisedListener, Host, Listener, SecurityProtocol};
 pub use reference::reference_properties;
 pub use server_config::{

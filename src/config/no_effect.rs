@@ -18,40 +18,38 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 type Group = (&'static str, &'static [&'static str]);
 
-const ALL: &[Group] =
-    &[GROUPS, TRANSACTIONS, SHARE, TIERING, SECURITY, CONTROLLER, REPLICATION, SURFACE, INTERNAL, REMOVED];
+const ALL: &[Group] = &[
+    COORDINATOR,
+    STREAMS,
+    TRANSACTIONS,
+    SHARE,
+    TIERING,
+    SECURITY,
+    CONTROLLER,
+    REPLICATION,
+    SURFACE,
+    INTERNAL,
+    REMOVED,
+];
+
+/// What Kafka's default of -1 for the linger stands for is what is done here always: what waits while a batch
+/// is written shares the next one.
+#[rustfmt::skip]
+const COORDINATOR: Group = ("what waits for a coordinator is written together without a linger, and it has \
+                             neither threads nor buffers of its own", &[
+    "group.coordinator.append.linger.ms", "group.coordinator.background.threads",
+    "group.coordinator.cached.buffer.max.bytes", "group.coordinator.threads",
+]);
 
 #[rustfmt::skip]
-const GROUPS: Group = ("consumer groups are not served yet", &[
-    "group.consumer.assignment.interval.ms", "group.consumer.assignors",
-    "group.consumer.heartbeat.interval.ms", "group.consumer.max.assignment.interval.ms",
-    "group.consumer.max.heartbeat.interval.ms", "group.consumer.max.session.timeout.ms",
-    "group.consumer.max.size", "group.consumer.migration.policy",
-    "group.consumer.min.assignment.interval.ms", "group.consumer.min.heartbeat.interval.ms",
-    "group.consumer.min.session.timeout.ms", "group.consumer.session.timeout.ms",
-    "group.coordinator.append.linger.ms", "group.coordinator.background.threads",
-    "group.coordinator.cached.buffer.max.bytes", "group.coordinator.rebalance.protocols",
-    "group.coordinator.threads", "group.initial.rebalance.delay.ms", "group.max.session.timeout.ms",
-    "group.max.size", "group.min.session.timeout.ms", "group.share.assignment.interval.ms",
-    "group.share.assignors", "group.share.delivery.count.limit", "group.share.heartbeat.interval.ms",
-    "group.share.max.assignment.interval.ms", "group.share.max.delivery.count.limit",
-    "group.share.max.heartbeat.interval.ms", "group.share.max.partition.max.record.locks",
-    "group.share.max.record.lock.duration.ms", "group.share.max.session.timeout.ms",
-    "group.share.max.share.sessions", "group.share.max.size", "group.share.min.assignment.interval.ms",
-    "group.share.min.delivery.count.limit", "group.share.min.heartbeat.interval.ms",
-    "group.share.min.partition.max.record.locks", "group.share.min.record.lock.duration.ms",
-    "group.share.min.session.timeout.ms", "group.share.partition.max.record.locks",
-    "group.share.record.lock.duration.ms", "group.share.session.timeout.ms",
+const STREAMS: Group = ("streams groups are not served", &[
     "group.streams.assignment.interval.ms", "group.streams.heartbeat.interval.ms",
     "group.streams.initial.rebalance.delay.ms", "group.streams.max.assignment.interval.ms",
     "group.streams.max.heartbeat.interval.ms", "group.streams.max.session.timeout.ms",
     "group.streams.max.size", "group.streams.max.standby.replicas",
     "group.streams.min.assignment.interval.ms", "group.streams.min.heartbeat.interval.ms",
     "group.streams.min.session.timeout.ms", "group.streams.num.standby.replicas",
-    "group.streams.session.timeout.ms", "offset.metadata.max.bytes", "offsets.commit.timeout.ms",
-    "offsets.load.buffer.size", "offsets.retention.check.interval.ms", "offsets.retention.minutes",
-    "offsets.topic.compression.codec", "offsets.topic.num.partitions", "offsets.topic.replication.factor",
-    "offsets.topic.segment.bytes",
+    "group.streams.session.timeout.ms",
 ]);
 
 #[rustfmt::skip]
@@ -67,6 +65,16 @@ const TRANSACTIONS: Group = ("transactions are not served yet", &[
 
 #[rustfmt::skip]
 const SHARE: Group = ("share groups are not served yet", &[
+    "group.share.assignment.interval.ms", "group.share.assignors", "group.share.delivery.count.limit",
+    "group.share.heartbeat.interval.ms", "group.share.max.assignment.interval.ms",
+    "group.share.max.delivery.count.limit", "group.share.max.heartbeat.interval.ms",
+    "group.share.max.partition.max.record.locks", "group.share.max.record.lock.duration.ms",
+    "group.share.max.session.timeout.ms", "group.share.max.share.sessions", "group.share.max.size",
+    "group.share.min.assignment.interval.ms", "group.share.min.delivery.count.limit",
+    "group.share.min.heartbeat.interval.ms", "group.share.min.partition.max.record.locks",
+    "group.share.min.record.lock.duration.ms", "group.share.min.session.timeout.ms",
+    "group.share.partition.max.record.locks", "group.share.record.lock.duration.ms",
+    "group.share.session.timeout.ms",
     "share.coordinator.append.linger.ms", "share.coordinator.cached.buffer.max.bytes",
     "share.coordinator.load.buffer.size", "share.coordinator.snapshot.update.records.per.snapshot",
     "share.coordinator.state.topic.compression.codec", "share.coordinator.state.topic.min.isr",

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::group_settings::{self, GroupConfig};
 use super::listeners::{self, Host, Listener, ListenerSettings};
 use super::settings::{Layers, Origin, Settings, Warning};
 use super::value::Value;
@@ -146,6 +147,8 @@ pub struct ServerConfig {
     pub log: LogDefaults,
     /// Compaction.
     pub cleaner: CleanerSettings,
+    /// Consumer groups and their topic.
+    pub groups: GroupConfig,
     /// `highwater.shutdown.timeout.ms`.
     pub shutdown_timeout: Duration,
     /// `highwater.admin.listener`; `None` is switched off.
@@ -202,6 +205,7 @@ impl ServerConfig {
             wal: wal(&settings)?,
             log: log(&settings),
             cleaner: cleaner(&settings)?,
+            groups: group_settings::groups(&settings)?,
             shutdown_timeout: duration(&settings, "highwater.shutdown.timeout.ms"),
             admin: admin(&settings)?,
             metrics_partitions_max: number(&settings, "highwater.metrics.partitions.max"),
@@ -218,12 +222,12 @@ fn read(files: &dyn Files, path: &Path) -> Result<String, ConfigError> {
 }
 
 /// A number of the table in the type that its bounds fit.
-fn number<T: TryFrom<i64>>(settings: &Settings, key: &str) -> T {
+pub(super) fn number<T: TryFrom<i64>>(settings: &Settings, key: &str) -> T {
     let in_bounds = T::try_from(settings.number(key)).ok();
     in_bounds.expect("the table's bounds keep every number within its type: a test holds this")
 }
 
-fn duration(settings: &Settings, key: &str) -> Duration {
+pub(super) fn duration(settings: &Settings, key: &str) -> Duration {
     Duration::from_millis(number(settings, key))
 }
 

@@ -9,7 +9,7 @@ use super::definition::{Allowed, Definition, Kind};
 pub enum Value {
     /// Of a `Kind::Boolean` key.
     Boolean(bool),
-    /// Of a `Kind::Int` or `Kind::Long` key, in the range of that type.
+    /// Of a `Kind::Short`, `Kind::Int` or `Kind::Long` key, in the range of that type.
     Number(i64),
     /// Of a `Kind::Double` key; finite.
     Double(f64),
@@ -79,6 +79,7 @@ impl Definition {
             Kind::Boolean if text.eq_ignore_ascii_case("false") => Ok(Value::Boolean(false)),
             Kind::Boolean => Err("Expected value to be either true or false".to_owned()),
             Kind::String => Ok(Value::Text(text.to_owned())),
+            Kind::Short => text.parse::<i16>().map(|n| Value::Number(n.into())).map_err(|_| not_a_number()),
             Kind::Int => text.parse::<i32>().map(|n| Value::Number(n.into())).map_err(|_| not_a_number()),
             Kind::Long => text.parse::<i64>().map(Value::Number).map_err(|_| not_a_number()),
             Kind::Double => match text.parse::<f64>() {

@@ -1,5 +1,6 @@
 //! Groups as a shard of this runtime.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use crate::group::Ticket;
 use crate::group::{
     Caller, GroupRecord, GroupReply, GroupRequest, GroupSettings, GroupShard, Input, Outcome,
 };
+use crate::model::TopicId;
 
 /// A request to a group, and who asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,8 @@ fn output(outcome: Outcome) -> Output<GroupShard> {
 }
 
 impl Shard for GroupShard {
+    /// Topics that were deleted.
+    type Notice = Arc<[(Arc<str>, TopicId)]>;
     type Request = GroupAsk;
     type Reply = GroupReply;
     type Record = GroupRecord;
@@ -81,6 +85,14 @@ impl Shard for GroupShard {
 
     fn expire(&mut self, moment: Moment<'_, GroupSettings>) -> Output<GroupShard> {
         output(GroupShard::expire(self, input(&moment)))
+    }
+
+    fn notice(
+        &mut self,
+        _: Moment<'_, GroupSettings>,
+        topics: &Arc<[(Arc<str>, TopicId)]>,
+    ) -> Output<GroupShard> {
+        output(GroupShard::topics_deleted(self, topics))
     }
 
     fn replay(&mut self, record: GroupRecord) {

@@ -93,6 +93,11 @@ impl<S: Shard> Coordinator<S> {
         }
     }
 
+    /// Tells every shard that runs.
+    pub fn notify(&self, notice: &S::Notice) {
+        self.seats.read().values().for_each(|taken| taken.seat.notify(notice.clone()));
+    }
+
     /// Partitions whose shards run, in order.
     pub fn partitions(&self) -> Vec<TopicPartition> {
         let mut partitions: Vec<TopicPartition> = self.seats.read().keys().copied().collect();

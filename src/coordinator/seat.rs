@@ -1,5 +1,6 @@
 //! Where a shard sits: what its task shares with those who ask it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -53,12 +54,17 @@ impl Forgotten {
     }
 }
 
+/// Notices that a shard has not heard. Beyond it the oldest are lost: a shard that hears of nothing for so
+/// long has stopped.
+const NOTICES_MAX: usize = 1024;
+
 /// One shard, as those see it who ask it.
 pub(super) struct Seat<S: Shard> {
     phase: AtomicU8,
     queue: mpsc::Sender<Event<S>>,
     next_ticket: AtomicU64,
     pub(super) forgotten: Arc<Forgotten>,
+    notices: Mutex<VecDeque<S::Notice>>,
     /// The shard itself, while it is loaded. Its task alone changes it; others look at it for metrics.
     pub(super) shard: Mutex<Option<S>>,
 }
@@ -71,6 +77,7 @@ impl<S: Shard> Seat<S> {
             queue,
             next_ticket: AtomicU64::new(1),
             forgotten: Arc::default(),
+            notices: Mutex::default(),
             shard: Mutex::new(None),
         };
         (Arc::new(seat), events)
@@ -78,6 +85,27 @@ impl<S: Shard> Seat<S> {
 
     pub(super) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Tells the shard, now or when it is loaded.
+    pub(super) fn notify(&self, notice: S::Notice) {
+        let mut notices = self.notices.lock();
+        if notices.len() == NOTICES_MAX {
+            notices.pop_front();
+        }
+        notices.push_back(notice);
+        drop(notices);
+        self.forgotten.woken.notify_one();
+    }
+
+    /// What it has to hear first.
+    pub(super) fn first_notice(&self) -> Option<S::Notice> {
+        self.notices.lock().front().cloned()
+    }
+
+    /// It heard it.
+    pub(super) fn heard(&self) {
+        self.notices.lock().pop_front();
     }
 
     /// Hands a request over, in the order of the calls.

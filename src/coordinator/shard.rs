@@ -18,6 +18,8 @@ pub trait Shard: Default + Send + 'static {
     type Reply: Send + 'static;
     /// What it writes.
     type Record;
+    /// What it is told of the world beside requests.
+    type Notice: Clone + Send + 'static;
     /// What it goes by.
     type Settings: Send + Sync + 'static;
 
@@ -41,8 +43,12 @@ pub trait Shard: Default + Send + 'static {
     /// Does what is due.
     fn advance(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
 
-    /// Does what is due now and then: called every [`WriteRules::expiry_interval`].
+    /// Does what is due now and then: called every [`WriteRules::expiry_interval`], and again at once for as
+    /// long as it gives records. These may be divided among batches.
     fn expire(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
+
+    /// Hears of something, and again for as long as that gives records. These may be divided among batches.
+    fn notice(&mut self, moment: Moment<'_, Self::Settings>, notice: &Self::Notice) -> Output<Self>;
 
     /// Applies a record that was written, now or before the restart.
     fn replay(&mut self, record: Self::Record);

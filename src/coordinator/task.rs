@@ -26,6 +26,8 @@ use crate::protocol::batch::ProducedBatch;
 const EVENTS_MAX: usize = 512;
 /// Replies that may wait for a commit. Beyond it no further request is taken.
 const PARKED_MAX: usize = 16_384;
+/// Batches for which there is room before a turn is run: one that is closed, and the one behind it.
+const BATCHES_RESERVED: usize = 2;
 /// Pause before a shard is loaded again whose log could not be read.
 const LOAD_AGAIN: Duration = Duration::from_secs(1);
 /// Longest sleep: what stands for "no deadline".
@@ -274,6 +276,9 @@ impl<S: Shard> Task<S> {
         let shard = self.next_deadline().map(|deadline| self.clock.wait(deadline));
         let parked = self.parking.first_until().map(|until| until.saturating_sub(monotonic));
         let expiry = self.next_expiry.saturating_sub(monotonic);
+        if self.seat.first_notice().is_some() {
+            return Duration::ZERO;
+        }
         [shard, parked, Some(expiry)].into_iter().flatten().min().unwrap_or(IDLE).min(IDLE)
     }
 
@@ -285,6 +290,7 @@ impl<S: Shard> Task<S> {
         let planned = self.next_deadline();
         let now = self.clock.now(planned);
         planned.is_some_and(|deadline| deadline <= now)
+            || self.seat.first_notice().is_some()
             || self.next_expiry <= self.shared.env.clock.monotonic()
     }
 
@@ -314,8 +320,11 @@ impl<S: Shard> Task<S> {
     /// it waits.
     async fn admit(&mut self, patience: Duration) -> Result<Option<Credits>, Unload> {
         let shared = self.shared.clone();
-        let mut admission =
-            std::pin::pin!(shared.storage.admit(Purpose::Records, &[BATCH_BYTES; 2], patience));
+        let mut admission = std::pin::pin!(shared.storage.admit(
+            Purpose::Records,
+            &[BATCH_BYTES; BATCHES_RESERVED],
+            patience
+        ));
         loop {
             let waiter = self.waiter.clone();
             tokio::select! {
@@ -374,9 +383,25 @@ impl<S: Shard> Task<S> {
                 self.take(shard, output, &mut turn, &world.rules)?;
             }
             if self.next_expiry <= now {
-                self.next_expiry = now.saturating_add(world.rules.expiry_interval);
                 let output = shard.expire(moment());
-                self.take(shard, output, &mut turn, &world.rules)?;
+                let wait = match output.records.is_empty() {
+                    true => world.rules.expiry_interval,
+                    // There may be more.
+                    false => Duration::ZERO,
+                };
+                self.next_expiry = now.saturating_add(wait);
+                for output in divided(output) {
+                    self.take(shard, output, &mut turn, &world.rules)?;
+                }
+            }
+            if let Some(notice) = self.seat.first_notice() {
+                let output = shard.notice(moment(), &notice);
+                if output.records.is_empty() {
+                    self.seat.heard();
+                }
+                for output in divided(output) {
+                    self.take(shard, output, &mut turn, &world.rules)?;
+                }
             }
         }
         while !turn.batches.are_full()
@@ -444,11 +469,11 @@ impl<S: Shard> Task<S> {
         mut credits: Option<Credits>,
         patience: Duration,
     ) -> Result<(), Unload> {
-        for batch in batches {
+        for (index, batch) in batches.into_iter().enumerate() {
             let mut own;
             let credits = match &mut credits {
-                Some(credits) if batch.bytes.len() <= BATCH_BYTES => credits,
-                // One event's records are more than a turn usually writes.
+                Some(credits) if index < BATCHES_RESERVED && batch.bytes.len() <= BATCH_BYTES => credits,
+                // More than a turn usually writes.
                 _ => {
                     let payloads = [batch.bytes.len()];
                     let admitted = self.shared.storage.admit(Purpose::Records, &payloads, patience).await;
@@ -466,4 +491,21 @@ impl<S: Shard> Task<S> {
         }
         Ok(())
     }
+}
+
+/// What expires has nothing to do with what else does: its records may go into batches of their own.
+fn divided<S: Shard>(output: Output<S>) -> Vec<Output<S>> {
+    let mut parts = Vec::new();
+    let mut part = Output { records: Vec::new(), replies: output.replies };
+    let mut bytes = 0;
+    for record in output.records {
+        bytes += Batches::bytes_of(std::slice::from_ref(&S::encode(&record)));
+        if bytes > BATCH_BYTES / 2 && !part.records.is_empty() {
+            parts.push(std::mem::replace(&mut part, Output { records: Vec::new(), replies: Vec::new() }));
+            bytes = 0;
+        }
+        part.records.push(record);
+    }
+    parts.push(part);
+    parts
 }

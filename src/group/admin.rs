@@ -14,9 +14,9 @@ use super::shard::GroupShard;
 use super::subscription::CONSUMER_PROTOCOL_TYPE;
 
 /// Kafka's name for the type of a classic group.
-const CLASSIC: &str = "classic";
+pub(super) const CLASSIC: &str = "classic";
 /// And of a consumer group.
-const CONSUMER: &str = "consumer";
+pub(super) const CONSUMER: &str = "consumer";
 
 impl GroupShard {
     /// Where a classic group stands; `None` if there is none.

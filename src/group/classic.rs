@@ -158,6 +158,11 @@ impl ClassicGroup {
         GroupMetadata { current_state_timestamp: now, ..GroupMetadata::default() }
     }
 
+    /// How many members it has.
+    pub fn members_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// Its state.
     pub fn state(&self) -> State {
         self.state

@@ -67,6 +67,11 @@ impl Durable {
         })
     }
 
+    /// All groups, in no order.
+    pub fn groups(&self) -> impl Iterator<Item = (&Arc<str>, &DurableGroup)> {
+        self.groups.iter()
+    }
+
     /// All groups, in an order that is the same for the same records.
     pub fn sorted(&self) -> Vec<(&Arc<str>, &DurableGroup)> {
         let mut groups: Vec<_> = self.groups.iter().collect();

@@ -30,11 +30,13 @@ mod settings;
 mod shard;
 mod subscription;
 mod timers;
+mod views;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
+pub use assignor::Assignor;
 pub use error::GroupError;
 pub use expiry::TOMBSTONES_MAX;
 pub use input::{Caller, Input};
@@ -57,3 +59,4 @@ pub use request::{
 };
 pub use settings::{GroupOverrides, GroupSettings, MigrationPolicy};
 pub use shard::GroupShard;
+pub use views::{GroupView, OffsetView};

@@ -1,7 +1,7 @@
 //! ApiVersions, key 18, versions 0 to 4.
 //!
 //! Names the APIs and versions that are served, before and after authentication.
-//! Left out: finalized features (there is none yet).
+//! Every feature that is served is finalized at its highest level: there is no older broker to wait for.
 //!
 //! v1: `throttle_time_ms`. v2: nothing. v3: flexible, client software, features (KIP-511, KIP-584).
 //! v4: features whose lowest version is 0 may be named (KAFKA-17011).
@@ -9,7 +9,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use kafka_protocol::messages::api_versions_response::{ApiVersion, SupportedFeatureKey};
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::{Decodable, StrBytes};
 
@@ -27,7 +27,7 @@ pub(super) const API: Api = Api {
 const VERSION_WITH_SOFTWARE: i16 = 3;
 /// First version in which a feature may have 0 as its lowest version.
 const VERSION_WITH_FEATURES_FROM_ZERO: i16 = 4;
-/// Epoch of the (empty) set of finalized features; -1 would say that it is unknown.
+/// Epoch of the set of finalized features, which never changes; -1 would say that it is unknown.
 const FINALIZED_FEATURES_EPOCH: i64 = 0;
 
 /// A feature that could be finalized, and the levels of it that this broker knows (KIP-584).
@@ -36,8 +36,8 @@ pub(super) struct Feature {
     pub(super) levels: RangeInclusive<i16>,
 }
 
-/// No feature is served yet; `transaction.version` and `group.version` come with transactions and groups.
-const FEATURES: &[Feature] = &[];
+/// `transaction.version` comes with transactions.
+const FEATURES: &[Feature] = &[Feature { name: "group.version", levels: 0..=1 }];
 
 fn handle(context: &RequestContext, mut body: Bytes) -> Reply {
     let header = &context.header;
@@ -82,8 +82,15 @@ pub(super) fn supported(version: i16, features: &[Feature]) -> ApiVersionsRespon
             .with_min_version(*feature.levels.start())
             .with_max_version(*feature.levels.end())
     });
+    let finalized = features.iter().map(|feature| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(feature.name))
+            .with_max_version_level(*feature.levels.end())
+            .with_min_version_level(*feature.levels.end())
+    });
     response
         .with_supported_features(supported.collect())
+        .with_finalized_features(finalized.collect())
         .with_finalized_features_epoch(FINALIZED_FEATURES_EPOCH)
 }
 

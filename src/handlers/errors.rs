@@ -4,6 +4,8 @@
 use super::exchange::Failure;
 use crate::broker::{AlterConfigsError, DeleteRecordsError, FetchFailure, SessionError, TopicError};
 use crate::cluster::MetadataError;
+use crate::coordinator::CoordinatorError;
+use crate::group::GroupError;
 use crate::log::LogError;
 use crate::partition::{AdmissionError, AppendError, ReadError, StorageFailed};
 use crate::protocol::ErrorCode;
@@ -137,6 +139,48 @@ impl KafkaError for MetadataError {
             MetadataError::Conflict(_) => ErrorCode::RequestTimedOut,
             MetadataError::Admission(error) => error.code(),
             MetadataError::Failed(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl KafkaError for CoordinatorError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            CoordinatorError::Loading => ErrorCode::CoordinatorLoadInProgress,
+            CoordinatorError::NotCoordinator => ErrorCode::NotCoordinator,
+            CoordinatorError::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+            CoordinatorError::TooLarge => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl KafkaError for GroupError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            GroupError::UnknownMemberId => ErrorCode::UnknownMemberId,
+            GroupError::IllegalGeneration => ErrorCode::IllegalGeneration,
+            GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            GroupError::MemberIdRequired(_) => ErrorCode::MemberIdRequired,
+            GroupError::FencedInstanceId => ErrorCode::FencedInstanceId,
+            GroupError::GroupMaxSizeReached => ErrorCode::GroupMaxSizeReached,
+            GroupError::InconsistentGroupProtocol => ErrorCode::InconsistentGroupProtocol,
+            GroupError::InvalidSessionTimeout => ErrorCode::InvalidSessionTimeout,
+            GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
+            GroupError::GroupIdNotFound(_) => ErrorCode::GroupIdNotFound,
+            GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
+            GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
+            GroupError::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
+            GroupError::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
+            GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
+            GroupError::FencedMemberEpoch(_) => ErrorCode::FencedMemberEpoch,
+            GroupError::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,
+            GroupError::UnsupportedAssignor(_) => ErrorCode::UnsupportedAssignor,
+            GroupError::UnreleasedInstanceId(_) => ErrorCode::UnreleasedInstanceId,
+            GroupError::UnsupportedVersion(_) => ErrorCode::UnsupportedVersion,
+            GroupError::InvalidRegularExpression(_) => ErrorCode::InvalidRegularExpression,
+            GroupError::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            GroupError::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
+            GroupError::UnknownTopicId => ErrorCode::UnknownTopicId,
         }
     }
 }

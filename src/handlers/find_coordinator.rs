@@ -1,7 +1,8 @@
 //! FindCoordinator, key 10, versions 0 to 6.
 //!
-//! There is no coordinator yet: COORDINATOR_NOT_AVAILABLE, which clients take as "ask again".
-//! Left out: groups, transactions, share groups.
+//! Names this broker as the coordinator of groups; the topic that holds them is made when it is first asked
+//! for, and unlike in Kafka, where the client is told to ask again, it is there when the answer leaves.
+//! Left out: transactions and share groups (COORDINATOR_NOT_AVAILABLE).
 //!
 //! v0: groups. v1: key type, throttling (KIP-98). v2: nothing. v3: flexible. v4: many keys (KIP-699).
 //! v5: TRANSACTION_ABORTABLE (KIP-890). v6: share groups (KIP-932).
@@ -11,12 +12,13 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 
 use super::exchange::{answer, decode, text};
+use super::view::{node_id, to_the_end};
 use super::{Api, Reply, RequestContext};
+use crate::partition::PartitionStatus;
 use crate::protocol::ErrorCode;
 
 /// The row of `APIS`.
-pub(super) const API: Api =
-    Api { key: 10, handle: |context, body| Box::pin(std::future::ready(handle(&context, body))) };
+pub(super) const API: Api = Api { key: 10, handle: |context, body| Box::pin(handle(context, body)) };
 
 /// First version that asks for many keys.
 const VERSION_WITH_KEYS: i16 = 4;
@@ -31,41 +33,80 @@ const SHARE: i8 = 2;
 const NO_NODE: BrokerId = BrokerId(-1);
 const NO_PORT: i32 = -1;
 
-fn handle(context: &RequestContext, body: Bytes) -> Reply {
+async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let header = &context.header;
     let request: FindCoordinatorRequest = match decode(header, body) {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    let code = code(request.key_type, header.api_version);
-    context.broker.metrics().request_error(API.key, code.name());
+    if request.key_type == GROUP {
+        make_topic(&context).await;
+    }
+    let found = |key: &str| {
+        let found = find(&context, request.key_type, key);
+        if let Err(code) = found {
+            context.broker.metrics().request_error(API.key, code.name());
+        }
+        found
+    };
     let response = FindCoordinatorResponse::default();
     let response = match header.api_version >= VERSION_WITH_KEYS {
         true => {
-            let coordinators = request.coordinator_keys.into_iter().map(|key| {
-                Coordinator::default()
-                    .with_key(key)
-                    .with_error_code(code.code())
-                    .with_node_id(NO_NODE)
-                    .with_port(NO_PORT)
+            let coordinators = request.coordinator_keys.iter().map(|key| {
+                let coordinator = Coordinator::default().with_key(key.clone());
+                match found(key) {
+                    Ok(()) => coordinator
+                        .with_node_id(node_id(&context.broker))
+                        .with_host(text(&context.connection.advertised_host))
+                        .with_port(context.connection.advertised_port.into()),
+                    Err(code) => {
+                        coordinator.with_error_code(code.code()).with_node_id(NO_NODE).with_port(NO_PORT)
+                    }
+                }
             });
             response.with_coordinators(coordinators.collect())
         }
-        false => response
-            .with_error_code(code.code())
-            .with_error_message(Some(text(code.message())))
-            .with_node_id(NO_NODE)
-            .with_port(NO_PORT),
+        false => match found(&request.key) {
+            Ok(()) => response
+                .with_error_message(Some(text(NO_ERROR)))
+                .with_node_id(node_id(&context.broker))
+                .with_host(text(&context.connection.advertised_host))
+                .with_port(context.connection.advertised_port.into()),
+            Err(code) => response
+                .with_error_code(code.code())
+                .with_error_message(Some(text(code.message())))
+                .with_node_id(NO_NODE)
+                .with_port(NO_PORT),
+        },
     };
     answer(header, &response)
 }
 
+/// Measured against Kafka 4.3: what the message says where nothing is wrong.
+const NO_ERROR: &str = "NONE";
+
+/// Makes the topic that holds groups, once.
+async fn make_topic(context: &RequestContext) {
+    let broker = context.broker.clone();
+    if let Err(error) = to_the_end(async move { broker.ensure_offsets_topic().await }).await {
+        tracing::warn!(%error, "the topic that holds groups cannot be made; tried again when asked for");
+    }
+}
+
 /// Measured against Kafka 4.3: an unknown key type is INVALID_REQUEST.
-fn code(key_type: i8, version: i16) -> ErrorCode {
+fn find(context: &RequestContext, key_type: i8, key: &str) -> Result<(), ErrorCode> {
     match key_type {
-        GROUP | TRANSACTION => ErrorCode::CoordinatorNotAvailable,
-        SHARE if version >= VERSION_WITH_SHARE => ErrorCode::CoordinatorNotAvailable,
-        _ => ErrorCode::InvalidRequest,
+        GROUP => {
+            let id = context.broker.group_partition(key);
+            let partition = id.and_then(|id| context.broker.partition(id));
+            match partition.is_some_and(|partition| partition.status() == PartitionStatus::Online) {
+                true => Ok(()),
+                false => Err(ErrorCode::CoordinatorNotAvailable),
+            }
+        }
+        TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        SHARE if context.header.api_version >= VERSION_WITH_SHARE => Err(ErrorCode::CoordinatorNotAvailable),
+        _ => Err(ErrorCode::InvalidRequest),
     }
 }
 

@@ -103,11 +103,16 @@ async fn unknown_apis_and_truncated_bodies_close() {
     }
 }
 
+const LIST_GROUPS: i16 = 16;
+const LIST_GROUPS_ASKS_FROM: i16 = 3;
+
 #[tokio::test]
 async fn every_api_closes_on_bytes_that_are_no_request() {
     let test = TestBroker::start();
     for api in APIS.iter().filter(|api| api.key != API_VERSIONS_KEY) {
-        for version in api.served() {
+        // Old versions of ListGroups ask nothing: nothing can be wrong with them.
+        let asks = |version: &i16| api.key != LIST_GROUPS || *version >= LIST_GROUPS_ASKS_FROM;
+        for version in api.served().filter(asks) {
             let reply = ask(&test, api.key, version, b"\xff");
             assert!(matches!(reply, Reply::Close(_)), "{} {version}: {reply:?}", api.name());
         }

@@ -7,7 +7,7 @@ use kafka_protocol::messages::{BrokerId, TopicName};
 
 use super::errors::KafkaError;
 use super::exchange::{Failure, text};
-use crate::broker::Broker;
+use crate::broker::{Broker, OFFSETS_TOPIC};
 use crate::config::ServerConfig;
 use crate::env::time;
 use crate::metadata::{ClusterImage, TopicImage, validate_topic_name};
@@ -24,8 +24,11 @@ pub(super) const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
 /// 12 idempotent write. Measured likewise.
 pub(super) const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 
+/// Every operation on a group: 3 read, 6 delete, 8 describe, 10 and 11 configurations. Likewise.
+pub(super) const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
+
 /// Topics that Kafka keeps for itself.
-const INTERNAL_TOPICS: &[&str] = &["__consumer_offsets", "__transaction_state", "__share_group_state"];
+const INTERNAL_TOPICS: &[&str] = &[OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
 
 /// Whether a topic belongs to the broker, not to its clients.
 pub(super) fn is_internal(topic: &str) -> bool {

@@ -6,6 +6,9 @@ use std::ops::RangeInclusive;
 /// client can read it before anything has been negotiated.
 pub const API_VERSIONS_KEY: i16 = 18;
 
+/// What stands for a first flexible version where there is none.
+pub const NEVER_FLEXIBLE: i16 = i16::MAX;
+
 /// What is served of one API key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyVersions {
@@ -17,7 +20,7 @@ pub struct KeyVersions {
     pub served: RangeInclusive<i16>,
     /// Versions that `ApiVersions` tells of; wider than `served` only for Produce.
     pub advertised: RangeInclusive<i16>,
-    /// First flexible version (KIP-482): compact lengths and tagged fields.
+    /// First flexible version (KIP-482): compact lengths and tagged fields; [`NEVER_FLEXIBLE`] if there is none.
     pub flexible_from: i16,
 }
 
@@ -32,7 +35,8 @@ const fn served(
 }
 
 /// All served keys, ascending. Ranges are what Kafka 4.3 serves and the `kafka-protocol` crate carries (a
-/// test compares them with the crate's): it lacks version 11 of ListOffsets and version 5 of DescribeLogDirs.
+/// test compares them with the crate's): it lacks version 11 of ListOffsets, version 10 of OffsetCommit and
+/// of OffsetFetch, and version 5 of DescribeLogDirs.
 pub const SERVED: &[KeyVersions] = &[
     // KAFKA-18659: librdkafka before 2.8 stops compressing when Produce 0 is not advertised. 0 to 2 are
     // refused.
@@ -40,7 +44,15 @@ pub const SERVED: &[KeyVersions] = &[
     served(1, "Fetch", 4..=18, 12),
     served(2, "ListOffsets", 1..=10, 6),
     served(3, "Metadata", 0..=13, 9),
+    served(8, "OffsetCommit", 2..=9, 8),
+    served(9, "OffsetFetch", 1..=9, 6),
     served(10, "FindCoordinator", 0..=6, 3),
+    served(11, "JoinGroup", 0..=9, 6),
+    served(12, "Heartbeat", 0..=4, 4),
+    served(13, "LeaveGroup", 0..=5, 4),
+    served(14, "SyncGroup", 0..=5, 4),
+    served(15, "DescribeGroups", 0..=6, 5),
+    served(16, "ListGroups", 0..=5, 3),
     served(API_VERSIONS_KEY, "ApiVersions", 0..=4, 3),
     served(19, "CreateTopics", 2..=7, 5),
     served(20, "DeleteTopics", 1..=6, 4),
@@ -51,8 +63,12 @@ pub const SERVED: &[KeyVersions] = &[
     served(33, "AlterConfigs", 0..=2, 2),
     served(35, "DescribeLogDirs", 1..=4, 2),
     served(37, "CreatePartitions", 0..=3, 2),
+    served(42, "DeleteGroups", 0..=2, 2),
     served(44, "IncrementalAlterConfigs", 0..=1, 1),
+    served(47, "OffsetDelete", 0..=0, NEVER_FLEXIBLE),
     served(60, "DescribeCluster", 0..=2, 0),
+    served(68, "ConsumerGroupHeartbeat", 0..=1, 0),
+    served(69, "ConsumerGroupDescribe", 0..=1, 0),
     served(75, "DescribeTopicPartitions", 0..=0, 0),
 ];
 

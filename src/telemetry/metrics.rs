@@ -13,6 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::api_names::{API_NAMES, api_name};
+use super::groups::{GroupsSource, GroupsVisitor, VisitGroups};
 use super::kafka_names::KafkaNames;
 use super::names::{self, Name};
 use super::partitions::{PartitionSnapshot, PartitionsSource, VisitPartitions};
@@ -32,6 +33,7 @@ pub struct Metrics {
     /// One slot per API key, then one for keys that Kafka does not have.
     apis: Vec<OnceLock<ApiMetrics>>,
     partitions: Arc<PartitionsSource>,
+    groups: Arc<GroupsSource>,
 }
 
 /// What is counted; shared with the collector that shows it by Kafka's names.
@@ -170,10 +172,11 @@ impl Adder<'_> {
 
 impl Metrics {
     /// Empty metrics of a process that began at `started`. Partitions have metrics of their own while there
-    /// are at most `partitions_max` of them.
+    /// are at most `partitions_max` of them, and so have groups and committed offsets.
     pub fn new(started: Timestamp, partitions_max: usize) -> Arc<Metrics> {
         let counters = Arc::new(Counters::new());
         let partitions = Arc::new(PartitionsSource::new(partitions_max));
+        let groups = Arc::new(GroupsSource::new(partitions_max));
         let mut registry = Registry::default();
         counters.register(&mut registry);
         let start = Gauge::<f64, AtomicU64>::default();
@@ -186,8 +189,9 @@ impl Metrics {
         add.metric(names::KAFKA_ACTIVE_CONTROLLER, ConstGauge::new(1));
         registry.register_collector(Box::new(KafkaNames(counters.clone())));
         registry.register_collector(Box::new(partitions.clone()));
+        registry.register_collector(Box::new(groups.clone()));
         let apis = std::iter::repeat_with(OnceLock::new).take(API_NAMES.len() + 1).collect();
-        Arc::new(Metrics { registry, counters, apis, partitions })
+        Arc::new(Metrics { registry, counters, apis, partitions, groups })
     }
 
     fn api(&self, api_key: i16) -> &ApiMetrics {
@@ -331,6 +335,12 @@ impl Metrics {
     ) {
         let visit: VisitPartitions = Box::new(visit);
         self.partitions.set(visit);
+    }
+
+    /// Sets, once, who can name every group. As [`Metrics::set_partitions`].
+    pub fn set_groups(&self, visit: impl Fn(&mut dyn GroupsVisitor) + Send + Sync + 'static) {
+        let visit: VisitGroups = Box::new(visit);
+        self.groups.set(visit);
     }
 
     /// All of it as Prometheus reads it; its type is `CONTENT_TYPE`.

@@ -3,16 +3,19 @@
 //! **Owns** every metric's name (`names`), the registry and its text form, and how log lines look.
 //! **Does not own** what is measured: other rooms call `Metrics` with plain numbers. It serves no HTTP:
 //! `admin` does.
-//! **Invariants**: label values are fixed text, except topic names, and those only while there are no more
-//! partitions than the bound. Recording never waits for a disk or a socket.
+//! **Invariants**: label values are fixed text, except names of topics and groups, and those only while there
+//! are no more partitions, groups and committed offsets than the bound. Recording never waits for a
+//! disk or a socket.
 
 mod api_names;
+mod groups;
 mod kafka_names;
 mod logging;
 mod metrics;
 mod names;
 mod partitions;
 
+pub use groups::{GroupSnapshot, GroupsVisitor, OffsetSnapshot};
 pub use logging::{LogFilterError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};
 pub use partitions::PartitionSnapshot;

@@ -79,6 +79,12 @@ pub(super) const PARTITION_LOG_START: Name =
 pub(super) const PARTITION_LOG_END: Name =
     name("highwater_partition_log_end_offset", "Offset that the next record gets");
 
+// Consumer groups.
+pub(super) const GROUPS: Name = name("highwater_groups", "Groups, by type and state");
+pub(super) const GROUP_MEMBERS: Name = name("highwater_group_members", "Members of all groups");
+pub(super) const GROUP_REBALANCES: Name =
+    name("highwater_group_rebalances", "Rebalances that came to their end, of all groups");
+
 // The process.
 pub(super) const BUILD: Name = name("highwater_build", "The running version");
 pub(super) const PROCESS_START: Name =
@@ -152,3 +158,15 @@ pub(super) const EXPORTER_CURRENT_OFFSET: Name =
     name("kafka_topic_partition_current_offset", "High watermark of a partition");
 pub(super) const EXPORTER_OLDEST_OFFSET: Name =
     name("kafka_topic_partition_oldest_offset", "Log start offset of a partition");
+pub(super) const EXPORTER_GROUP_MEMBERS: Name =
+    name("kafka_consumergroup_members", "Members of a consumer group");
+pub(super) const EXPORTER_GROUP_OFFSET: Name =
+    name("kafka_consumergroup_current_offset", "Offset that a consumer group has committed");
+pub(super) const EXPORTER_GROUP_OFFSET_SUM: Name = name(
+    "kafka_consumergroup_current_offset_sum",
+    "Offsets that a consumer group has committed, over all partitions of a topic",
+);
+pub(super) const EXPORTER_GROUP_LAG: Name =
+    name("kafka_consumergroup_lag", "Records of a partition that a consumer group has not committed");
+pub(super) const EXPORTER_GROUP_LAG_SUM: Name =
+    name("kafka_consumergroup_lag_sum", "The same over all partitions of a topic");

@@ -11,6 +11,7 @@ mod disk;
 mod durability;
 mod eventually;
 mod fetch;
+mod groups;
 mod hostile;
 mod idempotence;
 mod inspect;

@@ -19,6 +19,7 @@ pub mod disk_full;
 mod dump_log;
 mod fetch;
 pub mod golden;
+mod groups;
 mod java_client;
 mod kcat;
 mod log_dirs;
@@ -78,6 +79,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kafka-log-dirs", oracle: true, run: log_dirs::run },
     Scenario { name: "kafka-broker-api-versions", oracle: true, run: api_versions::run },
     Scenario { name: "kafka-dump-log", oracle: true, run: dump_log::run },
+    Scenario { name: "kafka-groups", oracle: true, run: groups::run },
     Scenario { name: "client-java", oracle: true, run: |c| clients::alone(c, "java") },
     Scenario { name: "client-java-3.9", oracle: true, run: |c| clients::alone(c, "java-3.9") },
     Scenario { name: "client-java-2.8", oracle: true, run: |c| clients::alone(c, "java-2.8") },

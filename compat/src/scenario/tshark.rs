@@ -32,6 +32,8 @@ const JUDGED_MIN: usize = 60;
 const FIRST_NUMBER: i32 = 1_000_000;
 const PRODUCE: i16 = 0;
 const FETCH: i16 = 1;
+const JOIN_GROUP: i16 = 11;
+const SYNC_GROUP: i16 = 14;
 const CREATE_TOPICS_KEY: i16 = 19;
 const CREATE_PARTITIONS_KEY: i16 = 37;
 
@@ -116,6 +118,8 @@ fn every_version(address: SocketAddr) -> Result<()> {
                 client.send(golden.api_version, &fetch(golden.api_version, &topic, 0))?;
                 client.receive_frame()?;
             }
+            // The dissector stumbles over what members tell each other, kcat's own requests among them.
+            (JOIN_GROUP | SYNC_GROUP, _) => {}
             (_, "full" | "bare" | "null") => call(&mut client, golden, number)?,
             _ => {}
         }

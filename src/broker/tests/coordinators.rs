@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use self::toy::{Ask, Toy};
+use self::toy::{Ask, EXPIRED_MAX, Toy};
 use super::machine::{Machine, Model, ROOT, options};
 use crate::cluster::EmbeddedMetadata;
 use crate::coordinator::{Asked, Coordinator, CoordinatorError, Surroundings, World, WriteRules};
@@ -345,6 +345,31 @@ async fn expiry_comes_at_its_interval() {
         stage.answer(Ask::Get).await.unwrap();
         assert_eq!(expired(), round);
     }
+}
+
+#[tokio::test]
+async fn expiry_goes_on_until_all_is_gone_and_its_records_are_divided() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let count = 2 * EXPIRED_MAX + 5;
+    assert_eq!(stage.answer(Ask::Expire(count)).await, Ok(count));
+    stage.machine.world.clock.advance(600 * SECOND);
+    stage.answer(Ask::Get).await.unwrap();
+    let all = async { while stage.answer(Ask::Get).await != Ok(count) {} };
+    time::timeout(PATIENCE, all).await.expect("all of it");
+    assert_eq!(stage.coordinator.look(stage.id, |toy| toy.expired), Some(4), "the last found nothing");
+}
+
+#[tokio::test]
+async fn what_it_is_told_is_heard_to_the_end_also_by_one_that_loads() {
+    let stage = Stage::new();
+    stage.coordinator.lead(&stage.partition());
+    stage.coordinator.notify(&5);
+    assert_eq!(stage.answer(Ask::Add(20)).await, Ok(20));
+    stage.coordinator.notify(&4);
+    let down = async { while stage.answer(Ask::Get).await != Ok(0) {} };
+    time::timeout(PATIENCE, down).await.expect("all of it");
+    stage.appended(6).await;
 }
 
 #[tokio::test]

@@ -90,6 +90,11 @@ impl ConsumerGroup {
         self.members.is_empty()
     }
 
+    /// How many members it has.
+    pub fn members_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// Members and their ids, ascending.
     pub fn members(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
         self.members.iter()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::telemetry::{GroupSnapshot, OffsetSnapshot};
 
 /// The samples of a rendering that begin with one of the given texts, without comments.
 fn samples(metrics: &Metrics, prefix: &str) -> Vec<String> {
@@ -94,6 +95,21 @@ fn every_name_is_rendered_once_and_the_text_ends() {
             log_end_offset: crate::model::Offset(0),
             log_bytes: 0,
             offline: false,
+        });
+    });
+    metrics.set_groups(|visitor| {
+        let offset = OffsetSnapshot {
+            topic: "t",
+            partition: 0,
+            offset: crate::model::Offset(0),
+            high_watermark: Some(crate::model::Offset(0)),
+        };
+        visitor.group(GroupSnapshot {
+            group: "g",
+            group_type: "Classic",
+            state: "Stable",
+            members: 1,
+            offsets: vec![offset],
         });
     });
     // A family without a label set is not rendered.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::coordinator::{Moment, Output, Shard};
 
+/// Records that one call of `expire` gives: together more than a batch may hold.
+pub(super) const EXPIRED_MAX: u64 = 2000;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ask {
     /// Writes a number, and tells the total with it.
@@ -16,6 +19,8 @@ pub(super) enum Ask {
     Bulk(usize),
     /// Fails the machine after it has lost count.
     Panic,
+    /// Has so many records expire.
+    Expire(u64),
     /// Tells what was forgotten, as a sum of tickets.
     Forgotten,
 }
@@ -27,6 +32,8 @@ pub(super) struct Toy {
     forgotten: u64,
     waiting: Vec<(Duration, u64)>,
     pub(super) expired: u64,
+    /// Records that expiry has yet to give.
+    pub(super) expiring: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -40,6 +47,8 @@ impl Shard for Toy {
     type Request = Ask;
     type Reply = u64;
     type Record = Added;
+    /// Has a total be counted down to 0, in steps.
+    type Notice = u64;
     type Settings = ();
 
     fn request(&mut self, moment: Moment<'_, ()>, ticket: u64, request: Ask) -> Output<Toy> {
@@ -49,6 +58,10 @@ impl Shard for Toy {
             }
             Ask::Bulk(bytes) => Output { records: vec![Added(1, bytes)], replies: vec![(ticket, 0)] },
             Ask::Get => replies(vec![(ticket, self.total)]),
+            Ask::Expire(count) => {
+                self.expiring = count;
+                replies(vec![(ticket, count)])
+            }
             Ask::Forgotten => replies(vec![(ticket, self.forgotten)]),
             Ask::Wait(duration) => {
                 self.waiting.push((moment.monotonic + duration, ticket));
@@ -62,7 +75,7 @@ impl Shard for Toy {
     }
 
     fn may_write(request: &Ask) -> bool {
-        !matches!(request, Ask::Get | Ask::Wait(_) | Ask::Forgotten)
+        !matches!(request, Ask::Get | Ask::Wait(_) | Ask::Forgotten | Ask::Expire(_))
     }
 
     fn forget(&mut self, ticket: u64) {
@@ -83,11 +96,18 @@ impl Shard for Toy {
 
     fn expire(&mut self, _: Moment<'_, ()>) -> Output<Toy> {
         self.expired += 1;
-        replies(Vec::new())
+        let some = self.expiring.min(EXPIRED_MAX);
+        self.expiring -= some;
+        Output { records: (0..some).map(|_| Added(1, 1000)).collect(), replies: Vec::new() }
+    }
+
+    fn notice(&mut self, _: Moment<'_, ()>, step: &u64) -> Output<Toy> {
+        let records = if self.total == 0 { Vec::new() } else { vec![Added(step.wrapping_neg(), 0)] };
+        Output { records, replies: Vec::new() }
     }
 
     fn replay(&mut self, Added(number, _): Added) {
-        self.total += number;
+        self.total = self.total.wrapping_add(number);
     }
 
     fn loaded(&mut self, _: Moment<'_, ()>) -> Output<Toy> {

@@ -1,0 +1,220 @@
+//! Where groups live: `__consumer_offsets`, and the coordinators of its partitions.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::{Broker, NewTopic, TopicError};
+use crate::config::ServerConfig;
+use crate::coordinator::{Asked, Coordinator, CoordinatorError, GroupAsk, Surroundings, World, WriteRules};
+use crate::env::Env;
+use crate::group::{Assignor, Caller, GroupReply, GroupRequest, GroupSettings, GroupShard, MigrationPolicy};
+use crate::metadata::TopicImage;
+use crate::model::TopicPartition;
+use crate::partition::Storage;
+use crate::protocol::batch::CompressionType;
+
+/// The topic that holds groups and their offsets.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The coordinators of all groups.
+pub(super) struct Groups(Coordinator<GroupShard>);
+
+impl Groups {
+    pub(super) fn new(
+        env: &Env,
+        storage: &Arc<Storage>,
+        config: &ServerConfig,
+        broker: Weak<Broker>,
+    ) -> Groups {
+        let settings = Mutex::new((Arc::new(config.clone()), Arc::new(group_settings(config))));
+        let world = GroupWorld { broker, settings };
+        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
+        Groups(Coordinator::new(env.clone(), storage.clone(), world, lanes))
+    }
+
+    /// Offsets of a topic go with it: another one of that name must not inherit them.
+    pub(super) fn topic_deleted(&self, topic: &TopicImage) {
+        self.0.notify(&[(topic.name.clone(), topic.topic_id)].into());
+    }
+
+    pub(super) fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// What shards of groups are told of the broker.
+struct GroupWorld {
+    broker: Weak<Broker>,
+    /// The newest, and what they were computed from.
+    settings: Mutex<(Arc<ServerConfig>, Arc<GroupSettings>)>,
+}
+
+impl GroupWorld {
+    fn settings(&self, config: &Arc<ServerConfig>) -> Arc<GroupSettings> {
+        let mut newest = self.settings.lock();
+        if !Arc::ptr_eq(&newest.0, config) {
+            *newest = (config.clone(), Arc::new(group_settings(config)));
+        }
+        newest.1.clone()
+    }
+}
+
+impl World<GroupSettings> for GroupWorld {
+    fn look(&self) -> Option<Surroundings<GroupSettings>> {
+        let broker = self.broker.upgrade()?;
+        let (image, config) = (broker.image(), broker.config());
+        let groups = &config.groups;
+        let batch_bytes_max =
+            image.topic(OFFSETS_TOPIC).map_or(0, |topic| broker.topic_config(topic).max_message_bytes);
+        let rules = WriteRules {
+            compression: codec(groups.topic_codec),
+            batch_bytes_max: usize::try_from(batch_bytes_max).unwrap_or(usize::MAX),
+            timeout: groups.commit_timeout,
+            load_bytes: groups.load_bytes.into(),
+            expiry_interval: groups.retention_check_interval,
+        };
+        Some(Surroundings { settings: self.settings(&config), image, rules })
+    }
+}
+
+fn group_settings(config: &ServerConfig) -> GroupSettings {
+    let groups = &config.groups;
+    // Names that `config` has checked.
+    let assignors = groups.consumer.assignors.iter().filter_map(|name| Assignor::from_name(name));
+    let policies = MigrationPolicy::ALL.into_iter();
+    let policy = policies.into_iter().find(|(_, name)| *name == groups.consumer.migration_policy);
+    GroupSettings {
+        group_min_session_timeout: groups.session_timeout_min,
+        group_max_session_timeout: groups.session_timeout_max,
+        group_initial_rebalance_delay: groups.initial_rebalance_delay,
+        group_max_size: groups.members_max,
+        offset_metadata_max_bytes: groups.metadata_bytes_max,
+        offsets_retention: groups.offsets_retention,
+        consumer_group_session_timeout: groups.consumer.session_timeout,
+        consumer_group_heartbeat_interval: groups.consumer.heartbeat_interval,
+        consumer_group_assignment_interval: groups.consumer.assignment_interval,
+        consumer_group_max_size: groups.consumer.members_max,
+        consumer_assignors: assignors.collect(),
+        migration_policy: policy.map(|(policy, _)| policy).unwrap_or_default(),
+        broker_rack: config.rack.as_deref().map(Into::into),
+        ..GroupSettings::default()
+    }
+}
+
+fn codec(number: u8) -> CompressionType {
+    match number {
+        1 => CompressionType::Gzip,
+        2 => CompressionType::Snappy,
+        3 => CompressionType::Lz4,
+        4 => CompressionType::Zstd,
+        _ => CompressionType::None,
+    }
+}
+
+/// The partition of a key among so many. As Kafka's `Utils.abs(key.hashCode()) % partitions`: by the hash of
+/// Java's strings, over UTF-16 units.
+fn partition_of(key: &str, partitions: i32) -> i32 {
+    let hash = key.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+    hash.checked_abs().unwrap_or(0) % partitions.max(1)
+}
+
+impl Broker {
+    /// Makes the topic that holds groups, unless it exists.
+    pub async fn ensure_offsets_topic(&self) -> Result<Arc<TopicImage>, TopicError> {
+        if let Some(topic) = self.image().topic(OFFSETS_TOPIC) {
+            return Ok(topic.clone());
+        }
+        let config = self.config();
+        let configs = [
+            ("cleanup.policy", "compact".to_owned()),
+            ("compression.type", "producer".to_owned()),
+            ("segment.bytes", config.groups.topic_segment_bytes.to_string()),
+        ];
+        let topic = NewTopic {
+            name: OFFSETS_TOPIC.to_owned(),
+            partitions: config.groups.topic_partitions,
+            replication_factor: config.groups.topic_replication_factor,
+            configs: BTreeMap::from(configs.map(|(key, value)| (key.to_owned(), value))),
+        };
+        let created = self.create_topics(vec![topic], false).await;
+        match created.into_iter().next().expect("a result for the topic") {
+            Ok(created) => Ok(created.topic),
+            // Somebody else was quicker.
+            Err(TopicError::Exists(_)) => {
+                self.image().topic(OFFSETS_TOPIC).cloned().ok_or(TopicError::Unknown)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs the coordinators of all partitions that are open. Does nothing for those that run.
+    pub(super) fn lead_groups(&self) {
+        let image = self.image();
+        let Some(topic) = image.topic(OFFSETS_TOPIC) else { return };
+        for partition in topic.topic_partitions().filter_map(|id| self.storage.partition(id)) {
+            self.groups.0.lead(&partition);
+        }
+    }
+
+    /// The partition that holds a group; `None` before there is any.
+    pub fn group_partition(&self, group_id: &str) -> Option<TopicPartition> {
+        let image = self.image();
+        let topic = image.topic(OFFSETS_TOPIC)?;
+        let partition = partition_of(group_id, topic.partitions);
+        Some(TopicPartition { topic_id: topic.topic_id, partition })
+    }
+
+    /// Hands a request to a group's coordinator. Requests of one caller reach it in the order of these calls.
+    pub fn ask_group(
+        &self,
+        group_id: &str,
+        caller: Caller,
+        request: GroupRequest,
+    ) -> Result<Asked<GroupReply>, CoordinatorError> {
+        let partition = self.group_partition(group_id).ok_or(CoordinatorError::NotCoordinator)?;
+        self.groups.0.ask(partition, GroupAsk { caller, request })
+    }
+
+    /// Shows each coordinator's groups as they are now, committed or not; none of those that are loading.
+    pub fn look_at_groups(&self, mut look: impl FnMut(&GroupShard)) {
+        for partition in self.groups.0.partitions() {
+            self.groups.0.look(partition, &mut look);
+        }
+    }
+
+    /// Hands a request to the coordinators of all groups that run here.
+    pub fn ask_all_groups(
+        &self,
+        caller: &Caller,
+        request: &GroupRequest,
+    ) -> Vec<Result<Asked<GroupReply>, CoordinatorError>> {
+        let ask = || GroupAsk { caller: caller.clone(), request: request.clone() };
+        self.groups.0.partitions().into_iter().map(|partition| self.groups.0.ask(partition, ask())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partition_of;
+
+    #[test]
+    fn a_groups_partition_is_kafkas() {
+        // What Java 17 says: `"...".hashCode()`.
+        for (key, hash) in [
+            ("", 0_i64),
+            ("a", 97),
+            ("console-consumer-12345", 158_455_506),
+            ("größe", 98_762_257),
+            ("\u{1F980}", 1_772_802),
+            // Its hash is the smallest number, which has no absolute value.
+            ("polygenelubricants", 0),
+        ] {
+            for partitions in [1, 7, 50] {
+                let expected = i32::try_from(hash.abs() % i64::from(partitions)).unwrap();
+                assert_eq!(partition_of(key, partitions), expected, "{key} of {partitions}");
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Groups as those see them who measure.
+
+use super::admin::{CLASSIC, CONSUMER};
+use super::classic::{ClassicGroup, State};
+use super::durable::GroupKind;
+use super::shard::GroupShard;
+use crate::model::Offset;
+
+/// A group as it is now, committed or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupView<'a> {
+    /// Its id.
+    pub group_id: &'a str,
+    /// `classic` or `consumer`.
+    pub group_type: &'static str,
+    /// Kafka's name of its state.
+    pub state: &'static str,
+    /// How many members it has.
+    pub members: usize,
+    /// What it has committed, by topic and partition.
+    pub offsets: Vec<OffsetView<'a>>,
+}
+
+/// A committed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OffsetView<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's index.
+    pub partition: i32,
+    /// The next offset to read.
+    pub offset: Offset,
+}
+
+impl GroupShard {
+    /// Calls back for every group, in no order.
+    pub fn visit(&self, visit: &mut dyn FnMut(GroupView<'_>)) {
+        for (group_id, group) in self.durable.groups() {
+            let (group_type, state, members) = match &group.kind {
+                Some(GroupKind::Classic(_)) => {
+                    let live = self.soft.classic.get(group_id);
+                    let state = live.map_or(State::Empty, ClassicGroup::state);
+                    (CLASSIC, state.name(), live.map_or(0, ClassicGroup::members_count))
+                }
+                Some(GroupKind::Consumer(group)) => (CONSUMER, group.state_name(), group.members_count()),
+                // Left behind, and not a group.
+                None => continue,
+            };
+            let offsets = group.offsets.topics().iter().flat_map(|topic| {
+                topic.partitions.iter().map(|(partition, committed)| OffsetView {
+                    topic: &topic.topic,
+                    partition: *partition,
+                    offset: committed.offset,
+                })
+            });
+            let offsets = offsets.collect();
+            visit(GroupView { group_id, group_type, state, members, offsets });
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Metrics of consumer groups, read when somebody scrapes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::OnceLock;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::names::{self, Name};
+use crate::model::Offset;
+
+/// A group at the moment of a scrape.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupSnapshot<'a> {
+    /// Its id.
+    pub group: &'a str,
+    /// `classic` or `consumer`.
+    pub group_type: &'static str,
+    /// Kafka's name of its state.
+    pub state: &'static str,
+    /// How many members it has.
+    pub members: usize,
+    /// What it has committed.
+    pub offsets: Vec<OffsetSnapshot<'a>>,
+}
+
+/// A committed offset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OffsetSnapshot<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's index.
+    pub partition: i32,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// High watermark of the partition; `None` if it does not exist any more.
+    pub high_watermark: Option<Offset>,
+}
+
+/// What is told of groups at a scrape.
+pub trait GroupsVisitor {
+    /// A group.
+    fn group(&mut self, group: GroupSnapshot<'_>);
+    /// Rebalances that came to their end in some groups, since their coordinator was loaded.
+    fn rebalances(&mut self, count: u64);
+}
+
+/// Calls back for every group.
+pub(super) type VisitGroups = Box<dyn Fn(&mut dyn GroupsVisitor) + Send + Sync>;
+
+/// Where groups are learned from; empty until the broker is there.
+pub(super) struct GroupsSource {
+    visit: OnceLock<VisitGroups>,
+    /// Groups, and committed offsets, up to which each has metrics of its own.
+    series_max: usize,
+}
+
+impl fmt::Debug for GroupsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GroupsSource")
+    }
+}
+
+/// Offset and lag of each partition.
+type Partitions = BTreeMap<i32, (i64, Option<i64>)>;
+
+#[derive(Default)]
+struct Scrape {
+    series_max: usize,
+    rebalances: u64,
+    members: usize,
+    groups: usize,
+    offsets: usize,
+    by_state: BTreeMap<(&'static str, &'static str), usize>,
+    members_by_group: BTreeMap<String, usize>,
+    /// By group and topic.
+    offsets_by_group: BTreeMap<(String, String), Partitions>,
+}
+
+impl GroupsVisitor for Scrape {
+    fn group(&mut self, group: GroupSnapshot<'_>) {
+        self.groups += 1;
+        self.members += group.members;
+        self.offsets += group.offsets.len();
+        *self.by_state.entry((group.group_type, group.state)).or_default() += 1;
+        if self.groups > self.series_max || self.offsets > self.series_max {
+            return;
+        }
+        self.members_by_group.insert(group.group.to_owned(), group.members);
+        for offset in group.offsets {
+            let lag = offset.high_watermark.map(|end| (end.0 - offset.offset.0).max(0));
+            let topic = (group.group.to_owned(), offset.topic.to_owned());
+            let partitions = self.offsets_by_group.entry(topic).or_default();
+            partitions.insert(offset.partition, (offset.offset.0, lag));
+        }
+    }
+
+    fn rebalances(&mut self, count: u64) {
+        self.rebalances += count;
+    }
+}
+
+impl GroupsSource {
+    pub fn new(series_max: usize) -> GroupsSource {
+        GroupsSource { visit: OnceLock::new(), series_max }
+    }
+
+    /// The first one set stays.
+    pub fn set(&self, visit: VisitGroups) {
+        let _ = self.visit.set(visit);
+    }
+
+    fn scrape(&self) -> Scrape {
+        let mut scrape = Scrape { series_max: self.series_max, ..Scrape::default() };
+        if let Some(visit) = self.visit.get() {
+            visit(&mut scrape);
+        }
+        if scrape.groups > self.series_max || scrape.offsets > self.series_max {
+            scrape.members_by_group.clear();
+            scrape.offsets_by_group.clear();
+        }
+        scrape
+    }
+}
+
+fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: Name, value: i64) -> fmt::Result {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?)
+}
+
+/// A series for each group, topic and partition that has the number.
+fn per_partition(
+    encoder: &mut DescriptorEncoder,
+    scrape: &Scrape,
+    name: Name,
+    value: fn((i64, Option<i64>)) -> Option<i64>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?;
+    for ((group, topic), partitions) in &scrape.offsets_by_group {
+        for (partition, numbers) in partitions {
+            let Some(value) = value(*numbers) else { continue };
+            let labels = [
+                ("consumergroup", group.clone()),
+                ("topic", topic.clone()),
+                ("partition", partition.to_string()),
+            ];
+            ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// The sum over a topic's partitions.
+fn per_topic(
+    encoder: &mut DescriptorEncoder,
+    scrape: &Scrape,
+    name: Name,
+    value: fn((i64, Option<i64>)) -> Option<i64>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?;
+    for ((group, topic), partitions) in &scrape.offsets_by_group {
+        let labels = [("consumergroup", group.clone()), ("topic", topic.clone())];
+        let sum: i64 = partitions.values().filter_map(|numbers| value(*numbers)).sum();
+        ConstGauge::new(sum).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+impl Collector for GroupsSource {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let scrape = self.scrape();
+        let encoder = &mut encoder;
+        gauge(encoder, names::GROUP_MEMBERS, signed(scrape.members))?;
+        let Name { name, help } = names::GROUP_REBALANCES;
+        let rebalances = ConstCounter::new(scrape.rebalances);
+        rebalances.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        if scrape.groups == 0 {
+            return gauge(encoder, names::GROUPS, 0);
+        }
+        let Name { name, help } = names::GROUPS;
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for ((group_type, state), count) in &scrape.by_state {
+            let labels = [("type", *group_type), ("state", *state)];
+            ConstGauge::new(signed(*count)).encode(family.encode_family(&labels)?)?;
+        }
+        if scrape.members_by_group.is_empty() {
+            return Ok(());
+        }
+        let Name { name, help } = names::EXPORTER_GROUP_MEMBERS;
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (group, members) in &scrape.members_by_group {
+            let labels = [("consumergroup", group.clone())];
+            ConstGauge::new(signed(*members)).encode(family.encode_family(&labels)?)?;
+        }
+        if scrape.offsets_by_group.is_empty() {
+            return Ok(());
+        }
+        per_partition(encoder, &scrape, names::EXPORTER_GROUP_OFFSET, |(offset, _)| Some(offset))?;
+        per_partition(encoder, &scrape, names::EXPORTER_GROUP_LAG, |(_, lag)| lag)?;
+        per_topic(encoder, &scrape, names::EXPORTER_GROUP_OFFSET_SUM, |(offset, _)| Some(offset))?;
+        per_topic(encoder, &scrape, names::EXPORTER_GROUP_LAG_SUM, |(_, lag)| lag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::telemetry::Metrics;
+
+    fn rendered(groups: usize, series_max: usize) -> String {
+        let metrics = Metrics::new(Timestamp(0), series_max);
+        metrics.set_groups(move |visitor| {
+            for group in 0..groups {
+                let name = format!("g{group}");
+                let offset = |partition, end: Option<i64>| OffsetSnapshot {
+                    topic: "t",
+                    partition,
+                    offset: Offset(3),
+                    high_watermark: end.map(Offset),
+                };
+                visitor.group(GroupSnapshot {
+                    group: &name,
+                    group_type: "classic",
+                    state: if group == 0 { "Stable" } else { "Empty" },
+                    members: if group == 0 { 2 } else { 0 },
+                    offsets: if group == 1 {
+                        vec![offset(0, Some(10)), offset(1, None), offset(2, Some(1))]
+                    } else {
+                        Vec::new()
+                    },
+                });
+            }
+            visitor.rebalances(4);
+            visitor.rebalances(5);
+        });
+        metrics.render()
+    }
+
+    #[test]
+    fn groups_are_shown_by_kafka_exporters_names() {
+        let rendered = rendered(3, 3);
+        for line in [
+            "highwater_groups{type=\"classic\",state=\"Empty\"} 2",
+            "highwater_groups{type=\"classic\",state=\"Stable\"} 1",
+            "highwater_group_members 2",
+            "highwater_group_rebalances_total 9",
+            "kafka_consumergroup_members{consumergroup=\"g0\"} 2",
+            "kafka_consumergroup_members{consumergroup=\"g1\"} 0",
+            "kafka_consumergroup_current_offset{consumergroup=\"g1\",topic=\"t\",partition=\"1\"} 3",
+            "kafka_consumergroup_current_offset_sum{consumergroup=\"g1\",topic=\"t\"} 9",
+            "kafka_consumergroup_lag{consumergroup=\"g1\",topic=\"t\",partition=\"0\"} 7",
+            "kafka_consumergroup_lag{consumergroup=\"g1\",topic=\"t\",partition=\"2\"} 0",
+            "kafka_consumergroup_lag_sum{consumergroup=\"g1\",topic=\"t\"} 7",
+        ] {
+            assert!(rendered.lines().any(|other| other == line), "{line} is not in\n{rendered}");
+        }
+        assert!(
+            !rendered.contains("kafka_consumergroup_lag{consumergroup=\"g1\",topic=\"t\",partition=\"1\"")
+        );
+    }
+
+    #[test]
+    fn above_the_bound_no_group_has_its_own_but_the_sums_stay() {
+        for (groups, series_max) in [(3, 2), (2, 1)] {
+            let rendered = rendered(groups, series_max);
+            assert!(rendered.contains("highwater_groups{type=\"classic\",state=\"Stable\"} 1"), "{rendered}");
+            assert!(rendered.contains("highwater_group_members 2"));
+            assert!(!rendered.contains("consumergroup=\""), "{rendered}");
+        }
+    }
+}
