@@ -16,6 +16,10 @@ use super::request::{GroupRequest, Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::timers::{Timer, TimerId, Timers};
 use super::work::{WaitingMembers, Work};
 
+/// Records that one call of [`GroupShard::advance`] gives, about: they become one batch. After a pause of the
+/// process the sessions of all members may end at once. What is left is due still, and the next call finds it.
+const ADVANCE_RECORDS_MAX: usize = 1000;
+
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
 pub struct GroupShard {
@@ -204,7 +208,9 @@ impl GroupShard {
         outcome.records.extend(self.advance_consumer_groups(input));
         let mark = self.soft.timers.mark();
         // What comes due by what is done here waits for the next call: each entry is looked at once.
-        while let Some((entry, timer)) = self.soft.timers.pop(input.monotonic, mark) {
+        while outcome.records.len() < ADVANCE_RECORDS_MAX
+            && let Some((entry, timer)) = self.soft.timers.pop(input.monotonic, mark)
+        {
             let done = self.timer_due(input, entry, timer);
             outcome.records.extend(done.records);
             outcome.replies.extend(done.replies);

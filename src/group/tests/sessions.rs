@@ -99,3 +99,26 @@ fn a_jump_of_the_wall_clock_expires_nobody() {
         assert_eq!(driver.heartbeat(&member), Ok(()));
     }
 }
+
+#[test]
+fn when_all_sessions_end_at_once_no_call_writes_too_much() {
+    const GROUPS: usize = 1500;
+    let mut driver = Driver::without_delay();
+    for at in 0..GROUPS {
+        let group_id = format!("group-{at}").into();
+        let request = JoinGroup { group_id, requires_known_member_id: false, ..join("") };
+        driver.send(GroupRequest::JoinGroup(request));
+    }
+    driver.advance(seconds(1));
+    let start = driver.log.len();
+    // The process stood still for an hour.
+    driver.monotonic += seconds(3600);
+    let mut written = 0;
+    while driver.shard.next_deadline().is_some() {
+        let records = driver.call(|shard, input| shard.advance(input));
+        assert!((1..=1000).contains(&records), "{records} records in one call");
+        written += records;
+    }
+    assert_eq!((written, driver.log.len() - start), (GROUPS, GROUPS));
+    driver.fail_over();
+}
