@@ -9,9 +9,11 @@ use super::{Broker, NewTopic, TopicError};
 use crate::config::ServerConfig;
 use crate::coordinator::{Asked, Coordinator, CoordinatorError, GroupAsk, Surroundings, World, WriteRules};
 use crate::env::Env;
-use crate::group::{Assignor, Caller, GroupReply, GroupRequest, GroupSettings, GroupShard, MigrationPolicy};
+use crate::group::{
+    Assignor, Caller, DeletedTopic, GroupReply, GroupRequest, GroupSettings, GroupShard, MigrationPolicy,
+};
 use crate::metadata::TopicImage;
-use crate::model::TopicPartition;
+use crate::model::{Timestamp, TopicPartition};
 use crate::partition::Storage;
 use crate::protocol::batch::CompressionType;
 
@@ -35,8 +37,9 @@ impl Groups {
     }
 
     /// Offsets of a topic go with it: another one of that name must not inherit them.
-    pub(super) fn topic_deleted(&self, topic: &TopicImage) {
-        self.0.notify(&[(topic.name.clone(), topic.topic_id)].into());
+    pub(super) fn topic_deleted(&self, topic: &TopicImage, deleted_at: Timestamp) {
+        let (name, topic_id) = (topic.name.clone(), topic.topic_id);
+        self.0.notify(&[DeletedTopic { name, topic_id, deleted_at }].into());
     }
 
     pub(super) fn close(&self) {

@@ -190,10 +190,12 @@ impl Broker {
                 return Err(error.into());
             }
         };
+        // Before another topic can have the name.
+        let deleted_at = self.storage.believed_now();
         self.publish(applied.image);
         self.topic_configs.remove(&topic_id);
         self.encoded_topics.forget(topic_id);
-        self.groups.topic_deleted(topic);
+        self.groups.topic_deleted(topic, deleted_at);
         self.remove_directories(topic.clone()).await
     }
 

@@ -1,7 +1,8 @@
-//! Records on their way into the log: gathered into batches, never split.
+//! Records on their way into the log: gathered into batches. What belongs together is never split.
 
 use bytes::Bytes;
 
+use crate::group::RECORD_OVERHEAD_BYTES;
 use crate::model::Timestamp;
 use crate::protocol::batch::{
     BatchBuilder, CompressionType, DecompressionCaps, NewRecord, ProduceRules, ProducedBatch, TimestampType,
@@ -11,8 +12,6 @@ use crate::protocol::batch::{
 /// Size up to which the records of several events share a batch. One event's are never split, so that a
 /// batch may be larger.
 pub(super) const BATCH_BYTES: usize = 256 << 10;
-/// Most that a record takes beside its key and value.
-const RECORD_OVERHEAD_BYTES: usize = 40;
 
 /// Key and value of a record.
 pub(super) type Encoded = (Vec<u8>, Option<Vec<u8>>);

@@ -8,9 +8,8 @@ use bytes::Bytes;
 use super::{Moment, Output, Shard};
 use crate::group::Ticket;
 use crate::group::{
-    Caller, GroupRecord, GroupReply, GroupRequest, GroupSettings, GroupShard, Input, Outcome,
+    Caller, DeletedTopic, GroupRecord, GroupReply, GroupRequest, GroupSettings, GroupShard, Input, Outcome,
 };
-use crate::model::TopicId;
 
 /// A request to a group, and who asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +25,7 @@ fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
         monotonic: moment.monotonic,
         wall: moment.wall,
         settings: moment.settings,
+        batch_bytes_max: moment.batch_bytes_max,
         image: moment.image,
         fresh_id: moment.random.uuid(),
     }
@@ -33,12 +33,12 @@ fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
 
 fn output(outcome: Outcome) -> Output<GroupShard> {
     let replies = outcome.replies.into_iter().map(|(Ticket(ticket), reply)| (ticket, reply));
-    Output { records: outcome.records, replies: replies.collect() }
+    Output { records: outcome.records, may_be_divided: outcome.may_be_divided, replies: replies.collect() }
 }
 
 impl Shard for GroupShard {
     /// Topics that were deleted.
-    type Notice = Arc<[(Arc<str>, TopicId)]>;
+    type Notice = Arc<[DeletedTopic]>;
     type Request = GroupAsk;
     type Reply = GroupReply;
     type Record = GroupRecord;
@@ -89,10 +89,18 @@ impl Shard for GroupShard {
 
     fn notice(
         &mut self,
-        _: Moment<'_, GroupSettings>,
-        topics: &Arc<[(Arc<str>, TopicId)]>,
+        moment: Moment<'_, GroupSettings>,
+        topics: &Arc<[DeletedTopic]>,
     ) -> Output<GroupShard> {
-        output(GroupShard::topics_deleted(self, topics))
+        output(GroupShard::topics_deleted(self, input(&moment), topics))
+    }
+
+    fn unwritten(
+        &mut self,
+        moment: Moment<'_, GroupSettings>,
+        records: &[GroupRecord],
+    ) -> Output<GroupShard> {
+        output(GroupShard::unwritten(self, input(&moment), records))
     }
 
     fn replay(&mut self, record: GroupRecord) {

@@ -9,6 +9,7 @@
 //! - No reply, of reads too, leaves before everything that the shard has written by then is committed.
 //! - A failed append unloads the shard, and what is written is loaded again: memory never runs ahead of the
 //!   log.
+//! - What is too large for the log fails alone: it is neither written nor applied.
 
 mod batches;
 mod error;

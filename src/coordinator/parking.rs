@@ -77,7 +77,7 @@ impl<R> Parking<R> {
 }
 
 /// Who does not wait any more is not told.
-pub(super) fn send<R>(replies: Vec<Addressed<R>>) {
+fn send<R>(replies: Vec<Addressed<R>>) {
     for (reply_to, reply) in replies {
         let _ = reply_to.send(reply);
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::env::Random;
+#[cfg(doc)]
+use crate::group::RECORD_OVERHEAD_BYTES;
 use crate::metadata::ClusterImage;
 use crate::model::Timestamp;
 use crate::protocol::batch::CompressionType;
@@ -44,11 +46,15 @@ pub trait Shard: Default + Send + 'static {
     fn advance(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
 
     /// Does what is due now and then: called every [`WriteRules::expiry_interval`], and again at once for as
-    /// long as it gives records. These may be divided among batches.
+    /// long as it gives records.
     fn expire(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
 
-    /// Hears of something, and again for as long as that gives records. These may be divided among batches.
+    /// Hears of something, and again for as long as that gives records.
     fn notice(&mut self, moment: Moment<'_, Self::Settings>, notice: &Self::Notice) -> Output<Self>;
+
+    /// What a call gave was more than the log takes at once. It was not written, and is not replayed: the
+    /// shard forgets what it believed of it. Gives no records.
+    fn unwritten(&mut self, moment: Moment<'_, Self::Settings>, records: &[Self::Record]) -> Output<Self>;
 
     /// Applies a record that was written, now or before the restart.
     fn replay(&mut self, record: Self::Record);
@@ -65,10 +71,18 @@ pub trait Shard: Default + Send + 'static {
 
 /// What a call of a shard asks for.
 pub struct Output<S: Shard> {
-    /// To be written in one batch, in this order.
+    /// To be written in this order, in one batch.
     pub records: Vec<S::Record>,
+    /// The records may go into several batches: each leaves a good state behind.
+    pub may_be_divided: bool,
     /// To be answered once everything that the shard has written by then is committed.
     pub replies: Vec<(u64, S::Reply)>,
+}
+
+impl<S: Shard> Default for Output<S> {
+    fn default() -> Output<S> {
+        Output { records: Vec::new(), may_be_divided: false, replies: Vec::new() }
+    }
 }
 
 /// The world as a shard is told of it.
@@ -80,11 +94,21 @@ pub struct Moment<'a, T> {
     pub wall: Timestamp,
     /// Settings in force.
     pub settings: &'a T,
+    /// The log takes no more at once: keys and values, and [`RECORD_OVERHEAD_BYTES`] for each record.
+    pub batch_bytes_max: usize,
     /// The catalogue of topics.
     pub image: &'a Arc<ClusterImage>,
     /// A source of identities.
     pub random: &'a dyn Random,
 }
+
+impl<T> Clone for Moment<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Moment<'_, T> {}
 
 /// What a coordinator is told of the broker that it is part of.
 pub trait World<T>: Send + Sync + 'static {

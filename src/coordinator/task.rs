@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::batches::{BATCH_BYTES, Batches};
+use super::batches::{BATCH_BYTES, Batches, Encoded};
 use super::loading::{LoadError, load};
-use super::parking::{Addressed, Parking, ReplyTo, send};
+use super::parking::{Addressed, Parking, ReplyTo};
 use super::runtime::Shared;
 use super::seat::{Event, Phase, Seat};
 use super::shard_clock::ShardClock;
-use super::{CoordinatorError, Moment, Output, Shard, Surroundings, WriteRules};
+use super::{CoordinatorError, Moment, Output, Shard, Surroundings};
 use crate::env::time::{self, Deadline};
 use crate::model::Offset;
 use crate::partition::{
@@ -28,6 +28,8 @@ const EVENTS_MAX: usize = 512;
 const PARKED_MAX: usize = 16_384;
 /// Batches for which there is room before a turn is run: one that is closed, and the one behind it.
 const BATCHES_RESERVED: usize = 2;
+/// Records that may be divided go into batches of so much.
+const PART_BYTES: usize = BATCH_BYTES / 2;
 /// Pause before a shard is loaded again whose log could not be read.
 const LOAD_AGAIN: Duration = Duration::from_secs(1);
 /// Longest sleep: what stands for "no deadline".
@@ -359,57 +361,26 @@ impl<S: Shard> Task<S> {
         let seat = self.seat.clone();
         let mut shard = seat.shard.lock();
         let shard = shard.as_mut().ok_or(Unload::Fault("it is not loaded"))?;
-        let monotonic = self.clock.now(shard.next_deadline());
-        let wall = self.shared.storage.believed_now();
-        let batches = Batches::new(world.rules.compression, wall);
-        let mut turn = Turn { batches, replies: Vec::new() };
         let random = self.shared.env.random.clone();
-        let moment = || Moment {
-            monotonic,
-            wall,
+        let moment = Moment {
+            monotonic: self.clock.now(shard.next_deadline()),
+            wall: self.shared.storage.believed_now(),
             settings: world.settings.as_ref(),
+            batch_bytes_max: world.rules.batch_bytes_max,
             image: &world.image,
             random: random.as_ref(),
         };
+        let batches = Batches::new(world.rules.compression, moment.wall);
+        let mut turn = Turn { batches, replies: Vec::new() };
         if may_write {
-            let now = self.shared.env.clock.monotonic();
-            if !std::mem::replace(&mut self.is_told, true) {
-                self.next_expiry = now.saturating_add(world.rules.expiry_interval);
-                let output = shard.loaded(moment());
-                self.take(shard, output, &mut turn, &world.rules)?;
-            }
-            if shard.next_deadline().is_some_and(|deadline| deadline <= monotonic) {
-                let output = shard.advance(moment());
-                self.take(shard, output, &mut turn, &world.rules)?;
-            }
-            if self.next_expiry <= now {
-                let output = shard.expire(moment());
-                let wait = match output.records.is_empty() {
-                    true => world.rules.expiry_interval,
-                    // There may be more.
-                    false => Duration::ZERO,
-                };
-                self.next_expiry = now.saturating_add(wait);
-                for output in divided(output) {
-                    self.take(shard, output, &mut turn, &world.rules)?;
-                }
-            }
-            if let Some(notice) = self.seat.first_notice() {
-                let output = shard.notice(moment(), &notice);
-                if output.records.is_empty() {
-                    self.seat.heard();
-                }
-                for output in divided(output) {
-                    self.take(shard, output, &mut turn, &world.rules)?;
-                }
-            }
+            self.run_due(shard, &mut turn, moment, world.rules.expiry_interval);
         }
         while !turn.batches.are_full()
             && let Some(Event { ticket, request, reply_to }) = self.taken.pop_front()
         {
             self.waiting.insert(ticket, reply_to);
-            let output = shard.request(moment(), ticket, request);
-            self.take(shard, output, &mut turn, &world.rules)?;
+            let output = shard.request(moment, ticket, request);
+            self.take(shard, output, &mut turn, moment);
             if self.waiting.get(&ticket).is_some_and(ReplyTo::is_closed) {
                 self.waiting.remove(&ticket);
                 shard.forget(ticket);
@@ -418,31 +389,85 @@ impl<S: Shard> Task<S> {
         Ok(turn)
     }
 
-    /// Applies and gathers what one call of the shard gave.
+    /// Runs what nobody asks for.
+    fn run_due(
+        &mut self,
+        shard: &mut S,
+        turn: &mut Turn<S>,
+        moment: Moment<'_, S::Settings>,
+        expiry_interval: Duration,
+    ) {
+        let now = self.shared.env.clock.monotonic();
+        if !std::mem::replace(&mut self.is_told, true) {
+            self.next_expiry = now.saturating_add(expiry_interval);
+            let output = shard.loaded(moment);
+            self.take(shard, output, turn, moment);
+        }
+        if shard.next_deadline().is_some_and(|deadline| deadline <= moment.monotonic) {
+            let output = shard.advance(moment);
+            self.take(shard, output, turn, moment);
+        }
+        if self.next_expiry <= now {
+            let output = shard.expire(moment);
+            // Where there was something there may be more.
+            let wait = if output.records.is_empty() { expiry_interval } else { Duration::ZERO };
+            self.next_expiry = now.saturating_add(wait);
+            self.take(shard, output, turn, moment);
+        }
+        if let Some(notice) = self.seat.first_notice() {
+            let output = shard.notice(moment, &notice);
+            if output.records.is_empty() {
+                self.seat.heard();
+            }
+            self.take(shard, output, turn, moment);
+        }
+    }
+
+    /// Applies and gathers what one call of the shard gave. What is too large for the log fails by itself:
+    /// none of it was applied.
     fn take(
         &mut self,
         shard: &mut S,
         output: Output<S>,
         turn: &mut Turn<S>,
-        rules: &WriteRules,
-    ) -> Result<(), Unload> {
-        let Output { records, replies } = output;
-        let encoded: Vec<_> = records.iter().map(S::encode).collect();
-        let is_too_large = Batches::bytes_of(&encoded) > rules.batch_bytes_max;
-        let answered = replies.into_iter().filter_map(|(ticket, reply)| {
-            let reply_to = self.waiting.remove(&ticket)?;
-            Some((reply_to, if is_too_large { Err(CoordinatorError::TooLarge) } else { Ok(reply) }))
-        });
-        let answered: Vec<_> = answered.collect();
-        if is_too_large {
-            send(answered);
-            // The shard believes to have written it.
-            return Err(Unload::Fault("it wants to write more at once than its topic's max.message.bytes"));
+        moment: Moment<'_, S::Settings>,
+    ) {
+        let Output { records, may_be_divided, replies } = output;
+        let bytes_max = moment.batch_bytes_max;
+        let part_bytes = if may_be_divided { PART_BYTES.min(bytes_max) } else { usize::MAX };
+        let mut is_too_large = false;
+        for Part { records, encoded, bytes } in divided::<S>(records, part_bytes) {
+            if bytes > bytes_max {
+                is_too_large = true;
+                self.refuse(shard, &records, turn, moment);
+                continue;
+            }
+            turn.batches.add(&encoded);
+            records.into_iter().for_each(|record| shard.replay(record));
         }
-        turn.replies.extend(answered);
-        turn.batches.add(&encoded);
-        records.into_iter().for_each(|record| shard.replay(record));
-        Ok(())
+        for (ticket, reply) in replies {
+            if let Some(reply_to) = self.waiting.remove(&ticket) {
+                let reply = if is_too_large { Err(CoordinatorError::TooLarge) } else { Ok(reply) };
+                turn.replies.push((reply_to, reply));
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        shard: &mut S,
+        records: &[S::Record],
+        turn: &mut Turn<S>,
+        moment: Moment<'_, S::Settings>,
+    ) {
+        let (topic, partition) = (self.partition.topic(), self.partition.topic_partition().partition);
+        let records_count = records.len();
+        let reason = "more at once than max.message.bytes allows";
+        tracing::error!(%topic, partition, records_count, reason, "records of a coordinator are not written");
+        let output = shard.unwritten(moment, records);
+        for (ticket, reply) in output.replies {
+            turn.replies.extend(self.waiting.remove(&ticket).map(|reply_to| (reply_to, Ok(reply))));
+        }
     }
 
     /// Appends what a turn gave, and parks its replies.
@@ -493,19 +518,27 @@ impl<S: Shard> Task<S> {
     }
 }
 
-/// What expires has nothing to do with what else does: its records may go into batches of their own.
-fn divided<S: Shard>(output: Output<S>) -> Vec<Output<S>> {
-    let mut parts = Vec::new();
-    let mut part = Output { records: Vec::new(), replies: output.replies };
-    let mut bytes = 0;
-    for record in output.records {
-        bytes += Batches::bytes_of(std::slice::from_ref(&S::encode(&record)));
-        if bytes > BATCH_BYTES / 2 && !part.records.is_empty() {
-            parts.push(std::mem::replace(&mut part, Output { records: Vec::new(), replies: Vec::new() }));
-            bytes = 0;
+/// Records that go into one batch.
+struct Part<S: Shard> {
+    records: Vec<S::Record>,
+    encoded: Vec<Encoded>,
+    bytes: usize,
+}
+
+/// Records in parts of no more than so many bytes, but for a record that is larger by itself.
+fn divided<S: Shard>(records: Vec<S::Record>, part_bytes: usize) -> Vec<Part<S>> {
+    let mut parts: Vec<Part<S>> = Vec::new();
+    for record in records {
+        let encoded = S::encode(&record);
+        let bytes = Batches::bytes_of(std::slice::from_ref(&encoded));
+        match parts.last_mut().filter(|part| part.bytes.saturating_add(bytes) <= part_bytes) {
+            Some(part) => {
+                part.bytes += bytes;
+                part.records.push(record);
+                part.encoded.push(encoded);
+            }
+            None => parts.push(Part { records: vec![record], encoded: vec![encoded], bytes }),
         }
-        part.records.push(record);
     }
-    parts.push(part);
     parts
 }

@@ -81,7 +81,7 @@ impl GroupShard {
         listed
     }
 
-    /// The group and all its offsets.
+    /// The group and all its offsets; the group last, so that it is there while there is anything of it.
     pub(super) fn delete_group(
         &mut self,
         group_id: &Arc<str>,
@@ -96,10 +96,8 @@ impl GroupShard {
             return Err(GroupError::NonEmptyGroup);
         }
         if let Some(group) = self.durable.group(group_id) {
-            for topic in group.offsets.topics() {
-                let partitions = topic.partitions.iter();
-                records.extend(partitions.map(|(at, _)| offset_tombstone(group_id, &topic.topic, *at)));
-            }
+            let offsets = group.offsets.descending();
+            records.extend(offsets.map(|(topic, at, _)| offset_tombstone(group_id, topic, at)));
         }
         match consumer {
             Some(group) => records.extend(consumer::tombstones(group)),

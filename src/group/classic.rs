@@ -24,12 +24,12 @@ pub(super) use self::join::Joining;
 pub(super) use self::members::join_refused;
 pub(super) use self::state::State;
 use super::error::GroupError;
-use super::record::{GroupMetadata, GroupMetadataMember};
+use super::record::{GroupMetadata, GroupMetadataMember, GroupRecord};
 use super::reply::{DescribedGroup, DescribedMember};
 use super::request::GroupProtocol;
 use super::subscription::CONSUMER_PROTOCOL_TYPE;
 use super::timers::Deadline;
-use super::work::Waiting;
+use super::work::{Waiting, Work};
 use crate::model::Timestamp;
 
 /// A group with members, or with some that are about to join. Lost with the process, but for what
@@ -37,6 +37,10 @@ use crate::model::Timestamp;
 #[derive(Debug)]
 pub(super) struct ClassicGroup {
     group_id: Arc<str>,
+    /// As it is written down.
+    recorded: Arc<GroupMetadata>,
+    /// New member ids by instance id that no record has yet.
+    renamed: BTreeMap<Arc<str>, Arc<str>>,
     state: State,
     /// Wall clock: it is written down.
     state_since: Timestamp,
@@ -102,10 +106,12 @@ impl Member {
 
 impl ClassicGroup {
     /// The group that a record describes.
-    pub fn new(group_id: Arc<str>, metadata: &GroupMetadata) -> ClassicGroup {
+    pub fn new(group_id: Arc<str>, metadata: &Arc<GroupMetadata>) -> ClassicGroup {
         let protocol_type = Some(&metadata.protocol_type).filter(|text| !text.is_empty());
         let mut group = ClassicGroup {
             group_id,
+            recorded: metadata.clone(),
+            renamed: BTreeMap::new(),
             state: if metadata.members.is_empty() { State::Empty } else { State::Stable },
             state_since: metadata.current_state_timestamp,
             protocol_type: protocol_type.cloned(),
@@ -153,9 +159,28 @@ impl ClassicGroup {
         }
     }
 
+    /// Has the group written down like this. `false` if that is more than the log takes: then it stays as it
+    /// was written before.
+    #[must_use]
+    fn write(&mut self, work: &mut Work<'_>, metadata: GroupMetadata) -> bool {
+        let metadata = Arc::new(metadata);
+        let group_id = self.group_id.clone();
+        let record = GroupRecord::GroupMetadata { group_id, metadata: Some(metadata.clone()) };
+        if record.batch_bytes() > work.input.batch_bytes_max {
+            return false;
+        }
+        self.recorded = metadata;
+        self.renamed.clear();
+        work.outcome.records.push(record);
+        true
+    }
+
     /// A member that begins a group writes this down before anything else: that the group is there.
-    pub fn empty_metadata(now: Timestamp) -> GroupMetadata {
-        GroupMetadata { current_state_timestamp: now, ..GroupMetadata::default() }
+    pub fn write_empty(&mut self, work: &mut Work<'_>) {
+        let now = work.input.wall;
+        let empty = GroupMetadata { current_state_timestamp: now, ..GroupMetadata::default() };
+        // Small: the id of a group has a bound.
+        let _ = self.write(work, empty);
     }
 
     /// How many members it has.

@@ -6,6 +6,7 @@ use super::classic::{ClassicGroup, Joining, State, join_refused};
 use super::consumer::{self, ConsumerGroup, Upgrade};
 use super::error::GroupError;
 use super::input::{Caller, Input};
+use super::lengths::check_heartbeat;
 use super::offset_requests::group_not_found;
 use super::outcome::Outcome;
 use super::record::GroupRecord;
@@ -28,6 +29,7 @@ impl GroupShard {
         outcome: &mut Outcome,
     ) -> Result<ConsumerGroupHeartbeatReply, GroupError> {
         consumer::check(input.settings, request)?;
+        check_heartbeat(request)?;
         let group_id = &request.group_id;
         if let Some(group) = self.durable.consumer(group_id) {
             let soft = &mut self.soft.consumer;
@@ -120,7 +122,7 @@ impl GroupShard {
         let session_timeouts = settings.group_min_session_timeout..=settings.group_max_session_timeout;
         if !session_timeouts.contains(&request.session_timeout) {
             let refused = join_refused(request.member_id.clone(), GroupError::InvalidSessionTimeout);
-            return Outcome { records: Vec::new(), replies: vec![(joining.ticket, refused)] };
+            return Outcome::reply(joining.ticket, refused);
         }
         let soft = &mut self.soft.consumer;
         let (records, reply) = consumer::join(input, soft, group, joining.caller, request);
@@ -131,7 +133,7 @@ impl GroupShard {
             }
             Err(error) => join_refused(Arc::default(), error),
         };
-        Outcome { records, replies: vec![(joining.ticket, reply)] }
+        Outcome { records, ..Outcome::reply(joining.ticket, reply) }
     }
 
     /// `None`: not of a consumer group with members.
@@ -172,6 +174,7 @@ impl GroupShard {
     /// Consumer groups that have become classic ones: their members have their sessions from now on, and join
     /// again if they are to.
     pub(super) fn take_up_downgraded(&mut self, input: Input<'_>) -> Outcome {
+        self.soft.seen = input.monotonic;
         let downgraded = self.soft.consumer.take_downgraded();
         let durable = &self.durable;
         let (classic, mut work) = self.soft.work(input);

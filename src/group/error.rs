@@ -44,9 +44,9 @@ pub enum GroupError {
     /// OFFSET_METADATA_TOO_LARGE: longer than `offset.metadata.max.bytes`.
     #[error("the metadata of the offset is too large")]
     OffsetMetadataTooLarge,
-    /// INVALID_COMMIT_OFFSET_SIZE: more than one batch can hold.
-    #[error("too many offsets for one commit")]
-    InvalidCommitOffsetSize,
+    /// UNKNOWN_SERVER_ERROR: more would have to be written than the log takes at once, or Kafka fails too.
+    #[error("{0}")]
+    UnknownServerError(&'static str),
     /// STALE_MEMBER_EPOCH (KIP-848).
     #[error("the member epoch is not the member's")]
     StaleMemberEpoch,

@@ -8,14 +8,12 @@ use super::consumer::{self, ConsumerGroup};
 use super::durable::{DurableGroup, GroupKind};
 use super::input::Input;
 use super::offset_requests::offset_tombstone;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Portion};
 use super::record::{CommittedOffset, GroupMetadata, GroupRecord};
+use super::request::DeletedTopic;
 use super::shard::GroupShard;
 use super::subscription::CONSUMER_PROTOCOL_TYPE;
 use crate::model::{Timestamp, TopicId};
-
-/// Tombstones that one call gives. What is left is found by the next.
-pub const TOMBSTONES_MAX: usize = 10_000;
 
 /// From when on retention counts.
 enum RetainedSince {
@@ -30,22 +28,38 @@ enum RetainedSince {
 impl GroupShard {
     /// Forgets what is due by the wall clock: offsets that are kept no longer, groups that are empty. Called
     /// every `offsets.retention.check.interval.ms`, and again at once for as long as it gives records: one
-    /// call gives no more than [`TOMBSTONES_MAX`].
+    /// call gives about [`PORTION_BYTES`].
     pub fn expire(&mut self, input: Input<'_>) -> Outcome {
-        let mut records = Vec::new();
-        for (group_id, group) in self.durable.sorted() {
-            if records.len() >= TOMBSTONES_MAX {
+        let mut outcome = self.take_up_downgraded(input);
+        let mut portion = Portion::default();
+        let mut unexpired = std::mem::take(&mut self.soft.unexpired);
+        if unexpired.is_empty() {
+            unexpired.extend(self.durable.groups().map(|(group_id, _)| group_id.clone()));
+            unexpired.sort_unstable_by(|left, right| right.cmp(left));
+        }
+        while let Some(group_id) = unexpired.pop() {
+            self.expire_group(input, &group_id, &mut portion);
+            if portion.is_full() {
+                // There may be more of it.
+                unexpired.push(group_id);
                 break;
             }
-            match &group.kind {
-                Some(GroupKind::Classic(metadata)) => {
-                    self.expire_classic(input, (group_id, group), metadata, &mut records);
-                }
-                Some(GroupKind::Consumer(consumer)) => expire_consumer(input, group, consumer, &mut records),
-                None => {}
-            }
         }
-        Outcome { records, replies: Vec::new() }
+        self.soft.unexpired = unexpired;
+        outcome.records = portion.into_records();
+        outcome.may_be_divided = true;
+        outcome
+    }
+
+    fn expire_group(&self, input: Input<'_>, group_id: &Arc<str>, portion: &mut Portion) {
+        let Some(group) = self.durable.group(group_id) else { return };
+        match &group.kind {
+            Some(GroupKind::Classic(metadata)) => {
+                self.expire_classic(input, (group_id, group), metadata, portion);
+            }
+            Some(GroupKind::Consumer(consumer)) => expire_consumer(input, group, consumer, portion),
+            None => {}
+        }
     }
 
     fn expire_classic(
@@ -53,69 +67,83 @@ impl GroupShard {
         input: Input<'_>,
         (group_id, group): (&Arc<str>, &DurableGroup),
         metadata: &GroupMetadata,
-        records: &mut Vec<GroupRecord>,
+        portion: &mut Portion,
     ) {
         let live = self.soft.classic.get(group_id);
         let since = retained_since(live, metadata);
         let mut left = false;
-        for topic in group.offsets.topics() {
-            let subscribed = live.is_some_and(|group| group.is_subscribed_to(&topic.topic));
-            for (partition, offset) in &topic.partitions {
-                if subscribed || records.len() >= TOMBSTONES_MAX || !is_due(input, &since, offset) {
-                    left = true;
-                } else {
-                    records.push(offset_tombstone(group_id, &topic.topic, *partition));
-                }
+        for (topic, partition, offset) in group.offsets.descending() {
+            let subscribed = live.is_some_and(|group| group.is_subscribed_to(topic));
+            if subscribed || portion.is_full() || !is_due(input, &since, offset) {
+                left = true;
+            } else {
+                portion.push(offset_tombstone(group_id, topic, partition));
             }
         }
-        // Kafka also deletes a group whose first member is about to join, which then is unknown.
-        let empty = live.is_none_or(|group| group.state() == State::Empty && !group.has_pending_joins());
+        let empty = match live {
+            // Kafka also deletes a group whose first member is about to join, which then is unknown.
+            Some(group) => group.state() == State::Empty && !group.has_pending_joins(),
+            None => metadata.members.is_empty(),
+        };
         if empty && !left {
-            records.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata: None });
+            portion.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata: None });
         }
     }
 
-    /// Forgets offsets of topics that were deleted. Called again for as long as it gives records. An offset
-    /// that was committed for another topic of the same name, by its id, stays.
-    pub fn topics_deleted(&mut self, topics: &[(Arc<str>, TopicId)]) -> Outcome {
-        let mut records = Vec::new();
-        for (group_id, group) in self.durable.sorted() {
-            for (topic, topic_id) in topics {
-                let Some(known) = group.offsets.topic(topic) else { continue };
-                for (partition, offset) in &known.partitions {
-                    let same = offset.topic_id == TopicId::ZERO || offset.topic_id == *topic_id;
-                    if same && records.len() < TOMBSTONES_MAX {
-                        records.push(offset_tombstone(group_id, topic, *partition));
+    /// Forgets offsets of topics that were deleted. Called again for as long as it gives records. What was
+    /// committed for another topic of the same name stays: by its id, or where a client did not tell that, by
+    /// the time of the commit.
+    pub fn topics_deleted(&mut self, input: Input<'_>, topics: &[DeletedTopic]) -> Outcome {
+        let mut outcome = self.take_up_downgraded(input);
+        let has_any =
+            |group: &DurableGroup| topics.iter().any(|gone| group.offsets.topic(&gone.name).is_some());
+        let groups = self.durable.groups().filter(|(_, group)| has_any(group));
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_unstable_by_key(|(group_id, _)| *group_id);
+        let mut portion = Portion::default();
+        for (group_id, group) in groups {
+            for gone in topics {
+                let Some(known) = group.offsets.topic(&gone.name) else { continue };
+                for (partition, offset) in known.partitions.iter().rev() {
+                    if portion.is_full() {
+                        break;
+                    }
+                    if gone.is_topic_of(offset) {
+                        portion.push(offset_tombstone(group_id, &gone.name, *partition));
                     }
                 }
             }
         }
-        Outcome { records, replies: Vec::new() }
+        outcome.records = portion.into_records();
+        outcome.may_be_divided = true;
+        outcome
+    }
+}
+
+impl DeletedTopic {
+    /// Whether an offset of a topic of this name was committed for this one.
+    fn is_topic_of(&self, offset: &CommittedOffset) -> bool {
+        match offset.topic_id {
+            TopicId::ZERO => offset.commit_timestamp <= self.deleted_at,
+            topic_id => topic_id == self.topic_id,
+        }
     }
 }
 
 /// A consumer group loses what its members do not read, each offset from its own commit, and when nothing is
 /// left and nobody is there, itself.
-fn expire_consumer(
-    input: Input<'_>,
-    group: &DurableGroup,
-    consumer: &ConsumerGroup,
-    records: &mut Vec<GroupRecord>,
-) {
+fn expire_consumer(input: Input<'_>, group: &DurableGroup, consumer: &ConsumerGroup, portion: &mut Portion) {
     let mut left = false;
-    for topic in group.offsets.topics() {
-        let subscribed = consumer.is_subscribed_to(&topic.topic);
-        for (partition, offset) in &topic.partitions {
-            let due = !subscribed && is_due(input, &RetainedSince::Commit, offset);
-            if due && records.len() < TOMBSTONES_MAX {
-                records.push(offset_tombstone(consumer.group_id(), &topic.topic, *partition));
-            } else {
-                left = true;
-            }
+    for (topic, partition, offset) in group.offsets.descending() {
+        let due = !consumer.is_subscribed_to(topic) && is_due(input, &RetainedSince::Commit, offset);
+        if due && !portion.is_full() {
+            portion.push(offset_tombstone(consumer.group_id(), topic, partition));
+        } else {
+            left = true;
         }
     }
     if consumer.is_empty() && !left {
-        records.extend(consumer::tombstones(consumer));
+        portion.extend(consumer::tombstones(consumer));
     }
 }
 
@@ -124,6 +152,8 @@ fn expire_consumer(
 fn retained_since(live: Option<&ClassicGroup>, metadata: &GroupMetadata) -> RetainedSince {
     let (protocol_type, state) = match live {
         Some(group) => (group.protocol_type().map(|text| &**text).unwrap_or_default(), group.state()),
+        // It has not been taken up.
+        None if !metadata.members.is_empty() => return RetainedSince::Never,
         None => (&*metadata.protocol_type, State::Empty),
     };
     let since = match live {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(doc)]
+use super::record::RECORD_OVERHEAD_BYTES;
 use super::settings::GroupSettings;
 use crate::metadata::ClusterImage;
 use crate::model::Timestamp;
@@ -17,6 +19,8 @@ pub struct Input<'a> {
     pub wall: Timestamp,
     /// Settings in force.
     pub settings: &'a GroupSettings,
+    /// The log takes no more at once: keys and values, and [`RECORD_OVERHEAD_BYTES`] for each record.
+    pub batch_bytes_max: usize,
     /// The catalogue of topics.
     pub image: &'a Arc<ClusterImage>,
     /// An identity nobody has yet, for the member that this call may admit.

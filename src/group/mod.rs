@@ -20,6 +20,7 @@ mod durable;
 mod error;
 mod expiry;
 mod input;
+mod lengths;
 mod offset_requests;
 mod offsets;
 mod outcome;
@@ -38,13 +39,12 @@ mod tests;
 
 pub use assignor::Assignor;
 pub use error::GroupError;
-pub use expiry::TOMBSTONES_MAX;
 pub use input::{Caller, Input};
 pub use outcome::{Outcome, Ticket};
 pub use record::{
     ClassicMemberMetadata, CommittedOffset, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment,
     GroupMetadata, GroupMetadataMember, GroupRecord, MemberMetadata, MemberState, OwnedPartitions,
-    ResolvedRegularExpression, TargetAssignmentMetadata, UnreadableRecord,
+    RECORD_OVERHEAD_BYTES, ResolvedRegularExpression, TargetAssignmentMetadata, UnreadableRecord,
 };
 pub use reply::{
     ConsumerGroupHeartbeatReply, DescribedConsumerGroup, DescribedConsumerGroupMember, DescribedGroup,
@@ -53,9 +53,9 @@ pub use reply::{
     SyncedGroup,
 };
 pub use request::{
-    ConsumerGroupHeartbeat, GroupProtocol, GroupRequest, Heartbeat, JoinGroup, LeaveGroup, LeavingMember,
-    ListGroups, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic, OffsetDelete, OffsetFetch,
-    OffsetFetchTopic, SyncGroup,
+    ConsumerGroupHeartbeat, DeletedTopic, GroupProtocol, GroupRequest, Heartbeat, JoinGroup, LeaveGroup,
+    LeavingMember, ListGroups, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic, OffsetDelete,
+    OffsetFetch, OffsetFetchTopic, SyncGroup,
 };
 pub use settings::{GroupOverrides, GroupSettings, MigrationPolicy};
 pub use shard::GroupShard;

@@ -6,6 +6,7 @@ use super::classic::State;
 use super::consumer::ConsumerGroup;
 use super::error::GroupError;
 use super::input::Input;
+use super::lengths::check_commit;
 use super::record::{CommittedOffset, GroupRecord};
 use super::reply::{
     OffsetCommitTopicReply, OffsetDeleteTopicReply, OffsetFetchPartition, OffsetFetchTopicReply,
@@ -23,19 +24,28 @@ impl GroupShard {
         request: &OffsetCommit,
         records: &mut Vec<GroupRecord>,
     ) -> Replies<OffsetCommitTopicReply> {
+        check_commit(request)?;
         self.validate_commit(input, request)?;
+        let mut bytes = 0;
         let mut replies = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
                 let too_large = is_too_large(&partition.metadata, input.settings.offset_metadata_max_bytes);
                 if !too_large {
-                    records.push(GroupRecord::OffsetCommit {
+                    let record = GroupRecord::OffsetCommit {
                         group_id: request.group_id.clone(),
                         topic: topic.name.clone(),
                         partition: partition.partition,
                         offset: Some(committed(input, request, topic.topic_id, partition)),
-                    });
+                    };
+                    bytes += record.batch_bytes();
+                    if bytes > input.batch_bytes_max {
+                        // As in Kafka, whose log refuses it: the commit is one batch or none.
+                        records.clear();
+                        return Err(GroupError::UnknownServerError("the commit is too large"));
+                    }
+                    records.push(record);
                 }
                 let error = too_large.then_some(GroupError::OffsetMetadataTooLarge);
                 partitions.push((partition.partition, error));
@@ -123,10 +133,13 @@ impl GroupShard {
                 None => group.is_some_and(|group| group.is_subscribed_to(topic)),
             };
             let known = self.durable.group(group_id).and_then(|group| group.offsets.topic(topic));
-            for partition in partitions {
-                if !subscribed && known.is_some_and(|known| known.get(*partition).is_some()) {
-                    records.push(offset_tombstone(group_id, topic, *partition));
-                }
+            if let Some(known) = known.filter(|_| !subscribed) {
+                let mut gone: Vec<i32> =
+                    partitions.iter().copied().filter(|at| known.get(*at).is_some()).collect();
+                // The last first: so none of those that are left moves.
+                gone.sort_unstable_by(|left, right| right.cmp(left));
+                gone.dedup();
+                records.extend(gone.into_iter().map(|at| offset_tombstone(group_id, topic, at)));
             }
             let error = subscribed.then_some(GroupError::GroupSubscribedToTopic);
             let partitions = partitions.iter().map(|partition| (*partition, error.clone())).collect();

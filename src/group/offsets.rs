@@ -31,6 +31,14 @@ impl GroupOffsets {
         &self.0
     }
 
+    /// All, the last first: whoever removes them in this order moves none of those that are left.
+    pub fn descending(&self) -> impl Iterator<Item = (&Arc<str>, i32, &CommittedOffset)> {
+        let topics = self.0.iter().rev();
+        topics.flat_map(|topic| {
+            topic.partitions.iter().rev().map(|(partition, offset)| (&topic.topic, *partition, offset))
+        })
+    }
+
     /// Those of one topic.
     pub fn topic(&self, topic: &str) -> Option<&TopicOffsets> {
         self.0.binary_search_by(|known| (*known.topic).cmp(topic)).ok().map(|at| &self.0[at])

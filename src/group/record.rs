@@ -20,7 +20,7 @@ pub use self::consumer_group::{
     ClassicMemberMetadata, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment, MemberMetadata,
     MemberState, OwnedPartitions, ResolvedRegularExpression, TargetAssignmentMetadata,
 };
-pub(super) use self::wire::{Reader, Writer};
+pub(super) use self::wire::{Reader, TEXT_BYTES_MAX, Writer};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 
 /// One record, understood.
@@ -120,7 +120,39 @@ mod key_type {
     pub const GROUP_METADATA: i16 = 2;
 }
 
+/// Most that a record takes in a batch beside its key and value.
+pub const RECORD_OVERHEAD_BYTES: usize = 40;
+
+/// What the key of an offset takes beside its names.
+const OFFSET_KEY_BYTES: usize = 10;
+/// What an offset takes at most beside its metadata, in any version.
+const OFFSET_BYTES: usize = 48;
+
 impl GroupRecord {
+    /// The group that it is of.
+    pub fn group_id(&self) -> &Arc<str> {
+        match self {
+            GroupRecord::OffsetCommit { group_id, .. }
+            | GroupRecord::GroupMetadata { group_id, .. }
+            | GroupRecord::ConsumerGroup { group_id, .. } => group_id,
+        }
+    }
+
+    /// Bytes that it takes in a batch, at most.
+    pub fn batch_bytes(&self) -> usize {
+        let bytes = match self {
+            GroupRecord::OffsetCommit { group_id, topic, offset, .. } => {
+                let value = offset.as_ref().map_or(0, |offset| OFFSET_BYTES + offset.metadata.len());
+                OFFSET_KEY_BYTES + group_id.len() + topic.len() + value
+            }
+            _ => {
+                let (key, value) = self.encode();
+                key.len() + value.map_or(0, |value| value.len())
+            }
+        };
+        bytes + RECORD_OVERHEAD_BYTES
+    }
+
     /// Key and value as they are written; a value of `None` is a tombstone.
     pub fn encode(&self) -> (Vec<u8>, Option<Vec<u8>>) {
         match self {

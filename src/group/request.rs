@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::model::{LeaderEpoch, Offset, TopicId};
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 
 /// One request to one group, or to all groups of the shard (`ListGroups`).
 #[derive(Debug, Clone, PartialEq)]
@@ -247,4 +247,15 @@ pub struct ConsumerGroupHeartbeat {
     pub owned: Option<Vec<(TopicId, Vec<i32>)>>,
     /// KIP-1082, from version 1: members make their ids themselves.
     pub client_makes_member_id: bool,
+}
+
+/// A topic that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedTopic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id.
+    pub topic_id: TopicId,
+    /// When: what is committed later is for another topic of this name.
+    pub deleted_at: Timestamp,
 }

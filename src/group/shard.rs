@@ -1,6 +1,6 @@
 //! One shard: the groups whose records go to one partition of `__consumer_offsets`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +9,13 @@ use super::consumer;
 use super::durable::Durable;
 use super::error::GroupError;
 use super::input::{Caller, Input};
-use super::outcome::{Outcome, Ticket};
+use super::lengths::check_join;
+use super::outcome::{Outcome, Portion, Ticket};
 use super::record::{ConsumerGroupChange, GroupRecord};
 use super::reply::{GroupReply, LeftMember};
 use super::request::{GroupRequest, Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::timers::{Timer, TimerId, Timers};
 use super::work::{WaitingMembers, Work};
-
-/// Records that one call of [`GroupShard::advance`] gives, about: they become one batch. After a pause of the
-/// process the sessions of all members may end at once. What is left is due still, and the next call finds it.
-const ADVANCE_RECORDS_MAX: usize = 1000;
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
@@ -40,6 +37,10 @@ pub(super) struct Soft {
     timers: Timers,
     waiting: WaitingMembers,
     completed_rebalances: u64,
+    /// Monotonic time of the last call.
+    pub seen: Duration,
+    /// Groups that this round of [`GroupShard::expire`] has not looked at, the next one last.
+    pub unexpired: Vec<Arc<str>>,
 }
 
 impl Soft {
@@ -76,8 +77,7 @@ impl GroupShard {
     ) -> Outcome {
         let mut outcome = self.take_up_downgraded(input);
         let done = self.answer(input, ticket, caller, request);
-        outcome.records.extend(done.records);
-        outcome.replies.extend(done.replies);
+        outcome.append(done);
         outcome
     }
 
@@ -91,8 +91,7 @@ impl GroupShard {
         let mut outcome = Outcome::default();
         let reply = match request {
             GroupRequest::JoinGroup(request) => {
-                let recorded = self.durable.classic(&request.group_id).cloned();
-                return self.join_group(input, &Joining { ticket, caller, request: &request, recorded });
+                return self.join_group(input, &Joining { ticket, caller, request: &request });
             }
             GroupRequest::SyncGroup(request) => return self.sync_group(input, ticket, &request),
             GroupRequest::LeaveGroup(request) => return self.leave_group(input, ticket, &request),
@@ -110,6 +109,7 @@ impl GroupShard {
             }
             GroupRequest::OffsetFetch(request) => GroupReply::OffsetFetch(self.offset_fetch(&request)),
             GroupRequest::OffsetDelete(request) => {
+                outcome.may_be_divided = true;
                 GroupReply::OffsetDelete(self.offset_delete(&request, &mut outcome.records))
             }
             GroupRequest::DescribeGroup { group_id } => {
@@ -117,6 +117,7 @@ impl GroupShard {
             }
             GroupRequest::ListGroups(request) => GroupReply::ListGroups(self.list_groups(&request)),
             GroupRequest::DeleteGroup { group_id } => {
+                outcome.may_be_divided = true;
                 GroupReply::DeleteGroup(self.delete_group(&group_id, &mut outcome.records))
             }
         };
@@ -127,22 +128,25 @@ impl GroupShard {
     fn join_group(&mut self, input: Input<'_>, joining: &Joining<'_>) -> Outcome {
         let request = joining.request;
         let group_id = &request.group_id;
+        if let Err(error) = check_join(request) {
+            return Outcome::reply(joining.ticket, join_refused(Arc::default(), error));
+        }
         if self.durable.consumer(group_id).is_some_and(|group| !group.is_empty()) {
             return self.join_consumer_group(input, joining);
         }
         let is_new_group = self.classic_state(group_id).is_none();
         if let Err(error) = validate_join(input, request, is_new_group) {
             let refused = join_refused(request.member_id.clone(), error);
-            return Outcome { records: Vec::new(), replies: vec![(joining.ticket, refused)] };
+            return Outcome::reply(joining.ticket, refused);
         }
         let empty = self.durable.consumer(group_id).map(consumer::tombstones).unwrap_or_default();
+        let recorded = self.durable.classic(group_id).cloned().unwrap_or_default();
         let (classic, mut work) = self.soft.work(input);
-        let recorded = || joining.recorded.as_deref().cloned().unwrap_or_default();
-        let new = || ClassicGroup::new(group_id.clone(), &recorded());
+        let new = || ClassicGroup::new(group_id.clone(), &recorded);
         let group = classic.entry(group_id.clone()).or_insert_with(new);
         group.join(&mut work, joining);
         if is_new_group && work.outcome.records.is_empty() {
-            work.write_group(group_id, ClassicGroup::empty_metadata(input.wall));
+            group.write_empty(&mut work);
         }
         let mut outcome = work.outcome;
         outcome.records.splice(0..0, empty);
@@ -152,7 +156,7 @@ impl GroupShard {
 
     fn sync_group(&mut self, input: Input<'_>, ticket: Ticket, request: &SyncGroup) -> Outcome {
         if let Some(reply) = self.sync_consumer_group(input, request) {
-            return Outcome { records: Vec::new(), replies: vec![(ticket, GroupReply::SyncGroup(reply))] };
+            return Outcome::reply(ticket, GroupReply::SyncGroup(reply));
         }
         let (classic, mut work) = self.soft.work(input);
         match find(classic, &request.group_id) {
@@ -172,7 +176,7 @@ impl GroupShard {
 
     fn leave_group(&mut self, input: Input<'_>, ticket: Ticket, request: &LeaveGroup) -> Outcome {
         if let Some((records, left)) = self.leave_consumer_group(input, request) {
-            return Outcome { records, replies: vec![(ticket, GroupReply::LeaveGroup(Ok(left)))] };
+            return Outcome { records, ..Outcome::reply(ticket, GroupReply::LeaveGroup(Ok(left))) };
         }
         let (classic, mut work) = self.soft.work(input);
         let left = match find(classic, &request.group_id) {
@@ -199,22 +203,27 @@ impl GroupShard {
     /// nothing to do then: heartbeats put deadlines off without a trace here.
     pub fn next_deadline(&self) -> Option<Duration> {
         let consumer = self.soft.consumer.next_deadline();
-        self.soft.timers.next().into_iter().chain(consumer).min()
+        let first = self.soft.timers.next().into_iter().chain(consumer).min();
+        // What is left of an earlier call, or is due at once, is due since then: it was not missed.
+        first.map(|first| first.max(self.soft.seen))
     }
 
-    /// Does what is due: sessions that ran out, joins that waited long enough.
+    /// Does what is due: sessions that ran out, joins that waited long enough. After a pause of the process
+    /// these may be those of all members: one call does about [`PORTION_BYTES`], what is left is due still.
     pub fn advance(&mut self, input: Input<'_>) -> Outcome {
         let mut outcome = self.take_up_downgraded(input);
-        outcome.records.extend(self.advance_consumer_groups(input));
+        let mut portion = Portion::default();
+        portion.extend(self.advance_consumer_groups(input));
         let mark = self.soft.timers.mark();
         // What comes due by what is done here waits for the next call: each entry is looked at once.
-        while outcome.records.len() < ADVANCE_RECORDS_MAX
+        while !portion.is_full()
             && let Some((entry, timer)) = self.soft.timers.pop(input.monotonic, mark)
         {
             let done = self.timer_due(input, entry, timer);
-            outcome.records.extend(done.records);
+            portion.extend(done.records);
             outcome.replies.extend(done.replies);
         }
+        outcome.records = portion.into_records();
         outcome
     }
 
@@ -247,6 +256,7 @@ impl GroupShard {
 
     /// Everything was replayed: members get a session from now on.
     pub fn loaded(&mut self, input: Input<'_>) -> Outcome {
+        self.soft.seen = input.monotonic;
         let (classic, mut work) = self.soft.work(input);
         for (group_id, metadata) in self.durable.classic_with_members() {
             let mut group = ClassicGroup::new(group_id.clone(), metadata);
@@ -256,6 +266,32 @@ impl GroupShard {
         let outcome = work.outcome;
         for group in self.durable.consumer_groups() {
             self.soft.consumer.loaded(input, group);
+        }
+        outcome
+    }
+
+    /// What a call gave was more than the log takes, and was not written. The groups that it concerns go on
+    /// from what is written, as after a restart: whoever waits in one joins again.
+    pub fn unwritten(&mut self, input: Input<'_>, records: &[GroupRecord]) -> Outcome {
+        let group_ids: BTreeSet<&Arc<str>> = records.iter().map(GroupRecord::group_id).collect();
+        let (classic, mut work) = self.soft.work(input);
+        for group_id in &group_ids {
+            if let Some(group) = classic.remove(*group_id) {
+                group.dissolve(&mut work);
+            }
+            let recorded = self.durable.classic(group_id);
+            if let Some(metadata) = recorded.filter(|metadata| !metadata.members.is_empty()) {
+                let mut group = ClassicGroup::new((*group_id).clone(), metadata);
+                group.loaded(&mut work);
+                classic.insert((*group_id).clone(), group);
+            }
+        }
+        let outcome = work.outcome;
+        for group_id in group_ids {
+            self.soft.consumer.forget(group_id);
+            if let Some(group) = self.durable.consumer(group_id) {
+                self.soft.consumer.loaded(input, group);
+            }
         }
         outcome
     }

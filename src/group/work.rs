@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::input::Input;
 use super::outcome::{Outcome, Ticket};
-use super::record::{GroupMetadata, GroupRecord};
 use super::reply::GroupReply;
 use super::timers::Timers;
 
@@ -38,12 +37,6 @@ impl Work<'_> {
             self.waiting.remove(&ticket);
             self.reply(ticket, reply);
         }
-    }
-
-    /// Writes a group down.
-    pub fn write_group(&mut self, group_id: &Arc<str>, metadata: GroupMetadata) {
-        let metadata = Some(Arc::new(metadata));
-        self.outcome.records.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata });
     }
 }
 

@@ -170,7 +170,7 @@ impl KafkaError for GroupError {
             GroupError::NonEmptyGroup => ErrorCode::NonEmptyGroup,
             GroupError::GroupSubscribedToTopic => ErrorCode::GroupSubscribedToTopic,
             GroupError::OffsetMetadataTooLarge => ErrorCode::OffsetMetadataTooLarge,
-            GroupError::InvalidCommitOffsetSize => ErrorCode::InvalidCommitOffsetSize,
+            GroupError::UnknownServerError(_) => ErrorCode::UnknownServerError,
             GroupError::StaleMemberEpoch => ErrorCode::StaleMemberEpoch,
             GroupError::FencedMemberEpoch(_) => ErrorCode::FencedMemberEpoch,
             GroupError::UnstableOffsetCommit => ErrorCode::UnstableOffsetCommit,

@@ -278,11 +278,21 @@ async fn more_than_a_batch_may_hold_is_refused_and_forgotten() {
     let stage = Stage::new();
     stage.lead().await;
     assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
-    assert_eq!(stage.answer(Ask::Bulk(2 << 20)).await, Err(CoordinatorError::TooLarge));
-    assert_eq!(stage.answer(Ask::Get).await, Ok(5));
+    // Those beside it, in the same turn, are done; who waits goes on waiting.
+    let mut waits = Box::pin(stage.asked(Ask::Wait(SECOND)).reply());
+    let before = stage.asked(Ask::Add(1));
+    let bulk = stage.asked(Ask::Bulk(2 << 20));
+    let behind = stage.asked(Ask::Add(1));
+    stage.appended(3).await;
+    stage.commit();
+    assert_eq!((before.reply().await, behind.reply().await), (Ok(6), Ok(7)));
+    assert_eq!(bulk.reply().await, Err(CoordinatorError::TooLarge));
+    assert!(!is_answered(&mut waits).await);
+    assert_eq!(stage.coordinator.look(stage.id, |toy| toy.unwritten), Some(1), "the shard is told");
+    assert_eq!(stage.answer(Ask::Get).await, Ok(7));
     // More than a turn has room for is written all the same.
     assert_eq!(stage.answer(Ask::Bulk(700_000)).await, Ok(0));
-    assert_eq!(stage.answer(Ask::Get).await, Ok(6));
+    assert_eq!(stage.answer(Ask::Get).await, Ok(8));
 }
 
 #[tokio::test]

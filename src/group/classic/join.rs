@@ -10,7 +10,7 @@ use super::{ClassicGroup, Member, State, protocols};
 use crate::group::error::GroupError;
 use crate::group::input::Caller;
 use crate::group::outcome::Ticket;
-use crate::group::record::GroupMetadata;
+use crate::group::record::TEXT_BYTES_MAX;
 use crate::group::request::JoinGroup;
 use crate::group::timers::Deadline;
 use crate::group::work::Work;
@@ -23,6 +23,9 @@ const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// Member ids of one group that were given out and not used. Kafka has no bound but the session timeout.
 const PENDING_JOINS_MAX: usize = 100_000;
 
+/// A member id must fit into records, whose texts are of this length at most, with a dash and a UUID.
+const PREFIX_BYTES_MAX: usize = TEXT_BYTES_MAX - 37;
+
 /// A JoinGroup and who sent it.
 pub(in crate::group) struct Joining<'a> {
     /// Its ticket.
@@ -31,8 +34,6 @@ pub(in crate::group) struct Joining<'a> {
     pub caller: &'a Caller,
     /// What.
     pub request: &'a JoinGroup,
-    /// The group as it is written down.
-    pub recorded: Option<Arc<GroupMetadata>>,
 }
 
 impl ClassicGroup {
@@ -81,6 +82,7 @@ impl ClassicGroup {
     fn join_new(&mut self, work: &mut Work<'_>, joining: &Joining<'_>) {
         let request = joining.request;
         let prefix = request.group_instance_id.as_ref().unwrap_or(&joining.caller.client_id);
+        let prefix = &prefix[..prefix.floor_char_boundary(PREFIX_BYTES_MAX)];
         let member_id: Arc<str> = format!("{prefix}-{}", work.input.fresh_id.as_hyphenated()).into();
         let known = |group_instance_id| self.static_members.get(group_instance_id).cloned();
         if let Some(replaced) = request.group_instance_id.as_ref().and_then(known) {
@@ -95,7 +97,7 @@ impl ClassicGroup {
             self.refuse_join(work, joining, member_id, error);
         } else {
             if request.group_instance_id.is_some() {
-                self.write_renamed(work, joining, &member_id);
+                self.note_renamed(joining, &member_id);
             }
             self.add(work, joining, member_id);
         }
@@ -134,8 +136,9 @@ impl ClassicGroup {
         let member_id = &request.member_id;
         if self.pending_joins.contains_key(member_id) {
             if request.group_instance_id.is_some() {
-                let error = GroupError::InvalidRequest("a member id of a dynamic member".to_owned());
-                self.refuse_join(work, joining, member_id.clone(), error);
+                // As in Kafka, which does not expect it.
+                let error = GroupError::UnknownServerError("a member id of a dynamic member");
+                self.refuse_join(work, joining, Arc::default(), error);
             } else {
                 self.add(work, joining, member_id.clone());
             }

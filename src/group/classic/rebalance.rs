@@ -130,7 +130,8 @@ impl ClassicGroup {
         self.pending_syncs.clear();
         if self.members.is_empty() {
             self.become_state(work, State::Empty);
-            work.write_group(&self.group_id, self.metadata());
+            // Small: the id of a group has a bound, and there are no members.
+            let _ = self.write(work, self.metadata());
         } else {
             self.become_state(work, State::CompletingRebalance);
             self.announce_generation(work);
@@ -164,6 +165,7 @@ impl ClassicGroup {
 
     /// Answers the joins. From now on the members are to sync.
     fn announce_generation(&mut self, work: &mut Work<'_>) {
+        self.write_renamed(work);
         let member_ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
         for member_id in member_ids {
             let reply = self.joined(&member_id, self.is_leader(&member_id));

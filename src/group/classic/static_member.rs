@@ -6,7 +6,7 @@ use super::join::Joining;
 use super::members::join_refused;
 use super::{ClassicGroup, State};
 use crate::group::error::GroupError;
-use crate::group::record::{GroupMetadata, GroupMetadataMember};
+use crate::group::record::GroupMetadata;
 use crate::group::reply::GroupReply;
 use crate::group::timers::Deadline;
 use crate::group::work::Work;
@@ -29,7 +29,7 @@ impl ClassicGroup {
             self.keep_assignment(work, joining, member_id, leader_before);
             return;
         }
-        self.write_renamed(work, joining, member_id);
+        self.note_renamed(joining, member_id);
         match self.state {
             State::Stable => self.rebalance_or_complete_join(work),
             // The leader may already be assigning to the old member id.
@@ -64,17 +64,32 @@ impl ClassicGroup {
     /// What is written down is the last complete generation, and it may name another member id for the
     /// instance. A process that began with that would fence the member, which is fatal to clients. So the
     /// new member id is written there before the member learns it; Kafka waits for the next generation.
-    pub(super) fn write_renamed(&self, work: &mut Work<'_>, joining: &Joining<'_>, member_id: &Arc<str>) {
-        let Some(recorded) = &joining.recorded else { return };
-        let group_instance_id = &joining.request.group_instance_id;
-        let same = |member: &&mut GroupMetadataMember| member.group_instance_id == *group_instance_id;
-        let mut metadata = GroupMetadata::clone(recorded);
-        let Some(member) = metadata.members.iter_mut().find(same) else { return };
-        let replaced = std::mem::replace(&mut member.member_id, member_id.clone());
-        if metadata.leader.as_ref() == Some(&replaced) {
-            metadata.leader = Some(member_id.clone());
+    pub(super) fn note_renamed(&mut self, joining: &Joining<'_>, member_id: &Arc<str>) {
+        if let Some(group_instance_id) = &joining.request.group_instance_id {
+            self.renamed.insert(group_instance_id.clone(), member_id.clone());
         }
-        work.write_group(&self.group_id, metadata);
+    }
+
+    /// Writes all that were noted, once. What the log does not take is left as it is: after a restart such
+    /// members are fenced.
+    pub(super) fn write_renamed(&mut self, work: &mut Work<'_>) {
+        let mut metadata = GroupMetadata::clone(&self.recorded);
+        let mut is_changed = false;
+        for member in &mut metadata.members {
+            let renamed = member.group_instance_id.as_ref().and_then(|id| self.renamed.get(id));
+            let Some(member_id) = renamed.filter(|member_id| **member_id != member.member_id) else {
+                continue;
+            };
+            let replaced = std::mem::replace(&mut member.member_id, member_id.clone());
+            if metadata.leader.as_ref() == Some(&replaced) {
+                metadata.leader = Some(member_id.clone());
+            }
+            is_changed = true;
+        }
+        if is_changed {
+            let _ = self.write(work, metadata);
+        }
+        self.renamed.clear();
     }
 
     /// The group goes on as it is. The new member id is written down before the member learns it: a restart
@@ -86,7 +101,17 @@ impl ClassicGroup {
         member_id: &Arc<str>,
         leader_before: Option<Arc<str>>,
     ) {
-        work.write_group(&self.group_id, self.metadata());
+        if !self.write(work, self.metadata()) {
+            self.note_renamed(joining, member_id);
+            let error = GroupError::UnknownServerError("the group is too large");
+            self.answer_join(work, member_id, join_refused(Arc::default(), error));
+            return;
+        }
+        // It syncs with a generation that is complete: what the one before it owed is not its debt.
+        self.pending_syncs.remove(member_id);
+        if self.pending_syncs.is_empty() {
+            work.timers.cancel(&mut self.sync_deadline);
+        }
         // KIP-814: a leader that knows of it is told not to assign again. One that does not is told of the
         // leader before it, so that it takes itself for a follower.
         let skips = joining.request.supports_skip_assignment;

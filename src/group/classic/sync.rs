@@ -67,10 +67,22 @@ impl ClassicGroup {
             // Copied: a slice would keep the leader's whole request.
             member.assignment = assignment.map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default();
         }
-        work.write_group(&self.group_id, self.metadata());
+        if !self.write(work, self.metadata()) {
+            self.give_up_assignment(work);
+            return;
+        }
         self.become_state(work, State::Stable);
         self.answer_syncs(work, None);
         *work.completed_rebalances += 1;
+    }
+
+    /// As in Kafka: the members are told, and join again.
+    fn give_up_assignment(&mut self, work: &mut Work<'_>) {
+        for member in self.members.values_mut() {
+            member.assignment = Bytes::new();
+        }
+        self.answer_syncs(work, Some(GroupError::UnknownServerError("the assignment is too large")));
+        self.prepare_rebalance(work);
     }
 
     pub(super) fn synced(&self, member_id: &str) -> SyncedGroup {

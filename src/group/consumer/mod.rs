@@ -45,13 +45,16 @@ use self::timers::Timer;
 pub use self::upgrade::ClassicMember;
 use super::error::GroupError;
 use super::input::{Caller, Input};
-use super::record::GroupRecord;
+use super::outcome::{PORTION_BYTES, Portion};
+use super::record::{GroupRecord, RECORD_OVERHEAD_BYTES};
 use super::reply::{ConsumerGroupHeartbeatReply, JoinGroupReply, LeftMember, SyncedGroup};
 use super::request::{ConsumerGroupHeartbeat, Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::settings::GroupSettings;
 
 /// Deadlines that one call takes up. More wait for the next call, which comes at once.
 const DUE_MAX: usize = 10_000;
+/// Records that remove a member.
+const REMOVAL_RECORDS: usize = 3;
 
 /// What is wrong with a heartbeat, whatever the group.
 pub fn check(settings: &GroupSettings, request: &ConsumerGroupHeartbeat) -> Result<(), GroupError> {
@@ -102,14 +105,19 @@ pub fn upgrade(
     Ok((records, group))
 }
 
-/// Does what is due: fences members whose time ran out, searches for regular expressions. `group` finds one.
+/// Does what is due, about [`PORTION_BYTES`] of it: fences members whose time ran out, searches for regular
+/// expressions. `group` finds one.
 pub fn advance<'a>(
     input: Input<'_>,
     soft: &mut Soft,
     group: impl Fn(&str) -> Option<&'a ConsumerGroup>,
 ) -> Vec<GroupRecord> {
     let mut late: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
+    let mut bytes = 0;
     for _ in 0..DUE_MAX {
+        if bytes >= PORTION_BYTES {
+            break;
+        }
         let Some((key, member_epoch)) = soft.timers.pop(input.monotonic) else { break };
         let Some(member) = group(&key.group_id).and_then(|group| group.members.get(&key.member_id)) else {
             continue;
@@ -118,18 +126,22 @@ pub fn advance<'a>(
         if key.timer == Timer::Rebalance && member.current.member_epoch != member_epoch {
             continue;
         }
+        bytes += REMOVAL_RECORDS * (key.group_id.len() + key.member_id.len() + RECORD_OVERHEAD_BYTES);
         late.entry(key.group_id).or_default().insert(key.member_id);
     }
-    let mut records = Vec::new();
+    let mut portion = Portion::default();
     for (group_id, members) in &late {
         let Some(group) = group(group_id) else { continue };
         let mut step = Step::new(input, soft, group);
         leave::fence(&mut step, members);
-        records.append(&mut step.records);
+        portion.extend(step.records);
     }
     // A group that has just lost members is searched for in the next call, when its records are applied.
     let waiting = soft.refreshes.len();
     for _ in 0..waiting {
+        if portion.is_full() {
+            break;
+        }
         let Some(group_id) = soft.refreshes.pop_front() else { break };
         if late.contains_key(&group_id) {
             soft.refreshes.push_back(group_id);
@@ -138,9 +150,9 @@ pub fn advance<'a>(
         let Some(group) = group(&group_id) else { continue };
         let mut step = Step::new(input, soft, group);
         refresh::refresh(&mut step);
-        records.append(&mut step.records);
+        portion.extend(step.records);
     }
-    records
+    portion.into_records()
 }
 
 /// A member of the classic protocol joins a consumer group.

@@ -6,6 +6,9 @@ use bytes::{Buf, Bytes};
 
 use super::UnreadableRecord;
 
+/// The longest text of the older versions of records.
+pub(in crate::group) const TEXT_BYTES_MAX: usize = i16::MAX as usize;
+
 /// Builds a key, a value or, by default, a part of one.
 #[derive(Default)]
 pub(in crate::group) struct Writer(Vec<u8>);
@@ -36,9 +39,9 @@ impl Writer {
         self.0.extend(value.to_be_bytes());
     }
 
-    /// Length in 16 bits. Longer texts than that do not come over the wire.
+    /// Length in 16 bits. Requests with longer texts are refused before.
     pub fn string(&mut self, text: &str) {
-        let text = &text[..text.floor_char_boundary(i16::MAX as usize)];
+        let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
         self.int16(text.len() as i16);
         self.0.extend(text.as_bytes());
     }

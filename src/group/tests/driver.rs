@@ -20,6 +20,7 @@ pub const GROUP: &str = "group";
 pub struct Driver {
     pub shard: GroupShard,
     pub settings: GroupSettings,
+    pub batch_bytes_max: usize,
     pub image: Arc<ClusterImage>,
     pub monotonic: Duration,
     pub wall: Timestamp,
@@ -42,6 +43,7 @@ impl Driver {
         Driver {
             shard: GroupShard::default(),
             settings: GroupSettings::default(),
+            batch_bytes_max: 1 << 20,
             image: Arc::default(),
             monotonic: seconds(1000),
             wall: Timestamp(1_700_000_000_000),
@@ -67,6 +69,7 @@ impl Driver {
             monotonic: self.monotonic,
             wall: self.wall,
             settings: &self.settings,
+            batch_bytes_max: self.batch_bytes_max,
             image: &self.image,
             fresh_id: uuid::Uuid::from_u128(self.ids),
         };

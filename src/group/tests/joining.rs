@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use super::driver::{Driver, GROUP, join, protocols, seconds, sync};
-use crate::group::{GroupError, GroupRecord, GroupReply, GroupRequest, JoinGroup, JoinGroupReply};
+use super::driver::{Driver, GROUP, commit, join, join_static, protocols, seconds, subscription, sync};
+use crate::group::{
+    GroupError, GroupProtocol, GroupRecord, GroupReply, GroupRequest, JoinGroup, JoinGroupReply, OffsetCommit,
+};
 
 fn refused(driver: &mut Driver, request: JoinGroup) -> (String, Option<GroupError>) {
     match driver.ask(GroupRequest::JoinGroup(request)) {
@@ -329,4 +331,40 @@ fn a_client_that_went_away_is_not_answered_and_still_counts() {
     driver.forget(waits);
     driver.sync_all(&[joined]).remove(0).unwrap();
     assert!(driver.replies.is_empty() && driver.waiting.is_empty());
+}
+
+#[test]
+fn texts_that_records_cannot_hold_are_refused_and_client_ids_are_cut() {
+    let mut driver = Driver::without_delay();
+    let long: std::sync::Arc<str> = "x".repeat(32_768).into();
+    let name = |name: &std::sync::Arc<str>| GroupProtocol { name: name.clone(), metadata: subscription(&[]) };
+    let too_long = || GroupError::InvalidRequest("a text is longer than 32767 bytes".to_owned());
+    let new = || JoinGroup { requires_known_member_id: false, ..join("") };
+    for (request, error) in [
+        (JoinGroup { group_id: long.clone(), ..new() }, GroupError::InvalidGroupId),
+        (JoinGroup { group_instance_id: Some(long.clone()), ..new() }, too_long()),
+        (JoinGroup { member_id: long.clone(), ..new() }, too_long()),
+        (JoinGroup { protocol_type: long.clone(), ..new() }, GroupError::InconsistentGroupProtocol),
+        (JoinGroup { protocols: vec![name(&long)], ..new() }, GroupError::InconsistentGroupProtocol),
+    ] {
+        assert_eq!(refused(&mut driver, request), (String::new(), Some(error)));
+    }
+    let commit = OffsetCommit { group_id: long.clone(), ..commit("read", 1) };
+    assert_eq!(driver.commit(commit), Err(GroupError::InvalidGroupId));
+    assert_eq!(driver.log, []);
+    // A client id of the greatest length: its member's id has room in a record.
+    driver.caller.client_id = "ü".repeat(16_383).into();
+    let member = driver.stable(1).remove(0);
+    assert!((32_760..=32_767).contains(&member.member_id.len()), "{}", member.member_id.len());
+    driver.fail_over();
+    assert_eq!(driver.heartbeat(&member), Ok(()));
+}
+
+#[test]
+fn an_instance_id_with_the_member_id_of_a_dynamic_member_is_an_error_as_in_kafka() {
+    let mut driver = Driver::new();
+    let GroupReply::JoinGroup(pending) = driver.ask(GroupRequest::JoinGroup(join(""))) else { panic!() };
+    let (member_id, error) = refused(&mut driver, join_static(&pending.member_id, "a"));
+    assert!(matches!(error, Some(GroupError::UnknownServerError(_))), "{error:?}");
+    assert_eq!(member_id, "");
 }

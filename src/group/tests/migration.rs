@@ -373,6 +373,19 @@ fn trap_76_the_group_is_downgraded_when_its_last_member_of_the_new_protocol_leav
 }
 
 #[test]
+fn a_downgraded_group_that_nobody_asked_for_yet_is_not_taken_for_empty() {
+    let mut driver = Driver::without_delay();
+    let topic_id = topic(&mut driver, "read", 4);
+    let mut classics = classic_pair(&mut driver);
+    let mut modern = Modern::join(&mut driver, topic_id);
+    settle(&mut driver, &mut classics, &mut modern);
+    beat(&mut driver, consumer("modern", -1, None)).unwrap();
+    // A look at its offsets comes before anything else does.
+    assert_eq!(driver.call(|shard, input| shard.expire(input)), 0);
+    assert_eq!(driver.state(), "PreparingRebalance");
+}
+
+#[test]
 fn a_downgraded_group_whose_broker_dies_at_once_has_its_members_and_their_partitions() {
     let mut driver = Driver::without_delay();
     let topic_id = topic(&mut driver, "read", 4);

@@ -1,7 +1,7 @@
 use super::driver::{Driver, GROUP, commit, commit_of, fetch};
 use crate::group::{
-    GroupError, GroupReply, GroupRequest, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic,
-    OffsetDelete, OffsetFetchPartition, OffsetFetchTopic, OffsetFetchTopicReply,
+    DeletedTopic, GroupError, GroupRecord, GroupReply, GroupRequest, OffsetCommit, OffsetCommitPartition,
+    OffsetCommitTopic, OffsetDelete, OffsetFetchPartition, OffsetFetchTopic, OffsetFetchTopicReply, Ticket,
 };
 use crate::model::{LeaderEpoch, Offset, TopicId};
 
@@ -154,19 +154,81 @@ fn offsets_of_topics_that_are_gone_are_forgotten() {
     driver.commit(commit("old", 1)).unwrap();
     driver.commit(commit("kept", 2)).unwrap();
     driver.commit(commit_with(topic_id(2), "")).unwrap();
-    let gone = |topics: &[(&str, u128)]| -> Vec<_> {
-        topics.iter().map(|(name, id)| ((*name).into(), topic_id(*id))).collect()
+    let deleted_at = driver.wall;
+    let gone = |(name, id): &(&str, u128)| DeletedTopic {
+        name: (*name).into(),
+        topic_id: topic_id(*id),
+        deleted_at,
     };
     let mut forget = |topics: &[(&str, u128)]| {
-        let topics = gone(topics);
-        driver.call(|shard, input| {
-            let _ = input;
-            shard.topics_deleted(&topics)
-        })
+        let topics: Vec<DeletedTopic> = topics.iter().map(gone).collect();
+        driver.call(|shard, input| shard.topics_deleted(input, &topics))
     };
     // `read` of another id is there again, and its offsets are of that one.
     assert_eq!(forget(&[("old", 9), ("read", 1), ("never", 3)]), 1);
     assert_eq!(forget(&[("old", 9), ("read", 1), ("never", 3)]), 0);
     assert_eq!(forget(&[("read", 2)]), 2);
     assert_eq!((driver.fetch("old"), driver.fetch("read"), driver.fetch("kept")), (-1, -1, 2));
+    // Another topic of the name has offsets, committed without an id: they are not the old one's.
+    driver.wall.0 += 1;
+    driver.commit(commit("old", 3)).unwrap();
+    let topics = [gone(&("old", 9))];
+    assert_eq!(driver.call(|shard, input| shard.topics_deleted(input, &topics)), 0);
+    assert_eq!(driver.fetch("old"), 3);
+}
+
+fn partitions(count: i32, metadata: &str) -> OffsetCommit {
+    let mut request = commit_with(TopicId::ZERO, metadata);
+    let first = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions =
+        (0..count).map(|partition| OffsetCommitPartition { partition, ..first.clone() }).collect();
+    request
+}
+
+#[test]
+fn a_commit_that_no_batch_can_hold_is_refused_as_a_whole() {
+    let mut driver = Driver::new();
+    let metadata = "m".repeat(4096);
+    for (count, metadata) in [(260, metadata.as_str()), (10_000, "")] {
+        let refused = driver.commit(partitions(count, metadata)).unwrap_err();
+        assert!(matches!(refused, GroupError::UnknownServerError(_)), "{refused:?}");
+        assert_eq!((driver.log.len(), driver.state().as_str()), (0, "none"));
+    }
+    for (count, metadata) in [(240, metadata.as_str()), (9000, "")] {
+        assert_eq!(driver.commit(partitions(count, metadata)), Ok(None));
+    }
+    // What is counted is what is written, or more.
+    let bytes: usize =
+        driver.log.iter().map(|(key, value)| 40 + key.len() + value.as_ref().unwrap().len()).sum();
+    let counted: usize = driver.written_since(0).iter().map(GroupRecord::batch_bytes).sum();
+    assert!(bytes <= counted && counted < bytes + 9240 * 40, "{bytes} {counted}");
+}
+
+#[test]
+fn what_may_be_divided_says_so_and_has_the_group_last() {
+    let mut driver = Driver::new();
+    driver.commit(partitions(3, "")).unwrap();
+    let delete = OffsetDelete { group_id: GROUP.into(), topics: vec![("read".into(), vec![0, 1, 7, 0])] };
+    let commit = partitions(3, "");
+    for (request, divided, gone) in [
+        (GroupRequest::OffsetCommit(commit), false, None),
+        (GroupRequest::OffsetDelete(delete), true, Some(vec![1, 0])),
+        (GroupRequest::DeleteGroup { group_id: GROUP.into() }, true, Some(vec![2, -1])),
+    ] {
+        let start = driver.log.len();
+        let caller = driver.caller.clone();
+        driver.waiting.insert(Ticket(9));
+        driver.call(|shard, input| {
+            let outcome = shard.request(input, Ticket(9), &caller, request);
+            assert_eq!(outcome.may_be_divided, divided);
+            outcome
+        });
+        let record = |record: GroupRecord| match record {
+            GroupRecord::OffsetCommit { partition, offset: None, .. } => Some(partition),
+            GroupRecord::GroupMetadata { metadata: None, .. } => Some(-1),
+            _ => None,
+        };
+        let written: Option<Vec<i32>> = driver.written_since(start).into_iter().map(record).collect();
+        assert_eq!(written, gone);
+    }
 }

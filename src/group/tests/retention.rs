@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use super::driver::{Driver, commit, commit_of, seconds};
-use crate::group::expiry::TOMBSTONES_MAX;
-use crate::group::{GroupRequest, JoinGroup, JoinGroupReply, OffsetCommitPartition};
+use crate::group::outcome::PORTION_BYTES;
+use crate::group::{GroupRecord, GroupRequest, JoinGroup, JoinGroupReply, OffsetCommitPartition};
 
 const RETENTION: Duration = seconds(7 * 24 * 60 * 60);
 
@@ -109,16 +109,35 @@ fn members_of_another_type_lose_nothing() {
 
 #[test]
 fn one_call_forgets_no_more_than_so_many() {
+    const COUNT: usize = 1000;
     let mut driver = Driver::new();
     let mut request = commit("read", 1);
     let first = request.topics[0].partitions[0].clone();
-    request.topics[0].partitions = (0..TOMBSTONES_MAX as i32 + 5)
-        .map(|partition| OffsetCommitPartition { partition, ..first.clone() })
-        .collect();
+    request.topics[0].partitions =
+        (0..COUNT as i32).map(|partition| OffsetCommitPartition { partition, ..first.clone() }).collect();
+    // Of long names fewer are given than of short ones.
+    request.topics[0].name = "t".repeat(1000).into();
+    driver.batch_bytes_max = usize::MAX;
     driver.commit(request).unwrap();
+    let mut other = commit("read", 1);
+    other.group_id = "another".into();
+    driver.commit(other).unwrap();
     driver.advance(RETENTION);
-    assert_eq!(expire(&mut driver), TOMBSTONES_MAX);
-    assert_eq!(driver.state(), "Empty");
-    assert_eq!(expire(&mut driver), 6);
-    assert_eq!(driver.state(), "none");
+    let mut left = COUNT + 3;
+    while left > 0 {
+        let start = driver.log.len();
+        let records = expire(&mut driver);
+        assert!(records > 0, "{left} are left");
+        let bytes: usize = driver.written_since(start).iter().map(GroupRecord::batch_bytes).sum();
+        assert!(bytes < PORTION_BYTES + 1100, "{bytes} bytes in one call");
+        left -= records;
+    }
+    assert_eq!((expire(&mut driver), driver.state().as_str()), (0, "none"));
+    // The last partition first: none of the others moves.
+    let gone = |record: &GroupRecord| match record {
+        GroupRecord::OffsetCommit { partition, offset: None, .. } => Some(*partition),
+        _ => None,
+    };
+    let gone: Vec<i32> = driver.written_since(0).iter().filter_map(gone).collect();
+    assert!(gone[1..].is_sorted_by(|left, right| left > right) && gone.len() == COUNT + 1);
 }

@@ -193,3 +193,73 @@ fn a_group_of_absent_static_members_does_not_keep_the_shard_busy() {
     assert!(calls <= 1000, "{calls} calls in a minute");
     assert_eq!(driver.state(), "Empty");
 }
+
+#[test]
+fn new_member_ids_are_written_once_for_all_before_any_is_told() {
+    const COUNT: usize = 20;
+    let mut driver = Driver::new();
+    let instances: Vec<String> = (0..COUNT).map(|number| format!("i{number}")).collect();
+    let send = |driver: &mut Driver| -> Vec<Ticket> {
+        let request = |id: &String| GroupRequest::JoinGroup(join_static("", id));
+        instances.iter().map(|id| driver.send(request(id))).collect()
+    };
+    let tickets = send(&mut driver);
+    driver.advance(seconds(6));
+    let mut joins: Vec<JoinGroupReply> = tickets.iter().map(|ticket| driver.join_reply(*ticket)).collect();
+    for (member, id) in joins.iter().zip(&instances).rev() {
+        sync_static(&mut driver, member, id);
+    }
+    driver.replies.clear();
+    // All come back with another protocol: the first begins a rebalance, the last ends it.
+    let start = driver.log.len();
+    let request = |id: &String| JoinGroup { protocols: protocols(&["roundrobin"]), ..join_static("", id) };
+    let tickets: Vec<Ticket> =
+        instances.iter().map(|id| driver.send(GroupRequest::JoinGroup(request(id)))).collect();
+    joins = tickets.iter().map(|ticket| driver.join_reply(*ticket)).collect();
+    assert!(joins.iter().all(|join| join.generation_id == 2 && join.error.is_none()));
+    assert_eq!(driver.log.len() - start, 1);
+    driver.fail_over();
+    for (member, id) in joins.iter().zip(&instances) {
+        assert_eq!(
+            heartbeat(&mut driver, member, id),
+            Err(GroupError::IllegalGeneration),
+            "it is not fenced"
+        );
+    }
+}
+
+#[test]
+fn one_that_comes_back_does_not_owe_the_sync_of_the_one_before_it() {
+    let mut driver = Driver::new();
+    let tickets = ["a", "b"].map(|id| driver.send(GroupRequest::JoinGroup(join_static("", id))));
+    driver.advance(seconds(6));
+    let joins = tickets.map(|ticket| driver.join_reply(ticket));
+    sync_static(&mut driver, &joins[0], "a");
+    assert_eq!(driver.state(), "Stable");
+    // `b` has not synced, and another takes its place.
+    driver.advance(seconds(30));
+    assert_eq!(heartbeat(&mut driver, &joins[0], "a"), Ok(()));
+    let ticket = driver.send(GroupRequest::JoinGroup(join_static("", "b")));
+    let new = driver.join_reply(ticket);
+    for _ in 0..2 {
+        driver.advance(seconds(30));
+        assert_eq!(heartbeat(&mut driver, &joins[0], "a"), Ok(()));
+        assert_eq!(heartbeat(&mut driver, &new, "b"), Ok(()));
+    }
+    assert_eq!(driver.state(), "Stable");
+}
+
+#[test]
+fn one_whose_new_id_cannot_be_written_is_refused() {
+    let mut driver = Driver::new();
+    stable(&mut driver);
+    let start = driver.log.len();
+    driver.batch_bytes_max = 100;
+    let ticket = driver.send(GroupRequest::JoinGroup(join_static("", "b")));
+    let refused = driver.join_reply(ticket);
+    assert!(matches!(refused.error, Some(GroupError::UnknownServerError(_))), "{refused:?}");
+    assert_eq!((&*refused.member_id, driver.log.len()), ("", start));
+    driver.batch_bytes_max = 1 << 20;
+    let ticket = driver.send(GroupRequest::JoinGroup(join_static("", "b")));
+    assert_eq!((driver.join_reply(ticket).error, driver.log.len()), (None, start + 1));
+}

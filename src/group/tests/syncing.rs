@@ -222,3 +222,45 @@ fn a_generation_survives_the_process() {
     driver.send(GroupRequest::JoinGroup(request));
     assert_eq!(driver.fetch("read"), 7);
 }
+
+#[test]
+fn an_assignment_that_no_batch_can_hold_begins_a_new_rebalance() {
+    let mut driver = Driver::new();
+    let [leader, follower] = joined(&mut driver);
+    let waits = driver.send(sync(&follower));
+    let start = driver.log.len();
+    let GroupRequest::SyncGroup(mut request) = sync(&leader) else { panic!() };
+    for (_, assignment) in &mut request.assignments {
+        *assignment = vec![0; 600 << 10].into();
+    }
+    let leads = driver.send(GroupRequest::SyncGroup(request));
+    for ticket in [leads, waits] {
+        let refused = driver.sync_reply(ticket).unwrap_err();
+        assert!(matches!(refused, GroupError::UnknownServerError(_)), "{refused:?}");
+    }
+    assert_eq!((driver.log.len(), driver.state().as_str()), (start, "PreparingRebalance"));
+    let again =
+        [&leader, &follower].map(|member| driver.send(GroupRequest::JoinGroup(join(&member.member_id))));
+    let joins = again.map(|ticket| driver.join_reply(ticket));
+    assert_eq!(joins[0].generation_id, 2);
+    for synced in driver.sync_all(&joins) {
+        assert!(synced.unwrap().assignment.len() < 100, "nothing of it is left");
+    }
+    driver.fail_over();
+    assert_eq!(driver.state(), "Stable");
+}
+
+#[test]
+fn a_group_whose_records_were_refused_goes_on_from_what_is_written() {
+    let mut driver = Driver::new();
+    let members = driver.stable(2);
+    let rejoin = driver.send(GroupRequest::JoinGroup(join(&members[0].member_id)));
+    assert_eq!((driver.reply(rejoin), driver.state().as_str()), (None, "PreparingRebalance"));
+    let refused = [GroupRecord::GroupMetadata { group_id: "group".into(), metadata: None }];
+    assert_eq!(driver.call(|shard, input| shard.unwritten(input, &refused)), 0);
+    assert_eq!(driver.join_reply(rejoin).error, Some(GroupError::RebalanceInProgress));
+    assert_eq!(driver.state(), "Stable");
+    assert_eq!(driver.heartbeat(&members[1]), Ok(()));
+    driver.advance(seconds(200));
+    assert_eq!(driver.state(), "Empty", "its members have sessions");
+}

@@ -31,6 +31,8 @@ pub(super) struct Toy {
     total: u64,
     forgotten: u64,
     waiting: Vec<(Duration, u64)>,
+    /// Records that were too large for the log.
+    pub(super) unwritten: usize,
     pub(super) expired: u64,
     /// Records that expiry has yet to give.
     pub(super) expiring: u64,
@@ -40,7 +42,7 @@ pub(super) struct Toy {
 pub(super) struct Added(pub u64, pub usize);
 
 fn replies(replies: Vec<(u64, u64)>) -> Output<Toy> {
-    Output { records: Vec::new(), replies }
+    Output { replies, ..Output::default() }
 }
 
 impl Shard for Toy {
@@ -54,9 +56,9 @@ impl Shard for Toy {
     fn request(&mut self, moment: Moment<'_, ()>, ticket: u64, request: Ask) -> Output<Toy> {
         match request {
             Ask::Add(number) => {
-                Output { records: vec![Added(number, 0)], replies: vec![(ticket, self.total + number)] }
+                Output { records: vec![Added(number, 0)], ..replies(vec![(ticket, self.total + number)]) }
             }
-            Ask::Bulk(bytes) => Output { records: vec![Added(1, bytes)], replies: vec![(ticket, 0)] },
+            Ask::Bulk(bytes) => Output { records: vec![Added(1, bytes)], ..replies(vec![(ticket, 0)]) },
             Ask::Get => replies(vec![(ticket, self.total)]),
             Ask::Expire(count) => {
                 self.expiring = count;
@@ -98,12 +100,18 @@ impl Shard for Toy {
         self.expired += 1;
         let some = self.expiring.min(EXPIRED_MAX);
         self.expiring -= some;
-        Output { records: (0..some).map(|_| Added(1, 1000)).collect(), replies: Vec::new() }
+        let records = (0..some).map(|_| Added(1, 1000)).collect();
+        Output { records, may_be_divided: true, replies: Vec::new() }
     }
 
     fn notice(&mut self, _: Moment<'_, ()>, step: &u64) -> Output<Toy> {
         let records = if self.total == 0 { Vec::new() } else { vec![Added(step.wrapping_neg(), 0)] };
-        Output { records, replies: Vec::new() }
+        Output { records, ..Output::default() }
+    }
+
+    fn unwritten(&mut self, _: Moment<'_, ()>, records: &[Added]) -> Output<Toy> {
+        self.unwritten += records.len();
+        Output::default()
     }
 
     fn replay(&mut self, Added(number, _): Added) {

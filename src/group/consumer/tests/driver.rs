@@ -104,6 +104,7 @@ impl Driver {
             monotonic: self.monotonic,
             wall: Timestamp(self.wall),
             settings,
+            batch_bytes_max: 1 << 20,
             image,
             fresh_id: Uuid::from_u128(self.ids << 64 | 1),
         }
