@@ -20,6 +20,7 @@ mod dump_log;
 mod fetch;
 pub mod golden;
 mod groups;
+mod group_members;
 mod java_client;
 mod kcat;
 mod log_dirs;
@@ -94,6 +95,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "client-aiokafka", oracle: true, run: |c| clients::alone(c, "aiokafka") },
     Scenario { name: "clients-together", oracle: true, run: clients::together },
     Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
+    Scenario { name: "group-members", oracle: true, run: group_members::classic },
+    Scenario { name: "group-members-modern", oracle: true, run: group_members::modern },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },

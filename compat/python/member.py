@@ -1,0 +1,24 @@
+"""What every member of a group says, whatever its client; compat/src/scenario/group_members.rs tells the contract."""
+
+import sys
+import threading
+import time
+
+SESSION_TIMEOUT_MS = 6000
+HEARTBEAT_INTERVAL_MS = 500
+POLL_S = 0.1
+
+bootstrap, group, topic = sys.argv[1:4]
+closing = threading.Event()
+
+
+def say(word, *rest):
+    print(int(time.time() * 1000), word, *rest, flush=True)
+
+
+def wait_for_end_of_input():
+    sys.stdin.read()
+    closing.set()
+
+
+threading.Thread(target=wait_for_end_of_input, daemon=True).start()

@@ -1,0 +1,39 @@
+"""usage: member_confluent_kafka.py BOOTSTRAP GROUP TOPIC, until its input ends: librdkafka, through confluent-kafka."""
+
+import sys
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from member import HEARTBEAT_INTERVAL_MS, POLL_S, SESSION_TIMEOUT_MS, bootstrap, closing, group, say, topic
+
+
+def told(word):
+    return lambda _, partitions: say(word, *(part.partition for part in partitions))
+
+
+consumer = Consumer({
+    "bootstrap.servers": bootstrap,
+    "group.id": group,
+    "session.timeout.ms": SESSION_TIMEOUT_MS,
+    "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS,
+    "auto.offset.reset": "earliest",
+    "enable.auto.commit": False,
+})
+consumer.subscribe([topic], on_assign=told("assigned"), on_revoke=told("revoked"), on_lost=told("revoked"))
+while not closing.is_set():
+    following = {}
+    for message in consumer.consume(100, POLL_S):
+        if message.error() is None:
+            say("record", message.partition(), message.offset())
+            following[message.partition()] = message.offset() + 1
+    try:
+        if following:
+            parts = [TopicPartition(topic, partition, offset) for partition, offset in following.items()]
+            for part in consumer.commit(offsets=parts, asynchronous=False):
+                if part.error is None:
+                    say("committed", part.partition, part.offset)
+    except KafkaException as error:
+        # Another generation, or a broker that is away: the client goes on by itself.
+        print(error, file=sys.stderr)
+consumer.close()
+say("left")

@@ -1,0 +1,157 @@
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::member::{Member, Said};
+use crate::broker::Broker;
+use crate::process::run;
+use crate::scenario::{CLIENT_DEADLINE, Context, kcat_command};
+use crate::wait::eventually;
+
+/// Of each topic: so that three members have two each.
+pub const PARTITIONS: u32 = 6;
+const MEMBERS: usize = 3;
+/// Records that each partition gets in each chapter.
+const RECORDS: u64 = 20;
+/// A session that ends (6 s), a rebalance (some seconds), and a machine that does much else.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// One client's members, and what became of them.
+pub struct Story {
+    client: &'static str,
+    command: Command,
+    group: String,
+    topic: String,
+    members: Vec<Member>,
+    /// Records in each partition.
+    produced: u64,
+}
+
+impl Story {
+    pub fn new(client: &'static str, command: Command, group: String, topic: String) -> Story {
+        Story { client, command, group, topic, members: Vec::new(), produced: 0 }
+    }
+
+    pub fn client(&self) -> &'static str {
+        self.client
+    }
+
+    /// Three members share the topic; one is killed; another comes.
+    pub fn before_the_kill(&mut self, context: &Context, broker: &Broker) -> Result<()> {
+        for _ in 0..MEMBERS {
+            self.members.push(Member::start(&self.command)?);
+        }
+        self.chapter(context, broker, MEMBERS)?;
+        self.members[1].kill()?;
+        self.chapter(context, broker, MEMBERS - 1)?;
+        self.members.push(Member::start(&self.command)?);
+        self.chapter(context, broker, MEMBERS)?;
+        self.expect_one_owner()
+    }
+
+    /// The broker was killed and is back: nothing that it confirmed is gone, and the members go on.
+    pub fn after_the_kill(&mut self, context: &Context, broker: &Broker) -> Result<()> {
+        self.expect_committed(context, broker)?;
+        self.chapter(context, broker, MEMBERS)?;
+        self.members.iter_mut().filter(|member| member.lives()).try_for_each(Member::leave)?;
+        self.expect_committed(context, broker)
+    }
+
+    /// All partitions have an owner; then come records, and all are delivered and committed.
+    fn chapter(&mut self, context: &Context, broker: &Broker, members: usize) -> Result<()> {
+        eventually(DEADLINE, "each partition to have one owner, each member its share", || {
+            let owned: Vec<BTreeSet<u32>> = self.members.iter().map(Member::owned).collect::<Result<_>>()?;
+            let busy = owned.iter().filter(|owned| !owned.is_empty()).count();
+            let count = owned.iter().map(BTreeSet::len).sum::<usize>();
+            let all: BTreeSet<u32> = owned.into_iter().flatten().collect();
+            let whole = all.len() == PARTITIONS as usize && count == all.len();
+            Ok((whole && busy == members).then_some(()))
+        })?;
+        for partition in 0..PARTITIONS {
+            let lines: String = (0..RECORDS).map(|at| format!("{}\n", self.produced + at)).collect();
+            let command = kcat_command(broker, &format!("-P -t {} -p {partition}", self.topic));
+            run(command, lines.as_bytes(), CLIENT_DEADLINE)?.success()?;
+        }
+        self.produced += RECORDS;
+        eventually(DEADLINE, "every record to be delivered and committed", || {
+            let (delivered, committed) = self.progress()?;
+            let whole = u64::from(PARTITIONS) * self.produced;
+            Ok((delivered == whole && committed == BTreeSet::from_iter(0..PARTITIONS)).then_some(()))
+        })?;
+        self.expect_committed(context, broker)
+    }
+
+    /// How many different records were delivered, and which partitions were committed to their end.
+    fn progress(&self) -> Result<(u64, BTreeSet<u32>)> {
+        let (mut delivered, mut committed) = (BTreeSet::new(), BTreeSet::new());
+        for member in &self.members {
+            for (_, said) in member.said()? {
+                match said {
+                    Said::Record { partition, offset } => {
+                        ensure!(offset < self.produced, "offset {offset} of {partition} was never produced");
+                        delivered.insert((partition, offset));
+                    }
+                    Said::Committed { partition, offset } if offset == self.produced => {
+                        committed.insert(partition);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok((delivered.len() as u64, committed))
+    }
+
+    /// The broker has every partition's end as committed, no more and no less.
+    fn expect_committed(&self, context: &Context, broker: &Broker) -> Result<()> {
+        let mut command = context.tools.python("committed.py");
+        command.args([broker.bootstrap(), &self.group, &self.topic, &PARTITIONS.to_string()]);
+        let found = run(command, b"", CLIENT_DEADLINE)?.success()?.stdout;
+        let expected = format!("{}\n", self.produced).repeat(PARTITIONS as usize);
+        ensure!(found == expected, "committed: {found:?}, not {} everywhere", self.produced);
+        Ok(())
+    }
+
+    /// What is the same in every run, once it is over.
+    pub fn told(&self) -> String {
+        let left = self.members.iter().filter(|member| member.lives()).count();
+        format!(
+            "{} records in each of {PARTITIONS} partitions were delivered and committed, one member was killed, \
+             {left} left",
+            self.produced
+        )
+    }
+
+    /// No partition had two owners at a time. Asked while the broker lives: one that is away for long ends the
+    /// session of members who hear of it later than those who get their partitions.
+    fn expect_one_owner(&self) -> Result<()> {
+        let mut tenures = Vec::new();
+        for (place, member) in self.members.iter().enumerate() {
+            tenures.extend(member.tenures()?.into_iter().map(|tenure| (tenure, place)));
+        }
+        tenures.sort_unstable();
+        for pair in tenures.windows(2) {
+            let ((first, _, until_ms), one) = pair[0];
+            let ((second, from_ms, _), other) = pair[1];
+            ensure!(
+                first != second || one == other || until_ms <= from_ms,
+                "members {one} and {other} both had partition {first}: until {until_ms}, from {from_ms}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Everything the members said, for who looks for what went wrong.
+    pub fn heard(&self) -> String {
+        let of = |(place, member): (usize, &Member)| match member.said() {
+            Ok(said) => {
+                let lines = said.iter().filter(|(_, said)| !matches!(said, Said::Record { .. }));
+                let lines: String = lines.map(|(time_ms, said)| format!("  {time_ms} {said:?}\n")).collect();
+                format!("member {place}\n{lines}")
+            }
+            Err(error) => format!("member {place}: {error:#}\n"),
+        };
+        self.members.iter().enumerate().map(of).collect::<Vec<_>>().concat()
+    }
+}
