@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use compat::broker::Flavor;
@@ -9,6 +10,7 @@ use compat::report;
 use compat::scenario::{self, Context, Scale, Scenario};
 use compat::tools::Tools;
 use compat::transcript::Transcript;
+use protocol_tests::storm::Plan;
 
 const USAGE: &str = "usage: compat run [--against kafka] [--soak] [NAME...]
        compat oracle [NAME...]
@@ -22,8 +24,20 @@ oracle   records the transcripts from Apache Kafka again; without names, or with
          the golden frames of protocol-tests too
 list     names the scenarios";
 
-const CI: Scale = Scale { stream_bytes: 64 << 20, kills_count: 20 };
-const SOAK: Scale = Scale { stream_bytes: 1 << 30, kills_count: 100 };
+const CI: Scale = Scale {
+    stream_bytes: 64 << 20,
+    kills_count: 20,
+    storm: Plan { groups: 60, members: 3, crowd: 25, seed: 1 },
+    storm_kills_count: 1,
+    storm_time: Duration::from_secs(6),
+};
+const SOAK: Scale = Scale {
+    stream_bytes: 1 << 30,
+    kills_count: 100,
+    storm: Plan { groups: 500, members: 3, crowd: 100, seed: 2 },
+    storm_kills_count: 4,
+    storm_time: Duration::from_secs(24),
+};
 
 fn main() -> ExitCode {
     match dispatch(std::env::args().skip(1).collect()) {

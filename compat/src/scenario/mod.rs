@@ -21,6 +21,7 @@ mod fetch;
 pub mod golden;
 mod groups;
 mod group_members;
+mod group_storm;
 mod java_client;
 mod kcat;
 mod log_dirs;
@@ -39,6 +40,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
+use protocol_tests::storm::Plan;
 
 use crate::broker::{self, Broker, Flavor, Settings};
 use crate::process::{Outcome, run};
@@ -97,6 +99,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
     Scenario { name: "group-members", oracle: true, run: group_members::classic },
     Scenario { name: "group-members-modern", oracle: true, run: group_members::modern },
+    Scenario { name: "group-storm", oracle: true, run: group_storm::run },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
@@ -120,6 +123,12 @@ pub struct Scale {
     pub stream_bytes: u64,
     /// How often the broker is killed under load.
     pub kills_count: u32,
+    /// Members of groups that come and go.
+    pub storm: Plan,
+    /// How often the broker is killed under them.
+    pub storm_kills_count: u32,
+    /// How long they come and go between.
+    pub storm_time: Duration,
 }
 
 /// What a scenario works with.
