@@ -5,11 +5,14 @@ use protocol_tests::client::resolve;
 use protocol_tests::storm::Storm;
 
 use super::{Context, create_topic};
+use crate::broker::Settings;
 
 /// All groups are stable with exactly their members once nobody comes or goes any more, whatever happened
 /// before; and no member was told that it is unknown while its session ran.
 pub fn run(context: &mut Context) -> Result<()> {
-    let mut broker = context.start()?;
+    // Three seconds as by default, and longer with everybody who joins, would be most of the time there is.
+    let settings = Settings::default().with("group.initial.rebalance.delay.ms", "100");
+    let mut broker = context.start_with(&settings)?;
     // Kafka makes the groups' own topic when one first asks for it, which takes its time.
     create_topic(context, &broker, "any", 1)?;
     context.kcat(&broker, "-C -G first any -e -q", "")?;
