@@ -120,9 +120,14 @@ impl Process {
 
     /// SIGTERM, then waits for its end.
     pub fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        let id = Pid::from_raw(i32::try_from(self.child.id())?).context("a child has an id")?;
-        kill_process(id, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         self.wait(deadline)
+    }
+
+    /// Any signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let id = Pid::from_raw(i32::try_from(self.child.id())?).context("a child has an id")?;
+        Ok(kill_process(id, signal)?)
     }
 
     /// SIGKILL, then reaps it. Nothing of the process runs when this returns.

@@ -163,14 +163,19 @@ impl Storm {
         Ok(unsettled)
     }
 
+    /// How often somebody was let into a generation so far.
+    pub fn joins(&self) -> u64 {
+        self.shared.joins.load(Ordering::Relaxed)
+    }
+
     /// Ends them all, and tells what they saw.
-    pub fn end(self) -> Result<Seen> {
+    pub fn end(mut self) -> Result<Seen> {
         self.shared.ending.store(true, Ordering::Release);
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             thread.join().ok().context("a member panicked")?;
         }
         Ok(Seen {
-            joins: self.shared.joins.load(Ordering::Relaxed),
+            joins: self.joins(),
             heartbeats: self.shared.heartbeats.load(Ordering::Relaxed),
             complaints: locked(&self.shared.complaints).clone(),
         })

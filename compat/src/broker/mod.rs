@@ -15,6 +15,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use rustix::process::Signal;
 
 pub use highwater::binary;
 pub use probe::{ask, free_port, serves};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub log_dir: Option<PathBuf>,
     /// Options of Apache Kafka's virtual machine, in place of those for a short life.
     pub java_options: Vec<String>,
+    /// Environment variables, for every start.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -88,10 +91,15 @@ pub struct Prepared {
 
 /// Makes what a start needs under `folder`.
 pub fn prepare(flavor: Flavor, tools: &Tools, folder: &Path, settings: &Settings) -> Result<Prepared> {
-    match flavor {
+    let mut prepared = match flavor {
         Flavor::Highwater => highwater::prepare(folder, settings),
         Flavor::Kafka => kafka::prepare(tools, folder, settings),
+    }?;
+    if !settings.environment.is_empty() {
+        let variables = settings.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        prepared.server.splice(0..0, ["env".to_owned()].into_iter().chain(variables));
     }
+    Ok(prepared)
 }
 
 impl Prepared {
@@ -141,6 +149,16 @@ impl Broker {
     pub fn kill(&mut self) -> Result<()> {
         self.check_alive()?;
         self.process.kill()
+    }
+
+    /// Stops it in its tracks (SIGSTOP) until [`Broker::resume`].
+    pub fn pause(&self) -> Result<()> {
+        self.process.signal(Signal::STOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) -> Result<()> {
+        self.process.signal(Signal::CONT)
     }
 
     /// SIGTERM; fails unless it exits with the code of an orderly stop.

@@ -21,6 +21,7 @@ mod fetch;
 pub mod golden;
 mod groups;
 mod group_members;
+mod group_pause;
 mod group_storm;
 mod java_client;
 mod kcat;
@@ -99,6 +100,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
     Scenario { name: "group-members", oracle: true, run: group_members::classic },
     Scenario { name: "group-members-modern", oracle: true, run: group_members::modern },
+    Scenario { name: "group-pause", oracle: false, run: group_pause::run },
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },

@@ -41,6 +41,12 @@ pub fn package_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Where Debian's package puts its library.
+const FAKETIME: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
+];
+
 impl Tools {
     /// Finds or installs what most scenarios need. `COMPAT_CACHE` names a folder that outlives the clone;
     /// without it, tools lie in the target folder.
@@ -99,6 +105,13 @@ impl Tools {
         let mut command = Command::new("node");
         command.arg(node::install(&self.cache)?.join(script));
         Ok(command)
+    }
+
+    /// The library that tells a program another time than the machine's.
+    pub fn faketime(&self) -> Result<PathBuf> {
+        programs::find_or_install("faketime", "faketime")?;
+        let found = FAKETIME.iter().map(Path::new).find(|path| path.is_file());
+        Ok(found.context("libfaketime.so.1 is nowhere to be seen")?.to_owned())
     }
 
     /// Our Rust program on the newest librdkafka.
