@@ -16,6 +16,9 @@ pub enum Load {
     RdkafkaProduce,
     /// rdkafka_performance -C.
     RdkafkaConsume,
+    /// So many groups of one member each (rdkafka_performance -G) that read the same records, together as many
+    /// as the case says.
+    Groups { groups: u32 },
     /// A record in, and out again, one after the other (confluent-kafka).
     EndToEnd,
     /// Nothing but the creation of the topic.
@@ -67,6 +70,14 @@ const fn java(name: &'static str, what: &'static str, tuned: bool, record_bytes:
     Case { name, what, load, topic: Topic::Own, records, record_bytes, commits: false, seconds }
 }
 
+/// Some 2 GiB that divide evenly, by groups, and by partitions and batches where the topic is filled for them.
+const FOR_GROUPS: u64 = 208 * FOR_GROUPS_UNIT;
+const FOR_GROUPS_UNIT: u64 = 9_600;
+
+const fn groups(name: &'static str, what: &'static str, groups: u32, seconds: u32) -> Case {
+    Case { records: FOR_GROUPS, ..read(name, what, Load::Groups { groups }, seconds) }
+}
+
 const fn read(name: &'static str, what: &'static str, load: Load, seconds: u32) -> Case {
     let topic = Topic::Filled;
     Case { name, what, load, topic, records: TWO_GIB, record_bytes: 1024, commits: false, seconds }
@@ -115,6 +126,9 @@ pub const ALL: &[Case] = &[
     read("r4", "raw fetch, 1 MiB a partition", Load::RawFetch, 8),
     read("d1", "Java consumer, 1 KiB", Load::JavaConsume, 12),
     read("d2", "librdkafka consumer, 1 KiB", Load::RdkafkaConsume, 10),
+    groups("g1", "one group, librdkafka, 1 KiB", 1, 16),
+    groups("g10", "10 groups on one topic, a tenth of it each", 10, 18),
+    groups("g50", "50 groups on one topic, a fiftieth of it each", 50, 25),
     Case {
         name: "h1",
         what: "1,000 partitions created, until all serve",
@@ -152,6 +166,7 @@ impl Case {
                 30_000
             }
             (Scale::Quick, Load::EndToEnd) => 500,
+            (Scale::Quick, Load::Groups { .. }) => 10 * FOR_GROUPS_UNIT,
             (Scale::Quick, _) => self.records / 20,
         }
     }

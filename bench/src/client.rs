@@ -8,7 +8,7 @@ use compat::tools::Tools;
 
 use crate::case::{Case, Load};
 use crate::figures::Figures;
-use crate::raw;
+use crate::{groups, raw};
 
 /// For Java clients: what a busy producer needs, from the start on.
 const JAVA_OPTIONS: [&str; 2] = ["-Xmx1g", "-Xms1g"];
@@ -58,6 +58,13 @@ impl Work<'_> {
                 for partition in 0..self.partitions {
                     command.arg("-p").arg(partition.to_string());
                 }
+                Ok(command)
+            }
+            Load::Groups { groups } => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg(groups::COMMAND).arg(self.tools.rdkafka_performance()?.get_program());
+                command.args([self.bootstrap, self.topic]);
+                command.args([groups.to_string(), self.records.to_string(), self.record_bytes.to_string()]);
                 Ok(command)
             }
             Load::EndToEnd => {
@@ -155,7 +162,7 @@ fn producer_performance(printed: &str) -> Result<Figures> {
 }
 
 /// The last row of the table of rdkafka_performance: milliseconds, then counts.
-fn rdkafka_performance(printed: &str, record_bytes: u32, records_column: usize) -> Result<Figures> {
+pub fn rdkafka_performance(printed: &str, record_bytes: u32, records_column: usize) -> Result<Figures> {
     let row = |line: &str| -> Option<Vec<f64>> {
         let cells = line.strip_prefix('|')?.split('|').map(str::trim).filter(|cell| !cell.is_empty());
         cells.map(|cell| cell.parse().ok()).take_while(Option::is_some).collect()

@@ -14,6 +14,7 @@ mod disk;
 mod figures;
 mod flamegraph;
 mod floor;
+mod groups;
 mod idle;
 mod machine;
 mod markdown;
@@ -71,6 +72,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
             figures::LABELS.iter().for_each(|label| println!("{:<16} {}", label.name, label.shown));
             Ok(ExitCode::SUCCESS)
         }
+        [groups::COMMAND, rest @ ..] => groups::run(rest),
         [raw::PRODUCE, rest @ ..] => raw::produce(rest),
         [raw::FETCH, rest @ ..] => raw::fetch(rest),
         _ => {

@@ -248,7 +248,10 @@ impl Sitting<'_> {
 
     /// The topic a case works on: made now, unless an earlier case has left it; with records if it is read.
     fn topic_for(&mut self, case: &Case, label: &'static Label, records: u64) -> Result<String> {
-        let reads = matches!(case.load, Load::RawFetch | Load::JavaConsume | Load::RdkafkaConsume);
+        let reads = matches!(
+            case.load,
+            Load::RawFetch | Load::JavaConsume | Load::RdkafkaConsume | Load::Groups { .. }
+        );
         let kept = self.kept.get(&(label.name, case.topic));
         match kept {
             Some(name) if reads || case.topic == Topic::Thousand => return Ok(name.clone()),
