@@ -9,6 +9,7 @@ mod api_versions;
 mod batches;
 mod clients;
 mod compaction;
+mod compaction_tester;
 mod compression_type;
 mod configs;
 mod console;
@@ -106,6 +107,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
     Scenario { name: "compaction", oracle: true, run: compaction::run },
+    Scenario { name: "compaction-tester", oracle: true, run: compaction_tester::run_tester },
     Scenario { name: "compression-type", oracle: true, run: compression_type::run },
     Scenario { name: "restart", oracle: true, run: restart::run },
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },
