@@ -16,8 +16,8 @@ pub enum Load {
     RdkafkaProduce,
     /// rdkafka_performance -C.
     RdkafkaConsume,
-    /// So many groups of one member each (rdkafka_performance -G) that read the same records, together as many
-    /// as the case says.
+    /// So many groups of one member each (rdkafka_performance -G) that read the same records, together as
+    /// many as the case says.
     Groups { groups: u32 },
     /// A record in, and out again, one after the other (confluent-kafka).
     EndToEnd,
@@ -70,7 +70,8 @@ const fn java(name: &'static str, what: &'static str, tuned: bool, record_bytes:
     Case { name, what, load, topic: Topic::Own, records, record_bytes, commits: false, seconds }
 }
 
-/// Some 2 GiB that divide evenly, by groups, and by partitions and batches where the topic is filled for them.
+/// Some 2 GiB that divide evenly: by groups, and by partitions and batches where the topic is filled for
+/// them.
 const FOR_GROUPS: u64 = 208 * FOR_GROUPS_UNIT;
 const FOR_GROUPS_UNIT: u64 = 9_600;
 

@@ -6,8 +6,8 @@
 //! (golden frames, guard and decoder in lockstep, batches) and `memory` (what decoding costs, a million
 //! mutations, and the shapes that would abort a process without the guard). And `wire`: a suite that is aimed
 //! at a running broker by its address, and that every broker of the protocol must pass; and `differential`: a
-//! script of calls whose answers are compared with those of Apache Kafka, field by field. And `storm`: members of
-//! groups by the hundred.
+//! script of calls whose answers are compared with those of Apache Kafka, field by field. And `storm`:
+//! members of groups by the hundred.
 //! **Does not own** rules: those have unit tests beside the code. Nor brokers: `compat` starts them.
 
 pub mod batches;

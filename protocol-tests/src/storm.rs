@@ -1,5 +1,5 @@
-//! Members of classic groups by the hundred, on the level of the protocol: they come, leave, fall silent and come
-//! again, while a broker is killed under them.
+//! Members of classic groups by the hundred, on the level of the protocol: they come, leave, fall silent and
+//! come again, while a broker is killed under them.
 //!
 //! **Owns** the members and what each may expect of a broker. **Does not own** the broker, nor when it dies.
 //! **Invariants**: every decision of a member comes from a seed; what a broker did wrong is a sentence in
@@ -122,8 +122,8 @@ impl Storm {
         Ok(Storm { shared, groups: groups.into_iter().map(|(group, _)| group).collect(), threads })
     }
 
-    /// From now on everybody stays who is there, and who is not comes; returns once every group is stable with
-    /// exactly its members, and fails if that takes too long.
+    /// From now on everybody stays who is there, and who is not comes; returns once every group is stable
+    /// with exactly its members, and fails if that takes too long.
     pub fn settle(&self) -> Result<()> {
         self.shared.settling.store(true, Ordering::Release);
         let start = Instant::now();

@@ -1,11 +1,12 @@
 //! Members of a group, of every stock client: three share a topic, one is killed, one is added, the broker is
 //! killed.
 //!
-//! **Owns** the contract that a small program for each client keeps, and what is checked. **Does not own** the
-//! programs (`java/GroupMember.java`, `python/member_*.py`, `go/*-member`, `js/member_kafkajs.js`).
+//! **Owns** the contract that a small program for each client keeps, and what is checked.
+//! **Does not own** the programs (`java/GroupMember.java`, `python/member_*.py`, `go/*-member`,
+//! `js/member_kafkajs.js`).
 //!
-//! A program is started with `BOOTSTRAP GROUP TOPIC`, is a member until its standard input ends, begins at the
-//! first record where nothing is committed, commits what it was given before it asks for more, and says:
+//! A program is started with `BOOTSTRAP GROUP TOPIC`, is a member until its standard input ends, begins at
+//! the first record where nothing is committed, commits what it was given before it asks for more, and says:
 //!
 //! ```text
 //! TIME_MS assigned PARTITION...        it has these, too, from now on

@@ -1,4 +1,4 @@
-//! Groups and time: a wall clock that jumps by years, and a broker that stands still for longer than a session.
+//! Groups and time: a wall clock that jumps by years, a broker that stands still for longer than a session.
 
 use std::fs;
 use std::path::Path;

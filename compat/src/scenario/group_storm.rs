@@ -1,4 +1,5 @@
-//! Groups under stress: hundreds of members that come, leave and fall silent, and a broker that dies under them.
+//! Groups under stress: members by the hundred that come, leave and fall silent, a broker that dies under
+//! them.
 
 use anyhow::{Result, bail};
 use protocol_tests::client::resolve;

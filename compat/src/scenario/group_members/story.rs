@@ -117,14 +117,14 @@ impl Story {
     pub fn told(&self) -> String {
         let left = self.members.iter().filter(|member| member.lives()).count();
         format!(
-            "{} records in each of {PARTITIONS} partitions were delivered and committed, one member was killed, \
-             {left} left",
+            "{} records in each of {PARTITIONS} partitions were delivered and committed, one member was \
+             killed, {left} left",
             self.produced
         )
     }
 
-    /// No partition had two owners at a time. Asked while the broker lives: one that is away for long ends the
-    /// session of members who hear of it later than those who get their partitions.
+    /// No partition had two owners at a time. Asked while the broker lives: one that is away for long ends
+    /// the session of members who hear of it later than those who get their partitions.
     fn expect_one_owner(&self) -> Result<()> {
         let mut tenures = Vec::new();
         for (place, member) in self.members.iter().enumerate() {
