@@ -12,7 +12,7 @@ use super::batches::{BATCH_BYTES, Batches, Encoded};
 use super::loading::{LoadError, load};
 use super::parking::{Addressed, Parking, ReplyTo};
 use super::runtime::Shared;
-use super::seat::{Event, Phase, Seat};
+use super::seat::{Event, Phase, QUEUE_MAX, Seat};
 use super::shard_clock::ShardClock;
 use super::{CoordinatorError, Moment, Output, Shard, Surroundings};
 use crate::env::time::{self, Deadline};
@@ -24,7 +24,8 @@ use crate::protocol::batch::ProducedBatch;
 
 /// Requests that are taken from the queue at a time.
 const EVENTS_MAX: usize = 512;
-/// Replies that may wait for a commit. Beyond it no further request is taken.
+/// Replies that may wait for a commit. Beyond it no further request is taken, but one queue full of those
+/// that are heard before something that is due.
 const PARKED_MAX: usize = 16_384;
 /// Batches for which there is room before a turn is run: one that is closed, and the one behind it.
 const BATCHES_RESERVED: usize = 2;
@@ -76,6 +77,8 @@ pub(super) struct Task<S: Shard> {
     written_end: Offset,
     /// Whether the shard was told that it is loaded.
     is_told: bool,
+    /// What is due waits only for what was taken from the queue by now.
+    has_heard: bool,
     next_expiry: Duration,
 }
 
@@ -107,6 +110,7 @@ impl<S: Shard> Task<S> {
             clock,
             written_end: Offset::default(),
             is_told: false,
+            has_heard: false,
             next_expiry: Duration::MAX,
         }
     }
@@ -229,6 +233,9 @@ impl<S: Shard> Task<S> {
         self.release()?;
         let world = self.look()?;
         let is_due = self.is_due();
+        if is_due {
+            self.hear();
+        }
         let writes = is_due || !self.is_told || self.taken.iter().any(|event| S::may_write(&event.request));
         let credits = match writes {
             true => self.admit(world.rules.timeout).await?,
@@ -244,6 +251,17 @@ impl<S: Shard> Task<S> {
             self.write(turn, credits, &world).await?;
         }
         Ok(())
+    }
+
+    /// Something is due: all that lies in the queue by now is run before it, so that nobody is taken for dead
+    /// who was not listened to. Once, or what is due would wait for as long as somebody asks.
+    fn hear(&mut self) {
+        if !std::mem::replace(&mut self.has_heard, true) {
+            for _ in 0..QUEUE_MAX {
+                let Ok(event) = self.events.try_recv() else { break };
+                self.taken.push_back(event);
+            }
+        }
     }
 
     /// Waits until there may be something to do.
@@ -373,7 +391,7 @@ impl<S: Shard> Task<S> {
         let batches = Batches::new(world.rules.compression, moment.wall);
         let mut turn = Turn { batches, replies: Vec::new() };
         if may_write {
-            self.run_due(shard, &mut turn, moment, world.rules.expiry_interval);
+            self.tell(shard, &mut turn, moment, world.rules.expiry_interval);
         }
         while !turn.batches.are_full()
             && let Some(Event { ticket, request, reply_to }) = self.taken.pop_front()
@@ -386,7 +404,27 @@ impl<S: Shard> Task<S> {
                 shard.forget(ticket);
             }
         }
+        // A member whose heartbeat waits is not dead.
+        if may_write && self.taken.is_empty() {
+            self.has_heard = false;
+            self.run_due(shard, &mut turn, moment, world.rules.expiry_interval);
+        }
         Ok(turn)
+    }
+
+    /// A shard that was loaded hears of it before anything else.
+    fn tell(
+        &mut self,
+        shard: &mut S,
+        turn: &mut Turn<S>,
+        moment: Moment<'_, S::Settings>,
+        expiry_interval: Duration,
+    ) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            self.next_expiry = self.shared.env.clock.monotonic().saturating_add(expiry_interval);
+            let output = shard.loaded(moment);
+            self.take(shard, output, turn, moment);
+        }
     }
 
     /// Runs what nobody asks for.
@@ -398,11 +436,6 @@ impl<S: Shard> Task<S> {
         expiry_interval: Duration,
     ) {
         let now = self.shared.env.clock.monotonic();
-        if !std::mem::replace(&mut self.is_told, true) {
-            self.next_expiry = now.saturating_add(expiry_interval);
-            let output = shard.loaded(moment);
-            self.take(shard, output, turn, moment);
-        }
         if shard.next_deadline().is_some_and(|deadline| deadline <= moment.monotonic) {
             let output = shard.advance(moment);
             self.take(shard, output, turn, moment);

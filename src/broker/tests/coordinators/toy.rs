@@ -15,6 +15,8 @@ pub(super) enum Ask {
     Get,
     /// Tells the total once so much time has passed.
     Wait(Duration),
+    /// Puts off all that waits, as a heartbeat does.
+    PutOff(Duration),
     /// Writes that many bytes of key.
     Bulk(usize),
     /// Fails the machine after it has lost count.
@@ -65,6 +67,10 @@ impl Shard for Toy {
                 replies(vec![(ticket, count)])
             }
             Ask::Forgotten => replies(vec![(ticket, self.forgotten)]),
+            Ask::PutOff(duration) => {
+                self.waiting.iter_mut().for_each(|waiting| waiting.0 = moment.monotonic + duration);
+                replies(vec![(ticket, self.total)])
+            }
             Ask::Wait(duration) => {
                 self.waiting.push((moment.monotonic + duration, ticket));
                 replies(Vec::new())
@@ -77,7 +83,7 @@ impl Shard for Toy {
     }
 
     fn may_write(request: &Ask) -> bool {
-        !matches!(request, Ask::Get | Ask::Wait(_) | Ask::Forgotten | Ask::Expire(_))
+        !matches!(request, Ask::Get | Ask::PutOff(_) | Ask::Wait(_) | Ask::Forgotten | Ask::Expire(_))
     }
 
     fn forget(&mut self, ticket: u64) {
