@@ -212,3 +212,22 @@ fn a_thousand_members_share_a_thousand_partitions() {
         }
     }
 }
+
+#[test]
+fn a_partition_that_does_not_exist_takes_no_room() {
+    let member = |member_id: &str, partitions: Vec<i32>| Member {
+        member_id: member_id.to_owned(),
+        instance_id: None,
+        topics: vec![topic(1)],
+        assigned: Assignment::from([(topic(1), partitions)]),
+    };
+    for homogeneous in [true, false] {
+        let group = Group {
+            members: vec![member("a", vec![0, 7]), member("b", vec![2, 9])],
+            homogeneous,
+            partitions: HashMap::from([(topic(1), 4)]),
+        };
+        let assignments = group.assign(Assignor::Uniform);
+        assert_eq!(assignments, [vec![0, 1], vec![2, 3]].map(|of| Assignment::from([(topic(1), of)])));
+    }
+}

@@ -95,6 +95,10 @@ impl Builder<'_> {
             if self.topics.binary_search(topic_id).is_err() {
                 continue;
             }
+            // Partitions that do not exist are nobody's: one in the room of another would leave that over.
+            let count = self.group.partitions_of(*topic_id);
+            let partitions: Vec<i32> =
+                partitions.iter().copied().filter(|partition| (0..count).contains(partition)).collect();
             let (keep, give) = partitions.split_at(partitions.len().min(*room));
             *room -= keep.len();
             if !keep.is_empty() {

@@ -84,12 +84,16 @@ pub(super) fn check_size(
 }
 
 /// Whether a member epoch is the member's, or the one before, sent by a member that did not get the answer
-/// with the new one: it must then have no more than its assignment.
+/// with the new one: it must then have no more than its assignment. 0 is always one: of a member that joins.
 pub(super) fn check_member_epoch(
     member: &Member,
     received: i32,
     owned: Option<&RequestedPartitions>,
 ) -> Result<(), GroupError> {
+    // It joins, perhaps again because the answer to its join was lost.
+    if received == 0 {
+        return Ok(());
+    }
     let known = member.current.member_epoch;
     let relation = match received.cmp(&known) {
         std::cmp::Ordering::Equal => return Ok(()),

@@ -14,7 +14,9 @@ use super::leave::fence;
 use super::protocol::{self, Subscription};
 use super::soft::{Step, milliseconds};
 use super::timers::Timer;
-use super::update::{Subject, last_target, reconcile, update_description, update_group_epoch, update_target};
+use super::update::{
+    Subject, last_target, may_assign, reconcile, update_description, update_group_epoch, update_target,
+};
 use crate::group::error::GroupError;
 use crate::group::input::Caller;
 use crate::group::record::{ClassicMemberMetadata, MemberMetadata, MemberState};
@@ -166,7 +168,8 @@ pub(super) fn sync(step: &mut Step<'_>, request: &SyncGroup) -> Result<SyncedGro
     if has_other_type || request.protocol_name.as_ref().is_some_and(|name| *name != protocol.name) {
         return Err(GroupError::InconsistentGroupProtocol);
     }
-    if step.group.metadata.group_epoch > member.current.member_epoch
+    // Not the group epoch: a target that is put off is nothing that a join could bring.
+    if step.group.target_metadata.assignment_epoch > member.current.member_epoch
         && member.current.state != MemberState::UnrevokedPartitions
     {
         expect_join(step, member_id, member);
@@ -186,8 +189,8 @@ pub(super) fn sync(step: &mut Step<'_>, request: &SyncGroup) -> Result<SyncedGro
     })
 }
 
-/// A member is there, and is told whether it has to join again: the group has a newer epoch, or the member
-/// has to give up partitions, or partitions that it waits for are free.
+/// A member is there, and is told whether it has to join again: there is a newer target, or one may be made,
+/// or the member has to give up partitions, or partitions that it waits for are free.
 pub(super) fn heartbeat(step: &mut Step<'_>, request: &Heartbeat) -> Result<(), GroupError> {
     let (member_id, member) =
         find(step.group, &request.member_id, request.group_instance_id.as_ref(), request.generation_id)?;
@@ -195,7 +198,9 @@ pub(super) fn heartbeat(step: &mut Step<'_>, request: &Heartbeat) -> Result<(), 
     let session = milliseconds(classic.session_timeout_ms);
     let current = &member.current;
     step.set_timer(Timer::Session, member_id, session, current.member_epoch);
-    let has_to_join = current.member_epoch < step.group.metadata.group_epoch
+    let group = step.group;
+    let has_to_join = current.member_epoch < group.target_metadata.assignment_epoch
+        || (current.member_epoch < group.metadata.group_epoch && may_assign(step))
         || match current.state {
             MemberState::UnrevokedPartitions => true,
             MemberState::UnreleasedPartitions => !waits_for_others(step.group, member_id, member),

@@ -104,11 +104,6 @@ impl Counts {
         self.expressions.get(expression).copied().unwrap_or_default()
     }
 
-    /// The counts of regular expressions alone.
-    pub(super) fn clone_expressions(&self) -> Counts {
-        Counts { expressions: self.expressions.clone(), ..Counts::default() }
-    }
-
     /// Whether all of so many members subscribe to the same topics: all to the same names, or all to one
     /// regular expression and to nothing else.
     pub(super) fn is_homogeneous(&self, members: usize) -> bool {

@@ -137,7 +137,8 @@ fn classic_metadata(
         protocol_type: CONSUMER_PROTOCOL_TYPE.into(),
         generation_id: step.group.metadata.group_epoch,
         protocol_name: protocol_name.clone(),
-        leader: None,
+        // Kafka's choice: the first that comes into the group.
+        leader: members.keys().next().cloned(),
         current_state_timestamp: step.input.wall,
         members: members.iter().filter_map(member).collect(),
     })

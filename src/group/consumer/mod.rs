@@ -46,7 +46,7 @@ pub use self::upgrade::ClassicMember;
 use super::error::GroupError;
 use super::input::{Caller, Input};
 use super::outcome::{PORTION_BYTES, Portion};
-use super::record::{GroupRecord, RECORD_OVERHEAD_BYTES};
+use super::record::{GroupRecord, MemberState, RECORD_OVERHEAD_BYTES};
 use super::reply::{ConsumerGroupHeartbeatReply, JoinGroupReply, LeftMember, SyncedGroup};
 use super::request::{ConsumerGroupHeartbeat, Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::settings::GroupSettings;
@@ -122,8 +122,10 @@ pub fn advance<'a>(
         let Some(member) = group(&key.group_id).and_then(|group| group.members.get(&key.member_id)) else {
             continue;
         };
-        // It has given up what it had to, and stands in another epoch.
-        if key.timer == Timer::Rebalance && member.current.member_epoch != member_epoch {
+        // It has given up what it had to, or does so in another epoch.
+        let is_done = member.current.member_epoch != member_epoch
+            || member.current.state != MemberState::UnrevokedPartitions;
+        if key.timer == Timer::Rebalance && is_done {
             continue;
         }
         bytes += REMOVAL_RECORDS * (key.group_id.len() + key.member_id.len() + RECORD_OVERHEAD_BYTES);

@@ -106,14 +106,20 @@ pub(super) fn write_assignment(
     writer.finish().into()
 }
 
-/// Partitions by topic id, ascending. Topics that do not exist are left out.
+/// Partitions by topic id, ascending. Topics and partitions that do not exist are left out.
 pub(super) fn with_ids(partitions: &[(Arc<str>, Vec<i32>)], image: &ClusterImage) -> Assignment {
-    let with_id = |(name, partitions): &(Arc<str>, Vec<i32>)| {
-        let mut partitions = partitions.clone();
+    let mut by_id = Assignment::new();
+    for (name, partitions) in partitions {
+        let Some(topic) = image.topic(name) else { continue };
+        let existing =
+            partitions.iter().copied().filter(|partition| (0..topic.partitions).contains(partition));
+        // A topic may stand there twice.
+        by_id.entry(topic.topic_id).or_default().extend(existing);
+    }
+    by_id.retain(|_, partitions| {
         partitions.sort_unstable();
         partitions.dedup();
-        Some((image.topic(name)?.topic_id, partitions))
-    };
-    let topics = partitions.iter().filter(|(_, partitions)| !partitions.is_empty());
-    topics.filter_map(with_id).collect()
+        !partitions.is_empty()
+    });
+    by_id
 }

@@ -60,13 +60,12 @@ pub(super) fn update_expression(
             _ => {}
         }
     }
-    if !is_new && group.counts.expressions.is_empty() {
-        return Ok(change);
-    }
-    let mut counts = group.counts.clone_expressions();
-    counts.update(Some(old), Some(new));
-    if !counts.expressions.is_empty() {
-        request_refresh(step, is_new, counts.expressions.len());
+    // How many there will be. Counted, not compared: each heartbeat comes through here.
+    let is_gone = change != ExpressionChange::None
+        && old_expression.is_some_and(|expression| group.counts.members_of(expression) == 1);
+    let expressions = group.counts.expressions.len() + usize::from(is_new) - usize::from(is_gone);
+    if expressions > 0 {
+        request_refresh(step, is_new, expressions);
     }
     Ok(change)
 }

@@ -74,7 +74,8 @@ impl Soft {
             };
             let member_epoch = member.current.member_epoch;
             self.timers.set(key(Timer::Session), input.monotonic + session, member_epoch);
-            if member.current.state == MemberState::UnrevokedPartitions {
+            // One of the classic protocol has until it is told to join again, and then its time for that.
+            if !member.is_classic() && member.current.state == MemberState::UnrevokedPartitions {
                 let rebalance = milliseconds(member.metadata.rebalance_timeout_ms);
                 self.timers.set(key(Timer::Rebalance), input.monotonic + rebalance, member_epoch);
             }

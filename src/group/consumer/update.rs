@@ -60,24 +60,24 @@ pub(super) fn update_description(
             metadata: Some(metadata.clone()),
         });
     }
-    let names = metadata.subscribed_topic_names != old.subscribed_topic_names;
+    // The same description is not compared name by name.
+    let names = !Arc::ptr_eq(metadata, old) && metadata.subscribed_topic_names != old.subscribed_topic_names;
     let expression = refresh::update_expression(step, old, metadata)?;
     Ok(SubscriptionChange { names, expression })
 }
 
-/// The group epoch, and whether all members subscribe to the same topics.
+/// The group epoch, and whether all members subscribe to the same topics; `None`: as the group's counts say.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct GroupEpoch {
     pub group_epoch: i32,
-    pub homogeneous: bool,
+    pub homogeneous: Option<bool>,
 }
 
 /// Raises the group epoch if a subscription or a topic changed. Without either it looks at nothing.
 pub(super) fn update_group_epoch(step: &mut Step<'_>, subject: &Subject, bump: bool) -> GroupEpoch {
     let group = step.group;
     if !bump && !is_metadata_expired(step) {
-        let homogeneous = group.counts.is_homogeneous(group.members.len());
-        return GroupEpoch { group_epoch: group.metadata.group_epoch, homogeneous };
+        return GroupEpoch { group_epoch: group.metadata.group_epoch, homogeneous: None };
     }
     let mut counts = group.counts.clone();
     counts.update(Some(&subject.old), Some(&subject.metadata));
@@ -100,7 +100,7 @@ pub(super) fn update_group_epoch(step: &mut Step<'_>, subject: &Subject, bump: b
     if group.has_partition_metadata {
         step.write(ConsumerGroupChange::PartitionMetadata(None));
     }
-    GroupEpoch { group_epoch, homogeneous }
+    GroupEpoch { group_epoch, homogeneous: Some(homogeneous) }
 }
 
 /// Whether topics may have changed since they were looked at.
@@ -152,7 +152,7 @@ pub(super) fn last_target(group: &ConsumerGroup, subject: &Subject) -> Target {
 
 /// Whether `consumer.assignment.interval.ms` has passed since the last assignment. Measured by the monotonic
 /// clock, and after a restart by the wall clock, which may have been set back: then nothing is waited for.
-fn may_assign(step: &mut Step<'_>) -> bool {
+pub(super) fn may_assign(step: &mut Step<'_>) -> bool {
     let interval = step.settings().consumer_assignment_interval(&step.group.group_id);
     let timestamp = step.group.target_metadata.assignment_timestamp;
     if timestamp.0 == 0 || interval.is_zero() {
@@ -170,7 +170,9 @@ fn assign(step: &mut Step<'_>, subject: &Subject, bumped: GroupEpoch) -> Arc<Ass
     let (group, image) = (step.group, step.input.image);
     let none = Arc::<Assignment>::default();
     let members = members_after(group, subject);
-    let topics = TopicsOf::new(group, image, &members, bumped.homogeneous);
+    // Looked at only here: it goes through all topics.
+    let homogeneous = bumped.homogeneous.unwrap_or_else(|| group.counts.is_homogeneous(group.members.len()));
+    let topics = TopicsOf::new(group, image, &members, homogeneous);
     let specs: Vec<MemberSpec<'_>> = members
         .iter()
         .map(|(member_id, (metadata, target))| MemberSpec {
@@ -180,7 +182,7 @@ fn assign(step: &mut Step<'_>, subject: &Subject, bumped: GroupEpoch) -> Arc<Ass
             assigned: target.unwrap_or(&none),
         })
         .collect();
-    let spec = GroupSpec { members: &specs, homogeneous: bumped.homogeneous, partitions: &topics.partitions };
+    let spec = GroupSpec { members: &specs, homogeneous, partitions: &topics.partitions };
     let assignments = preferred_assignor(step, subject).assign(&spec);
     let mut own = Arc::default();
     for ((member_id, (_, old)), assignment) in members.iter().zip(assignments) {

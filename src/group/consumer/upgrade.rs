@@ -1,5 +1,6 @@
 //! A classic group becomes a consumer group: a member of the consumer protocol joins it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ pub(super) fn convert(
         GroupError::GroupIdNotFound(format!("{what} because {why}."))
     };
     let mut described = Vec::new();
+    let mut given = HashSet::new();
     for member in members {
         let read =
             read(member, image).ok_or_else(|| refused("the embedded consumer protocol is malformed"))?;
@@ -63,6 +65,11 @@ pub(super) fn convert(
                 "an unsupported custom assignor is in use. Please refer to the documentation or switch to a \
                  default assignor before re-attempting the upgrade",
             ));
+        }
+        if !read.assignment.iter().all(|(topic_id, of)| of.iter().all(|at| given.insert((*topic_id, *at)))) {
+            // Both would have it for good: nobody would be asked to give it up. Kafka answers
+            // UNKNOWN_SERVER_ERROR.
+            return Err(refused("two of its members have one partition"));
         }
         described.push((member.member_id.clone(), read));
     }

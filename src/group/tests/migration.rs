@@ -209,6 +209,11 @@ impl Modern {
 
 /// A stable classic group of two that share four partitions of `read`.
 fn classic_pair(driver: &mut Driver) -> [Classic; 2] {
+    classic_pair_with(driver, [&[0, 1], &[2, 3]])
+}
+
+/// A stable classic group of two whose leader gave them these partitions of `read`.
+fn classic_pair_with(driver: &mut Driver, given: [&[i32]; 2]) -> [Classic; 2] {
     let ids: Vec<(Arc<str>, Ticket)> = (0..2)
         .map(|_| {
             let GroupReply::JoinGroup(reply) =
@@ -222,8 +227,8 @@ fn classic_pair(driver: &mut Driver) -> [Classic; 2] {
         .collect();
     driver.advance(driver.settings.group_initial_rebalance_delay * 3);
     let joins: Vec<JoinGroupReply> = ids.iter().map(|(_, ticket)| driver.join_reply(*ticket)).collect();
-    let given = [assignment(&[0, 1]), assignment(&[2, 3])];
-    let assignments: Vec<_> = ids.iter().map(|(id, _)| id.clone()).zip(given.clone()).collect();
+    let given = given.map(assignment);
+    let assignments: Vec<_> = ids.iter().map(|(id, _)| id.clone()).zip(given).collect();
     let tickets: Vec<Ticket> = joins
         .iter()
         .map(|join| {
@@ -348,6 +353,70 @@ fn groups_that_cannot_be_upgraded_stay_as_they_are() {
     assert_eq!(driver.state(), "Stable");
     let refused = beat(&mut driver, consumer("modern", 3, None));
     assert_eq!(refused, Err(GroupError::GroupIdNotFound("Group group is not a consumer group.".to_owned())));
+}
+
+#[test]
+fn a_classic_group_in_which_two_have_one_partition_is_not_upgraded() {
+    let mut driver = Driver::without_delay();
+    topic(&mut driver, "read", 4);
+    let classics = classic_pair_with(&mut driver, [&[0, 1], &[1, 2]]);
+    let refused = beat(&mut driver, consumer("modern", 0, None));
+    let words = "Cannot upgrade classic group group to consumer group because two of its members have one \
+                 partition.";
+    assert_eq!(refused, Err(GroupError::GroupIdNotFound(words.to_owned())));
+    assert_eq!(listed(&mut driver).0, "classic");
+    assert_eq!(classics[0].heartbeat(&mut driver), Ok(()));
+}
+
+#[test]
+fn partitions_that_do_not_exist_are_lost_in_an_upgrade() {
+    let mut driver = Driver::without_delay();
+    let topic_id = topic(&mut driver, "read", 4);
+    let mut classics = classic_pair_with(&mut driver, [&[0, 1], &[2, 7]]);
+    let mut modern = Modern::join(&mut driver, topic_id);
+    settle(&mut driver, &mut classics, &mut modern);
+    let owned = classics.iter().flat_map(|classic| &classic.owned).chain(&modern.owned);
+    assert_eq!(owned.copied().collect::<BTreeSet<_>>(), (0..4).collect());
+}
+
+#[test]
+fn classic_members_are_not_told_to_join_while_the_next_target_is_put_off() {
+    let mut driver = Driver::without_delay();
+    driver.settings.consumer_group_assignment_interval = seconds(5);
+    let topic_id = topic(&mut driver, "read", 4);
+    let mut classics = classic_pair(&mut driver);
+    let mut modern = Modern::join(&mut driver, topic_id);
+    settle(&mut driver, &mut classics, &mut modern);
+    beat(&mut driver, consumer("second", 0, None)).unwrap();
+    // Its target has to wait.
+    beat(&mut driver, consumer("third", 0, None)).unwrap();
+    // What one has to give up takes it two joins.
+    (0..2).for_each(|_| classics.iter_mut().for_each(|classic| classic.beat(&mut driver)));
+    for classic in &classics {
+        assert_eq!(classic.heartbeat(&mut driver), Ok(()));
+        assert!(classic.sync(&mut driver).is_ok());
+    }
+    driver.advance(seconds(5));
+    let generation_id = classics[0].generation_id;
+    assert_eq!(classics[0].heartbeat(&mut driver), Err(GroupError::RebalanceInProgress));
+    classics[0].rejoin(&mut driver);
+    assert_eq!(classics[0].generation_id, generation_id + 1);
+}
+
+#[test]
+fn a_downgraded_group_is_written_with_a_leader() {
+    let mut driver = Driver::without_delay();
+    let topic_id = topic(&mut driver, "read", 4);
+    let mut classics = classic_pair(&mut driver);
+    let mut modern = Modern::join(&mut driver, topic_id);
+    settle(&mut driver, &mut classics, &mut modern);
+    let start = driver.log.len();
+    beat(&mut driver, consumer("modern", -1, None)).unwrap();
+    let leader = driver.written_since(start).into_iter().find_map(|record| match record {
+        GroupRecord::GroupMetadata { metadata, .. } => metadata?.leader.clone(),
+        _ => None,
+    });
+    assert_eq!(leader, classics.iter().map(|classic| classic.member_id.clone()).min());
 }
 
 #[test]

@@ -98,6 +98,18 @@ fn trap_76_epochs_fence() {
 }
 
 #[test]
+fn trap_76_who_joins_again_because_an_answer_was_lost_is_told_what_it_has() {
+    let mut driver = Driver::new();
+    driver.topic("topic", 4);
+    let mut clients = [Client::new("a", &["topic"]), Client::new("b", &["topic"])];
+    settle(&mut driver, &mut clients);
+    let mut again = Client::new("a", &["topic"]);
+    again.beat(&mut driver).expect("it is not fenced");
+    assert_eq!((again.member_epoch, again.count()), (clients[0].member_epoch, 2));
+    assert_eq!(driver.written.len(), 0);
+}
+
+#[test]
 fn trap_76_requests_that_contradict_themselves_are_refused() {
     let driver = Driver::new();
     let full = Client::new("a", &["topic"]).request();

@@ -136,8 +136,11 @@ impl World {
         if !client.is_slow {
             client.follow();
         }
+        let joins = client.member_epoch == 0;
         match client.beat(&mut self.driver) {
-            Ok(_) | Err(GroupError::FencedMemberEpoch(_) | GroupError::UnknownMemberId) => {}
+            Ok(_) => {}
+            // Who joins, for the first time or again, is never fenced.
+            Err(GroupError::FencedMemberEpoch(_) | GroupError::UnknownMemberId) if !joins => {}
             // The answer to its join was lost. As in Kafka it comes in again when its session has ended.
             Err(GroupError::UnreleasedInstanceId(_)) if client.member_epoch == 0 => {}
             // The group is gone, or a static member that was killed holds the instance id.
