@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use super::driver::{Driver, commit_of, join, seconds, sync};
+use super::migration::consumer;
 use crate::group::outcome::PORTION_BYTES;
-use crate::group::{GroupError, GroupRecord, GroupReply, GroupRequest, JoinGroup};
+use crate::group::{ConsumerGroupHeartbeat, GroupError, GroupRecord, GroupReply, GroupRequest, JoinGroup};
 
 #[test]
 fn a_member_that_falls_silent_is_removed_after_its_session_timeout() {
@@ -126,4 +127,37 @@ fn when_all_sessions_end_at_once_no_call_writes_too_much() {
     }
     assert_eq!((driver.log.len() - start, calls > 2), (GROUPS, true));
     driver.fail_over();
+}
+
+#[test]
+fn members_of_consumer_groups_that_end_at_once_are_removed_in_portions() {
+    const GROUPS: usize = 200;
+    let mut driver = Driver::new();
+    for at in 0..GROUPS {
+        let request = ConsumerGroupHeartbeat {
+            group_id: format!("{at}{}", "-".repeat(1000)).into(),
+            ..consumer("member", 0, None)
+        };
+        driver.ask(GroupRequest::ConsumerGroupHeartbeat(request));
+    }
+    driver.monotonic += seconds(3600);
+    let mut calls = 0;
+    while driver.shard.next_deadline().is_some() {
+        let start = driver.log.len();
+        driver.call(|shard, input| shard.advance(input));
+        let bytes: usize = driver.written_since(start).iter().map(GroupRecord::batch_bytes).sum();
+        assert!(bytes < PORTION_BYTES * 2, "{bytes} bytes in one call");
+        calls += 1;
+        assert!(calls < 100);
+    }
+    assert!(calls > 2, "{calls}");
+}
+
+#[test]
+fn a_search_is_due_at_once_and_was_not_missed() {
+    let mut driver = Driver::new();
+    let mut request = consumer("member", 0, None);
+    request.subscribed_topic_regex = Some("re.*".into());
+    driver.ask(GroupRequest::ConsumerGroupHeartbeat(request));
+    assert_eq!(driver.shard.next_deadline(), Some(driver.monotonic));
 }
