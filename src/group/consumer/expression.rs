@@ -1,30 +1,62 @@
 //! Regular expressions that members subscribe to (ADR 20).
 
-use std::sync::Arc;
-
-use regex::{Regex, RegexBuilder};
-
-use crate::metadata::ClusterImage;
+use regex::bytes::{Regex, RegexBuilder};
 
 /// The longest expression that is taken.
 pub(super) const EXPRESSION_BYTES_MAX: usize = 4096;
-/// What a compiled expression may take in memory: enough for any that a person writes, and little enough that
-/// searching thousands of topic names stays a matter of milliseconds.
-const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// The longest one with classes of Unicode: each takes long to compile.
+pub(super) const UNICODE_EXPRESSION_BYTES_MAX: usize = 256;
+/// What a compiled expression may take in memory: enough for any that a person writes. The time that it takes
+/// on a name grows with it.
+const COMPILED_BYTES_MAX: usize = LARGE_COST * SMALL_BYTES_MAX;
+/// What most expressions come out with. One of that size has the cost of 1.
+const SMALL_BYTES_MAX: usize = 4 << 10;
+const MEDIUM_COST: usize = 8;
+const LARGE_COST: usize = 64;
 
-/// Compiles an expression that has to match whole names. The error says what is wrong with it.
-pub(super) fn compile(expression: &str) -> Result<Regex, String> {
+/// An expression that has to match whole names.
+#[derive(Debug)]
+pub(super) struct Expression {
+    regex: Regex,
+    /// What one byte of a name costs at worst, by the size of the expression.
+    pub cost: usize,
+}
+
+impl Expression {
+    /// Whether it stands for a topic.
+    pub fn is_match(&self, name: &str) -> bool {
+        self.regex.is_match(name.as_bytes())
+    }
+}
+
+/// Compiles an expression. The error says what is wrong with it.
+pub(super) fn compile(expression: &str) -> Result<Expression, String> {
     if expression.len() > EXPRESSION_BYTES_MAX {
         return Err(format!("longer than {EXPRESSION_BYTES_MAX} bytes"));
     }
     let expression = without_quotes(expression);
-    // Alone first: `a)(b` is not valid, though it is between parentheses.
-    build(&expression)?;
-    build(&format!(r"\A(?:{expression})\z"))
+    // Names are ASCII, and RE2's `\w` and `\d` are too: without Unicode they take a fraction. What only
+    // Unicode has, such as `\pL`, is an error first.
+    match compile_as(&expression, false) {
+        Err(_) if expression.len() <= UNICODE_EXPRESSION_BYTES_MAX => compile_as(&expression, true),
+        compiled => compiled,
+    }
 }
 
-fn build(expression: &str) -> Result<Regex, String> {
-    let built = RegexBuilder::new(expression).size_limit(COMPILED_BYTES_MAX).build();
+fn compile_as(expression: &str, unicode: bool) -> Result<Expression, String> {
+    // Alone first: `a)(b` is not valid, though it is between parentheses.
+    build(expression, unicode, COMPILED_BYTES_MAX)?;
+    let whole = format!(r"\A(?:{expression})\z");
+    // The size is not told: the least bound that holds it is found.
+    let of_cost = |cost| {
+        let regex = build(&whole, unicode, cost * SMALL_BYTES_MAX)?;
+        Ok(Expression { regex, cost })
+    };
+    of_cost(1).or_else(|_: String| of_cost(MEDIUM_COST)).or_else(|_: String| of_cost(LARGE_COST))
+}
+
+fn build(expression: &str, unicode: bool, compiled_bytes_max: usize) -> Result<Regex, String> {
+    let built = RegexBuilder::new(expression).unicode(unicode).size_limit(compiled_bytes_max).build();
     built.map_err(|error| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or_default();
@@ -50,12 +82,4 @@ fn without_quotes(expression: &str) -> String {
         }
     }
     plain + rest
-}
-
-/// Names of the topics that an expression stands for, ascending. An expression that this version cannot read
-/// stands for none: it was checked when it came, so another broker wrote it.
-pub(super) fn resolve(expression: &str, image: &ClusterImage) -> Vec<Arc<str>> {
-    let Ok(regex) = compile(expression) else { return Vec::new() };
-    let names = image.topics().map(|topic| &topic.name);
-    names.filter(|name| regex.is_match(name)).cloned().collect()
 }

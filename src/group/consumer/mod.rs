@@ -140,8 +140,9 @@ pub fn advance<'a>(
     }
     // A group that has just lost members is searched for in the next call, when its records are applied.
     let waiting = soft.refreshes.len();
+    let mut budget = refresh::BUDGET;
     for _ in 0..waiting {
-        if portion.is_full() {
+        if portion.is_full() || budget == 0 {
             break;
         }
         let Some(group_id) = soft.refreshes.pop_front() else { break };
@@ -151,7 +152,7 @@ pub fn advance<'a>(
         }
         let Some(group) = group(&group_id) else { continue };
         let mut step = Step::new(input, soft, group);
-        refresh::refresh(&mut step);
+        refresh::refresh(&mut step, &mut budget);
         portion.extend(step.records);
     }
     portion.into_records()

@@ -6,15 +6,19 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::expression;
+use super::expression::{self, Expression};
 use super::soft::Step;
 use super::update::{note_checked, write_group_epoch};
 use crate::group::error::GroupError;
 use crate::group::record::{ConsumerGroupChange, MemberMetadata, ResolvedRegularExpression};
+use crate::metadata::ClusterImage;
 
-/// Names that one call compares with expressions. A group of many expressions is searched for in several
-/// calls, so that the other groups of the shard are answered between.
-const COMPARISONS_MAX: usize = 50_000;
+/// What one call of `advance` spends for all groups: bytes of names, times the cost of the expression. Some
+/// 100 ms at worst, and some milliseconds in practice. What is left is done in later calls, so that the
+/// other groups of the shard are answered between.
+pub(super) const BUDGET: usize = 100_000;
+/// What it costs to compile an expression.
+const EXPRESSION_COST: usize = 5_000;
 
 /// The least time between two searches for a group.
 pub(super) const REFRESH_INTERVAL_MIN: Duration = Duration::from_secs(10);
@@ -113,15 +117,61 @@ fn since_refresh(step: &mut Step<'_>) -> Option<Duration> {
     u64::try_from(passed).ok().map(Duration::from_millis)
 }
 
-/// Searches for regular expressions of the group: for as many as one call may, from where the last one ended.
+/// A search for all regular expressions of a group, one after the other, in the catalogue that it began with:
+/// one that changes all the time does not keep it from coming to its end.
+#[derive(Debug)]
+pub(super) struct Search {
+    image: Arc<ClusterImage>,
+    number: u64,
+    /// The last expression that it is done with.
+    done: Option<Arc<str>>,
+    current: Option<CurrentExpression>,
+}
+
+/// The expression that a search has come to.
+#[derive(Debug)]
+struct CurrentExpression {
+    expression: Arc<str>,
+    /// `None`: this version cannot read it, so another broker checked it. It stands for no topic.
+    compiled: Option<Expression>,
+    /// Names that were compared.
+    compared: usize,
+    /// Names that matched.
+    topics: Vec<Arc<str>>,
+}
+
+impl CurrentExpression {
+    fn new(expression: Arc<str>) -> CurrentExpression {
+        let compiled = expression::compile(&expression).ok();
+        CurrentExpression { expression, compiled, compared: 0, topics: Vec::new() }
+    }
+
+    /// Compares names for as long as the budget lasts. Gives whether it came to the last.
+    fn advance(&mut self, image: &ClusterImage, budget: &mut usize) -> bool {
+        *budget = budget.saturating_sub(EXPRESSION_COST);
+        let Some(compiled) = &self.compiled else { return true };
+        for topic in image.topics().skip(self.compared) {
+            if *budget == 0 {
+                return false;
+            }
+            *budget = budget.saturating_sub(compiled.cost * topic.name.len());
+            if compiled.is_match(&topic.name) {
+                self.topics.push(topic.name.clone());
+            }
+            self.compared += 1;
+        }
+        true
+    }
+}
+
+/// Searches for regular expressions of the group: for as long as one call may, from where the last one ended.
 /// Only what was found changed is written.
-pub(super) fn refresh(step: &mut Step<'_>) {
+pub(super) fn refresh(step: &mut Step<'_>, budget: &mut usize) {
     let group = step.group;
     let number = step.soft.catalogue.number();
     let mut counts = group.counts.clone();
     let mut found = BTreeMap::new();
-    for expression in next_expressions(step) {
-        let topics = expression::resolve(&expression, step.input.image);
+    for (expression, topics) in search(step, budget) {
         let old = group.resolved.get(&expression);
         if old.is_some_and(|old| old.topics == topics) {
             continue;
@@ -147,26 +197,44 @@ pub(super) fn refresh(step: &mut Step<'_>) {
     }
 }
 
-/// The expressions that this call is to search for. If others are left, the group stays in the queue.
-fn next_expressions(step: &mut Step<'_>) -> Vec<Arc<str>> {
+/// Does one call's part of the group's search, and gives the expressions that it came to the end of. If
+/// something is left, the group stays in the queue.
+fn search(step: &mut Step<'_>, budget: &mut usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
     let expressions = &step.group.counts.expressions;
-    let names = step.input.image.topics_count().max(1);
-    let searches_max = (COMPARISONS_MAX / names).max(1);
-    let from = match step.group_soft().searched_to.take() {
-        Some(searched_to) => Bound::Excluded(searched_to),
-        None => Bound::Unbounded,
-    };
-    let mut rest = expressions.range((from, Bound::Unbounded)).map(|(expression, _)| expression);
-    let next: Vec<Arc<str>> = rest.by_ref().take(searches_max).cloned().collect();
-    if rest.next().is_some() {
-        step.group_soft().searched_to = next.last().cloned();
-        let group_id = step.group.group_id.clone();
-        step.soft.refreshes.push_back(group_id);
-    } else {
-        let searched = (step.soft.catalogue.number(), step.input.monotonic);
-        let soft = step.group_soft();
-        soft.is_refresh_due = false;
-        soft.refreshed = Some(searched);
+    let mut search = step.group_soft().search.take().unwrap_or_else(|| Search {
+        image: step.input.image.clone(),
+        number: step.soft.catalogue.number(),
+        done: None,
+        current: None,
+    });
+    let mut found = Vec::new();
+    while *budget > 0 {
+        // One that nobody subscribes to any more is left.
+        let current = search.current.take().filter(|current| expressions.contains_key(&current.expression));
+        let Some(mut current) = current.or_else(|| search.next(expressions)) else {
+            let searched = (search.number, step.input.monotonic);
+            let soft = step.group_soft();
+            (soft.is_refresh_due, soft.refreshed) = (false, Some(searched));
+            return found;
+        };
+        if current.advance(&search.image, budget) {
+            search.done = Some(current.expression.clone());
+            found.push((current.expression, current.topics));
+        } else {
+            search.current = Some(current);
+        }
     }
-    next
+    step.group_soft().search = Some(search);
+    let group_id = step.group.group_id.clone();
+    step.soft.refreshes.push_back(group_id);
+    found
+}
+
+impl Search {
+    /// The expression after the last one that is done.
+    fn next(&self, expressions: &BTreeMap<Arc<str>, usize>) -> Option<CurrentExpression> {
+        let from = self.done.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        let next = expressions.range((from, Bound::Unbounded)).next();
+        next.map(|(expression, _)| CurrentExpression::new(expression.clone()))
+    }
 }

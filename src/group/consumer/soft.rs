@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::group::ConsumerGroup;
 use super::metadata_hash::Catalogue;
+use super::refresh::Search;
 use super::timers::{Timer, TimerKey, Timers};
 use crate::group::input::Input;
 use crate::group::record::{ConsumerGroupChange, GroupRecord, MemberState};
@@ -37,8 +38,8 @@ pub(super) struct GroupSoft {
     pub refreshed: Option<(u64, Duration)>,
     /// The group stands in `refreshes`.
     pub is_refresh_due: bool,
-    /// The last expression that the search which is on has come to.
-    pub searched_to: Option<Arc<str>>,
+    /// The search that is on.
+    pub search: Option<Search>,
 }
 
 impl Soft {

@@ -141,15 +141,20 @@ impl Driver {
             if !due {
                 return;
             }
-            let (image, settings) = (self.image.clone(), self.settings.clone());
-            let mut soft = std::mem::take(&mut self.soft);
-            let records = advance(self.input(&image, &settings), &mut soft, |_| self.group.as_ref());
-            self.soft = soft;
             let before = std::mem::take(&mut self.written);
-            self.write(records);
+            self.advance_once();
             self.written.splice(0..0, before);
         }
         panic!("something stays due");
+    }
+
+    /// One call of what is due.
+    pub fn advance_once(&mut self) {
+        let (image, settings) = (self.image.clone(), self.settings.clone());
+        let mut soft = std::mem::take(&mut self.soft);
+        let records = advance(self.input(&image, &settings), &mut soft, |_| self.group.as_ref());
+        self.soft = soft;
+        self.write(records);
     }
 
     fn write(&mut self, records: Vec<GroupRecord>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::{Client, settle};
 use super::driver::Driver;
 use crate::group::GroupError;
-use crate::group::consumer::expression::{EXPRESSION_BYTES_MAX, compile};
+use crate::group::consumer::expression::{EXPRESSION_BYTES_MAX, UNICODE_EXPRESSION_BYTES_MAX, compile};
 
 #[test]
 fn trap_76_expressions_match_whole_names_in_the_syntax_of_re2() {
@@ -39,6 +39,8 @@ fn trap_76_expressions_match_whole_names_in_the_syntax_of_re2() {
         assert!(error.contains(problem), "{expression}: {error}");
     }
     assert!(compile(&"a".repeat(EXPRESSION_BYTES_MAX)).is_ok());
+    assert!(compile(r"\w{1,100}").is_ok(), "ASCII, as in RE2");
+    assert!(compile(&r"\pL".repeat(UNICODE_EXPRESSION_BYTES_MAX / 3 + 1)).is_err());
     assert!(compile(&"a".repeat(EXPRESSION_BYTES_MAX + 1)).is_err());
 }
 
@@ -138,7 +140,7 @@ fn an_expression_that_cannot_be_read_is_refused() {
 #[test]
 fn many_expressions_are_searched_for_in_several_calls() {
     let mut driver = Driver::new();
-    // One call compares 50,000 names: here five expressions.
+    // One call compares 100,000 bytes of names: here those of less than one expression.
     let names: Vec<String> = (0..10_000).map(|number| format!("topic-{number:04}")).collect();
     driver.topics(&names);
     let mut clients: Vec<Client> = (0..12)
@@ -150,10 +152,28 @@ fn many_expressions_are_searched_for_in_several_calls() {
     let before = driver.group().metadata.group_epoch;
     driver.advance(Duration::ZERO);
     assert_eq!(driver.group().resolved.len(), 12);
-    assert_eq!(driver.group().metadata.group_epoch, before + 3, "three calls, each with its own epoch");
+    assert_eq!(driver.group().metadata.group_epoch, before + 12, "many calls, each with its own epoch");
     settle(&mut driver, &mut clients);
     assert!(clients.iter().all(|client| client.count() == 1));
     driver.fail_over();
+}
+
+#[test]
+fn a_costly_expression_is_searched_for_in_pieces_while_topics_change() {
+    let mut driver = Driver::new();
+    let names: Vec<String> = (0..1_000).map(|number| format!("topic-{number:04}")).collect();
+    driver.topics(&names);
+    Client::with_regex("a", "(?:[a-z0-9-]{1,40}x?){1,20}").beat(&mut driver).unwrap();
+    let mut calls = 0;
+    // Bounded: what is left after so many calls fails below.
+    while driver.group().resolved.is_empty() && calls < 50 {
+        driver.topic(&format!("new-{calls}"), 1);
+        driver.advance_once();
+        calls += 1;
+    }
+    assert_eq!(calls, 7, "640,000 bytes at 100,000 a call");
+    let resolved = driver.group().resolved.values().next().unwrap();
+    assert_eq!(resolved.topics.len(), 1_001, "those that there were when the search began");
 }
 
 #[test]
