@@ -24,6 +24,7 @@ use crate::measure::{Amount, Before};
 use crate::options::Options;
 use crate::page_cache::PageCache;
 use crate::sitting::preparation;
+use crate::summary::spread;
 use server::{Server, Step};
 
 /// Those whose requests the server understands.
@@ -77,9 +78,8 @@ fn print_table(cases: &[&Case], rows: Vec<Vec<f64>>) {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+fn median(values: Vec<f64>) -> f64 {
+    spread(values).map_or(f64::NAN, |spread| spread.median)
 }
 
 /// One case against a server that goes as far as `step`. The server is a thread of this process, which does
