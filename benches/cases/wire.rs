@@ -5,9 +5,7 @@ use std::hint::black_box;
 use anyhow::{Context as _, Result};
 use bytes::{Bytes, BytesMut};
 use highwater::model::Timestamp;
-use highwater::protocol::batch::{
-    BatchBuilder, DecompressionCaps, NewRecord, ProduceRules, ProducedBatch, TimestampType, validate_produced,
-};
+use highwater::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, ProducedBatch, validate_produced};
 use highwater::protocol::frame::{FramePrefix, RequestHeader};
 use highwater::protocol::guard::Guard;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -46,13 +44,8 @@ fn rules() -> ProduceRules {
     ProduceRules {
         api_version: PRODUCE_VERSION,
         batch_bytes_max: 2 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
-        keys_required: false,
-        transactions_allowed: false,
-        codec: None,
-        decompression: DecompressionCaps::default(),
+        ..ProduceRules::lenient()
     }
 }
 

@@ -9,6 +9,15 @@ HEARTBEAT_INTERVAL_MS = 500
 POLL_S = 0.1
 
 bootstrap, group, topic = sys.argv[1:4]
+# As kafka-python names them, and aiokafka after it.
+SETTINGS = {
+    "bootstrap_servers": bootstrap,
+    "group_id": group,
+    "session_timeout_ms": SESSION_TIMEOUT_MS,
+    "heartbeat_interval_ms": HEARTBEAT_INTERVAL_MS,
+    "auto_offset_reset": "earliest",
+    "enable_auto_commit": False,
+}
 closing = threading.Event()
 
 

@@ -6,7 +6,7 @@ import sys
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
-from member import HEARTBEAT_INTERVAL_MS, POLL_S, SESSION_TIMEOUT_MS, bootstrap, closing, group, say, topic
+from member import POLL_S, SETTINGS, closing, say, topic
 
 
 class Listener(ConsumerRebalanceListener):
@@ -31,14 +31,7 @@ async def consume(consumer):
 
 
 async def run():
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        group_id=group,
-        session_timeout_ms=SESSION_TIMEOUT_MS,
-        heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
+    consumer = AIOKafkaConsumer(**SETTINGS)
     consumer.subscribe([topic], listener=Listener())
     await consumer.start()
     while not closing.is_set():

@@ -5,7 +5,7 @@ import sys
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.errors import KafkaError
 
-from member import HEARTBEAT_INTERVAL_MS, POLL_S, SESSION_TIMEOUT_MS, bootstrap, closing, group, say, topic
+from member import POLL_S, SETTINGS, closing, say, topic
 
 
 class Listener(ConsumerRebalanceListener):
@@ -16,14 +16,7 @@ class Listener(ConsumerRebalanceListener):
         say("revoked", *(part.partition for part in revoked))
 
 
-consumer = KafkaConsumer(
-    bootstrap_servers=bootstrap,
-    group_id=group,
-    session_timeout_ms=SESSION_TIMEOUT_MS,
-    heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
-    auto_offset_reset="earliest",
-    enable_auto_commit=False,
-)
+consumer = KafkaConsumer(**SETTINGS)
 consumer.subscribe([topic], listener=Listener())
 while not closing.is_set():
     try:

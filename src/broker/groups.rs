@@ -15,7 +15,7 @@ use crate::group::{
 use crate::metadata::TopicImage;
 use crate::model::{Timestamp, TopicPartition};
 use crate::partition::Storage;
-use crate::protocol::batch::CompressionType;
+use crate::protocol::batch::{Attributes, CompressionType};
 
 /// The topic that holds groups and their offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -72,7 +72,8 @@ impl World<GroupSettings> for GroupWorld {
         let batch_bytes_max =
             image.topic(OFFSETS_TOPIC).map_or(0, |topic| broker.topic_config(topic).max_message_bytes);
         let rules = WriteRules {
-            compression: codec(groups.topic_codec),
+            // Kafka's numbers of codecs are those of batches.
+            compression: Attributes(groups.topic_codec.into()).compression().unwrap_or(CompressionType::None),
             batch_bytes_max: usize::try_from(batch_bytes_max).unwrap_or(usize::MAX),
             timeout: groups.commit_timeout,
             load_bytes: groups.load_bytes.into(),
@@ -103,16 +104,6 @@ fn group_settings(config: &ServerConfig) -> GroupSettings {
         migration_policy: policy.map(|(policy, _)| policy).unwrap_or_default(),
         broker_rack: config.rack.as_deref().map(Into::into),
         ..GroupSettings::default()
-    }
-}
-
-fn codec(number: u8) -> CompressionType {
-    match number {
-        1 => CompressionType::Gzip,
-        2 => CompressionType::Snappy,
-        3 => CompressionType::Lz4,
-        4 => CompressionType::Zstd,
-        _ => CompressionType::None,
     }
 }
 
@@ -199,25 +190,4 @@ impl Broker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::partition_of;
-
-    #[test]
-    fn a_groups_partition_is_kafkas() {
-        // What Java 17 says: `"...".hashCode()`.
-        for (key, hash) in [
-            ("", 0_i64),
-            ("a", 97),
-            ("console-consumer-12345", 158_455_506),
-            ("größe", 98_762_257),
-            ("\u{1F980}", 1_772_802),
-            // Its hash is the smallest number, which has no absolute value.
-            ("polygenelubricants", 0),
-        ] {
-            for partitions in [1, 7, 50] {
-                let expected = i32::try_from(hash.abs() % i64::from(partitions)).unwrap();
-                assert_eq!(partition_of(key, partitions), expected, "{key} of {partitions}");
-            }
-        }
-    }
-}
+mod tests;

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use crate::group::RECORD_OVERHEAD_BYTES;
 use crate::model::Timestamp;
 use crate::protocol::batch::{
-    BatchBuilder, CompressionType, DecompressionCaps, NewRecord, ProduceRules, ProducedBatch, TimestampType,
-    validate_produced,
+    BatchBuilder, CompressionType, NewRecord, ProduceRules, ProducedBatch, validate_produced,
 };
 
 /// Size up to which the records of several events share a batch. One event's are never split, so that a
@@ -73,17 +72,7 @@ impl Batches {
 
 /// By the same door as what clients write.
 fn checked(bytes: Bytes, now: Timestamp) -> ProducedBatch {
-    let rules = ProduceRules {
-        api_version: i16::MAX,
-        batch_bytes_max: usize::MAX,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
-        keys_required: true,
-        transactions_allowed: false,
-        codec: None,
-        decompression: DecompressionCaps::default(),
-    };
+    let rules = ProduceRules { keys_required: true, ..ProduceRules::lenient() };
     validate_produced(&bytes, now, &rules).expect("a batch of our own is a good one")
 }
 

@@ -139,15 +139,8 @@ impl ClassicGroup {
     /// What is written down of it, with the assignments that stand.
     fn metadata(&self) -> GroupMetadata {
         let protocol_name = self.protocol_name.as_deref();
-        let member = |(member_id, member): (&Arc<str>, &Member)| GroupMetadataMember {
-            member_id: member_id.clone(),
-            group_instance_id: member.group_instance_id.clone(),
-            client_id: member.client_id.clone(),
-            client_host: member.client_host.clone(),
-            rebalance_timeout: member.rebalance_timeout,
-            session_timeout: member.session_timeout,
-            subscription: member.metadata(protocol_name),
-            assignment: member.assignment.clone(),
+        let member = |(member_id, member): (&Arc<str>, &Member)| {
+            member.record(member_id, member.metadata(protocol_name))
         };
         GroupMetadata {
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
@@ -273,6 +266,20 @@ impl ClassicGroup {
 }
 
 impl Member {
+    /// What is written down of it.
+    fn record(&self, member_id: &Arc<str>, subscription: Bytes) -> GroupMetadataMember {
+        GroupMetadataMember {
+            member_id: member_id.clone(),
+            group_instance_id: self.group_instance_id.clone(),
+            client_id: self.client_id.clone(),
+            client_host: self.client_host.clone(),
+            rebalance_timeout: self.rebalance_timeout,
+            session_timeout: self.session_timeout,
+            subscription,
+            assignment: self.assignment.clone(),
+        }
+    }
+
     /// As a record has it: of its protocols only the chosen one.
     fn recorded(member: &GroupMetadataMember, protocol_name: Option<&Arc<str>>) -> Member {
         let protocol =

@@ -16,7 +16,7 @@ use crate::protocol::ErrorCode;
 /// Memory that a member keeps while it waits for the others: what it told of itself is its group's.
 const HELD_BYTES: u64 = 1024;
 /// Groups of one request that are asked at a time.
-const GROUPS_AT_ONCE: usize = 256;
+pub(super) const GROUPS_AT_ONCE: usize = 256;
 
 /// A reply of the kind that a request has; `None` for any other kind.
 pub(super) type Pick<T> = fn(GroupReply) -> Option<Result<T, GroupError>>;

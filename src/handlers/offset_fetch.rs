@@ -17,7 +17,7 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
 use super::exchange::{Failure, answer, decode, text};
-use super::groups::{Question, ask, code_of, count, group_id, kept, kept_if_any};
+use super::groups::{GROUPS_AT_ONCE, Question, ask, code_of, count, group_id, kept, kept_if_any};
 use super::view::topic_name;
 use super::{Api, Reply, RequestContext};
 use crate::group::{
@@ -37,8 +37,6 @@ const VERSION_WITH_GROUPS: i16 = 8;
 const VERSION_WITH_MEMBER_EPOCH: i16 = 9;
 /// No member epoch.
 const NO_MEMBER_EPOCH: i32 = -1;
-/// Groups of one request that are asked at a time.
-const GROUPS_AT_ONCE: usize = 256;
 
 /// Offsets of one group, or why there are none.
 type Fetched = Result<Vec<OffsetFetchTopicReply>, Failure>;

@@ -10,6 +10,8 @@ pub mod keys;
 mod topic_name;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use image::{BrokerConfigs, ClusterImage, MetadataChange, TopicImage};

@@ -70,13 +70,18 @@ impl Storage {
     fn write_back(&self, partition: &Arc<Partition>) -> Result<(), StorageFailed> {
         match partition.log().write_back(self.options.write_back_bytes) {
             Ok(()) => Ok(()),
-            Err(LogError::RewindNeeded { .. }) => {
-                self.set_disk_full(true);
-                partition.needs_rewrite();
-                Ok(())
-            }
-            Err(error) => self.segment_error(partition, &error),
+            Err(error) => self.sync_error(partition, &error),
         }
+    }
+
+    /// Where a sync found no room, what segments hold since the last good one is not to be trusted.
+    fn sync_error(&self, partition: &Arc<Partition>, error: &LogError) -> Result<(), StorageFailed> {
+        if matches!(error, LogError::RewindNeeded { .. }) {
+            self.set_disk_full(true);
+            partition.needs_rewrite();
+            return Ok(());
+        }
+        self.segment_error(partition, error)
     }
 
     /// The log takes nothing more, and the WAL must go on without it: what is owed of the tail is kept beside
@@ -200,11 +205,7 @@ impl Storage {
                     partition.synced(&self.flush_queue);
                     recovered.insert(partition.topic_partition(), end);
                 }
-                Err(LogError::RewindNeeded { .. }) => {
-                    self.set_disk_full(true);
-                    partition.needs_rewrite();
-                }
-                Err(error) => self.segment_error(&partition, &error)?,
+                Err(error) => self.sync_error(&partition, &error)?,
             }
         }
         Ok(recovered)

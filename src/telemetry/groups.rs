@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::names::{self, Name};
+use super::series::{gauge, gauges, signed};
 use crate::model::Offset;
 
 /// A group at the moment of a scrape.
@@ -127,14 +128,6 @@ impl GroupsSource {
     }
 }
 
-fn signed(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
-}
-
-fn gauge(encoder: &mut DescriptorEncoder, name: Name, value: i64) -> fmt::Result {
-    ConstGauge::new(value).encode(encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?)
-}
-
 /// A series for each group, topic and partition that has the number.
 fn per_partition(
     encoder: &mut DescriptorEncoder,
@@ -142,7 +135,7 @@ fn per_partition(
     name: Name,
     value: fn((i64, Option<i64>)) -> Option<i64>,
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?;
+    let mut family = gauges(encoder, name)?;
     for ((group, topic), partitions) in &scrape.offsets_by_group {
         for (partition, numbers) in partitions {
             let Some(value) = value(*numbers) else { continue };
@@ -164,7 +157,7 @@ fn per_topic(
     name: Name,
     value: fn((i64, Option<i64>)) -> Option<i64>,
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?;
+    let mut family = gauges(encoder, name)?;
     for ((group, topic), partitions) in &scrape.offsets_by_group {
         let labels = [("consumergroup", group.clone()), ("topic", topic.clone())];
         let sum: i64 = partitions.values().filter_map(|numbers| value(*numbers)).sum();
@@ -184,8 +177,7 @@ impl Collector for GroupsSource {
         if scrape.groups == 0 {
             return gauge(encoder, names::GROUPS, 0);
         }
-        let Name { name, help } = names::GROUPS;
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let mut family = gauges(encoder, names::GROUPS)?;
         for ((group_type, state), count) in &scrape.by_state {
             let labels = [("type", *group_type), ("state", *state)];
             ConstGauge::new(signed(*count)).encode(family.encode_family(&labels)?)?;
@@ -193,8 +185,7 @@ impl Collector for GroupsSource {
         if scrape.members_by_group.is_empty() {
             return Ok(());
         }
-        let Name { name, help } = names::EXPORTER_GROUP_MEMBERS;
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let mut family = gauges(encoder, names::EXPORTER_GROUP_MEMBERS)?;
         for (group, members) in &scrape.members_by_group {
             let labels = [("consumergroup", group.clone())];
             ConstGauge::new(signed(*members)).encode(family.encode_family(&labels)?)?;
@@ -210,70 +201,4 @@ impl Collector for GroupsSource {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Timestamp;
-    use crate::telemetry::Metrics;
-
-    fn rendered(groups: usize, series_max: usize) -> String {
-        let metrics = Metrics::new(Timestamp(0), series_max);
-        metrics.set_groups(move |visitor| {
-            for group in 0..groups {
-                let name = format!("g{group}");
-                let offset = |partition, end: Option<i64>| OffsetSnapshot {
-                    topic: "t",
-                    partition,
-                    offset: Offset(3),
-                    high_watermark: end.map(Offset),
-                };
-                visitor.group(GroupSnapshot {
-                    group: &name,
-                    group_type: "classic",
-                    state: if group == 0 { "Stable" } else { "Empty" },
-                    members: if group == 0 { 2 } else { 0 },
-                    offsets: if group == 1 {
-                        vec![offset(0, Some(10)), offset(1, None), offset(2, Some(1))]
-                    } else {
-                        Vec::new()
-                    },
-                });
-            }
-            visitor.rebalances(4);
-            visitor.rebalances(5);
-        });
-        metrics.render()
-    }
-
-    #[test]
-    fn groups_are_shown_by_kafka_exporters_names() {
-        let rendered = rendered(3, 3);
-        for line in [
-            "highwater_groups{type=\"classic\",state=\"Empty\"} 2",
-            "highwater_groups{type=\"classic\",state=\"Stable\"} 1",
-            "highwater_group_members 2",
-            "highwater_group_rebalances_total 9",
-            "kafka_consumergroup_members{consumergroup=\"g0\"} 2",
-            "kafka_consumergroup_members{consumergroup=\"g1\"} 0",
-            "kafka_consumergroup_current_offset{consumergroup=\"g1\",topic=\"t\",partition=\"1\"} 3",
-            "kafka_consumergroup_current_offset_sum{consumergroup=\"g1\",topic=\"t\"} 9",
-            "kafka_consumergroup_lag{consumergroup=\"g1\",topic=\"t\",partition=\"0\"} 7",
-            "kafka_consumergroup_lag{consumergroup=\"g1\",topic=\"t\",partition=\"2\"} 0",
-            "kafka_consumergroup_lag_sum{consumergroup=\"g1\",topic=\"t\"} 7",
-        ] {
-            assert!(rendered.lines().any(|other| other == line), "{line} is not in\n{rendered}");
-        }
-        assert!(
-            !rendered.contains("kafka_consumergroup_lag{consumergroup=\"g1\",topic=\"t\",partition=\"1\"")
-        );
-    }
-
-    #[test]
-    fn above_the_bound_no_group_has_its_own_but_the_sums_stay() {
-        for (groups, series_max) in [(3, 2), (2, 1)] {
-            let rendered = rendered(groups, series_max);
-            assert!(rendered.contains("highwater_groups{type=\"classic\",state=\"Stable\"} 1"), "{rendered}");
-            assert!(rendered.contains("highwater_group_members 2"));
-            assert!(!rendered.contains("consumergroup=\""), "{rendered}");
-        }
-    }
-}
+mod tests;

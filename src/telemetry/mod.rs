@@ -14,6 +14,7 @@ mod logging;
 mod metrics;
 mod names;
 mod partitions;
+mod series;
 
 pub use groups::{GroupSnapshot, GroupsVisitor, OffsetSnapshot};
 pub use logging::{LogFilterError, LogFormat, start_logging};

@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::names::{self, Name};
+use super::series::{gauge, gauges, signed};
 use crate::model::Offset;
 
 /// A partition at the moment of a scrape.
@@ -103,21 +103,13 @@ impl Scrape {
     }
 }
 
-fn signed(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
-}
-
-fn gauge(encoder: &mut DescriptorEncoder, name: Name, value: i64) -> fmt::Result {
-    ConstGauge::new(value).encode(encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?)
-}
-
 fn per_partition(
     encoder: &mut DescriptorEncoder,
     scrape: &Scrape,
     name: Name,
     value: fn(&Numbers) -> i64,
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name.name, name.help, None, MetricType::Gauge)?;
+    let mut family = gauges(encoder, name)?;
     for (topic, partitions) in &scrape.topics {
         for (partition, numbers) in partitions {
             let labels = [("topic", topic.clone()), ("partition", partition.to_string())];
@@ -147,8 +139,7 @@ impl Collector for PartitionsSource {
         per_partition(encoder, &scrape, names::PARTITION_HIGH_WATERMARK, |n| n.high_watermark)?;
         per_partition(encoder, &scrape, names::EXPORTER_CURRENT_OFFSET, |n| n.high_watermark)?;
         per_partition(encoder, &scrape, names::PARTITION_LOG_END, |n| n.log_end_offset)?;
-        let Name { name, help } = names::EXPORTER_TOPIC_PARTITIONS;
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        let mut family = gauges(encoder, names::EXPORTER_TOPIC_PARTITIONS)?;
         for (topic, partitions) in &scrape.topics {
             let labels = [("topic", topic.clone())];
             ConstGauge::new(signed(partitions.len())).encode(family.encode_family(&labels)?)?;

@@ -9,9 +9,8 @@ use anyhow::{Result, ensure};
 use protocol_tests::client::resolve;
 use protocol_tests::storm::{Plan, SESSION_TIMEOUT, Storm};
 
-use super::{CLIENT_DEADLINE, Context, create_topic};
+use super::{Context, committed, create_topic};
 use crate::broker::{Broker, Settings};
-use crate::process::run as run_program;
 
 const PLAN: Plan = Plan { groups: 10, members: 3, crowd: 10, seed: 3 };
 /// What the wall clock shows besides the time: back and forth by more than every retention.
@@ -74,9 +73,7 @@ fn jump_to(time: &Path, offset: &str) -> Result<()> {
 }
 
 fn expect_kept(context: &Context, broker: &Broker) -> Result<()> {
-    let mut command = context.tools.python("committed.py");
-    command.args([broker.bootstrap(), "kept", "any", "1"]);
-    let found = run_program(command, b"", CLIENT_DEADLINE)?.success()?.stdout;
+    let found = committed(context, broker, "kept", ("any", 1))?;
     ensure!(found == "3\n", "{KEPT}: {found:?}");
     Ok(())
 }

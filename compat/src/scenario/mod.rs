@@ -232,3 +232,10 @@ pub fn produce_at(context: &Context, broker: &Broker, place: (&str, u32), times:
     run(command, b"", CLIENT_DEADLINE)?.success()?;
     Ok(())
 }
+
+/// The committed offset of each partition of a topic, one a line.
+pub fn committed(context: &Context, broker: &Broker, group: &str, topic: (&str, u32)) -> Result<String> {
+    let mut command = context.tools.python("committed.py");
+    command.args([broker.bootstrap(), group, topic.0, &topic.1.to_string()]);
+    Ok(run(command, b"", CLIENT_DEADLINE)?.success()?.stdout)
+}

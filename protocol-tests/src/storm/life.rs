@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bytes::Bytes;
+use highwater::protocol::ErrorCode;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
@@ -18,26 +19,19 @@ use kafka_protocol::protocol::Request;
 
 use super::{REBALANCE_TIMEOUT, SESSION_TIMEOUT, Shared, locked};
 use crate::client::{Client, text};
+use crate::random::Random;
 
 const JOIN_VERSION: i16 = 7;
 const SYNC_VERSION: i16 = 5;
 const HEARTBEAT_VERSION: i16 = 4;
 const LEAVE_VERSION: i16 = 4;
 
-const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
-const COORDINATOR_NOT_AVAILABLE: i16 = 15;
-const NOT_COORDINATOR: i16 = 16;
-const ILLEGAL_GENERATION: i16 = 22;
-const UNKNOWN_MEMBER_ID: i16 = 25;
-const REBALANCE_IN_PROGRESS: i16 = 27;
-const MEMBER_ID_REQUIRED: i16 = 79;
-
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a member waits before it asks again where the broker was away or not ready.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// The longest that a member stays before something happens to it, in heartbeats, and stays away after.
-const STAY_HEARTBEATS_MAX: u64 = 12;
-const AWAY_INTERVALS_MAX: u64 = 30;
+const STAY_HEARTBEATS_MAX: usize = 12;
+const AWAY_INTERVALS_MAX: usize = 30;
 /// A join takes no longer: the rebalance's own bound, the first rebalance's delays (each as long as the first
 /// at most, and together no longer than a rebalance), and a busy machine.
 const JOIN_MAX: Duration = REBALANCE_TIMEOUT.saturating_mul(2);
@@ -60,7 +54,7 @@ enum Next {
 pub(super) struct Life {
     shared: Arc<Shared>,
     group: String,
-    chance: u64,
+    chance: Random,
     client: Option<Client>,
     member_id: String,
     generation_id: i32,
@@ -75,7 +69,7 @@ impl Life {
         Life {
             shared,
             group,
-            chance: seed | 1,
+            chance: Random::new(seed),
             client: None,
             member_id: String::new(),
             generation_id: -1,
@@ -89,7 +83,7 @@ impl Life {
         while !self.ends() {
             self.away();
             let mut next = Next::Join;
-            let mut stay = 1 + self.random(STAY_HEARTBEATS_MAX);
+            let mut stay = 1 + self.chance.below(STAY_HEARTBEATS_MAX);
             while !self.ends() {
                 next = match next {
                     Next::Join => self.join(),
@@ -113,16 +107,8 @@ impl Life {
         self.shared.settling.load(Ordering::Acquire)
     }
 
-    /// A number below `bound` (xorshift).
-    fn random(&mut self, bound: u64) -> u64 {
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        self.chance % bound
-    }
-
     fn away(&mut self) {
-        for _ in 0..self.random(AWAY_INTERVALS_MAX) {
+        for _ in 0..self.chance.below(AWAY_INTERVALS_MAX) {
             if self.settles() || self.ends() {
                 return;
             }
@@ -185,16 +171,20 @@ impl Life {
 
     /// What follows from the codes that every request may get.
     fn followed(&mut self, error_code: i16, what: &str) -> Next {
-        match error_code {
-            UNKNOWN_MEMBER_ID => self.unknown(what),
-            REBALANCE_IN_PROGRESS | ILLEGAL_GENERATION => Next::Join,
-            COORDINATOR_LOAD_IN_PROGRESS | COORDINATOR_NOT_AVAILABLE | NOT_COORDINATOR => {
+        match ErrorCode::from_code(error_code) {
+            Some(ErrorCode::UnknownMemberId) => self.unknown(what),
+            Some(ErrorCode::RebalanceInProgress | ErrorCode::IllegalGeneration) => Next::Join,
+            Some(
+                ErrorCode::CoordinatorLoadInProgress
+                | ErrorCode::CoordinatorNotAvailable
+                | ErrorCode::NotCoordinator,
+            ) => {
                 std::thread::park_timeout(RETRY_INTERVAL);
                 if what == "Heartbeat" { Next::Stay } else { Next::Join }
             }
-            other => {
-                self.shared
-                    .complain(format!("{} in {}: error {other} to {what}", self.member_id, self.group));
+            _ => {
+                let (member_id, group) = (&self.member_id, &self.group);
+                self.shared.complain(format!("{member_id} in {group}: error {error_code} to {what}"));
                 Next::Join
             }
         }
@@ -217,14 +207,14 @@ impl Life {
             let (group, seconds) = (&self.group, begun.elapsed().as_secs());
             self.shared.complain(format!("{group}: a join was answered after {seconds} s"));
         }
-        match response.error_code {
-            0 => self.sync(&response),
-            MEMBER_ID_REQUIRED => {
+        match ErrorCode::from_code(response.error_code) {
+            Some(ErrorCode::None) => self.sync(&response),
+            Some(ErrorCode::MemberIdRequired) => {
                 self.forget();
                 self.member_id = response.member_id.to_string();
                 Next::Join
             }
-            other => self.followed(other, "JoinGroup"),
+            _ => self.followed(response.error_code, "JoinGroup"),
         }
     }
 
@@ -276,7 +266,10 @@ impl Life {
             .with_member_id(text(&self.member_id));
         let Asked::Answered(response) = self.ask(HEARTBEAT_VERSION, &request) else { return Next::Stay };
         self.shared.heartbeats.fetch_add(1, Ordering::Relaxed);
-        if [0, REBALANCE_IN_PROGRESS].contains(&response.error_code) {
+        if [ErrorCode::None, ErrorCode::RebalanceInProgress]
+            .map(ErrorCode::code)
+            .contains(&response.error_code)
+        {
             self.well_at = Instant::now();
         }
         match response.error_code {
@@ -287,7 +280,7 @@ impl Life {
 
     /// Leaves with a word, or without; or changes its mind and joins again.
     fn part(&mut self) -> Next {
-        match self.random(4) {
+        match self.chance.below(4) {
             0 => return Next::Join,
             1 => {}
             _ => {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use highwater::model::Timestamp;
 use highwater::protocol::batch::{
-    BatchBuilder, BatchError, CompressionType, DecompressionCaps, NewRecord, ProduceRules, TimestampType,
-    compress, decompress, records, validate_produced,
+    BatchBuilder, BatchError, CompressionType, DecompressionCaps, NewRecord, ProduceRules, compress,
+    decompress, records, validate_produced,
 };
 use highwater::protocol::guard::{CHARGE_BYTES_MAX, CHARGE_BYTES_PER_ELEMENT, Fault, Guard, GuardError};
 use protocol_tests::codec;
@@ -188,13 +188,9 @@ pub fn rules() -> ProduceRules {
     ProduceRules {
         api_version: 13,
         batch_bytes_max: 64 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
         keys_required: true,
-        transactions_allowed: false,
-        codec: None,
         decompression: DecompressionCaps { output_bytes_max: 8 << 20, ratio_max: 100 },
+        ..ProduceRules::lenient()
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use highwater::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 use highwater::protocol::batch::{
     BatchBuilder, BatchHeader, CompressionType, DecompressionCaps, HEADER_BYTES, NewRecord, ProduceRules,
-    TimestampType, records, validate_produced, verify_crc,
+    records, validate_produced, verify_crc,
 };
 use kafka_protocol::records::RecordBatchDecoder;
 use protocol_tests::random::Random;
@@ -23,13 +23,10 @@ fn rules(keys_required: bool) -> ProduceRules {
     ProduceRules {
         api_version: 13,
         batch_bytes_max: 1 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
         keys_required,
         transactions_allowed: true,
-        codec: None,
         decompression: DecompressionCaps { output_bytes_max: 4 << 20, ratio_max: 64 },
+        ..ProduceRules::lenient()
     }
 }
 

@@ -6,9 +6,7 @@ use crate::config::ServerConfig;
 use crate::env::{Env, RealFiles};
 use crate::model::{Timestamp, TopicPartition};
 use crate::partition::Purpose;
-use crate::protocol::batch::{
-    BatchBuilder, DecompressionCaps, NewRecord, ProduceRules, TimestampType, validate_produced,
-};
+use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, validate_produced};
 use crate::telemetry::Metrics;
 
 fn open(directory: &tempfile::TempDir) -> Arc<Broker> {
@@ -35,17 +33,7 @@ async fn filled(broker: &Broker, records: i64) -> Arc<Partition> {
     for _ in 0..records {
         builder.push(NewRecord { timestamp: Timestamp(1), ..NewRecord::default() });
     }
-    let rules = ProduceRules {
-        api_version: 11,
-        batch_bytes_max: 1 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
-        keys_required: false,
-        transactions_allowed: false,
-        codec: None,
-        decompression: DecompressionCaps::default(),
-    };
+    let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
     let batch = validate_produced(&builder.build().into(), Timestamp(1), &rules).unwrap();
     let storage = broker.storage();
     let patience = Duration::from_secs(30);

@@ -19,10 +19,7 @@ use crate::model::{NodeId, Offset, TopicPartition};
 use crate::partition::{
     BrokerDirectory, Catalogue, CheckpointReach, LogConfig, Partition, Purpose, Storage, StorageOptions,
 };
-use crate::protocol::batch::{
-    BatchBuilder, CompressionType, DecompressionCaps, NewRecord, ProduceRules, TimestampType,
-    validate_produced,
-};
+use crate::protocol::batch::{BatchBuilder, CompressionType, NewRecord, ProduceRules, validate_produced};
 use crate::wal::SyncMode;
 
 /// Longest wait for something that a task does.
@@ -492,31 +489,19 @@ fn append(stage: &Stage, keys: &[(u8, u64)], adjust: impl FnOnce(&mut BatchBuild
     let rules = ProduceRules {
         api_version: 13,
         batch_bytes_max: 1 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
-        keys_required: false,
         transactions_allowed: true,
-        codec: None,
-        decompression: DecompressionCaps::default(),
+        ..ProduceRules::lenient()
     };
-    let is_control = builder.is_control;
-    builder.is_control = false;
+    let is_control = std::mem::take(&mut builder.is_control);
     let mut batch = builder.build();
+    let mut checked = validate_produced(&batch.clone().into(), crate::model::Timestamp(0), &rules).unwrap();
     if is_control {
         // No client may write these, so that the check would refuse it: the bit is set behind its back.
         batch[22] |= 1 << 5;
         let crc = crc32c::crc32c(&batch[21..]);
         batch[17..21].copy_from_slice(&crc.to_be_bytes());
+        checked.bytes = batch.into();
     }
-    let mut checked = match is_control {
-        true => {
-            builder.is_control = false;
-            validate_produced(&builder.build().into(), crate::model::Timestamp(0), &rules).unwrap()
-        }
-        false => validate_produced(&batch.clone().into(), crate::model::Timestamp(0), &rules).unwrap(),
-    };
-    checked.bytes = batch.into();
     let storage = &stage.machine.storage;
     let mut credits = storage.try_admit(Purpose::Records, &[checked.bytes.len()]).unwrap().unwrap();
     storage.append(&stage.partition(), &mut credits, &checked).unwrap();

@@ -19,8 +19,7 @@ use crate::partition::{
     Purpose, Storage, StorageFailed, StorageOptions,
 };
 use crate::protocol::batch::{
-    BatchBuilder, BatchHeader, DecompressionCaps, NewRecord, ProduceRules, ProducedBatch, TimestampType,
-    validate_produced, verify_crc,
+    BatchBuilder, BatchHeader, NewRecord, ProduceRules, ProducedBatch, validate_produced, verify_crc,
 };
 use crate::wal::{SyncMode, WalOptions};
 
@@ -555,17 +554,7 @@ fn produced(sequence: i32, value: &[u8], records: i32, has_keys: bool) -> Produc
 }
 
 fn rules_checked(bytes: Bytes) -> ProducedBatch {
-    let rules = ProduceRules {
-        api_version: 11,
-        batch_bytes_max: 1 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
-        keys_required: false,
-        transactions_allowed: false,
-        codec: None,
-        decompression: DecompressionCaps::default(),
-    };
+    let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
     validate_produced(&bytes, Timestamp(1_000), &rules).unwrap()
 }
 

@@ -23,15 +23,8 @@ impl ClassicGroup {
                 None => member.protocols.first().map(|first| first.metadata.clone()).unwrap_or_default(),
             };
             ClassicMember {
-                member_id: member_id.clone(),
-                group_instance_id: member.group_instance_id.clone(),
-                client_id: member.client_id.clone(),
-                client_host: member.client_host.clone(),
-                rebalance_timeout: member.rebalance_timeout,
-                session_timeout: member.session_timeout,
+                recorded: member.record(member_id, subscription),
                 protocols: member.protocols.clone(),
-                subscription,
-                assignment: member.assignment.clone(),
             }
         };
         self.members.iter().map(member).collect()

@@ -4,16 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::group::ConsumerGroup;
 use super::metadata_hash::Catalogue;
 use super::protocol;
 use crate::group::assignor::Assignment;
 use crate::group::error::GroupError;
 use crate::group::record::{
-    ClassicMemberMetadata, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment, GroupRecord,
-    MemberMetadata, MemberState, OwnedPartitions, TargetAssignmentMetadata,
+    ClassicMemberMetadata, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment,
+    GroupMetadataMember, GroupRecord, MemberMetadata, MemberState, OwnedPartitions, TargetAssignmentMetadata,
 };
 use crate::group::request::GroupProtocol;
 use crate::metadata::ClusterImage;
@@ -22,24 +20,11 @@ use crate::model::Timestamp;
 /// A member of a classic group, as the consumer group that it becomes has to know it.
 #[derive(Debug, Clone)]
 pub struct ClassicMember {
-    /// Its id, which it keeps.
-    pub member_id: Arc<str>,
-    /// Of a static member.
-    pub group_instance_id: Option<Arc<str>>,
-    /// As its requests gave it.
-    pub client_id: Arc<str>,
-    /// Where it joined from.
-    pub client_host: Arc<str>,
-    /// How long others waited for it in a rebalance.
-    pub rebalance_timeout: Duration,
-    /// Silence after which it is taken for dead.
-    pub session_timeout: Duration,
+    /// What a record has of it: the subscription is its metadata for the group's protocol, and the assignment
+    /// is empty if the leader gave it none yet.
+    pub recorded: GroupMetadataMember,
     /// Its protocols in its order of preference.
     pub protocols: Vec<GroupProtocol>,
-    /// Its metadata for the group's protocol.
-    pub subscription: Bytes,
-    /// What the leader gave it; empty if that was not yet.
-    pub assignment: Bytes,
 }
 
 /// The records of the group that a classic group becomes, and the group itself. All its members are in its
@@ -71,7 +56,7 @@ pub(super) fn convert(
             // UNKNOWN_SERVER_ERROR.
             return Err(refused("two of its members have one partition"));
         }
-        described.push((member.member_id.clone(), read));
+        described.push((member.recorded.member_id.clone(), read));
     }
     let mut changes = Vec::new();
     for (member_id, Read { metadata, .. }) in &described {
@@ -111,7 +96,7 @@ struct Read {
     has_user_data: bool,
 }
 
-fn read(member: &ClassicMember, image: &ClusterImage) -> Option<Read> {
+fn read(ClassicMember { recorded: member, protocols }: &ClassicMember, image: &ClusterImage) -> Option<Read> {
     let subscription = protocol::read_subscription(&member.subscription).ok()?;
     let given = match member.assignment.is_empty() {
         true => protocol::GivenAssignment::default(),
@@ -127,7 +112,7 @@ fn read(member: &ClassicMember, image: &ClusterImage) -> Option<Read> {
         rebalance_timeout_ms: milliseconds(member.rebalance_timeout),
         classic: Some(ClassicMemberMetadata {
             session_timeout_ms: milliseconds(member.session_timeout),
-            supported_protocols: member.protocols.clone(),
+            supported_protocols: protocols.clone(),
         }),
         ..MemberMetadata::default()
     };

@@ -1,6 +1,6 @@
 //! Groups that change their protocol, and members of both in one group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -8,24 +8,15 @@ use uuid::Uuid;
 
 use super::driver::*;
 use crate::group::*;
-use crate::metadata::{ClusterImage, MetadataChange, TopicRecord, keys};
+use crate::metadata::ClusterImage;
 use crate::model::TopicId;
 
 pub fn topic(driver: &mut Driver, name: &str, partitions: i32) -> TopicId {
-    let topic_id = Uuid::from_u128(0x77_u128 << 64 | name.len() as u128);
-    let record = TopicRecord {
-        topic_id,
-        partitions,
-        replication_factor: 1,
-        configs: BTreeMap::new(),
-        created_at_boot: 1,
-        growths: Vec::new(),
-    };
-    let value = serde_json::to_vec(&record).unwrap();
+    let topic_id = TopicId(Uuid::from_u128(0x77_u128 << 64 | name.len() as u128));
     let mut image = ClusterImage::clone(&driver.image);
-    image.apply(MetadataChange { key: &keys::topic(name), value: Some(&value) }).unwrap();
+    image.put_topic(name, topic_id, partitions);
     driver.image = Arc::new(image);
-    TopicId(topic_id)
+    topic_id
 }
 
 fn put_partitions(bytes: &mut Vec<u8>, topic: &str, partitions: &BTreeSet<i32>) {
@@ -253,6 +244,16 @@ fn classic_pair_with(driver: &mut Driver, given: [&[i32]; 2]) -> [Classic; 2] {
     pair
 }
 
+/// A group of two members of the classic protocol and one of the new one, at rest; they read 4 partitions.
+fn settled_group() -> (Driver, [Classic; 2], Modern) {
+    let mut driver = Driver::without_delay();
+    let topic_id = topic(&mut driver, "read", 4);
+    let mut classics = classic_pair(&mut driver);
+    let mut modern = Modern::join(&mut driver, topic_id);
+    settle(&mut driver, &mut classics, &mut modern);
+    (driver, classics, modern)
+}
+
 /// Nobody has a partition that another has; the group comes to rest.
 fn settle(driver: &mut Driver, classics: &mut [Classic], modern: &mut Modern) {
     for _ in 0..8 {
@@ -405,11 +406,7 @@ fn classic_members_are_not_told_to_join_while_the_next_target_is_put_off() {
 
 #[test]
 fn a_downgraded_group_is_written_with_a_leader() {
-    let mut driver = Driver::without_delay();
-    let topic_id = topic(&mut driver, "read", 4);
-    let mut classics = classic_pair(&mut driver);
-    let mut modern = Modern::join(&mut driver, topic_id);
-    settle(&mut driver, &mut classics, &mut modern);
+    let (mut driver, classics, _) = settled_group();
     let start = driver.log.len();
     beat(&mut driver, consumer("modern", -1, None)).unwrap();
     let leader = driver.written_since(start).into_iter().find_map(|record| match record {
@@ -421,11 +418,7 @@ fn a_downgraded_group_is_written_with_a_leader() {
 
 #[test]
 fn trap_76_the_group_is_downgraded_when_its_last_member_of_the_new_protocol_leaves() {
-    let mut driver = Driver::without_delay();
-    let topic_id = topic(&mut driver, "read", 4);
-    let mut classics = classic_pair(&mut driver);
-    let mut modern = Modern::join(&mut driver, topic_id);
-    settle(&mut driver, &mut classics, &mut modern);
+    let (mut driver, mut classics, _) = settled_group();
     let group_epoch = described(&mut driver).unwrap().group_epoch;
     beat(&mut driver, consumer("modern", -1, None)).unwrap();
     assert_eq!(driver.state(), "PreparingRebalance");
@@ -443,11 +436,7 @@ fn trap_76_the_group_is_downgraded_when_its_last_member_of_the_new_protocol_leav
 
 #[test]
 fn a_downgraded_group_that_nobody_asked_for_yet_is_not_taken_for_empty() {
-    let mut driver = Driver::without_delay();
-    let topic_id = topic(&mut driver, "read", 4);
-    let mut classics = classic_pair(&mut driver);
-    let mut modern = Modern::join(&mut driver, topic_id);
-    settle(&mut driver, &mut classics, &mut modern);
+    let (mut driver, ..) = settled_group();
     beat(&mut driver, consumer("modern", -1, None)).unwrap();
     // A look at its offsets comes before anything else does.
     assert_eq!(driver.call(|shard, input| shard.expire(input)), 0);
@@ -456,11 +445,7 @@ fn a_downgraded_group_that_nobody_asked_for_yet_is_not_taken_for_empty() {
 
 #[test]
 fn a_downgraded_group_whose_broker_dies_at_once_has_its_members_and_their_partitions() {
-    let mut driver = Driver::without_delay();
-    let topic_id = topic(&mut driver, "read", 4);
-    let mut classics = classic_pair(&mut driver);
-    let mut modern = Modern::join(&mut driver, topic_id);
-    settle(&mut driver, &mut classics, &mut modern);
+    let (mut driver, mut classics, _) = settled_group();
     let group_epoch = described(&mut driver).unwrap().group_epoch;
     // The session of the last one ends: that is a leave too.
     for _ in 0..40 {

@@ -53,6 +53,21 @@ pub struct ProduceRules {
 }
 
 impl ProduceRules {
+    /// Every whole batch that is part of no transaction passes and stays as it is.
+    pub fn lenient() -> ProduceRules {
+        ProduceRules {
+            api_version: i16::MAX,
+            batch_bytes_max: usize::MAX,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: i64::MAX,
+            keys_required: false,
+            transactions_allowed: false,
+            codec: None,
+            decompression: DecompressionCaps::default(),
+        }
+    }
+
     /// Whether what may be a batch must be decompressed or compressed: that takes too long for a thread on
     /// which connections wait.
     pub fn take_long(&self, records: &[u8], now: Timestamp) -> bool {

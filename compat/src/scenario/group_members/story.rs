@@ -6,8 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::member::{Member, Said};
 use crate::broker::Broker;
-use crate::process::run;
-use crate::scenario::{CLIENT_DEADLINE, Context, kcat_command};
+use crate::scenario::{Context, committed};
 use crate::wait::eventually;
 
 /// Of each topic: so that three members have two each.
@@ -71,8 +70,7 @@ impl Story {
         })?;
         for partition in 0..PARTITIONS {
             let lines: String = (0..RECORDS).map(|at| format!("{}\n", self.produced + at)).collect();
-            let command = kcat_command(broker, &format!("-P -t {} -p {partition}", self.topic));
-            run(command, lines.as_bytes(), CLIENT_DEADLINE)?.success()?;
+            context.kcat(broker, &format!("-P -t {} -p {partition}", self.topic), &lines)?.success()?;
         }
         self.produced += RECORDS;
         eventually(DEADLINE, "every record to be delivered and committed", || {
@@ -105,9 +103,7 @@ impl Story {
 
     /// The broker has every partition's end as committed, no more and no less.
     fn expect_committed(&self, context: &Context, broker: &Broker) -> Result<()> {
-        let mut command = context.tools.python("committed.py");
-        command.args([broker.bootstrap(), &self.group, &self.topic, &PARTITIONS.to_string()]);
-        let found = run(command, b"", CLIENT_DEADLINE)?.success()?.stdout;
+        let found = committed(context, broker, &self.group, (&self.topic, PARTITIONS))?;
         let expected = format!("{}\n", self.produced).repeat(PARTITIONS as usize);
         ensure!(found == expected, "committed: {found:?}, not {} everywhere", self.produced);
         Ok(())

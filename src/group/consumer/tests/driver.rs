@@ -1,6 +1,5 @@
 //! One group with its log, its clock and its catalogue.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::group::consumer::{ConsumerGroup, Soft, advance, check, describe, hear
 use crate::group::reply::{ConsumerGroupHeartbeatReply, DescribedConsumerGroup};
 use crate::group::request::ConsumerGroupHeartbeat;
 use crate::group::{Caller, GroupError, GroupRecord, GroupSettings, Input};
-use crate::metadata::{ClusterImage, MetadataChange, TopicRecord, keys};
+use crate::metadata::{ClusterImage, MetadataChange, keys};
 use crate::model::{Timestamp, TopicId};
 
 pub type Reply = Result<ConsumerGroupHeartbeatReply, GroupError>;
@@ -52,20 +51,13 @@ impl Driver {
 
     /// Creates a topic, or gives it more partitions.
     pub fn topic(&mut self, name: &str, partitions: i32) -> TopicId {
-        let known = self.image.topic(name).map(|topic| topic.topic_id.0);
+        let known = self.image.topic(name).map(|topic| topic.topic_id);
         self.ids += 1;
-        let topic_id = known.unwrap_or(Uuid::from_u128(self.ids << 64 | 7));
-        let record = TopicRecord {
-            topic_id,
-            partitions,
-            replication_factor: 1,
-            configs: BTreeMap::new(),
-            created_at_boot: 1,
-            growths: Vec::new(),
-        };
-        let value = serde_json::to_vec(&record).expect("a record");
-        self.change(&keys::topic(name), Some(&value));
-        TopicId(topic_id)
+        let topic_id = known.unwrap_or_else(|| self.fresh_topic_id());
+        let mut image = ClusterImage::clone(&self.image);
+        image.put_topic(name, topic_id, partitions);
+        self.image = Arc::new(image);
+        topic_id
     }
 
     /// Creates many topics of one partition.
@@ -73,30 +65,21 @@ impl Driver {
         let mut image = ClusterImage::clone(&self.image);
         for name in names {
             self.ids += 1;
-            let record = TopicRecord {
-                topic_id: Uuid::from_u128(self.ids << 64 | 7),
-                partitions: 1,
-                replication_factor: 1,
-                configs: BTreeMap::new(),
-                created_at_boot: 1,
-                growths: Vec::new(),
-            };
-            let value = serde_json::to_vec(&record).expect("a record");
-            let key = keys::topic(name);
-            image.apply(MetadataChange { key: &key, value: Some(&value) }).expect("a readable change");
+            image.put_topic(name, self.fresh_topic_id(), 1);
         }
         self.image = Arc::new(image);
     }
 
     /// Deletes a topic.
     pub fn delete_topic(&mut self, name: &str) {
-        self.change(&keys::topic(name), None);
+        let mut image = ClusterImage::clone(&self.image);
+        let gone = MetadataChange { key: &keys::topic(name), value: None };
+        image.apply(gone).expect("a readable change");
+        self.image = Arc::new(image);
     }
 
-    fn change(&mut self, key: &str, value: Option<&[u8]>) {
-        let mut image = ClusterImage::clone(&self.image);
-        image.apply(MetadataChange { key, value }).expect("a readable change");
-        self.image = Arc::new(image);
+    fn fresh_topic_id(&self) -> TopicId {
+        TopicId(Uuid::from_u128(self.ids << 64 | 7))
     }
 
     fn input<'a>(&'a self, image: &'a Arc<ClusterImage>, settings: &'a GroupSettings) -> Input<'a> {

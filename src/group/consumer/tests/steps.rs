@@ -1,6 +1,5 @@
 //! The parts by themselves.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use uuid::Uuid;
 use crate::group::consumer::metadata_hash::{group_hash, topic_hash};
 use crate::group::consumer::timers::{Timer, TimerKey, Timers};
 use crate::metadata::{TopicImage, TopicRecord};
+use crate::model::TopicId;
 
 const GOLDEN: &str = include_str!("../../../../protocol-tests/golden/consumer_group_records.txt");
 
@@ -19,15 +19,8 @@ fn golden_hash(name: &str) -> i64 {
 }
 
 fn topic(name: &str, partitions: i32) -> TopicImage {
-    let record = TopicRecord {
-        topic_id: Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10),
-        partitions,
-        replication_factor: 1,
-        configs: BTreeMap::new(),
-        created_at_boot: 0,
-        growths: Vec::new(),
-    };
-    TopicImage::new(name.into(), record)
+    let topic_id = TopicId(Uuid::from_u128(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10));
+    TopicImage::new(name.into(), TopicRecord::plain(topic_id, partitions))
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::log::LogConfig;
 use crate::metadata::{BrokerConfigs, TopicRecord, keys};
 use crate::model::{NodeId, Timestamp, TopicId, TopicPartition};
 use crate::partition::{BrokerDirectory, Catalogue, Partition, Purpose, Storage, StorageOptions};
-use crate::protocol::batch::{DecompressionCaps, ProduceRules, TimestampType, validate_produced};
+use crate::protocol::batch::{ProduceRules, validate_produced};
 use crate::wal::WalOptions;
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -87,17 +87,7 @@ fn options() -> StorageOptions {
 }
 
 fn rules() -> ProduceRules {
-    ProduceRules {
-        api_version: 13,
-        batch_bytes_max: 1 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
-        keys_required: false,
-        transactions_allowed: false,
-        codec: None,
-        decompression: DecompressionCaps::default(),
-    }
+    ProduceRules { api_version: 13, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() }
 }
 
 /// The code of a refusal.

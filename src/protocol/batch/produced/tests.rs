@@ -8,13 +8,8 @@ fn rules() -> ProduceRules {
     ProduceRules {
         api_version: 13,
         batch_bytes_max: 1 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 1_000,
-        keys_required: false,
-        transactions_allowed: false,
-        codec: None,
-        decompression: DecompressionCaps::default(),
+        ..ProduceRules::lenient()
     }
 }
 

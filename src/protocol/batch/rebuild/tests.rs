@@ -20,13 +20,9 @@ fn rules(compression: CompressionType) -> ProduceRules {
     ProduceRules {
         api_version: 13,
         batch_bytes_max: 1 << 20,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: i64::MAX,
-        keys_required: false,
         transactions_allowed: true,
         codec: Some(Codec { compression, level: None }),
-        decompression: DecompressionCaps::default(),
+        ..ProduceRules::lenient()
     }
 }
 
