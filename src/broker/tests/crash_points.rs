@@ -230,6 +230,7 @@ fn points_that_failed_once() {
     let points = [
         (Workload::Plain(27), 205, CrashPlan::KeepUnsynced),
         (Workload::Plain(34), 66, CrashPlan::Random(34_000_036)),
+        (Workload::Compacting(24), 275, CrashPlan::Random(24_000_347)),
     ];
     for (workload, point, plan) in points {
         assert!(crash_at(workload, point, plan).is_some(), "the workload {workload:?} ends before {point}");

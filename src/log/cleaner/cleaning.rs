@@ -354,9 +354,8 @@ impl Cleaning {
                 bytes
             }
         };
-        let header = BatchHeader::parse(&left).map_err(damaged(&source.segment, &found))?;
         self.stats.written_bytes += left.len() as u64;
-        open.output.push(log, &header, &left)
+        open.output.push(log, &left)
     }
 }
 
@@ -389,7 +388,7 @@ fn end_copy(
     let (group, mut output) = (&sources[copy.group], copy.output);
     if let Some(last) = copy.last.filter(|_| output.is_empty()) {
         // A segment stays for the offsets: the one before it must not seem to go on to the one behind it.
-        output.push(log, &last, &without_records(&last))?;
+        output.push(log, &without_records(&last))?;
     }
     let replacement = Replacement {
         old: group.iter().map(|source| Arc::clone(&source.segment)).collect(),

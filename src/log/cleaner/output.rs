@@ -49,13 +49,10 @@ impl Output {
         self.current.is_none() && self.finished.is_empty()
     }
 
-    /// Adds a batch.
-    pub(super) fn push(
-        &mut self,
-        log: &PartitionLog,
-        header: &BatchHeader,
-        bytes: &[u8],
-    ) -> Result<(), LogError> {
+    /// Adds a batch that was read or built. What the indexes say of it comes from these very bytes: a header
+    /// of the batch as it was before would let them name records that are gone.
+    pub(super) fn push(&mut self, log: &PartitionLog, bytes: &[u8]) -> Result<(), LogError> {
+        let header = &BatchHeader::parse(bytes).expect("it was read or built");
         let is_full = |piece: &Piece| piece.bytes() + bytes.len() as u64 > BATCH_BYTES_MAX;
         if self.current.as_ref().is_some_and(is_full) {
             self.finish_current(log)?;
