@@ -23,6 +23,7 @@ mod retention;
 mod scrub;
 mod topic_names;
 mod topics;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
+pub use transactions::TransactionCheck;
 
 use crate::cluster::EmbeddedMetadata;
 use crate::config::{ServerConfig, TopicConfig};

@@ -6,4 +6,5 @@ mod crash_points;
 mod faults;
 mod machine;
 mod races;
+mod transactions;
 mod verify;

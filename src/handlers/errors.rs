@@ -26,6 +26,8 @@ impl KafkaError for AppendError {
             AppendError::Deleted => ErrorCode::UnknownTopicOrPartition,
             AppendError::OutOfOrderSequence(_) => ErrorCode::OutOfOrderSequenceNumber,
             AppendError::InvalidProducerEpoch(_) => ErrorCode::InvalidProducerEpoch,
+            AppendError::InvalidTransactionState(_) => ErrorCode::InvalidTxnState,
+            AppendError::CoordinatorFenced(_) => ErrorCode::TransactionCoordinatorFenced,
         }
     }
 }

@@ -159,7 +159,7 @@ impl Session<'_> {
             end = header.next_offset();
             if end <= self.log.log_start_offset() {
                 self.flush(&mut run)?;
-                self.skip(&header);
+                self.skip(&header, batch)?;
                 continue;
             }
             if self.must_roll(&header, &run) {
@@ -180,7 +180,7 @@ impl Session<'_> {
 
     /// The batch's header; `None` if it is in the log already.
     fn check(&self, batch: &Bytes, end: Offset) -> Result<Option<BatchHeader>, LogError> {
-        let refuse = |what: String| LogError::NotAppendable { path: self.log.path.clone(), what };
+        let refuse = |what: String| self.refuse(what);
         let header = BatchHeader::parse(batch).map_err(|error| refuse(error.to_string()))?;
         if header.size_bytes() != batch.len() || header.last_offset_delta < 0 {
             return Err(refuse(format!("{} bytes are not one whole batch", batch.len())));
@@ -250,18 +250,25 @@ impl Session<'_> {
     }
 
     /// A batch below the log start: nobody may read it, but its producer's next batch follows it.
-    fn skip(&mut self, header: &BatchHeader) {
-        self.apply(header);
+    fn skip(&mut self, header: &BatchHeader, batch: &[u8]) -> Result<(), LogError> {
+        self.apply(header, batch)?;
         self.mark_dirty();
         self.writer.changed.state = true;
         self.published.end = header.next_offset();
         self.publish();
+        Ok(())
     }
 
-    fn apply(&mut self, header: &BatchHeader) {
+    fn apply(&mut self, header: &BatchHeader, batch: &[u8]) -> Result<(), LogError> {
         let now = self.log.directory.believed_now();
-        self.writer.producers.apply(header, now);
+        let applied = self.writer.producers.apply_batch(header, batch, now);
+        applied.map_err(|error| self.refuse(error.to_string()))?;
         self.writer.leader_epochs.assign(header.partition_leader_epoch, header.base_offset);
+        Ok(())
+    }
+
+    fn refuse(&self, what: String) -> LogError {
+        LogError::NotAppendable { path: self.log.path.clone(), what }
     }
 
     fn mark_dirty(&mut self) {
@@ -283,7 +290,7 @@ impl Session<'_> {
         let mut position = active.bytes();
         for (header, batch) in &run.batches {
             self.writer.indexer.add(&active, position, header);
-            self.apply(header);
+            self.apply(header, batch)?;
             active.born(self.log.directory.clock.birth_ms(header.max_timestamp));
             position += batch.len() as u64;
             self.published.end = header.next_offset();

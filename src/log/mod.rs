@@ -39,6 +39,7 @@ mod scrub;
 mod segment;
 mod state_file;
 mod sync;
+mod transaction_index;
 
 pub use cleaner::{Cleanable, Cleaning, CleaningLimits, CleaningStats, CleaningStep};
 pub use config::{Compaction, LogConfig};
@@ -48,10 +49,14 @@ pub use handles::HandleCache;
 pub use leader_epochs::{EpochStart, LeaderEpochs};
 pub use lookup::TimestampAndOffset;
 pub use partition_log::{LogState, PartitionLog, RecoveryPoint};
-pub use producer_state::{AppendedBatch, BATCHES_MAX, ProducerEntry, ProducerStates, SequenceVerdict};
+pub use producer_state::{
+    AppendedBatch, BATCHES_MAX, EndedTransaction, MarkerVerdict, OpenTransaction, ProducerEntry,
+    ProducerStates, SequenceVerdict, Standing,
+};
 pub use read::LogRead;
 pub use retention_clock::RetentionClock;
 pub use scrub::{ScrubPlace, ScrubStep};
+pub use transaction_index::AbortedTransaction;
 
 #[cfg(test)]
 mod tests;

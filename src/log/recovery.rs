@@ -432,13 +432,14 @@ impl Replay<'_> {
                 );
                 return Err(LogError::corrupt(&segment.path, found.position, what));
             }
-            scanner.read_verified(&found)?;
+            let bytes = scanner.read_verified(&found)?;
             largest.add_batch(&found.header);
             if found.header.next_offset() <= self.state.offset {
                 continue;
             }
             let now = self.recovery.directory.clock.believed_now();
-            self.state.producers.apply(&found.header, now);
+            let applied = self.state.producers.apply_batch(&found.header, &bytes, now);
+            applied.map_err(|error| LogError::corrupt(&segment.path, found.position, error.to_string()))?;
             self.state.leader_epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);
             self.state.offset = found.header.next_offset();
         }

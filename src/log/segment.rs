@@ -241,6 +241,7 @@ impl Segment {
             max_timestamp_offset: largest.last_offset,
             offset_index: self.offset_index.summary(),
             time_index: self.time_index.summary(),
+            transaction_index: Default::default(),
         }
     }
 }

@@ -2,13 +2,17 @@
 //! `docs/formats/partition-state.md`.
 
 use crate::log::index::IndexSummary;
-use crate::log::{AppendedBatch, EpochStart, LeaderEpochs, ProducerEntry, ProducerStates};
-use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
+use crate::log::{AppendedBatch, EpochStart, LeaderEpochs, OpenTransaction, ProducerEntry, ProducerStates};
+use crate::model::{
+    CoordinatorEpoch, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition,
+};
 
 const MAGIC: &[u8; 8] = b"HWSTATE\n";
 /// The first one knew of no cleaning.
 const VERSION_UNCLEANED: u16 = 1;
-const VERSION: u16 = 2;
+/// The second one knew of no transactions.
+const VERSION_WITHOUT_TRANSACTIONS: u16 = 2;
+const VERSION: u16 = 3;
 
 /// The largest file that is read: some millions of producers.
 pub(super) const BYTES_MAX: u64 = 1 << 30;
@@ -16,7 +20,8 @@ pub(super) const BYTES_MAX: u64 = 1 << 30;
 const EPOCH_BYTES: usize = 12;
 const PRODUCER_BYTES_MIN: usize = 19;
 const BATCH_BYTES: usize = 32;
-const SEGMENT_BYTES: usize = 48;
+/// Of version 2.
+const SEGMENT_BYTES_MIN: usize = 48;
 const CRC_BYTES: usize = 4;
 
 /// A segment as it was when the snapshot was taken.
@@ -31,6 +36,7 @@ pub(super) struct SegmentRecord {
     pub max_timestamp_offset: Offset,
     pub offset_index: IndexSummary,
     pub time_index: IndexSummary,
+    pub transaction_index: IndexSummary,
 }
 
 impl SegmentRecord {
@@ -43,6 +49,7 @@ impl SegmentRecord {
             max_timestamp_offset: Offset::NONE,
             offset_index: IndexSummary::default(),
             time_index: IndexSummary::default(),
+            transaction_index: IndexSummary::default(),
         }
     }
 }
@@ -123,6 +130,11 @@ impl Writer {
     fn producer(&mut self, id: ProducerId, entry: &ProducerEntry) {
         self.i64(id.0);
         self.0.extend_from_slice(&entry.producer_epoch.0.to_be_bytes());
+        self.i32(entry.coordinator_epoch.0);
+        let none = OpenTransaction { first_offset: Offset::NONE, since: Timestamp::NONE };
+        let transaction = entry.transaction.unwrap_or(none);
+        self.i64(transaction.first_offset.0);
+        self.i64(transaction.since.0);
         self.i64(entry.last_append.0);
         self.0.push(u8::try_from(entry.batches.len()).expect("at most five batches are kept"));
         for batch in &entry.batches {
@@ -151,7 +163,7 @@ impl Writer {
         self.0.extend_from_slice(&segment.bytes.to_be_bytes());
         self.i64(segment.max_timestamp.0);
         self.i64(segment.max_timestamp_offset.0);
-        for index in [segment.offset_index, segment.time_index] {
+        for index in [segment.offset_index, segment.time_index, segment.transaction_index] {
             self.0.extend_from_slice(&index.entries.to_be_bytes());
             self.0.extend_from_slice(&index.crc.to_be_bytes());
         }
@@ -172,27 +184,36 @@ pub(super) fn decode_any(bytes: &[u8]) -> Result<(TopicPartition, Snapshot), &'s
     if crc32c::crc32c(content) != u32::from_be_bytes(*crc) {
         return Err("its checksum does not match");
     }
-    let mut from = Reader(content);
+    let mut from = Reader::new(content);
     if from.take(MAGIC.len()) != Some(MAGIC) {
         return Err("it is not a state file");
     }
-    let version = from.array().map(u16::from_be_bytes);
-    let is_cleaned = match version {
+    from.has_transactions = match from.array().map(u16::from_be_bytes) {
         Some(VERSION) => true,
-        Some(VERSION_UNCLEANED) => false,
-        _ => return Err("its format version is neither 1 nor 2"),
+        Some(VERSION_UNCLEANED | VERSION_WITHOUT_TRANSACTIONS) => false,
+        _ => return Err("its format version is none of 1 to 3"),
     };
+    let is_cleaned = content[MAGIC.len()..].first_chunk() != Some(&VERSION_UNCLEANED.to_be_bytes());
     let owner = from.owner().ok_or("it is too short")?;
     from.snapshot(is_cleaned).map(|snapshot| (owner, snapshot)).ok_or("its counts do not fit its length")
 }
 
 /// Takes fields off the front.
-pub(super) struct Reader<'a>(pub &'a [u8]);
+pub(super) struct Reader<'a> {
+    pub rest: &'a [u8],
+    /// Whether producers and segments say what they know of transactions.
+    pub has_transactions: bool,
+}
 
 impl<'a> Reader<'a> {
+    /// For the newest version.
+    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { rest: bytes, has_transactions: true }
+    }
+
     pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
         Some(taken)
     }
 
@@ -215,7 +236,7 @@ impl<'a> Reader<'a> {
     /// A count whose elements, of at least `element_bytes` each, can still be there.
     pub(super) fn count(&mut self, element_bytes: usize) -> Option<usize> {
         let count = self.u32()? as usize;
-        (count <= self.0.len() / element_bytes).then_some(count)
+        (count <= self.rest.len() / element_bytes).then_some(count)
     }
 
     fn owner(&mut self) -> Option<TopicPartition> {
@@ -239,11 +260,11 @@ impl<'a> Reader<'a> {
         }
         let segments = self.segments()?;
         let cleaned = if is_cleaned { self.cleaned()? } else { Cleaned::default() };
-        self.0.is_empty().then_some(Snapshot { offset, producers, leader_epochs, segments, cleaned })
+        self.rest.is_empty().then_some(Snapshot { offset, producers, leader_epochs, segments, cleaned })
     }
 
     pub(super) fn segments(&mut self) -> Option<Vec<SegmentRecord>> {
-        let count = self.count(SEGMENT_BYTES)?;
+        let count = self.count(SEGMENT_BYTES_MIN)?;
         let mut segments = Vec::with_capacity(count);
         for _ in 0..count {
             segments.push(self.segment()?);
@@ -257,9 +278,13 @@ impl<'a> Reader<'a> {
 
     fn producer(&mut self) -> Option<ProducerEntry> {
         let producer_epoch = ProducerEpoch(self.array().map(i16::from_be_bytes)?);
+        let (coordinator_epoch, transaction) = match self.has_transactions {
+            true => (CoordinatorEpoch(self.i32()?), self.transaction()?),
+            false => (CoordinatorEpoch::NONE, None),
+        };
         let last_append = Timestamp(self.i64()?);
         let count = usize::from(self.array::<1>()?[0]);
-        if count > self.0.len() / BATCH_BYTES {
+        if count > self.rest.len() / BATCH_BYTES {
             return None;
         }
         let mut batches = Vec::with_capacity(count);
@@ -272,7 +297,12 @@ impl<'a> Reader<'a> {
                 max_timestamp: Timestamp(self.i64()?),
             });
         }
-        Some(ProducerEntry { producer_epoch, last_append, batches })
+        Some(ProducerEntry { producer_epoch, coordinator_epoch, transaction, last_append, batches })
+    }
+
+    fn transaction(&mut self) -> Option<Option<OpenTransaction>> {
+        let (first_offset, since) = (Offset(self.i64()?), Timestamp(self.i64()?));
+        Some((first_offset != Offset::NONE).then_some(OpenTransaction { first_offset, since }))
     }
 
     fn index(&mut self) -> Option<IndexSummary> {
@@ -287,6 +317,10 @@ impl<'a> Reader<'a> {
             max_timestamp_offset: Offset(self.i64()?),
             offset_index: self.index()?,
             time_index: self.index()?,
+            transaction_index: match self.has_transactions {
+                true => self.index()?,
+                false => IndexSummary::default(),
+            },
         })
     }
 }

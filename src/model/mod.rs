@@ -43,6 +43,11 @@ number! {
     ProducerEpoch(i16)
 }
 number! {
+    /// Generation of a transaction coordinator: of two that say how a transaction ends, the larger holds.
+    /// `-1` is "none".
+    CoordinatorEpoch(i32)
+}
+number! {
     /// A broker's `node.id`.
     NodeId(i32)
 }
@@ -74,6 +79,20 @@ impl ProducerId {
 impl ProducerEpoch {
     /// A batch without idempotence.
     pub const NONE: ProducerEpoch = ProducerEpoch(-1);
+}
+
+impl CoordinatorEpoch {
+    /// No coordinator has ended a transaction of the producer yet.
+    pub const NONE: CoordinatorEpoch = CoordinatorEpoch(-1);
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TransactionResult {
+    /// Without effect.
+    Abort,
+    /// With effect.
+    Commit,
 }
 
 impl Timestamp {

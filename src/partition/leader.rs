@@ -4,18 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::StorageFailed;
 use super::flush_queue::FlushQueue;
-use super::tail::{Tail, TailBatch};
+use super::tail::Tail;
+use super::transactions::Transactions;
 use super::waiters::{FetchWaiter, Waiters};
-use super::{Credits, StorageFailed};
 use crate::env::FileExtent;
 use crate::env::files::without_waiting;
-use crate::log::{LeaderEpochs, LogError, LogState, PartitionLog, ProducerStates, SequenceVerdict};
+use crate::log::{AbortedTransaction, LeaderEpochs, LogError, LogState, PartitionLog, ProducerStates};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
-use crate::protocol::batch::{BatchHeader, ProducedBatch};
-use crate::wal::{EntryHeader, EntryKind, Lsn, WalAppender};
-
-use super::storage::Member;
+use crate::wal::Lsn;
 
 /// Said to who reads what is just written again after a full disk.
 const BEING_REWRITTEN: &str = "its segments are being written again after the disk was full; try again";
@@ -69,6 +67,12 @@ pub enum AppendError {
     /// A newer instance of the producer exists.
     #[error("invalid producer epoch: {0}")]
     InvalidProducerEpoch(String),
+    /// The batch does not fit what its producer's transaction is at.
+    #[error("invalid transaction state: {0}")]
+    InvalidTransactionState(String),
+    /// A newer coordinator has ended a transaction of the producer.
+    #[error("the transaction coordinator is fenced: {0}")]
+    CoordinatorFenced(String),
 }
 
 /// Why nothing was read.
@@ -97,6 +101,9 @@ pub struct Watermarks {
     pub log_start_offset: Offset,
     /// First offset that is not committed: consumers see what lies below.
     pub high_watermark: Offset,
+    /// First offset of which it is not decided, or not committed, whether it takes effect: consumers of
+    /// committed transactions see what lies below. Never above the high watermark.
+    pub last_stable_offset: Offset,
     /// First offset that was not given out.
     pub log_end_offset: Offset,
 }
@@ -122,12 +129,13 @@ pub enum PartitionRead {
     Segments(Watermarks),
 }
 
-struct State {
+pub(super) struct State {
     status: PartitionStatus,
-    watermarks: Watermarks,
-    tail: Tail,
-    producers: ProducerStates,
-    epochs: LeaderEpochs,
+    pub(super) watermarks: Watermarks,
+    pub(super) tail: Tail,
+    pub(super) producers: ProducerStates,
+    pub(super) transactions: Transactions,
+    pub(super) epochs: LeaderEpochs,
     /// LSN of the oldest batch that was flushed to a segment and not synced there.
     unsynced_from: Option<Lsn>,
     /// After a sync failed for want of space: segments below this offset must be written again from the WAL.
@@ -158,7 +166,7 @@ pub struct Partition {
     topic: Arc<str>,
     leader_epoch: LeaderEpoch,
     log: PartitionLog,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     waiters: Waiters,
     /// How often its segments had to be written again: a read that overlaps says nothing about the log.
     rewrites: AtomicU64,
@@ -176,20 +184,27 @@ impl Partition {
     ) -> Partition {
         let end = recovered.log_end_offset;
         let log_start_offset = log.log_start_offset();
-        let watermarks = Watermarks { log_start_offset, high_watermark: end, log_end_offset: end };
+        let watermarks = Watermarks {
+            log_start_offset,
+            high_watermark: end,
+            last_stable_offset: end,
+            log_end_offset: end,
+        };
         let mut epochs = recovered.leader_epochs;
         epochs.truncate_below(log_start_offset);
         // As a leader of Kafka does when it begins: an epoch that has written nothing yet begins at the end.
         epochs.assign(leader_epoch, end);
-        let state = State {
+        let mut state = State {
             status: PartitionStatus::Online,
             watermarks,
             tail: Tail::default(),
             producers: recovered.producers,
+            transactions: Transactions::default(),
             epochs,
             unsynced_from: None,
             rewrite_end: None,
         };
+        state.settle();
         let waiters = Waiters::default();
         Partition {
             topic_partition: log.topic_partition(),
@@ -292,68 +307,15 @@ impl Partition {
         }
     }
 
+    /// Aborted transactions with records in `from..end`, whose markers are not in a segment yet.
+    pub fn aborted_in_tail(&self, from: Offset, end: Offset) -> Vec<AbortedTransaction> {
+        self.state.lock().transactions.aborted(from, end)
+    }
+
     /// Registers a waiting fetch: it is woken when the high watermark moves, the partition stops or is
     /// deleted.
     pub fn register(&self, waiter: &Arc<FetchWaiter>) {
         self.waiters.register(waiter);
-    }
-
-    /// Gives a validated batch its offsets and puts it into the WAL. Takes about a microsecond and waits for
-    /// nothing: space was promised by `credits`, durability comes with the group.
-    pub(super) fn append(
-        self: &Arc<Self>,
-        wal: &WalAppender<Member>,
-        queue: &FlushQueue,
-        credits: &mut Credits,
-        batch: &ProducedBatch,
-        now: Timestamp,
-    ) -> Result<Admission, AppendError> {
-        let header = &batch.header;
-        let mut state = self.state.lock();
-        state.online()?;
-        match state.producers.check(header) {
-            SequenceVerdict::Append => {}
-            SequenceVerdict::Duplicate(original) => {
-                let end_offset = original.last_offset.plus(1);
-                let (base_offset, timestamp) = (original.base_offset, original.max_timestamp);
-                return Ok(Admission::Duplicate { base_offset, end_offset, timestamp });
-            }
-            SequenceVerdict::OutOfOrder { expected } => {
-                let (producer, found) = (header.producer_id, header.base_sequence);
-                let words = format!("producer {producer} sent sequence {found}, {expected} should have come");
-                return Err(AppendError::OutOfOrderSequence(words));
-            }
-            SequenceVerdict::StaleEpoch { current } => {
-                let (producer, found) = (header.producer_id, header.producer_epoch);
-                let words = format!("producer {producer} has epoch {found}, {current} has been seen");
-                return Err(AppendError::InvalidProducerEpoch(words));
-            }
-        }
-        let base_offset = state.watermarks.log_end_offset;
-        let end_offset = base_offset.plus(i64::from(header.last_offset_delta) + 1);
-        let partition_leader_epoch = self.leader_epoch;
-        let header = BatchHeader { base_offset, partition_leader_epoch, ..*header };
-        let entry = EntryHeader { kind: EntryKind::Records, topic_partition: Some(self.topic_partition) };
-        let patch = |copy: &mut [u8]| batch.patch(copy, base_offset, partition_leader_epoch);
-        let member = Member::Records { partition: self.clone(), end_offset };
-        let appended = wal.append(credits.wal(), entry, &batch.bytes, patch, member);
-        let first_of_tail = state.tail.is_empty();
-        state.tail.push(TailBatch {
-            base_offset,
-            end_offset,
-            max_timestamp: header.max_timestamp,
-            lsn: appended.lsn,
-            slice: appended.slice,
-        });
-        state.producers.apply(&header, now);
-        state.epochs.assign(partition_leader_epoch, base_offset);
-        state.watermarks.log_end_offset = end_offset;
-        if first_of_tail {
-            // Under the lock, as is the advance of the high watermark: a batch that is committed is in the
-            // queue, so no checkpoint passes it.
-            queue.place(self, Some(appended.lsn), true);
-        }
-        Ok(Admission::Appended { base_offset, end_offset, lsn: appended.lsn })
     }
 
     /// The WAL has committed everything below `end`.
@@ -362,6 +324,8 @@ impl Partition {
         if state.watermarks.high_watermark < end {
             debug_assert!(end <= state.watermarks.log_end_offset);
             state.watermarks.high_watermark = end;
+            state.transactions.committed(end);
+            state.settle();
             drop(state);
             self.waiters.wake();
         }
@@ -499,7 +463,11 @@ impl Partition {
 
     /// Forgets producers that have been silent for longer than `producer.id.expiration.ms`.
     pub fn expire_producers(&self, now: Timestamp, expiration_ms: i64) {
-        self.state.lock().producers.expire(now, expiration_ms);
+        {
+            let mut state = self.state.lock();
+            state.producers.expire(now, expiration_ms);
+            state.transactions.expire(now, expiration_ms);
+        }
         self.log.expire_producers(now, expiration_ms);
     }
 
@@ -510,6 +478,7 @@ impl Partition {
         if state.watermarks.log_start_offset < offset {
             state.watermarks.log_start_offset = offset;
             state.epochs.truncate_below(offset);
+            state.settle();
             self.log.set_log_start_offset(offset);
         }
     }
@@ -529,6 +498,7 @@ impl Partition {
             state.unsynced_from = state.tail.oldest_lsn();
         }
         state.tail.drop_below(end);
+        state.transactions.flushed(end);
         queue.place(self, state.tail.oldest_lsn(), state.dirty_from().is_some());
     }
 
@@ -580,7 +550,16 @@ impl State {
         }
     }
 
-    fn online(&self) -> Result<(), AppendError> {
+    /// Works out the last stable offset anew. A transaction holds it until its marker is committed; records
+    /// below the log start hold nothing.
+    pub(super) fn settle(&mut self) {
+        let undecided = [self.producers.first_undecided(), self.transactions.first_uncommitted_end()];
+        let first_unstable = undecided.into_iter().flatten().min().unwrap_or(Offset(i64::MAX));
+        let Watermarks { log_start_offset, high_watermark, .. } = self.watermarks;
+        self.watermarks.last_stable_offset = first_unstable.max(log_start_offset).min(high_watermark);
+    }
+
+    pub(super) fn online(&self) -> Result<(), AppendError> {
         match &self.status {
             PartitionStatus::Online => Ok(()),
             PartitionStatus::Stopped(reason) => Err(AppendError::Stopped(reason.clone())),

@@ -9,6 +9,7 @@
 //! the order in which they were given out. The core is synchronous and driven by steps: `threads` wraps it.
 
 mod admission;
+mod appending;
 mod catalogue;
 mod checkpoint;
 mod clean;
@@ -26,6 +27,7 @@ mod storage;
 mod stranded;
 mod tail;
 mod threads;
+mod transactions;
 mod waiters;
 
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub use recovery::OpenError;
 pub use scrub::Scrubbed;
 pub use storage::{CommitObservation, CommitObserver, Member, Storage, StorageOptions};
 pub use threads::StorageThreads;
+pub use transactions::{Appender, TransactionMarker, Verification, VerificationGuard};
 pub use waiters::FetchWaiter;
 
 pub use crate::log::LogConfig;

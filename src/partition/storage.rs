@@ -8,11 +8,13 @@ use dashmap::DashMap;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
+use super::appending::Append;
 use super::checkpoint::Checkpoint;
 use super::durability::{Progress, StorageFailed};
 use super::flush_queue::FlushQueue;
 use super::leader::StatusChanges;
 use super::recovery::make_way;
+use super::transactions::{Appender, TransactionMarker};
 use super::{Admission, AppendError, BrokerDirectory, Catalogue, Credits, Lookup, Partition, PartitionSpec};
 use crate::env::Env;
 use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint};
@@ -215,15 +217,47 @@ impl Storage {
         Ok(Partition::new(spec.name.clone(), spec.leader_epoch, log, state, self.status_changes.clone()))
     }
 
-    /// Appends a batch; see [`Partition::append`].
+    /// Appends a batch of a producer; see [`Partition::append`].
     pub fn append(
         &self,
         partition: &Arc<Partition>,
         credits: &mut Credits,
         batch: &ProducedBatch,
     ) -> Result<Admission, AppendError> {
-        let now = self.logs.believed_now();
-        partition.append(&self.wal, &self.flush_queue, credits, batch, now)
+        self.append_by(Appender::CLIENT, partition, credits, batch)
+    }
+
+    /// Appends a batch of a producer that may begin its transaction with it, or of a coordinator.
+    pub fn append_by(
+        &self,
+        appender: Appender,
+        partition: &Arc<Partition>,
+        credits: &mut Credits,
+        batch: &ProducedBatch,
+    ) -> Result<Admission, AppendError> {
+        partition.append(self.append_with(credits), batch, appender)
+    }
+
+    /// Ends transactions, each in one partition, all in one commit of the WAL. The answers are in the order
+    /// of the markers; one that is refused keeps none of the others.
+    ///
+    /// May be repeated, by who does not know whether it was done before a crash. The credits are for as many
+    /// payloads of [`TransactionMarker::PAYLOAD_BYTES`].
+    pub fn append_markers(
+        &self,
+        credits: &mut Credits,
+        markers: &[(Arc<Partition>, TransactionMarker)],
+    ) -> Vec<Result<Admission, AppendError>> {
+        let timestamp = self.env.clock.now();
+        let _one_group = self.wal.together(markers.len(), TransactionMarker::PAYLOAD_BYTES);
+        let append = |(partition, marker): &(Arc<Partition>, TransactionMarker)| {
+            partition.append_marker(self.append_with(credits), marker, timestamp)
+        };
+        markers.iter().map(append).collect()
+    }
+
+    fn append_with<'a>(&'a self, credits: &'a mut Credits) -> Append<'a> {
+        Append { wal: &self.wal, queue: &self.flush_queue, credits, now: self.logs.believed_now() }
     }
 
     /// Puts a change of the metadata store into the WAL; it holds once [`Storage::committed`] says so.

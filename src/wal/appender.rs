@@ -40,6 +40,8 @@ struct Filling<M> {
     start: Lsn,
     /// Groups that are full and wait for the writer. Bounded by credits.
     closed: VecDeque<PlacedGroup<M>>,
+    /// How many hold the group that fills open: see [`WalAppender::together`].
+    held: u32,
     shut_down: bool,
     failed: bool,
 }
@@ -63,6 +65,7 @@ impl<M> Shared<M> {
             group: Group::new(0, &pool),
             start: start.lsn,
             closed: VecDeque::new(),
+            held: 0,
             shut_down: false,
             failed: false,
         };
@@ -89,7 +92,7 @@ impl<M> Shared<M> {
     /// The next group to write, in order of LSN; the one that fills is closed if no other waits.
     pub(super) fn take_group(&self) -> Option<PlacedGroup<M>> {
         let mut filling = self.filling.lock();
-        if filling.closed.is_empty() {
+        if filling.closed.is_empty() && filling.held == 0 {
             filling.close(&self.space, &self.pool);
         }
         filling.closed.pop_front()
@@ -122,11 +125,9 @@ impl<M> Shared<M> {
 
     pub(super) fn wait(&self, timeout: Duration) -> Wake {
         let mut filling = self.filling.lock();
-        let idle = |filling: &mut Filling<M>| {
-            filling.closed.is_empty() && filling.group.is_empty() && !filling.shut_down
-        };
+        let idle = |filling: &mut Filling<M>| !filling.has_work() && !filling.shut_down;
         self.work.wait_while_for(&mut filling, idle, timeout);
-        if !filling.closed.is_empty() || !filling.group.is_empty() {
+        if filling.has_work() {
             Wake::Work
         } else if filling.shut_down {
             Wake::ShutDown
@@ -137,6 +138,10 @@ impl<M> Shared<M> {
 }
 
 impl<M> Filling<M> {
+    fn has_work(&self) -> bool {
+        !self.closed.is_empty() || (!self.group.is_empty() && self.held == 0)
+    }
+
     /// Remembers the member, or gives it back if nothing will be committed any more.
     fn accept(&mut self, member: M) -> Option<M> {
         if self.failed {
@@ -228,6 +233,19 @@ impl<M: Send> WalAppender<M> {
         Appended { lsn, slice }
     }
 
+    /// Keeps the writer from taking the group that fills until this is dropped, so that entries which are
+    /// appended meanwhile, as many and as large as told, share it: one commit for all. Not to be held over a
+    /// wait: everybody's commits wait for it.
+    pub fn together(&self, entries: usize, payload_bytes: usize) -> Together<'_, M> {
+        let mut filling = self.shared.filling.lock();
+        let bytes = entries.saturating_mul(ENTRY_HEADER_BYTES + payload_bytes);
+        if filling.group.len().saturating_add(bytes) > self.shared.group_bytes_max {
+            filling.close(&self.shared.space, &self.shared.pool);
+        }
+        filling.held += 1;
+        Together { shared: &self.shared }
+    }
+
     /// Exclusive end of what `fdatasync` has returned for, in either mode.
     pub fn durable_lsn(&self) -> Lsn {
         self.shared.durable_lsn()
@@ -270,5 +288,17 @@ impl<M: Send> WalAppender<M> {
         self.shared.space.stop();
         self.shared.filling.lock().shut_down = true;
         self.shared.work.notify_all();
+    }
+}
+
+/// Entries that are to share a group, as long as it lives; see [`WalAppender::together`].
+pub struct Together<'a, M> {
+    shared: &'a Shared<M>,
+}
+
+impl<M> Drop for Together<'_, M> {
+    fn drop(&mut self) {
+        self.shared.filling.lock().held -= 1;
+        self.shared.work.notify_one();
     }
 }

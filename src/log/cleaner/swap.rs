@@ -26,7 +26,9 @@ use crate::log::{LogError, names};
 use crate::model::{Offset, TopicPartition};
 
 const MAGIC: &[u8; 8] = b"HWSWAP\r\n";
-const VERSION: u16 = 1;
+/// The first one knew of no transaction indexes.
+const VERSION_WITHOUT_TRANSACTIONS: u16 = 1;
+const VERSION: u16 = 2;
 /// The largest file that is read: far more segments than are ever replaced at once.
 const BYTES_MAX: u64 = 1 << 20;
 
@@ -61,13 +63,16 @@ impl Swap {
         if crc32c::crc32c(content) != u32::from_be_bytes(*crc) {
             return None;
         }
-        let mut from = Reader(content);
-        let is_ours = from.take(MAGIC.len())? == MAGIC && u16::from_be_bytes(from.array()?) == VERSION;
+        let mut from = Reader::new(content);
+        let is_ours = from.take(MAGIC.len())? == MAGIC;
+        let version = u16::from_be_bytes(from.array()?);
+        let is_ours = is_ours && [VERSION_WITHOUT_TRANSACTIONS, VERSION].contains(&version);
+        from.has_transactions = version == VERSION;
         let count = from.count(size_of::<i64>())?;
         let old = (0..count).map(|_| from.i64().map(Offset)).collect::<Option<Vec<_>>>()?;
         let end_offset = Offset(from.i64()?);
         let (new, cleaned) = (from.segments()?, from.cleaned()?);
-        (is_ours && from.0.is_empty()).then_some(Swap { old, end_offset, new, cleaned })
+        (is_ours && from.rest.is_empty()).then_some(Swap { old, end_offset, new, cleaned })
     }
 
     /// The state as it is with the new segments; may be applied again.

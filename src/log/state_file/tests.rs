@@ -2,12 +2,15 @@ use uuid::Uuid;
 
 use super::{Cleaned, SegmentRecord, Snapshot, decode, encode};
 use crate::log::index::IndexSummary;
-use crate::log::{AppendedBatch, LeaderEpochs, ProducerEntry, ProducerStates};
-use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
+use crate::log::{AppendedBatch, LeaderEpochs, OpenTransaction, ProducerEntry, ProducerStates};
+use crate::model::{
+    CoordinatorEpoch, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition,
+};
 
 const PARTITION: TopicPartition = TopicPartition { topic_id: TopicId(Uuid::from_u128(77)), partition: 4 };
 
-fn snapshot() -> Snapshot {
+/// Of a log in which no transaction was met.
+fn plain_snapshot() -> Snapshot {
     let mut leader_epochs = LeaderEpochs::default();
     leader_epochs.assign(LeaderEpoch(2), Offset(10));
     leader_epochs.assign(LeaderEpoch(5), Offset(20));
@@ -21,7 +24,13 @@ fn snapshot() -> Snapshot {
     let mut producers = ProducerStates::default();
     for (id, count) in [(1, 0), (9, 1), (i64::MAX, 5)] {
         let batches = (0..count).map(|at| batch(at * 4)).collect();
-        let entry = ProducerEntry { producer_epoch: ProducerEpoch(3), last_append: Timestamp(8), batches };
+        let entry = ProducerEntry {
+            producer_epoch: ProducerEpoch(3),
+            coordinator_epoch: CoordinatorEpoch::NONE,
+            transaction: None,
+            last_append: Timestamp(8),
+            batches,
+        };
         producers.insert(ProducerId(id), entry);
     }
     let segment = SegmentRecord {
@@ -31,9 +40,23 @@ fn snapshot() -> Snapshot {
         max_timestamp_offset: Offset(12),
         offset_index: IndexSummary { entries: 3, crc: 0xffff_0001 },
         time_index: IndexSummary { entries: 2, crc: 5 },
+        transaction_index: IndexSummary::default(),
     };
     let cleaned = Cleaned { first_dirty_offset: Offset(25), end_offset: Offset(30) };
     Snapshot { offset: Offset(40), producers, leader_epochs, segments: vec![segment; 3], cleaned }
+}
+
+fn snapshot() -> Snapshot {
+    let mut snapshot = plain_snapshot();
+    let transaction = OpenTransaction { first_offset: Offset(31), since: Timestamp(7) };
+    let entry = ProducerEntry {
+        coordinator_epoch: CoordinatorEpoch(12),
+        transaction: Some(transaction),
+        ..snapshot.producers.get(ProducerId(9)).unwrap().clone()
+    };
+    snapshot.producers.insert(ProducerId(9), entry);
+    snapshot.segments[1].transaction_index = IndexSummary { entries: 4, crc: 0xffff_0002 };
+    snapshot
 }
 
 #[test]
@@ -70,19 +93,46 @@ fn counts_are_checked_before_memory_is_taken() {
     }
 }
 
-/// What an older broker wrote.
+/// What an older broker wrote: everything else, without what it did not know of.
+fn encode_older(snapshot: &Snapshot, version: u16) -> Vec<u8> {
+    let mut to = b"HWSTATE\n".to_vec();
+    to.extend_from_slice(&version.to_be_bytes());
+    to.extend_from_slice(PARTITION.topic_id.0.as_bytes());
+    to.extend_from_slice(&PARTITION.partition.to_be_bytes());
+    to.extend_from_slice(&snapshot.offset.0.to_be_bytes());
+    let whole = encode(snapshot, PARTITION);
+    let epochs_bytes = 4 + 12 * snapshot.leader_epochs.entries().len();
+    to.extend_from_slice(&whole[38..38 + epochs_bytes]);
+    let mut at = 38 + epochs_bytes;
+    let mut copy = |to: &mut Vec<u8>, bytes: usize, left_out: usize| {
+        to.extend_from_slice(&whole[at..at + bytes]);
+        at += bytes + left_out;
+    };
+    copy(&mut to, 4, 0);
+    for (_, entry) in snapshot.producers.iter() {
+        copy(&mut to, 10, 20);
+        copy(&mut to, 9 + 32 * entry.batches.len(), 0);
+    }
+    copy(&mut to, 4, 0);
+    snapshot.segments.iter().for_each(|_| copy(&mut to, 48, 8));
+    if version > 1 {
+        copy(&mut to, 16, 0);
+    }
+    to.extend_from_slice(&crc32c::crc32c(&to).to_be_bytes());
+    to
+}
+
 #[test]
-fn a_state_of_the_first_version_is_of_a_log_that_was_never_cleaned() {
-    let bytes = encode(&snapshot(), PARTITION);
-    let mut first = bytes[..bytes.len() - 4 - 16].to_vec();
-    first[9] = 1;
-    first.extend_from_slice(&crc32c::crc32c(&first).to_be_bytes());
-    let expected = Snapshot { cleaned: Cleaned::default(), ..snapshot() };
+fn states_of_older_versions_know_of_no_cleaning_and_no_transactions() {
+    let second = encode_older(&plain_snapshot(), 2);
+    assert_eq!(decode(&second, PARTITION), Ok(plain_snapshot()));
+    let first = encode_older(&plain_snapshot(), 1);
+    let expected = Snapshot { cleaned: Cleaned::default(), ..plain_snapshot() };
     assert_eq!(decode(&first, PARTITION), Ok(expected));
-    let mut third = bytes[..bytes.len() - 4].to_vec();
-    third[9] = 3;
-    third.extend_from_slice(&crc32c::crc32c(&third).to_be_bytes());
-    assert_eq!(decode(&third, PARTITION), Err("its format version is neither 1 nor 2"));
+    for unknown in [0, 4] {
+        let bytes = encode_older(&plain_snapshot(), unknown);
+        assert_eq!(decode(&bytes, PARTITION), Err("its format version is none of 1 to 3"));
+    }
 }
 
 /// The layout of `docs/formats/partition-state.md`, byte by byte.
@@ -96,7 +146,7 @@ fn an_empty_snapshot_is_drawn_in_the_documents() {
         cleaned: Cleaned { first_dirty_offset: Offset(0x51), end_offset: Offset(0x52) },
     };
     let bytes = encode(&empty, PARTITION);
-    let mut expected = b"HWSTATE\n\0\x02".to_vec();
+    let mut expected = b"HWSTATE\n\0\x03".to_vec();
     expected.extend_from_slice(&77_u128.to_be_bytes());
     expected.extend_from_slice(&[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 1, 2]);
     expected.extend_from_slice(&[0; 12]);

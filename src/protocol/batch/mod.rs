@@ -21,7 +21,7 @@ mod records;
 pub use build::{BatchBuilder, NewRecord};
 pub use compacted::{with_fewer_records, without_records};
 pub use compression::{Codec, DecompressionCaps, compress, decompress};
-pub use control::ControlType;
+pub use control::{ControlType, EndTransactionMarker};
 pub use header::{
     Attributes, BatchError, BatchHeader, CRC_FROM, CompressionType, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC,
     TimestampType, patch_base_offset_and_epoch, patch_log_append_time, verify_crc,

@@ -161,6 +161,12 @@ pub struct ProducedBatch {
 }
 
 impl ProducedBatch {
+    /// A batch that the broker itself has built.
+    pub fn of_broker(bytes: Vec<u8>) -> ProducedBatch {
+        let header = BatchHeader::parse(&bytes).expect("a batch of our own is a good one");
+        ProducedBatch { header, bytes: bytes.into(), rewrites_timestamp: false }
+    }
+
     /// Makes a copy of [`ProducedBatch::bytes`] what is to be stored: offset, leader epoch and, where the
     /// broker sets or corrects the batch's timestamp, that and the checksum.
     pub fn patch(&self, copy: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {
