@@ -1,6 +1,7 @@
 //! Where groups live: `__consumer_offsets`, and the coordinators of its partitions.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -64,7 +65,11 @@ impl GroupWorld {
     }
 }
 
-impl World<GroupSettings> for GroupWorld {
+impl World<GroupShard> for GroupWorld {
+    fn perform(&self, _: TopicPartition, effect: Infallible) {
+        match effect {}
+    }
+
     fn look(&self) -> Option<Surroundings<GroupSettings>> {
         let broker = self.broker.upgrade()?;
         let (image, config) = (broker.image(), broker.config());

@@ -1,5 +1,6 @@
 //! Groups as a shard of this runtime.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,12 +34,18 @@ fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
 
 fn output(outcome: Outcome) -> Output<GroupShard> {
     let replies = outcome.replies.into_iter().map(|(Ticket(ticket), reply)| (ticket, reply));
-    Output { records: outcome.records, may_be_divided: outcome.may_be_divided, replies: replies.collect() }
+    Output {
+        records: outcome.records,
+        may_be_divided: outcome.may_be_divided,
+        replies: replies.collect(),
+        effects: Vec::new(),
+    }
 }
 
 impl Shard for GroupShard {
     /// Topics that were deleted.
     type Notice = Arc<[DeletedTopic]>;
+    type Effect = Infallible;
     type Request = GroupAsk;
     type Reply = GroupReply;
     type Record = GroupRecord;

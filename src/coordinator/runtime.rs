@@ -28,7 +28,7 @@ pub(super) struct Taken<S: Shard> {
 pub(super) struct Shared<S: Shard> {
     pub(super) env: Env,
     pub(super) storage: Arc<Storage>,
-    pub(super) world: Box<dyn World<S::Settings>>,
+    pub(super) world: Box<dyn World<S>>,
     /// Shards that load at a time.
     pub(super) loading: Semaphore,
     pub(super) stopping: AtomicBool,
@@ -44,12 +44,7 @@ pub struct Coordinator<S: Shard> {
 
 impl<S: Shard> Coordinator<S> {
     /// A coordinator without shards, which loads so many of them at a time.
-    pub fn new(
-        env: Env,
-        storage: Arc<Storage>,
-        world: impl World<S::Settings>,
-        lanes: usize,
-    ) -> Coordinator<S> {
+    pub fn new(env: Env, storage: Arc<Storage>, world: impl World<S>, lanes: usize) -> Coordinator<S> {
         let shared = Shared {
             env,
             storage,

@@ -7,7 +7,7 @@ use crate::env::Random;
 #[cfg(doc)]
 use crate::group::RECORD_OVERHEAD_BYTES;
 use crate::metadata::ClusterImage;
-use crate::model::Timestamp;
+use crate::model::{LeaderEpoch, Timestamp, TopicPartition};
 use crate::protocol::batch::CompressionType;
 
 /// A pure machine: what it is asked gives records and replies, and its records, replayed, give its state.
@@ -22,6 +22,8 @@ pub trait Shard: Default + Send + 'static {
     type Record;
     /// What it is told of the world beside requests.
     type Notice: Clone + Send + 'static;
+    /// What it asks to be done in the world. Lost with the shard: one that is loaded asks again.
+    type Effect: Send + 'static;
     /// What it goes by.
     type Settings: Send + Sync + 'static;
 
@@ -77,11 +79,13 @@ pub struct Output<S: Shard> {
     pub may_be_divided: bool,
     /// To be answered once everything that the shard has written by then is committed.
     pub replies: Vec<(u64, S::Reply)>,
+    /// To be done then, and not at all if the records are not written.
+    pub effects: Vec<S::Effect>,
 }
 
 impl<S: Shard> Default for Output<S> {
     fn default() -> Output<S> {
-        Output { records: Vec::new(), may_be_divided: false, replies: Vec::new() }
+        Output { records: Vec::new(), may_be_divided: false, replies: Vec::new(), effects: Vec::new() }
     }
 }
 
@@ -98,6 +102,8 @@ pub struct Moment<'a, T> {
     pub batch_bytes_max: usize,
     /// The catalogue of topics.
     pub image: &'a Arc<ClusterImage>,
+    /// Leader epoch of the shard's partition.
+    pub leader_epoch: LeaderEpoch,
     /// A source of identities.
     pub random: &'a dyn Random,
 }
@@ -111,9 +117,12 @@ impl<T> Clone for Moment<'_, T> {
 impl<T> Copy for Moment<'_, T> {}
 
 /// What a coordinator is told of the broker that it is part of.
-pub trait World<T>: Send + Sync + 'static {
+pub trait World<S: Shard>: Send + Sync + 'static {
     /// Everything as it is now; `None` once the broker is gone.
-    fn look(&self) -> Option<Surroundings<T>>;
+    fn look(&self) -> Option<Surroundings<S::Settings>>;
+
+    /// Does what the shard of a partition asks for. Waits for nothing.
+    fn perform(&self, shard: TopicPartition, effect: S::Effect);
 }
 
 /// One look at the world.

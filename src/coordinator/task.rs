@@ -73,6 +73,9 @@ pub(super) struct Task<S: Shard> {
     waiting: HashMap<u64, ReplyTo<S::Reply>>,
     parking: Parking<S::Reply>,
     clock: ShardClock,
+    /// What it asks for, and the high watermark at which it is done. Bounded by the shard: it asks for one
+    /// thing of each kind at a time of what it holds.
+    effects: VecDeque<(Offset, S::Effect)>,
     /// End of what the shard wrote last.
     written_end: Offset,
     /// Whether the shard was told that it is loaded.
@@ -86,6 +89,7 @@ pub(super) struct Task<S: Shard> {
 struct Turn<S: Shard> {
     batches: Batches,
     replies: Vec<Addressed<S::Reply>>,
+    effects: Vec<S::Effect>,
 }
 
 impl<S: Shard> Task<S> {
@@ -107,6 +111,7 @@ impl<S: Shard> Task<S> {
             taken: VecDeque::new(),
             waiting: HashMap::new(),
             parking: Parking::default(),
+            effects: VecDeque::new(),
             clock,
             written_end: Offset::default(),
             is_told: false,
@@ -151,6 +156,7 @@ impl<S: Shard> Task<S> {
     fn unload(&mut self, error: CoordinatorError) {
         *self.seat.shard.lock() = None;
         self.parking.fail_all(error);
+        self.effects.clear();
         while let Ok(event) = self.events.try_recv() {
             self.taken.push_back(event);
         }
@@ -321,7 +327,11 @@ impl<S: Shard> Task<S> {
             PartitionStatus::Stopped(reason) => return Err(Unload::Unwritten(reason.to_string())),
             PartitionStatus::Deleted => return Err(Unload::Gone),
         }
-        self.parking.release(self.partition.watermarks().high_watermark);
+        let high_watermark = self.partition.watermarks().high_watermark;
+        self.parking.release(high_watermark);
+        while let Some((_, effect)) = self.effects.pop_front_if(|(end, _)| *end <= high_watermark) {
+            self.shared.world.perform(self.partition.topic_partition(), effect);
+        }
         self.parking.give_up(self.shared.env.clock.monotonic());
         let forgotten = self.seat.forgotten.take();
         if let Some(shard) = self.seat.shard.lock().as_mut() {
@@ -386,10 +396,11 @@ impl<S: Shard> Task<S> {
             settings: world.settings.as_ref(),
             batch_bytes_max: world.rules.batch_bytes_max,
             image: &world.image,
+            leader_epoch: self.partition.leader_epoch(),
             random: random.as_ref(),
         };
         let batches = Batches::new(world.rules.compression, moment.wall);
-        let mut turn = Turn { batches, replies: Vec::new() };
+        let mut turn = Turn { batches, replies: Vec::new(), effects: Vec::new() };
         if may_write {
             self.tell(shard, &mut turn, moment, world.rules.expiry_interval);
         }
@@ -465,7 +476,7 @@ impl<S: Shard> Task<S> {
         turn: &mut Turn<S>,
         moment: Moment<'_, S::Settings>,
     ) {
-        let Output { records, may_be_divided, replies } = output;
+        let Output { records, may_be_divided, replies, effects } = output;
         let bytes_max = moment.batch_bytes_max;
         let part_bytes = if may_be_divided { PART_BYTES.min(bytes_max) } else { usize::MAX };
         let mut is_too_large = false;
@@ -477,6 +488,9 @@ impl<S: Shard> Task<S> {
             }
             turn.batches.add(&encoded);
             records.into_iter().for_each(|record| shard.replay(record));
+        }
+        if !is_too_large {
+            turn.effects.extend(effects);
         }
         for (ticket, reply) in replies {
             if let Some(reply_to) = self.waiting.remove(&ticket) {
@@ -510,7 +524,7 @@ impl<S: Shard> Task<S> {
         credits: Option<Credits>,
         world: &Surroundings<S::Settings>,
     ) -> Result<(), Unload> {
-        let Turn { batches, replies } = turn;
+        let Turn { batches, replies, effects } = turn;
         let until = self.shared.env.clock.monotonic().saturating_add(world.rules.timeout);
         let appended = self.append(batches.build(), credits, world.rules.timeout).await;
         // Before an error is looked at: they are told with all others then.
@@ -518,6 +532,7 @@ impl<S: Shard> Task<S> {
             self.parking.park(self.written_end, until, replies);
         }
         appended?;
+        self.effects.extend(effects.into_iter().map(|effect| (self.written_end, effect)));
         self.release()
     }
 

@@ -37,13 +37,21 @@ fn rules() -> WriteRules {
 }
 
 /// A world whose rules a test may change, and which it may end.
-#[derive(Clone)]
-struct Around(Arc<Mutex<Option<WriteRules>>>);
+#[derive(Clone, Default)]
+struct Around {
+    rules: Arc<Mutex<Option<WriteRules>>>,
+    /// What shards had done.
+    done: Arc<Mutex<Vec<u64>>>,
+}
 
-impl World<()> for Around {
+impl World<Toy> for Around {
     fn look(&self) -> Option<Surroundings<()>> {
-        let rules = (*self.0.lock())?;
+        let rules = (*self.rules.lock())?;
         Some(Surroundings { settings: Arc::new(()), image: Arc::new(ClusterImage::default()), rules })
+    }
+
+    fn perform(&self, _: TopicPartition, effect: u64) {
+        self.done.lock().push(effect);
     }
 }
 
@@ -85,7 +93,7 @@ impl Stage {
     }
 
     fn on(machine: Machine) -> Stage {
-        let around = Around(Arc::new(Mutex::new(Some(rules()))));
+        let around = Around { rules: Arc::new(Mutex::new(Some(rules()))), ..Around::default() };
         let (env, storage) = (machine.world.env(), machine.storage.clone());
         let coordinator = Coordinator::new(env, storage, around.clone(), 2);
         let id = TopicPartition { topic_id: machine.model.topics[0].topic_id, partition: 0 };
@@ -150,6 +158,12 @@ impl Stage {
         self.answer(ask).await
     }
 
+    /// The partition is found damaged.
+    fn stop(&self) {
+        let (path, what) = ("__toys-0/0.log".into(), "a test".to_owned());
+        self.partition().stop(&crate::log::LogError::Corrupt { path, position: 7, what });
+    }
+
     /// Pulls the plug and starts again.
     fn after(self, world: SimulatedWorld) -> Stage {
         let Stage { machine, coordinator, .. } = self;
@@ -208,6 +222,36 @@ async fn no_reply_leaves_before_what_was_written_is_committed() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_done_in_the_world_waits_for_the_commit_and_for_nothing_else() {
+    let stage = Stage::new();
+    stage.lead().await;
+    let done = || stage.around.done.lock().clone();
+    let asked = stage.asked(Ask::Do(5));
+    stage.appended(1).await;
+    settle().await;
+    assert!(done().is_empty());
+    stage.commit();
+    assert_eq!(asked.reply().await, Ok(0));
+    assert_eq!(done(), [5]);
+    // Who asked is told that nobody knows; it is done all the same once it is known.
+    let impatient = stage.asked(Ask::Do(6));
+    stage.appended(2).await;
+    stage.machine.world.clock.advance(10 * SECOND);
+    assert_eq!(impatient.reply().await, Err(CoordinatorError::NotAvailable));
+    assert_eq!(done(), [5]);
+    stage.commit();
+    eventually(|| (done() == [5, 6]).then_some(())).await;
+    // What may never be committed is not done.
+    let lost = stage.asked(Ask::Do(7));
+    stage.appended(3).await;
+    stage.stop();
+    assert_eq!(lost.reply().await, Err(CoordinatorError::NotCoordinator));
+    stage.commit();
+    settle().await;
+    assert_eq!(done(), [5, 6]);
+}
+
+#[tokio::test]
 async fn what_waits_is_written_together() {
     let stage = Stage::new();
     stage.lead().await;
@@ -243,11 +287,7 @@ async fn a_partition_that_stops_fails_all_who_wait_and_come() {
     let parked = stage.asked(Ask::Add(5));
     let waiting = stage.asked(Ask::Wait(SECOND));
     stage.appended(1).await;
-    stage.partition().stop(&crate::log::LogError::Corrupt {
-        path: "__toys-0/0.log".into(),
-        position: 7,
-        what: "a test".to_owned(),
-    });
+    stage.stop();
     assert_eq!(parked.reply().await, Err(CoordinatorError::NotCoordinator));
     assert_eq!(waiting.reply().await, Err(CoordinatorError::NotCoordinator));
     eventually(|| (stage.ask(Ask::Get).err() == Some(CoordinatorError::NotCoordinator)).then_some(())).await;
@@ -438,7 +478,7 @@ async fn beyond_the_queue_requests_are_refused() {
 #[tokio::test]
 async fn a_log_without_room_refuses_what_writes_and_answers_what_reads() {
     let stage = Stage::new();
-    stage.around.0.lock().as_mut().unwrap().timeout = SECOND / 10;
+    stage.around.rules.lock().as_mut().unwrap().timeout = SECOND / 10;
     stage.lead().await;
     assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
     let storage = &stage.machine.storage;
@@ -469,7 +509,7 @@ async fn a_deleted_topic_keeps_no_task() {
 async fn a_broker_that_is_gone_keeps_no_task() {
     let stage = Stage::new();
     stage.lead().await;
-    *stage.around.0.lock() = None;
+    *stage.around.rules.lock() = None;
     let last = stage.asked(Ask::Get);
     assert_eq!(last.reply().await, Err(CoordinatorError::NotCoordinator));
     eventually(|| stage.coordinator.partitions().is_empty().then_some(())).await;

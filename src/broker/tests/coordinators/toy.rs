@@ -25,6 +25,8 @@ pub(super) enum Ask {
     Expire(u64),
     /// Tells what was forgotten, as a sum of tickets.
     Forgotten,
+    /// Writes a number, and has it done in the world.
+    Do(u64),
 }
 
 /// The total; for a record, a number and padding.
@@ -53,6 +55,7 @@ impl Shard for Toy {
     type Record = Added;
     /// Has a total be counted down to 0, in steps.
     type Notice = u64;
+    type Effect = u64;
     type Settings = ();
 
     fn request(&mut self, moment: Moment<'_, ()>, ticket: u64, request: Ask) -> Output<Toy> {
@@ -61,6 +64,11 @@ impl Shard for Toy {
                 Output { records: vec![Added(number, 0)], ..replies(vec![(ticket, self.total + number)]) }
             }
             Ask::Bulk(bytes) => Output { records: vec![Added(1, bytes)], ..replies(vec![(ticket, 0)]) },
+            Ask::Do(number) => Output {
+                records: vec![Added(number, 0)],
+                effects: vec![number],
+                ..replies(vec![(ticket, 0)])
+            },
             Ask::Get => replies(vec![(ticket, self.total)]),
             Ask::Expire(count) => {
                 self.expiring = count;
@@ -107,7 +115,7 @@ impl Shard for Toy {
         let some = self.expiring.min(EXPIRED_MAX);
         self.expiring -= some;
         let records = (0..some).map(|_| Added(1, 1000)).collect();
-        Output { records, may_be_divided: true, replies: Vec::new() }
+        Output { records, may_be_divided: true, ..Output::default() }
     }
 
     fn notice(&mut self, _: Moment<'_, ()>, step: &u64) -> Output<Toy> {
