@@ -20,4 +20,6 @@ pub mod partition;
 pub mod protocol;
 pub mod server;
 pub mod telemetry;
+pub mod transaction;
 pub mod wal;
+pub mod wire;

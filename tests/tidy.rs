@@ -29,11 +29,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     // `env` for one type: the extent of an open file in a zero-copy response.
     ("protocol", &["model", "env"]),
     ("metadata", &["model"]),
-    ("group", &["model", "metadata"]),
+    ("wire", &[]),
+    ("group", &["model", "metadata", "wire"]),
+    // `group` for one type: regular expressions as Kafka's users write them.
+    ("transaction", &["model", "wire", "group"]),
     ("log", &["model", "env", "protocol"]),
     ("wal", &["model", "env"]),
     ("partition", &["model", "env", "protocol", "log", "wal"]),
-    ("coordinator", &["model", "env", "protocol", "metadata", "group", "partition"]),
+    ("coordinator", &["model", "env", "protocol", "metadata", "group", "transaction", "partition"]),
     // `log` for one type: the settings of a topic's logs, which it hands to `partition`.
     ("cluster", &["model", "env", "metadata", "log", "wal", "partition"]),
     ("inspect", &["model", "env", "protocol", "metadata", "log", "wal", "partition", "cluster"]),
@@ -46,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["model", "env", "config", "telemetry", "inspect", "broker", "handlers", "server", "admin"]),
 ];
 
-const BELOW_BROKER: [&str; 13] = [
+const BELOW_BROKER: [&str; 14] = [
     "model",
     "env",
     "config",
@@ -57,11 +60,12 @@ const BELOW_BROKER: [&str; 13] = [
     "wal",
     "partition",
     "group",
+    "transaction",
     "coordinator",
     "cluster",
     "inspect",
 ];
-const BELOW_HANDLERS: [&str; 13] = [
+const BELOW_HANDLERS: [&str; 14] = [
     "model",
     "env",
     "config",
@@ -72,6 +76,7 @@ const BELOW_HANDLERS: [&str; 13] = [
     "wal",
     "partition",
     "group",
+    "transaction",
     "coordinator",
     "cluster",
     "broker",

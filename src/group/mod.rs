@@ -38,6 +38,7 @@ mod work;
 mod tests;
 
 pub use assignor::Assignor;
+pub use consumer::Expression;
 pub use error::GroupError;
 pub use input::{Caller, Input};
 pub use outcome::{Outcome, Ticket};

@@ -6,7 +6,6 @@
 mod consumer_group;
 mod group_metadata;
 mod offset_commit;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +19,9 @@ pub use self::consumer_group::{
     ClassicMemberMetadata, ConsumerGroupChange, ConsumerGroupMetadata, CurrentAssignment, MemberMetadata,
     MemberState, OwnedPartitions, ResolvedRegularExpression, TargetAssignmentMetadata,
 };
-pub(super) use self::wire::{Reader, TEXT_BYTES_MAX, Writer};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
+pub use crate::wire::{RECORD_OVERHEAD_BYTES, UnreadableRecord};
+pub(super) use crate::wire::{Reader, TEXT_BYTES_MAX, Writer};
 
 /// One record, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,20 +108,12 @@ pub struct GroupMetadataMember {
     pub assignment: Bytes,
 }
 
-/// A record that this version cannot read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unreadable record of a group: {0}")]
-pub struct UnreadableRecord(pub String);
-
 /// First 16 bits of a key.
 mod key_type {
     pub const LEGACY_OFFSET_COMMIT: i16 = 0;
     pub const OFFSET_COMMIT: i16 = 1;
     pub const GROUP_METADATA: i16 = 2;
 }
-
-/// Most that a record takes in a batch beside its key and value.
-pub const RECORD_OVERHEAD_BYTES: usize = 40;
 
 /// What the key of an offset takes beside its names.
 const OFFSET_KEY_BYTES: usize = 10;

@@ -12,16 +12,18 @@ use crate::process::run as run_program;
 use crate::tools::{Tools, package_dir};
 
 /// What `Generate.java` and those of [`OTHERS`] write.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "requests.txt",
     "replies.txt",
     "schemas.txt",
     "group_records.txt",
     "consumer_group_records.txt",
+    "transaction_records.txt",
     "assignors.jsonl",
 ];
 /// Programs that need no table of versions.
-const OTHERS: [&str; 3] = ["GroupRecords.java", "ConsumerGroupRecords.java", "Assignors.java"];
+const OTHERS: [&str; 4] =
+    ["GroupRecords.java", "ConsumerGroupRecords.java", "TransactionRecords.java", "Assignors.java"];
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Compares.

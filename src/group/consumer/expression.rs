@@ -1,4 +1,4 @@
-//! Regular expressions that members subscribe to (ADR 20).
+//! Regular expressions that members subscribe to (ADR 20), and that administrators list transactions by.
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -16,14 +16,19 @@ const LARGE_COST: usize = 64;
 
 /// An expression that has to match whole names.
 #[derive(Debug)]
-pub(super) struct Expression {
+pub struct Expression {
     regex: Regex,
     /// What one byte of a name costs at worst, by the size of the expression.
-    pub cost: usize,
+    pub(super) cost: usize,
 }
 
 impl Expression {
-    /// Whether it stands for a topic.
+    /// Compiles an expression of RE2's syntax. The error says what is wrong with it.
+    pub fn compile(expression: &str) -> Result<Expression, String> {
+        compile(expression)
+    }
+
+    /// Whether it stands for a name.
     pub fn is_match(&self, name: &str) -> bool {
         self.regex.is_match(name.as_bytes())
     }

@@ -38,6 +38,7 @@ use std::sync::Arc;
 
 pub use self::describe::describe;
 pub use self::downgrade::tombstones;
+pub use self::expression::Expression;
 pub use self::group::ConsumerGroup;
 pub use self::soft::Soft;
 use self::soft::Step;

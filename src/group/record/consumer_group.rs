@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::UnreadableRecord;
-use super::wire::{Reader, Writer};
 use crate::group::assignor::Assignment;
 use crate::group::request::GroupProtocol;
 use crate::model::{Timestamp, TopicId};
+use crate::wire::{Reader, Writer};
 
 /// First 16 bits of a key.
 mod key_type {

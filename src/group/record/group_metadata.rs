@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::wire::{Reader, Writer};
 use super::{GroupMetadata, GroupMetadataMember, UnreadableRecord};
 use crate::model::Timestamp;
+use crate::wire::{Reader, Writer};
 
 const NEWEST: i16 = 4;
 /// First version with tagged fields.

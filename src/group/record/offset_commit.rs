@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::wire::{Reader, Writer};
 use super::{CommittedOffset, UnreadableRecord};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
+use crate::wire::{Reader, Writer};
 
 const NEWEST: i16 = 4;
 /// First version with tagged fields.

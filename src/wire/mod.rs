@@ -1,17 +1,30 @@
-//! The primitive types that keys and values are made of.
+//! The primitive types that the keys and values of coordinators' records are made of: Kafka's, as in its
+//! messages.
+//!
+//! **Owns** how a number, a text, an array's count or a tagged field is written in a record and read again.
+//! **Does not own** any record: which fields it has is said where it is used.
+//! **Invariants**
+//! - Nothing that was read is trusted: a count beyond the bytes that are there takes no memory.
+//! - What is read is copied: it does not keep a batch in memory.
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use super::UnreadableRecord;
-
 /// The longest text of the older versions of records.
-pub(in crate::group) const TEXT_BYTES_MAX: usize = i16::MAX as usize;
+pub const TEXT_BYTES_MAX: usize = i16::MAX as usize;
+
+/// Most that a record takes in a batch beside its key and value.
+pub const RECORD_OVERHEAD_BYTES: usize = 40;
+
+/// A record that this version cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unreadable record: {0}")]
+pub struct UnreadableRecord(pub String);
 
 /// Builds a key, a value or, by default, a part of one.
 #[derive(Default)]
-pub(in crate::group) struct Writer(Vec<u8>);
+pub struct Writer(Vec<u8>);
 
 impl Writer {
     /// Begins with a key's type or a value's version.
@@ -95,7 +108,7 @@ impl Writer {
 }
 
 /// Reads a key or a value.
-pub(in crate::group) struct Reader {
+pub struct Reader {
     bytes: Bytes,
     what: &'static str,
 }
@@ -195,6 +208,22 @@ impl Reader {
     pub fn compact_count(&mut self, least: usize) -> Read<usize> {
         let count = self.compact_length()?.ok_or_else(|| self.error("null where an array is due"))?;
         self.check_count(count, least)
+    }
+
+    /// As [`Reader::count`]; a negative count is null.
+    pub fn nullable_count(&mut self, least: usize) -> Read<Option<usize>> {
+        match usize::try_from(self.int32()?) {
+            Ok(count) => self.check_count(count, least).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// As [`Reader::compact_count`]; 0 is null.
+    pub fn compact_nullable_count(&mut self, least: usize) -> Read<Option<usize>> {
+        match self.compact_length()? {
+            Some(count) => self.check_count(count, least).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn check_count(&self, count: usize, least: usize) -> Read<usize> {

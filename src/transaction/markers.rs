@@ -1,0 +1,59 @@
+//! Markers end a decided transaction in its partitions; once all are written it is complete.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::input::Input;
+use super::metadata::TransactionMetadata;
+use super::outcome::{Outcome, WriteMarkers};
+use super::record::TransactionRecord;
+use super::request::{MarkersWritten, TransactionResult};
+use super::shard::TransactionShard;
+use super::state::TransactionState;
+
+/// The markers of a decided transaction.
+pub(super) fn markers(
+    input: Input<'_>,
+    transactional_id: &Arc<str>,
+    decided: &TransactionMetadata,
+) -> WriteMarkers {
+    let is_commit = decided.state == TransactionState::PrepareCommit;
+    WriteMarkers {
+        transactional_id: transactional_id.clone(),
+        producer: decided.producer(),
+        coordinator_epoch: input.coordinator_epoch,
+        result: if is_commit { TransactionResult::Commit } else { TransactionResult::Abort },
+        partitions: decided.partitions.iter().cloned().collect(),
+        transaction_version: decided.client_transaction_version,
+    }
+}
+
+impl TransactionShard {
+    /// Whether nothing is left to do. Markers may be told again, and late: then the transaction is another
+    /// one, by its epoch or by its state.
+    pub(super) fn markers_written(
+        &mut self,
+        input: Input<'_>,
+        request: &MarkersWritten,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let transactional_id = &request.transactional_id;
+        let Some(decided) = self.durable.get(transactional_id) else { return true };
+        if !decided.state.is_decided() || decided.producer() != request.producer {
+            return true;
+        }
+        let all = || decided.partitions.clone();
+        let owed: &mut BTreeSet<_> =
+            self.soft.owed_markers.entry(transactional_id.clone()).or_insert_with(all);
+        for partition in &request.partitions {
+            owed.remove(partition);
+        }
+        let is_complete = owed.is_empty();
+        if is_complete {
+            let completed = decided.completed(input.wall);
+            outcome.records.push(TransactionRecord::new(transactional_id, completed));
+            self.soft.owed_markers.remove(transactional_id);
+        }
+        is_complete
+    }
+}

@@ -1,0 +1,4 @@
+//! A shard under a driver that plays the coordinator.
+
+mod driver;
+mod steps;
