@@ -1,4 +1,4 @@
-//! Altering settings while the broker runs: of topics, of this broker, of the cluster.
+//! Altering settings while the broker runs: of topics, of groups, of this broker, of the cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Broker, open};
 use crate::cluster::{Change, Compare, MetadataError, MetadataStore, Transaction};
 use crate::config::{
-    BrokerLevel, InvalidAlteration, Operations, ServerConfig, TopicOverrides, altered_broker, altered_topic,
+    BrokerLevel, InvalidAlteration, Operations, ServerConfig, TopicOverrides, altered_broker, altered_group,
+    altered_topic,
 };
 use crate::metadata::{ClusterImage, TopicImage, keys};
 use crate::partition::Storage;
@@ -25,6 +26,8 @@ pub enum ConfigTarget {
     Topic(String),
     /// This broker's, or those of the whole cluster.
     Broker(BrokerLevel),
+    /// A group's, by its id, which is not empty; there need not be such a group.
+    Group(String),
 }
 
 /// What one request wants of one target.
@@ -119,7 +122,7 @@ impl Broker {
         transaction: &mut Transaction,
     ) -> Result<(), AlterConfigsError> {
         let ConfigAlteration { target, operations, replace } = alteration;
-        let put = match target {
+        let change = match target {
             ConfigTarget::Topic(name) => {
                 let topic = image.topic(name);
                 let nothing = BTreeMap::new();
@@ -128,7 +131,7 @@ impl Broker {
                 let altered = altered_topic(overrides, operations, *replace, &config.settings)
                     .map_err(|error| AlterConfigsError::InvalidConfig(error.to_string()))?;
                 let topic = topic.ok_or_else(|| AlterConfigsError::UnknownTopic(name.clone()))?;
-                altered_record(topic, &altered)
+                altered_record(topic, &altered).map(|(key, value)| Change::Put(key, value))
             }
             ConfigTarget::Broker(level) => {
                 let node_id = (*level == BrokerLevel::Broker).then_some(self.node_id);
@@ -136,15 +139,22 @@ impl Broker {
                 let stored = image.broker_configs().get(&node_id).unwrap_or(&nothing);
                 let altered = altered_broker(stored, operations, *replace, *level, config)?;
                 let value = || serde_json::to_vec(&altered).expect("strings are always JSON");
-                (altered != *stored).then(|| (keys::broker_configs(node_id), value()))
+                (altered != *stored).then(|| Change::Put(keys::broker_configs(node_id), value()))
+            }
+            ConfigTarget::Group(group_id) => {
+                let nothing = BTreeMap::new();
+                let stored = image.group_configs().get(group_id.as_str()).map_or(&nothing, |stored| stored);
+                let altered = altered_group(stored, operations, *replace, &config.settings)?;
+                (altered != *stored).then(|| group_change(group_id, &altered))
             }
         };
-        if let Some((key, value)) = put {
-            transaction.compares.push(match self.metadata.get(&key) {
+        if let Some(change) = change {
+            let (Change::Put(key, _) | Change::Delete(key)) = &change;
+            transaction.compares.push(match self.metadata.get(key) {
                 Some(current) => Compare::Unchanged(key.clone(), current.revision),
                 None => Compare::Absent(key.clone()),
             });
-            transaction.changes.push(Change::Put(key, value));
+            transaction.changes.push(change);
         }
         Ok(())
     }
@@ -176,6 +186,15 @@ fn bytes_of(change: &Change) -> usize {
     }
 }
 
+/// A group without settings leaves nothing behind: nobody else would ever take it away.
+fn group_change(group_id: &str, overrides: &BTreeMap<String, String>) -> Change {
+    let key = keys::group_configs(group_id);
+    match overrides.is_empty() {
+        true => Change::Delete(key),
+        false => Change::Put(key, serde_json::to_vec(overrides).expect("strings are always JSON")),
+    }
+}
+
 /// A topic's key and record with other overrides; `None` if they are those it has.
 fn altered_record(topic: &TopicImage, overrides: &TopicOverrides) -> Option<(String, Vec<u8>)> {
     if topic.configs == *overrides.as_map() {
@@ -196,7 +215,7 @@ fn follow(storage: &Storage, image: &ClusterImage, config: &ServerConfig, target
             .iter()
             .filter_map(|target| match target {
                 ConfigTarget::Topic(name) => image.topic(name),
-                ConfigTarget::Broker(_) => None,
+                ConfigTarget::Broker(_) | ConfigTarget::Group(_) => None,
             })
             .collect(),
     };

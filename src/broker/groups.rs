@@ -7,13 +7,14 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::{Broker, NewTopic, TopicError};
-use crate::config::ServerConfig;
+use crate::config::{ConsumerOverrides, ServerConfig};
 use crate::coordinator::{Asked, Coordinator, CoordinatorError, GroupAsk, Surroundings, World, WriteRules};
 use crate::env::Env;
 use crate::group::{
-    Assignor, Caller, DeletedTopic, GroupReply, GroupRequest, GroupSettings, GroupShard, MigrationPolicy,
+    Assignor, Caller, DeletedTopic, GroupOverrides, GroupReply, GroupRequest, GroupSettings, GroupShard,
+    MigrationPolicy,
 };
-use crate::metadata::TopicImage;
+use crate::metadata::{GroupConfigs, TopicImage};
 use crate::model::{Timestamp, TopicPartition};
 use crate::partition::Storage;
 use crate::protocol::batch::{Attributes, CompressionType};
@@ -31,7 +32,11 @@ impl Groups {
         config: &ServerConfig,
         broker: Weak<Broker>,
     ) -> Groups {
-        let settings = Mutex::new((Arc::new(config.clone()), Arc::new(group_settings(config))));
+        let settings = Mutex::new(Newest {
+            config: Arc::new(config.clone()),
+            overrides: Arc::default(),
+            settings: Arc::new(group_settings(config, &GroupConfigs::new())),
+        });
         let world = GroupWorld { broker, settings };
         let lanes = std::thread::available_parallelism().map_or(1, usize::from);
         Groups(Coordinator::new(env.clone(), storage.clone(), world, lanes))
@@ -51,17 +56,24 @@ impl Groups {
 /// What shards of groups are told of the broker.
 struct GroupWorld {
     broker: Weak<Broker>,
-    /// The newest, and what they were computed from.
-    settings: Mutex<(Arc<ServerConfig>, Arc<GroupSettings>)>,
+    settings: Mutex<Newest>,
+}
+
+/// The newest settings, and what they were computed from.
+struct Newest {
+    config: Arc<ServerConfig>,
+    overrides: Arc<GroupConfigs>,
+    settings: Arc<GroupSettings>,
 }
 
 impl GroupWorld {
-    fn settings(&self, config: &Arc<ServerConfig>) -> Arc<GroupSettings> {
+    fn settings(&self, config: &Arc<ServerConfig>, overrides: &Arc<GroupConfigs>) -> Arc<GroupSettings> {
         let mut newest = self.settings.lock();
-        if !Arc::ptr_eq(&newest.0, config) {
-            *newest = (config.clone(), Arc::new(group_settings(config)));
+        if !Arc::ptr_eq(&newest.config, config) || !Arc::ptr_eq(&newest.overrides, overrides) {
+            let settings = Arc::new(group_settings(config, overrides));
+            *newest = Newest { config: config.clone(), overrides: overrides.clone(), settings };
         }
-        newest.1.clone()
+        newest.settings.clone()
     }
 }
 
@@ -84,11 +96,12 @@ impl World<GroupShard> for GroupWorld {
             load_bytes: groups.load_bytes.into(),
             expiry_interval: groups.retention_check_interval,
         };
-        Some(Surroundings { settings: self.settings(&config), image, rules })
+        let settings = self.settings(&config, image.group_configs());
+        Some(Surroundings { settings, image, rules })
     }
 }
 
-fn group_settings(config: &ServerConfig) -> GroupSettings {
+fn group_settings(config: &ServerConfig, overrides: &GroupConfigs) -> GroupSettings {
     let groups = &config.groups;
     // Names that `config` has checked.
     let assignors = groups.consumer.assignors.iter().filter_map(|name| Assignor::from_name(name));
@@ -108,8 +121,23 @@ fn group_settings(config: &ServerConfig) -> GroupSettings {
         consumer_assignors: assignors.collect(),
         migration_policy: policy.map(|(policy, _)| policy).unwrap_or_default(),
         broker_rack: config.rack.as_deref().map(Into::into),
+        overrides: group_overrides(config, overrides),
         ..GroupSettings::default()
     }
+}
+
+/// Of the groups that have any that count here.
+fn group_overrides(config: &ServerConfig, stored: &GroupConfigs) -> BTreeMap<Arc<str>, GroupOverrides> {
+    let overrides = stored.iter().map(|(group_id, stored)| {
+        let set = ConsumerOverrides::effective(stored, &config.settings);
+        let overrides = GroupOverrides {
+            consumer_session_timeout: set.session_timeout,
+            consumer_heartbeat_interval: set.heartbeat_interval,
+            consumer_assignment_interval: set.assignment_interval,
+        };
+        (group_id.clone(), overrides)
+    });
+    overrides.filter(|(_, overrides)| *overrides != GroupOverrides::default()).collect()
 }
 
 /// The partition of a key among so many. As Kafka's `Utils.abs(key.hashCode()) % partitions`: by the hash of

@@ -1,14 +1,15 @@
-//! Altering a topic's overrides and a broker's dynamic settings: what is left when the operations are done,
-//! or why not, in Kafka's words. Pure: nothing changes here.
+//! Altering the overrides of topics and groups and a broker's dynamic settings: what is left when the
+//! operations are done, or why not, in Kafka's words. Pure: nothing changes here.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::definition::{Definition, Kind};
 use super::definitions::{broker_key, topic_key};
-use super::no_effect;
+use super::group_keys::group_key;
 use super::server_config::ServerConfig;
 use super::settings::Settings;
 use super::topic_config::{InvalidTopicConfig, TopicOverrides};
+use super::{group_overrides, no_effect};
 
 /// Longest value, in UTF-16 units as Kafka counts: its `Short.MAX_VALUE`. Bounds what lists grow to.
 const VALUE_LENGTH_MAX: usize = 32_767;
@@ -56,25 +57,50 @@ pub fn altered_topic(
     replace: bool,
     settings: &Settings,
 ) -> Result<TopicOverrides, InvalidTopicConfig> {
+    let definition_of = |key: &str| topic_key(key).map(|entry| &entry.definition);
+    let altered = operated(overrides, operations, replace, definition_of).map_err(InvalidTopicConfig)?;
+    let pairs = altered.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
+    TopicOverrides::validate(pairs, settings)
+}
+
+/// A group's overrides after `operations`, under the broker's bounds.
+pub fn altered_group(
+    overrides: &BTreeMap<String, String>,
+    operations: &[(String, Operation)],
+    replace: bool,
+    settings: &Settings,
+) -> Result<BTreeMap<String, String>, InvalidAlteration> {
+    let definition_of = |key: &str| group_key(key).map(|entry| &entry.definition);
+    let altered = operated(overrides, operations, replace, definition_of);
+    let altered = altered.map_err(InvalidAlteration::Config)?;
+    group_overrides::check(&altered, settings).map_err(InvalidAlteration::Config)?;
+    Ok(altered)
+}
+
+/// What a topic or a group has after `operations`, or why it cannot be operated upon so.
+fn operated(
+    overrides: &BTreeMap<String, String>,
+    operations: &[(String, Operation)],
+    replace: bool,
+    definition_of: impl Fn(&str) -> Option<&'static Definition>,
+) -> Result<BTreeMap<String, String>, String> {
     let mut altered = if replace { BTreeMap::new() } else { overrides.clone() };
     for (key, operation) in operations {
-        let definition = topic_key(key).map(|entry| &entry.definition);
+        let definition = definition_of(key);
         let verb = match operation {
             Operation::Append(_) => "APPEND",
             Operation::Subtract(_) => "SUBTRACT",
             Operation::Set(_) | Operation::Delete => "",
         };
         if !verb.is_empty() && definition.is_none_or(|definition| definition.kind != Kind::List) {
-            let message = format!("Can't {verb} to key {key} because its type is not LIST.");
-            return Err(InvalidTopicConfig(message));
+            return Err(format!("Can't {verb} to key {key} because its type is not LIST."));
         }
         apply(&mut altered, definition, key, operation);
     }
     if operations.iter().any(|(key, _)| altered.get(key).is_some_and(|value| is_too_long(value))) {
-        return Err(InvalidTopicConfig(too_long()));
+        return Err(too_long());
     }
-    let pairs = altered.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
-    TopicOverrides::validate(pairs, settings)
+    Ok(altered)
 }
 
 /// A broker's dynamic settings at one level after `operations`. `current` is what runs, without which nobody

@@ -1,7 +1,7 @@
 //! The section "Configurations" of `docs/coverage.md`: every key of Kafka 4.3.1 and what it does here.
 //!
-//! The two lists beside this file are Kafka's own: `KafkaConfig.configDef` with
-//! `DynamicBrokerConfig.dynamicConfigUpdateModes`, and `LogConfig`, internal keys left out.
+//! The lists beside this file are Kafka's own: `KafkaConfig.configDef` with
+//! `DynamicBrokerConfig.dynamicConfigUpdateModes`, `LogConfig`, internal keys left out, and `GroupConfig`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::definition::Definition;
 use super::definitions::{BROKER, TOPIC, broker_key, topic_key};
+use super::group_keys::{GROUP, group_key};
 use super::no_effect;
 use crate::env::{Files, RealFiles};
 
@@ -16,6 +17,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/coverage.md");
 const BEGIN: &str = "## Configurations\n";
 const END: &str = "## Behaviours that break brokers of this kind\n";
 const KAFKAS_BROKER_KEYS: &str = include_str!("coverage/kafka-broker-keys.txt");
+const KAFKAS_GROUP_KEYS: &str = include_str!("coverage/kafka-group-keys.txt");
 const KAFKAS_TOPIC_KEYS: &str = include_str!("coverage/kafka-topic-keys.txt");
 
 const HEADER: &str = "\
@@ -24,10 +26,10 @@ const HEADER: &str = "\
 Every configuration key that Apache Kafka 4.3.1 shows, and what it does here; made by the tests of
 src/config/coverage.rs (HIGHWATER_WRITE_REFERENCE=1 writes it again), which compare it with the code
 and with Kafka's own lists. `effective`: the broker acts by it. `shown`: kept, checked, inherited
-and described; why nothing follows from it stands with the key in config/reference.properties. Topic
-keys can be altered at any time, broker keys where `alterable` says so: for one broker and as the
-cluster's default; others are refused with Kafka's words for a key that cannot be updated
-dynamically. Beside Kafka's, highwater.scrub.bytes.per.second is alterable.
+and described; why nothing follows from it stands with the key in config/reference.properties. Keys
+of topics and groups can be altered at any time, broker keys where `alterable` says so: for one
+broker and as the cluster's default; others are refused with Kafka's words for a key that cannot be
+updated dynamically. Beside Kafka's, highwater.scrub.bytes.per.second is alterable.
 ";
 
 /// Kafka's broker keys, each with how it can be altered there.
@@ -50,6 +52,11 @@ fn section() -> String {
     line("\n| topic key | here |\n| --- | --- |".to_owned());
     for key in KAFKAS_TOPIC_KEYS.lines() {
         let here = topic_key(key).map_or("unknown", |entry| state(&entry.definition));
+        line(format!("| {key} | {here} |"));
+    }
+    line("\n| group key | here |\n| --- | --- |".to_owned());
+    for key in KAFKAS_GROUP_KEYS.lines() {
+        let here = group_key(key).map_or("unknown", |entry| state(&entry.definition));
         line(format!("| {key} | {here} |"));
     }
     line("\n| broker key | in Kafka | here |\n| --- | --- | --- |".to_owned());
@@ -86,6 +93,9 @@ fn trap_86_every_key_of_kafka_is_accounted_for() {
     }
     let names: Vec<&str> = TOPIC.iter().map(|entry| entry.definition.name).collect();
     assert_eq!(names, KAFKAS_TOPIC_KEYS.lines().collect::<Vec<_>>());
+    let mut names: Vec<&str> = GROUP.iter().map(|entry| entry.definition.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, KAFKAS_GROUP_KEYS.lines().collect::<Vec<_>>());
     for definition in BROKER {
         let is_kafkas = kafkas_broker_keys().any(|(key, _)| key == definition.name);
         assert!(is_kafkas || definition.name.starts_with("highwater."), "{}", definition.name);

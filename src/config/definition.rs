@@ -66,6 +66,8 @@ pub enum Allowed {
     NotEmpty,
     /// `*` or a list of `partition:broker` pairs, as Kafka's throttled replicas are written.
     ThrottledReplicas,
+    /// `earliest`, `latest`, or `by_duration:` and a duration as ISO 8601 writes it, not a negative one.
+    OffsetReset,
 }
 
 /// One key: everything that can be known of it without a value.

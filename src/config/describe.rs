@@ -1,7 +1,11 @@
 //! What DescribeConfigs shows: every key with its value, where it comes from, and what it means.
 
+use std::collections::BTreeMap;
+
 use super::definition::Definition;
-use super::definitions::{BROKER, TOPIC, TopicDefinition, chain_of};
+use super::definitions::{BROKER, TOPIC, TopicDefinition, broker_key, chain_of};
+use super::group_keys::{GROUP, GroupDefinition};
+use super::group_overrides;
 use super::settings::{Settings, default_value};
 use super::topic_config::{TopicOverrides, inherited};
 
@@ -18,6 +22,8 @@ pub enum ConfigSource {
     StaticBroker,
     /// The table.
     Default,
+    /// The group's own override.
+    Group,
 }
 
 impl ConfigSource {
@@ -29,6 +35,7 @@ impl ConfigSource {
             ConfigSource::DynamicDefaultBroker => 3,
             ConfigSource::StaticBroker => 4,
             ConfigSource::Default => 5,
+            ConfigSource::Group => 8,
         }
     }
 }
@@ -97,6 +104,33 @@ fn topic_entry(
         synonyms.extend(broker_synonyms(first.broker_key, settings));
     }
     shown(&entry.definition, Some(value), synonyms, false)
+}
+
+/// Every key of a group, in the table's order. A value that the broker's bounds no longer allow is shown as
+/// it was set, as Kafka 4.3 shows it.
+pub fn describe_group(overrides: &BTreeMap<String, String>, settings: &Settings) -> Vec<ConfigEntry> {
+    GROUP.iter().map(|entry| group_entry(entry, overrides, settings)).collect()
+}
+
+fn group_entry(
+    entry: &'static GroupDefinition,
+    overrides: &BTreeMap<String, String>,
+    settings: &Settings,
+) -> ConfigEntry {
+    let name = entry.definition.name;
+    let own = group_overrides::value(entry, overrides).map(|own| own.to_string());
+    let inherited = group_overrides::inherited(entry, settings).to_string();
+    let value = Some(own.clone().unwrap_or_else(|| inherited.clone()));
+    let own = own.map(|own| ConfigSynonym { name, value: Some(own), source: ConfigSource::Group });
+    let behind = match entry.broker_key.filter(|key| broker_key(key).is_some()) {
+        Some(key) => broker_synonyms(key, settings),
+        // This broker does not know the key behind it, or there is none.
+        None => {
+            let name = entry.broker_key.unwrap_or(name);
+            vec![ConfigSynonym { name, value: Some(inherited), source: ConfigSource::Default }]
+        }
+    };
+    shown(&entry.definition, value, own.into_iter().chain(behind).collect(), false)
 }
 
 /// Every key of the broker, in the table's order; only those that requests cannot alter are read-only.

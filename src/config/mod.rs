@@ -1,8 +1,8 @@
 //! Settings by Kafka's own names: where they come from, what they may be, what they mean.
 //!
 //! **Owns** the table of keys (`definitions`), their reading from file, environment and flags with the origin
-//! of each kept, the typed `ServerConfig`, per-topic `TopicConfig`, listeners, and the descriptions
-//! DescribeConfigs shows.
+//! of each kept, the typed `ServerConfig`, per-topic `TopicConfig`, what is set on groups, listeners, and the
+//! descriptions DescribeConfigs shows.
 //! **Does not own** their effect: a room takes the values it needs as plain numbers. It logs nothing;
 //! warnings are returned as data. It does not open sockets or data directories.
 //! **Invariants**: altered for the broker > altered for the cluster > flag > environment > file >
@@ -18,6 +18,8 @@ mod definitions;
 mod describe;
 mod environment;
 mod error;
+mod group_keys;
+mod group_overrides;
 mod group_settings;
 mod listeners;
 mod no_effect;
@@ -29,13 +31,18 @@ mod suggest;
 mod topic_config;
 mod value;
 
-pub use alteration::{BrokerLevel, InvalidAlteration, Operation, Operations, altered_broker, altered_topic};
+pub use alteration::{
+    BrokerLevel, InvalidAlteration, Operation, Operations, altered_broker, altered_group, altered_topic,
+};
 pub use definition::{Allowed, Definition, Kind};
 pub use definitions::{BROKER, Synonym, TOPIC, TopicDefinition};
 pub use describe::{
-    ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_cluster_default, describe_topic,
+    ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_cluster_default, describe_group,
+    describe_topic,
 };
 pub use error::ConfigError;
+pub use group_keys::{GROUP, GroupDefinition};
+pub use group_overrides::ConsumerOverrides;
 pub use group_settings::{ConsumerGroupConfig, GroupConfig};
 pub use listeners::{AdvertisedListener, Host, Listener, SecurityProtocol};
 pub use reference::reference_properties;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::definition::{Allowed, Definition};
 use super::definitions::{BROKER, TOPIC, TopicDefinition};
+use super::group_keys::{GROUP, GroupDefinition};
 
 const LINE_CHARACTERS_MAX: usize = 100;
 
@@ -25,6 +26,13 @@ const TOPIC_HEADER: &str = "
 # ----------------------------------------------------------------------------------------------------
 ";
 
+const GROUP_HEADER: &str = "
+# ----------------------------------------------------------------------------------------------------
+# Keys of a group. They are set on the group (kafka-configs --entity-type groups), and only there; the
+# default is what the broker key behind it says.
+# ----------------------------------------------------------------------------------------------------
+";
+
 /// The whole file's text.
 pub fn reference_properties() -> String {
     let mut text = HEADER.to_owned();
@@ -35,6 +43,10 @@ pub fn reference_properties() -> String {
     for TopicDefinition { definition, synonyms } in TOPIC {
         let keys: Vec<&str> = synonyms.iter().map(|synonym| synonym.broker_key).collect();
         append_key(&mut text, definition, &keys);
+    }
+    text.push_str(GROUP_HEADER);
+    for GroupDefinition { definition, broker_key, .. } in GROUP {
+        append_key(&mut text, definition, broker_key.as_slice());
     }
     text
 }
@@ -75,6 +87,7 @@ fn bounds(allowed: Allowed) -> Option<String> {
         Allowed::EachOf(words) => Some(format!("any of: {}", words.join(", "))),
         Allowed::NotEmpty => Some("not empty".to_owned()),
         Allowed::ThrottledReplicas => Some("* or partition:broker pairs".to_owned()),
+        Allowed::OffsetReset => Some("earliest, latest or by_duration:PnDTnHnMn.nS".to_owned()),
     }
 }
 

@@ -132,9 +132,74 @@ impl Definition {
                 );
                 Err((format!("[{}]", list.join(", ")), reason))
             }
+            (Allowed::OffsetReset, Value::Text(text)) if !offset_reset(text) => {
+                let reason = format!(
+                    "Invalid value `{text}` for configuration {}. The value must be either 'earliest', \
+                     'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
+                    self.name
+                );
+                Err((text.clone(), reason))
+            }
             _ => Ok(()),
         }
     }
+}
+
+fn offset_reset(text: &str) -> bool {
+    match text.strip_prefix("by_duration:") {
+        Some(duration) => java_duration(duration),
+        None => matches!(text, "earliest" | "latest"),
+    }
+}
+
+/// Whether this is a duration that `java.time.Duration` reads and that is not negative: `PnDTnHnMn.nS`, in
+/// any case, each number with a sign of its own, seconds with up to nine digits behind the point.
+fn java_duration(text: &str) -> bool {
+    const NANOS_PER_SECOND: i128 = 1_000_000_000;
+    let text = text.to_ascii_uppercase();
+    let (negated, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let Some(rest) = rest.strip_prefix('P') else { return false };
+    let (days, time) = match rest.split_once('T') {
+        Some((_, "")) => return false,
+        Some((days, time)) => (days, time),
+        None => (rest, ""),
+    };
+    let mut nanos: i128 = 0;
+    let mut found = false;
+    for (mut part, units) in [(days, &[('D', 86_400)][..]), (time, &[('H', 3_600), ('M', 60), ('S', 1)])] {
+        for (unit, seconds) in units {
+            let Some((number, rest)) = part.split_once(*unit) else { continue };
+            let Some(number) = decimal(number, *unit == 'S') else { return false };
+            nanos += number * seconds;
+            found = true;
+            part = rest;
+        }
+        if !part.is_empty() {
+            return false;
+        }
+    }
+    let nanos = if negated { -nanos } else { nanos };
+    found && (0..=i128::from(i64::MAX) * NANOS_PER_SECOND).contains(&nanos)
+}
+
+/// A number with a sign, in billionths; only some may have a fraction. What does not fit 64 bits is refused.
+fn decimal(text: &str, has_fraction: bool) -> Option<i128> {
+    const DIGITS_MAX: usize = 9;
+    let (whole, fraction) = match text.find(['.', ',']).filter(|_| has_fraction) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, ""),
+    };
+    let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits.is_empty() || !all_digits(digits) || fraction.len() > DIGITS_MAX || !all_digits(fraction) {
+        return None;
+    }
+    let billionths: i128 = format!("{fraction:0<DIGITS_MAX$}").parse().ok()?;
+    let whole_number = i128::from(whole.parse::<i64>().ok()?) * 1_000_000_000;
+    Some(if whole.starts_with('-') { whole_number - billionths } else { whole_number + billionths })
 }
 
 fn in_range<N: PartialOrd>(number: N, low: N, high: N, shown: (i64, i64)) -> Result<(), String> {

@@ -1,8 +1,8 @@
 //! AlterConfigs, key 33, versions 0 to 2.
 //!
-//! The older request: what it names of a topic, of this broker or of the whole cluster is all that is set
-//! afterwards. Durable and in force before the answer.
-//! Left out: settings of groups and client metrics.
+//! The older request: what it names of a topic, of a group, of this broker or of the whole cluster is all
+//! that is set afterwards. Durable and in force before the answer.
+//! Left out: settings of client metrics.
 //!
 //! v0, v1: the same. v2: flexible.
 

@@ -105,8 +105,9 @@ impl Asked {
             TOPIC => ConfigTarget::Topic(self.topic()?),
             BROKER => ConfigTarget::Broker(self.broker_level(context)?),
             BROKER_LOGGER if !manner.replace => return self.check_logger(context).map(|()| None),
-            CLIENT_METRICS | GROUP => {
-                let words = "Only configurations of topics and brokers can be altered so far.";
+            GROUP => ConfigTarget::Group(self.group()?),
+            CLIENT_METRICS => {
+                let words = "Configurations of client metrics cannot be altered so far.";
                 return Err(invalid(words));
             }
             unknown => return Err(invalid(format!("Unknown resource type {unknown}"))),
@@ -136,6 +137,13 @@ impl Asked {
         let valid = validate_topic_name(name);
         valid.map_err(|error| Failure::new(ErrorCode::InvalidTopicException, error.to_string()))?;
         Ok(name.to_owned())
+    }
+
+    fn group(&self) -> Result<String, Failure> {
+        match self.resource_name.as_str() {
+            "" => Err(invalid("Default group resources are not allowed.")),
+            name => Ok(name.to_owned()),
+        }
     }
 
     fn broker_level(&self, context: &RequestContext) -> Result<BrokerLevel, Failure> {

@@ -1,12 +1,12 @@
 //! DescribeConfigs, key 32, versions 1 to 4.
 //!
-//! Every setting of a topic or of this broker: value, source, synonyms, type and meaning.
-//! Left out: loggers, client metrics and groups (empty lists).
+//! Every setting of a topic, of a group or of this broker: value, source, synonyms, type and meaning.
+//! Left out: loggers and client metrics (empty lists).
 //!
 //! v1: source and synonyms (KIP-226). v2: nothing. v3: type and documentation (KIP-569). v4: flexible.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -125,7 +125,8 @@ fn entries<'a>(
         BROKER_LOGGER if name.is_empty() => must_be_named("Broker id must not be empty"),
         BROKER_LOGGER => check_broker(context, name, "").and_then(|()| nothing()),
         CLIENT_METRICS => must_be_named("Client metrics subscription name must not be empty"),
-        _ => must_be_named("Group name must not be empty"),
+        _ if name.is_empty() => must_be_named("Group name must not be empty"),
+        _ => Ok(Cow::Owned(group_entries(context, name))),
     }
 }
 
@@ -137,6 +138,13 @@ fn topic_entries(context: &RequestContext, name: &str) -> Result<Vec<ConfigEntry
     let topic = image.topic(name).ok_or_else(|| Failure::new(ErrorCode::UnknownTopicOrPartition, ""))?;
     let overrides = TopicOverrides::stored(topic.configs.clone());
     Ok(config::describe_topic(&overrides, &context.broker.config().settings))
+}
+
+fn group_entries(context: &RequestContext, group_id: &str) -> Vec<ConfigEntry> {
+    let image = context.broker.image();
+    let nothing = BTreeMap::new();
+    let overrides = image.group_configs().get(group_id).map_or(&nothing, |stored| stored);
+    config::describe_group(overrides, &context.broker.config().settings)
 }
 
 fn check_broker(context: &RequestContext, name: &str, or_else: &str) -> Result<(), Failure> {

@@ -1,9 +1,9 @@
 //! IncrementalAlterConfigs, key 44, versions 0 and 1.
 //!
-//! Sets, deletes, adds to and takes from single settings of topics, of this broker and of the whole cluster
-//! (KIP-339). Durable and in force before the answer; each resource as a whole or not at all, and those that
-//! can be altered together.
-//! Left out: settings of groups and client metrics; loggers do not exist.
+//! Sets, deletes, adds to and takes from single settings of topics, of groups, of this broker and of the
+//! whole cluster (KIP-339). Durable and in force before the answer; each resource as a whole or not at all,
+//! and those that can be altered together.
+//! Left out: settings of client metrics; loggers do not exist.
 //!
 //! v0: KIP-339. v1: flexible.
 

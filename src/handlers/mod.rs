@@ -37,6 +37,7 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -141,6 +142,7 @@ pub const APIS: &[Api] = &[
     describe_cluster::API,
     consumer_group_heartbeat::API,
     consumer_group_describe::API,
+    list_config_resources::API,
     describe_topic_partitions::API,
 ];
 

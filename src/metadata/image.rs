@@ -79,10 +79,14 @@ pub struct ClusterImage {
     tombstones: HashMap<TopicId, Tombstone>,
     log_starts: HashMap<TopicPartition, Offset>,
     broker_configs: Arc<BrokerConfigs>,
+    group_configs: Arc<GroupConfigs>,
 }
 
 /// Dynamic settings as they were stored (KIP-226): of each broker, and of none for the whole cluster.
 pub type BrokerConfigs = BTreeMap<Option<NodeId>, BTreeMap<String, String>>;
+
+/// What was set on groups (KIP-848), whether or not there is such a group: by group id.
+pub type GroupConfigs = BTreeMap<Arc<str>, Arc<BTreeMap<String, String>>>;
 
 /// A key or value that this version cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +132,11 @@ impl ClusterImage {
         &self.broker_configs
     }
 
+    /// Settings of all groups that have any. While none changes, the images share them.
+    pub fn group_configs(&self) -> &Arc<GroupConfigs> {
+        &self.group_configs
+    }
+
     /// Number of topics.
     pub fn topics_count(&self) -> usize {
         self.topics.len()
@@ -162,6 +171,12 @@ impl ClusterImage {
             match value {
                 Some(value) => configs.insert(node_id, serde_json::from_slice(value).ok()?),
                 None => configs.remove(&node_id),
+            };
+        } else if let Some(group_id) = key.strip_prefix(keys::GROUP_CONFIGS) {
+            let configs = Arc::make_mut(&mut self.group_configs);
+            match value {
+                Some(value) => configs.insert(group_id.into(), Arc::new(serde_json::from_slice(value).ok()?)),
+                None => configs.remove(group_id),
             };
         }
         Some(())

@@ -20,6 +20,9 @@ const CLUSTER_DEFAULT: &str = "default";
 pub const BOOT: &str = "boot";
 /// Dynamic settings of brokers, one key per node id, and one for all of them.
 pub const BROKER_CONFIGS: &str = "broker-configs/";
+/// Settings of groups, one key per group id. The value is a JSON object of texts; a group without any has no
+/// key.
+pub const GROUP_CONFIGS: &str = "group-configs/";
 /// First producer id that was never given out, a decimal number.
 pub const PRODUCER_IDS: &str = "producer-ids";
 
@@ -88,6 +91,11 @@ pub fn broker_configs(node_id: Option<NodeId>) -> String {
         Some(NodeId(id)) => format!("{BROKER_CONFIGS}{id}"),
         None => format!("{BROKER_CONFIGS}{CLUSTER_DEFAULT}"),
     }
+}
+
+/// Key of a group's settings.
+pub fn group_configs(group_id: &str) -> String {
+    format!("{GROUP_CONFIGS}{group_id}")
 }
 
 /// Key of a deleted topic.

@@ -14,6 +14,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use image::{BrokerConfigs, ClusterImage, MetadataChange, TopicImage};
+pub use image::{BrokerConfigs, ClusterImage, GroupConfigs, MetadataChange, TopicImage};
 pub use keys::{Growth, Tombstone, TopicRecord};
 pub use topic_name::{TOPIC_NAME_LENGTH_MAX, TopicNameError, colliding_form, validate_topic_name};

@@ -61,6 +61,21 @@ fn dynamic_settings_of_a_broker_and_of_all() {
 }
 
 #[test]
+fn settings_of_groups() {
+    let mut image = ClusterImage::default();
+    let configs = BTreeMap::from([("consumer.session.timeout.ms".to_owned(), "50000".to_owned())]);
+    set(&mut image, &keys::group_configs("a/b"), &configs);
+    let before = image.group_configs().clone();
+    assert_eq!(before.get("a/b").map(AsRef::as_ref), Some(&configs));
+    set(&mut image, &keys::topic("orders"), orders());
+    assert!(Arc::ptr_eq(&before, image.group_configs()), "other changes leave them as they are");
+    remove(&mut image, &keys::group_configs("a/b"));
+    assert_eq!((image.group_configs().len(), before.len()), (0, 1), "who holds an image keeps it");
+    let unreadable = MetadataChange { key: "group-configs/g", value: Some(b"[]") };
+    assert!(image.apply(unreadable).is_err());
+}
+
+#[test]
 fn a_topic_created_again_under_its_name_is_another() {
     let mut image = ClusterImage::default();
     set(&mut image, &keys::topic("orders"), orders());

@@ -69,6 +69,7 @@ pub const SERVED: &[KeyVersions] = &[
     served(60, "DescribeCluster", 0..=2, 0),
     served(68, "ConsumerGroupHeartbeat", 0..=1, 0),
     served(69, "ConsumerGroupDescribe", 0..=1, 0),
+    served(74, "ListConfigResources", 0..=1, 0),
     served(75, "DescribeTopicPartitions", 0..=0, 0),
 ];
 

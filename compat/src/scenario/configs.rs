@@ -1,5 +1,5 @@
-//! kafka-configs: describes and alters topics, the broker and the cluster's default, and the errors people
-//! meet.
+//! kafka-configs: describes and alters topics, groups, the broker and the cluster's default, and the errors
+//! people meet.
 
 use anyhow::Result;
 
@@ -78,6 +78,32 @@ fn brokers(context: &mut Context, broker: &Broker) -> Result<()> {
         "--entity-type brokers --entity-name 7 --describe".to_owned(),
     ] {
         see(context, broker, &words)?;
+    }
+    Ok(())
+}
+
+/// Settings of groups, none of which exists but in its settings; kafka-configs knows all by
+/// ListConfigResources.
+pub fn run_groups(context: &mut Context) -> Result<()> {
+    const TIMEOUT: &str = "consumer.session.timeout.ms";
+    const INTERVAL: &str = "consumer.heartbeat.interval.ms";
+    const LEVEL: &str = "share.isolation.level";
+    const READERS: &str = "--entity-type groups --entity-name readers";
+    let broker = context.start()?;
+    for words in [
+        format!("{READERS} --describe"),
+        format!("{READERS} --alter --add-config {TIMEOUT}=50000,{INTERVAL}=6000,{LEVEL}=read_committed"),
+        format!("--group writers --alter --add-config {INTERVAL}=7000"),
+        format!("{READERS} --describe --all"),
+        "--entity-type groups --describe".to_owned(),
+        format!("{READERS} --alter --delete-config {LEVEL} --add-config {TIMEOUT}=51000"),
+        format!("{READERS} --alter --add-config {TIMEOUT}=1"),
+        format!("{READERS} --describe"),
+        format!("{READERS} --alter --delete-config {TIMEOUT},{INTERVAL}"),
+        "--entity-type groups --describe".to_owned(),
+        "--client-metrics absent --describe".to_owned(),
+    ] {
+        see(context, &broker, &words)?;
     }
     Ok(())
 }

@@ -78,6 +78,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "tshark", oracle: true, run: tshark::run },
     Scenario { name: "kafka-topics", oracle: true, run: topics::run },
     Scenario { name: "kafka-configs", oracle: true, run: configs::run },
+    Scenario { name: "kafka-configs-groups", oracle: true, run: configs::run_groups },
     Scenario { name: "kafka-delete-records", oracle: true, run: delete_records::run },
     Scenario { name: "kafka-console", oracle: true, run: console::run },
     Scenario { name: "kafka-get-offsets", oracle: true, run: offsets::run },

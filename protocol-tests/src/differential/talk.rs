@@ -35,6 +35,7 @@ pub struct Talk<'a> {
     client: Client,
     names: Names,
     topics_count: usize,
+    groups_count: usize,
     transcript: &'a mut Transcript,
 }
 
@@ -49,7 +50,7 @@ impl Talk<'_> {
         let bench = Bench::new(broker, &format!("{case}-v{version}"))?;
         let client = bench.client()?;
         let names = Names::new(&broker.to_string());
-        Ok(Talk { version, bench, case, client, names, topics_count: 0, transcript })
+        Ok(Talk { version, bench, case, client, names, topics_count: 0, groups_count: 0, transcript })
     }
 
     /// Ends; leaves no topic behind.
@@ -77,6 +78,15 @@ impl Talk<'_> {
     pub fn know(&mut self, topic: &Topic) {
         let shown = self.names.text(&topic.name);
         self.names.id(topic.id, &shown);
+    }
+
+    /// A group's name, which is written as `group-N`.
+    pub fn group(&mut self) -> String {
+        let at = self.groups_count;
+        let group = format!("{}-v{}-group-{at}", self.case, self.version);
+        self.names.topic(&group, &format!("group-{at}"));
+        self.groups_count += 1;
+        group
     }
 
     /// From now on this text is written as that name.

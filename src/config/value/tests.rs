@@ -1,5 +1,6 @@
 use super::super::definitions::{BROKER, TOPIC};
 use super::*;
+use crate::config::group_keys::group_key;
 
 fn topic(name: &str) -> &'static Definition {
     &TOPIC.iter().find(|entry| entry.definition.name == name).expect("a topic key").definition
@@ -111,6 +112,57 @@ fn values_are_refused_in_kafkas_words() {
     ];
     for (key, text, message) in refused {
         assert_eq!(topic(key).parse(text).map_err(|error| error.to_string()), Err(message.to_owned()));
+    }
+}
+
+/// As `java.time.Duration.parse` of Java 21 answered.
+#[test]
+fn offset_resets_are_words_or_durations_that_java_reads() {
+    let key = |text: &str| group_key("share.auto.offset.reset").unwrap().definition.parse(text).is_ok();
+    for text in [
+        "earliest",
+        "latest",
+        "by_duration:PT1H",
+        "by_duration:P1D",
+        "by_duration:p1dt2h",
+        "by_duration:PT0S",
+        "by_duration:P2DT3H4M5.123456789S",
+        "by_duration:PT1,5S",
+        "by_duration:PT1.S",
+        "by_duration:+PT1M",
+        "by_duration:-PT-1M",
+        "by_duration:PT2H-60M",
+        "by_duration:PT-0.0S",
+        "by_duration:PT9223372036854775807S",
+    ] {
+        assert!(key(text), "{text}");
+    }
+    for text in [
+        "",
+        "none",
+        "LATEST",
+        "by_duration",
+        "by_duration:",
+        "by_duration:P",
+        "by_duration:PT",
+        "by_duration:P1DT",
+        "by_duration:1H",
+        "by_duration:PT1",
+        "by_duration:PT1M1H",
+        "by_duration:P1H",
+        "by_duration:PT1.5M",
+        "by_duration:PT.5S",
+        "by_duration:PT1.1234567890S",
+        "by_duration:-PT1S",
+        "by_duration:PT-1S",
+        "by_duration:PT1S ago",
+        "by_duration:PTS",
+        "by_duration:PT1H1H",
+        "by_duration:PT9223372036854775808S",
+        "by_duration:P106751991167301D",
+        "BY_DURATION:PT1H",
+    ] {
+        assert!(!key(text), "{text}");
     }
 }
 

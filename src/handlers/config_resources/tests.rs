@@ -79,7 +79,7 @@ async fn trap_87_what_is_wrong_is_told_and_nothing_falls_over() {
     let name = "Topic name is invalid: 'a b' contains one or more characters other than ASCII alphanumerics, \
                 '.', '_' and '-'";
     let set = |key, value| vec![(key, SET, Some(value))];
-    let so_far = "Only configurations of topics and brokers can be altered so far.";
+    let so_far = "Configurations of client metrics cannot be altered so far.";
     for (resource_type, resource_name, keys, code, words) in [
         (TOPIC, "t", set("no.such", "1"), 40, "Unknown topic config name: no.such"),
         (TOPIC, "absent", set("segment.ms", "7000"), 3, "The topic 'absent' does not exist."),
@@ -124,7 +124,21 @@ async fn trap_87_what_is_wrong_is_told_and_nothing_falls_over() {
             "APPEND operation is not allowed for the BROKER_LOGGER resource",
         ),
         (CLIENT_METRICS, "m", set("interval.ms", "1000"), 42, so_far),
-        (GROUP, "g", set("consumer.session.timeout.ms", "50000"), 42, so_far),
+        (
+            GROUP,
+            "",
+            set("consumer.session.timeout.ms", "50000"),
+            42,
+            "Default group resources are not allowed.",
+        ),
+        (GROUP, "g", set("no.such", "1"), 40, "Unknown group config name: no.such"),
+        (
+            GROUP,
+            "g",
+            set("consumer.session.timeout.ms", "soon"),
+            40,
+            "Invalid value soon for configuration consumer.session.timeout.ms: Not a number of type INT",
+        ),
         (0, "t", vec![], 42, "Unknown resource type 0"),
         (99, "t", set("segment.ms", "7000"), 42, "Unknown resource type 99"),
     ] {
@@ -179,6 +193,32 @@ async fn the_legacy_request_replaces_in_every_version() {
     ] {
         assert_eq!(replace(&test, 1, vec![resource]).await, [(code, Some(words.to_owned()))]);
     }
+}
+
+#[tokio::test]
+async fn settings_of_groups_are_kept_shown_and_taken_away() {
+    let mut test = TestBroker::start();
+    let (timeout, interval) = ("consumer.session.timeout.ms", "consumer.heartbeat.interval.ms");
+    let keys = [timeout, interval];
+    let set = [(timeout, SET, Some("50000")), (interval, SET, Some("6000"))];
+    assert_eq!(alter(&test, 1, vec![incremental(GROUP, "g/ä", &set)]).await, [(0, None)]);
+    let interval_of_broker = "group.consumer.heartbeat.interval.ms=5000:5";
+    let timeout_of_broker = "group.consumer.session.timeout.ms=45000:5";
+    let shown_set = [
+        format!("{interval}=6000:8 [{interval}=6000:8 {interval_of_broker}]"),
+        format!("{timeout}=50000:8 [{timeout}=50000:8 {timeout_of_broker}]"),
+    ];
+    for _ in 0..2 {
+        assert_eq!(shown(&test, GROUP, "g/ä", &keys).await, shown_set);
+        test = test.restart().await;
+    }
+    let delete = [(timeout, DELETE, None), ("no.such", DELETE, None)];
+    assert_eq!(alter(&test, 0, vec![incremental(GROUP, "g/ä", &delete)]).await, [(0, None)]);
+    let without = [shown_set[0].clone(), format!("{timeout}=45000:5 [{timeout_of_broker}]")];
+    assert_eq!(shown(&test, GROUP, "g/ä", &keys).await, without);
+    assert_eq!(test.broker.image().group_configs().len(), 1);
+    assert_eq!(replace(&test, 2, vec![legacy(GROUP, "g/ä", &[])]).await, [(0, None)]);
+    assert_eq!(test.broker.image().group_configs().len(), 0, "nothing is left of what has no settings");
 }
 
 #[tokio::test]

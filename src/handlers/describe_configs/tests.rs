@@ -73,7 +73,6 @@ async fn other_resources() {
         (8, "", 42, "Broker id must not be empty"),
         (16, "m", 0, ""),
         (16, "", 42, "Client metrics subscription name must not be empty"),
-        (32, "g", 0, ""),
         (32, "", 42, "Group name must not be empty"),
     ];
     for (resource_type, name, code, words) in cases {
@@ -81,6 +80,16 @@ async fn other_resources() {
         let result = &results[0];
         assert_eq!((result.error_code, result.error_message.as_deref()), (code, Some(words)), "{name:?}");
         assert!(result.configs.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_group_need_not_exist() {
+    let test = TestBroker::start();
+    let results = describe(&test, vec![resource(32, "g", None), resource(32, "g", Some(&[]))]).await;
+    for result in results {
+        assert_eq!((result.error_code, result.configs.len()), (0, config::GROUP.len()));
+        assert!(result.configs.iter().all(|config| !config.read_only && config.config_source == 5));
     }
 }
 

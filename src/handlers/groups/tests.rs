@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{
@@ -17,9 +18,9 @@ use kafka_protocol::messages::offset_fetch_request::{
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, DeleteGroupsRequest, DescribeGroupsRequest,
-    FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
-    LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    SyncGroupRequest, TopicName,
+    FindCoordinatorRequest, GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, JoinGroupRequest,
+    JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, SyncGroupRequest, TopicName,
 };
 
 use crate::handlers::Reply;
@@ -507,6 +508,49 @@ async fn a_member_of_a_consumer_group_joins_is_described_and_leaves() {
         let unknown = test.ask(version, &leave).await;
         assert_eq!((unknown.error_code, unknown.error_message.is_some()), (25, true), "UNKNOWN_MEMBER_ID");
     }
+}
+
+/// Sets a key of a group, or deletes it.
+async fn set_group_config(test: &TestBroker, id: &str, key: &str, value: Option<&str>) {
+    let key = AlterableConfig::default()
+        .with_name(str_bytes(key))
+        .with_config_operation(i8::from(value.is_none()))
+        .with_value(value.map(str_bytes));
+    let group = AlterConfigsResource::default()
+        .with_resource_type(32)
+        .with_resource_name(str_bytes(id))
+        .with_configs(vec![key]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![group]);
+    assert_eq!(test.ask(1, &request).await.responses[0].error_code, 0);
+}
+
+#[tokio::test]
+async fn what_is_set_on_a_group_is_in_force_with_its_next_heartbeat() {
+    let test = started().await;
+    let beat = |id: &str, member_epoch| {
+        ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(group(id))
+            .with_member_id(str_bytes("member"))
+            .with_member_epoch(member_epoch)
+            .with_rebalance_timeout_ms(10_000)
+            .with_subscribed_topic_names(Some(vec![topic_name("t")]))
+            .with_topic_partitions(Some(Vec::new()))
+    };
+    let key = "consumer.heartbeat.interval.ms";
+    let mut member_epoch = 0;
+    for (set, interval_ms) in [(None, 5_000), (Some("7000"), 7_000), (Some("9000"), 9_000), (None, 5_000)] {
+        set_group_config(&test, "g", key, set).await;
+        let answer = test.ask(1, &beat("g", member_epoch)).await;
+        assert_eq!((answer.error_code, answer.heartbeat_interval_ms), (0, interval_ms), "{set:?}");
+        member_epoch = answer.member_epoch;
+        let other = test.ask(1, &beat("other", 0)).await;
+        assert_eq!((other.error_code, other.heartbeat_interval_ms), (0, 5_000), "another group's own");
+    }
+    set_group_config(&test, "g", key, Some("8000")).await;
+    let test = test.restart().await;
+    coordinated(&test).await;
+    let answer = test.ask(1, &beat("g", member_epoch)).await;
+    assert_eq!((answer.error_code, answer.heartbeat_interval_ms), (0, 8_000), "after a restart");
 }
 
 #[tokio::test]

@@ -17,17 +17,17 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "incremental-alter-configs-broker", versions: 0..=1, run: broker },
 ];
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
 
-fn resource(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsResource {
+pub(super) fn resource(kind: i8, name: &str, keys: Option<&[&str]>) -> DescribeConfigsResource {
     DescribeConfigsResource::default()
         .with_resource_type(kind)
         .with_resource_name(text(name))
         .with_configuration_keys(keys.map(|keys| keys.iter().map(|key| text(key)).collect()))
 }
 
-fn request(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
+pub(super) fn request(resources: Vec<DescribeConfigsResource>) -> DescribeConfigsRequest {
     DescribeConfigsRequest::default().with_resources(resources)
 }
 
@@ -72,7 +72,7 @@ fn describe_broker(talk: &mut Talk) -> Result<()> {
     talk.ask("some keys", &request(vec![resource(BROKER, "1", keys)]))
 }
 
-fn altered(
+pub(super) fn altered(
     kind: i8,
     name: &str,
     settings: &[(&str, Option<&str>)],
@@ -143,14 +143,14 @@ fn settled(talk: &mut Talk, label: &str, topic: &str, key: &str, value: &str) ->
     Ok(())
 }
 
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+pub(super) const SET: i8 = 0;
+pub(super) const DELETE: i8 = 1;
+pub(super) const APPEND: i8 = 2;
+pub(super) const SUBTRACT: i8 = 3;
 
-type Change<'a> = (i8, &'a str, Option<&'a str>);
+pub(super) type Change<'a> = (i8, &'a str, Option<&'a str>);
 
-fn changed(
+pub(super) fn changed(
     kind: i8,
     name: &str,
     changes: &[Change],
@@ -167,7 +167,7 @@ fn changed(
         .with_configs(changes.iter().map(change).collect())
 }
 
-fn change(talk: &mut Talk, label: &str, kind: i8, name: &str, changes: &[Change]) -> Result<()> {
+pub(super) fn change(talk: &mut Talk, label: &str, kind: i8, name: &str, changes: &[Change]) -> Result<()> {
     let resources = vec![changed(kind, name, changes)];
     talk.ask(label, &IncrementalAlterConfigsRequest::default().with_resources(resources))
 }

@@ -5,7 +5,8 @@ use kafka_protocol::messages::{
     AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
     DescribeLogDirsRequest, DescribeTopicPartitionsRequest, FetchRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    InitProducerIdRequest, ListConfigResourcesRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest,
 };
 use kafka_protocol::protocol::Request;
 
@@ -57,6 +58,9 @@ frames! {
         IncrementalAlterConfigsRequest::default()
     };
     "frames-describe-cluster" 0..=2, DescribeClusterRequest |_| DescribeClusterRequest::default();
+    "frames-list-config-resources" 0..=1, ListConfigResourcesRequest |_| {
+        ListConfigResourcesRequest::default()
+    };
     "frames-describe-topic-partitions" 0..=0, DescribeTopicPartitionsRequest |_| {
         DescribeTopicPartitionsRequest::default()
     };

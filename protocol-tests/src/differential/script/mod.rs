@@ -7,6 +7,7 @@ mod create_topics;
 mod delete_topics;
 mod fetch;
 mod frames;
+mod group_configs;
 mod list_offsets;
 mod log_dirs;
 mod metadata;
@@ -37,6 +38,7 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         list_offsets::CASES,
         records::CASES,
         configs::CASES,
+        group_configs::CASES,
         coordinators::CASES,
     ];
     files.into_iter().flatten()
