@@ -66,7 +66,7 @@ impl TransactionShard {
         if bumps_epoch {
             self.soft.last_producer_epochs.remove(transactional_id);
         }
-        self.soft.decided(transactional_id);
+        self.soft.deadlines.cancel(transactional_id);
         answer(Ok(producer))
     }
 }

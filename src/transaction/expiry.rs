@@ -19,7 +19,12 @@ impl TransactionShard {
                 continue;
             }
             let tombstone = TransactionRecord { transactional_id: transactional_id.clone(), metadata: None };
-            bytes += tombstone.batch_bytes();
+            let more = tombstone.batch_bytes();
+            if more > input.batch_bytes_max {
+                // The log was told to take less than it took before.
+                continue;
+            }
+            bytes += more;
             outcome.records.push(tombstone);
             self.soft.last_producer_epochs.remove(transactional_id);
             if bytes >= PORTION_BYTES {

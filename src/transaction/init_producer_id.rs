@@ -46,7 +46,7 @@ impl TransactionShard {
                 // never told.
                 abort(input, transactional_id, metadata, outcome);
                 self.soft.last_producer_epochs.remove(transactional_id);
-                self.soft.decided(transactional_id);
+                self.soft.deadlines.cancel(transactional_id);
                 refused(TransactionError::ConcurrentTransactions)
             }
             Ok(()) => self.go_on(input, request, metadata.clone(), outcome),

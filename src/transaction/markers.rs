@@ -21,6 +21,7 @@ pub(super) fn markers(
     WriteMarkers {
         transactional_id: transactional_id.clone(),
         producer: decided.producer(),
+        decided_at: decided.last_update_timestamp,
         coordinator_epoch: input.coordinator_epoch,
         result: if is_commit { TransactionResult::Commit } else { TransactionResult::Abort },
         partitions: decided.partitions.iter().cloned().collect(),
@@ -29,8 +30,8 @@ pub(super) fn markers(
 }
 
 impl TransactionShard {
-    /// Whether nothing is left to do. Markers may be told again, and late: then the transaction is another
-    /// one, by its epoch or by its state.
+    /// Whether nothing is left to do. Markers may be told again, and late: then the decision is another one,
+    /// by its time. With versions before 2 its producer may be the same.
     pub(super) fn markers_written(
         &mut self,
         input: Input<'_>,
@@ -39,7 +40,8 @@ impl TransactionShard {
     ) -> bool {
         let transactional_id = &request.transactional_id;
         let Some(decided) = self.durable.get(transactional_id) else { return true };
-        if !decided.state.is_decided() || decided.producer() != request.producer {
+        let asked = (request.producer, request.decided_at);
+        if !decided.state.is_decided() || (decided.producer(), decided.last_update_timestamp) != asked {
             return true;
         }
         let all = || decided.partitions.clone();

@@ -91,7 +91,8 @@ pub struct TransactionMetadata {
     pub state: TransactionState,
     /// What the transaction writes to.
     pub partitions: BTreeSet<NamedPartition>,
-    /// When the record was written.
+    /// When the record was written, or when the one before was if the wall clock went back. A decision has
+    /// a later time than the record before: no two of a transactional id have the same.
     pub last_update_timestamp: Timestamp,
     /// When the transaction began; -1 if none did.
     pub start_timestamp: Timestamp,
@@ -132,7 +133,7 @@ impl TransactionMetadata {
         TransactionMetadata {
             previous_producer_id: self.producer_id,
             state,
-            last_update_timestamp: now,
+            last_update_timestamp: now.max(self.last_update_timestamp),
             ..self.clone()
         }
     }
@@ -178,7 +179,7 @@ impl TransactionMetadata {
         next_producer_id: ProducerId,
         now: Timestamp,
     ) -> TransactionMetadata {
-        let mut next = self.next(state, now);
+        let mut next = self.next(state, now.max(Timestamp(self.last_update_timestamp.0.saturating_add(1))));
         if version.bumps_epoch() {
             next.producer_epoch = ProducerEpoch(self.producer_epoch.0.saturating_add(1));
         }

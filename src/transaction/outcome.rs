@@ -6,7 +6,7 @@ use super::metadata::{NamedPartition, ProducerIdAndEpoch, TransactionVersion};
 use super::record::TransactionRecord;
 use super::reply::TransactionReply;
 use super::request::TransactionResult;
-use crate::model::LeaderEpoch;
+use crate::model::{LeaderEpoch, Timestamp};
 
 /// One request whose reply is awaited. Numbers are never reused while a shard is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +43,8 @@ pub struct WriteMarkers {
     pub transactional_id: Arc<str>,
     /// What the markers are written under.
     pub producer: ProducerIdAndEpoch,
+    /// Tells this decision from all others of the transactional id: [`super::MarkersWritten`] repeats it.
+    pub decided_at: Timestamp,
     /// Of the shard that asks.
     pub coordinator_epoch: LeaderEpoch,
     /// What they say.

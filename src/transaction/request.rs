@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::metadata::{NamedPartition, ProducerIdAndEpoch, TransactionVersion};
 use crate::group::Expression;
-use crate::model::ProducerId;
+use crate::model::{ProducerId, Timestamp};
 
 /// One request. Those of Kafka that name several transactional ids are one for each.
 #[derive(Debug, Clone)]
@@ -99,7 +99,9 @@ pub struct MarkersWritten {
     pub transactional_id: Arc<str>,
     /// As in [`super::WriteMarkers`].
     pub producer: ProducerIdAndEpoch,
-    /// All of them or some; each may be told again.
+    /// As in [`super::WriteMarkers`].
+    pub decided_at: Timestamp,
+    /// All of them or some; each may be told again, and late.
     pub partitions: Vec<NamedPartition>,
 }
 

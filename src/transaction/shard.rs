@@ -42,8 +42,6 @@ pub(super) struct Soft {
     pub owed_markers: HashMap<Arc<str>, BTreeSet<NamedPartition>>,
     /// What this round of [`TransactionShard::expire`] has looked at last.
     pub expiry_cursor: Option<Arc<str>>,
-    /// Transactions that were aborted because they timed out.
-    pub timed_out: u64,
     /// Monotonic time of the last call.
     pub seen: Duration,
 }
@@ -100,21 +98,30 @@ impl TransactionShard {
             && at <= input.monotonic
         {
             let transactional_id = transactional_id.clone();
-            let Some(ongoing) = self.durable.get(&transactional_id) else {
-                self.soft.deadlines.cancel(&transactional_id);
-                continue;
-            };
-            let mut ended = Outcome::default();
-            abort(input, &transactional_id, ongoing, &mut ended);
-            let more: usize = ended.records.iter().map(TransactionRecord::batch_bytes).sum();
+            let Outcome { records, effects, .. } = self.due(input, &transactional_id);
+            let more: usize = records.iter().map(TransactionRecord::batch_bytes).sum();
             if !outcome.records.is_empty() && bytes + more > PORTION_BYTES.min(input.batch_bytes_max) {
                 break;
             }
             bytes += more;
-            outcome.records.append(&mut ended.records);
-            outcome.effects.append(&mut ended.effects);
-            self.soft.timed_out += 1;
-            self.soft.decided(&transactional_id);
+            outcome.records.extend(records);
+            outcome.effects.extend(effects);
+            self.soft.deadlines.cancel(&transactional_id);
+        }
+        outcome
+    }
+
+    /// What a transaction's deadline brings.
+    fn due(&self, input: Input<'_>, transactional_id: &Arc<str>) -> Outcome {
+        let mut outcome = Outcome::default();
+        match self.durable.get(transactional_id) {
+            Some(metadata) if metadata.state == TransactionState::Ongoing => {
+                abort(input, transactional_id, metadata, &mut outcome);
+            }
+            Some(metadata) if metadata.state.is_decided() => {
+                owe(input, transactional_id, metadata, &mut outcome);
+            }
+            _ => {}
         }
         outcome
     }
@@ -134,9 +141,11 @@ impl TransactionShard {
                     let at = input.monotonic + remaining(input, metadata);
                     self.soft.deadlines.set(transactional_id, at);
                 }
-                TransactionState::PrepareCommit | TransactionState::PrepareAbort => {
-                    owe(input, transactional_id, metadata, &mut outcome);
+                // Only Kafka writes this: there may be many, so they are portioned.
+                state if state.is_decided() && metadata.partitions.is_empty() => {
+                    self.soft.deadlines.set(transactional_id, input.monotonic);
                 }
+                state if state.is_decided() => owe(input, transactional_id, metadata, &mut outcome),
                 _ => {}
             }
         }
@@ -156,19 +165,6 @@ impl TransactionShard {
             }
         }
         Outcome::default()
-    }
-
-    /// Transactions that were aborted because they timed out, since the shard was loaded.
-    pub fn timed_out_transactions(&self) -> u64 {
-        self.soft.timed_out
-    }
-}
-
-impl Soft {
-    /// A transaction is open no longer.
-    pub fn decided(&mut self, transactional_id: &str) {
-        self.deadlines.cancel(transactional_id);
-        self.owed_markers.remove(transactional_id);
     }
 }
 

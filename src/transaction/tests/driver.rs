@@ -27,12 +27,14 @@ pub struct Driver {
     pub coordinator_epoch: LeaderEpoch,
     /// All records that were written, as bytes.
     pub log: Vec<(Bytes, Option<Bytes>)>,
+    /// The same, as they are read.
+    pub records: Vec<TransactionRecord>,
     /// What was asked for and is not done.
     pub owed: Vec<WriteMarkers>,
     pub next_producer_id: i64,
 }
 
-pub fn producer(producer_id: i64, producer_epoch: i16) -> ProducerIdAndEpoch {
+pub const fn producer(producer_id: i64, producer_epoch: i16) -> ProducerIdAndEpoch {
     ProducerIdAndEpoch { producer_id: ProducerId(producer_id), producer_epoch: ProducerEpoch(producer_epoch) }
 }
 
@@ -50,6 +52,7 @@ impl Default for Driver {
             batch_bytes_max: 1 << 20,
             coordinator_epoch: LeaderEpoch(4),
             log: Vec::new(),
+            records: Vec::new(),
             owed: Vec::new(),
             next_producer_id: 1000,
         }
@@ -89,6 +92,7 @@ impl Driver {
         assert_eq!(read, record);
         self.shard.replay(read);
         self.log.push((key, value));
+        self.records.push(record);
     }
 
     pub fn request(&mut self, request: TransactionRequest) -> TransactionReply {
@@ -99,7 +103,7 @@ impl Driver {
         reply
     }
 
-    fn fresh(&mut self) -> Option<ProducerId> {
+    pub fn fresh(&mut self) -> Option<ProducerId> {
         self.next_producer_id += 1;
         Some(ProducerId(self.next_producer_id - 1))
     }
@@ -204,6 +208,7 @@ impl Driver {
         let reply = self.request(TransactionRequest::MarkersWritten(MarkersWritten {
             transactional_id: markers.transactional_id.clone(),
             producer: markers.producer,
+            decided_at: markers.decided_at,
             partitions: partitions.to_vec(),
         }));
         let TransactionReply::MarkersWritten { is_complete } = reply else { panic!("{reply:?}") };
@@ -269,6 +274,7 @@ impl Driver {
     /// As [`Driver::restart`], with the first records only.
     pub fn restart_with(&mut self, count: usize) {
         self.log.truncate(count);
+        self.records.truncate(count);
         self.shard = TransactionShard::default();
         self.owed.clear();
         self.monotonic = Duration::from_secs(10);
@@ -277,15 +283,15 @@ impl Driver {
             let record = TransactionRecord::decode(&key, value.as_ref()).unwrap().unwrap();
             self.shard.replay(record);
         }
-        self.call(|shard, input| shard.loaded(input));
+        let outcome = self.call(|shard, input| shard.loaded(input));
+        assert_eq!(outcome.records, []);
     }
 
-    /// States of the written records.
+    /// States of the written records; of a tombstone, Dead.
     pub fn states(&self) -> Vec<TransactionState> {
-        let state = |(key, value): &(Bytes, Option<Bytes>)| {
-            let record = TransactionRecord::decode(key, value.as_ref()).unwrap().unwrap();
-            record.metadata.map_or(TransactionState::Dead, |metadata| metadata.state)
+        let state = |record: &TransactionRecord| {
+            record.metadata.as_ref().map_or(TransactionState::Dead, |metadata| metadata.state)
         };
-        self.log.iter().map(state).collect()
+        self.records.iter().map(state).collect()
     }
 }
