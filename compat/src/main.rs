@@ -18,8 +18,8 @@ const USAGE: &str = "usage: compat run [--against kafka] [--soak] [NAME...]
 
 run      every scenario (or the named ones) against the optimised highwater of this target folder
          (COMPAT_PROFILE=debug: the other one), compared with the transcripts recorded from Apache Kafka;
-         --soak does more of the long ones; --against kafka runs them against Apache Kafka instead, to see
-         whether it still gives the recorded transcripts
+         --soak does more of the long ones, and some that are left out otherwise; --against kafka runs them
+         against Apache Kafka instead, to see whether it still gives the recorded transcripts
 oracle   records the transcripts from Apache Kafka again; without names, or with `golden` among them,
          the golden frames of protocol-tests too
 list     names the scenarios";
@@ -58,14 +58,15 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
                 .copied()
                 .filter(|word| !["--soak", "--against", "kafka"].contains(word))
                 .collect();
-            let scale = if rest.contains(&"--soak") { SOAK } else { CI };
+            let soak = rest.contains(&"--soak");
+            let scale = if soak { SOAK } else { CI };
             let against_kafka = rest.windows(2).any(|pair| pair == ["--against", "kafka"]);
             let flavor = if against_kafka { Flavor::Kafka } else { Flavor::Highwater };
-            report::run(&chosen(&names, flavor)?, flavor, scale, names.is_empty())
+            report::run(&chosen(&names, flavor, soak)?, flavor, scale, names.is_empty())
         }
         ["oracle", names @ ..] => record(names),
         ["list"] => {
-            scenario::ALL.iter().for_each(|scenario| println!("{}", scenario.name));
+            all().for_each(|scenario| println!("{}", scenario.name));
             Ok(ExitCode::SUCCESS)
         }
         ["inside", name, folder] => inside(name, PathBuf::from(folder)),
@@ -87,20 +88,26 @@ fn record(names: &[&str]) -> Result<ExitCode> {
     if others.is_empty() && !names.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    report::record(&chosen(&others, Flavor::Kafka)?, CI)
+    report::record(&chosen(&others, Flavor::Kafka, true)?, CI)
 }
 
-/// The named scenarios, or all that this broker can run.
-fn chosen(names: &[&str], flavor: Flavor) -> Result<Vec<&'static Scenario>> {
+/// The named scenarios, or all that this broker can run; those of the long run only if that is asked for.
+fn chosen(names: &[&str], flavor: Flavor, soak: bool) -> Result<Vec<&'static Scenario>> {
     let possible = |scenario: &&Scenario| flavor == Flavor::Highwater || scenario.oracle;
     if names.is_empty() {
-        return Ok(scenario::ALL.iter().filter(possible).collect());
+        let more = if soak { scenario::SOAK } else { &[] };
+        return Ok(scenario::ALL.iter().chain(more).filter(possible).collect());
     }
     let find = |name: &&str| {
-        let found = scenario::ALL.iter().filter(possible).find(|scenario| scenario.name == *name);
+        let found = all().filter(possible).find(|scenario| scenario.name == *name);
         found.with_context(|| format!("there is no scenario {name} here (compat list)"))
     };
     names.iter().map(find).collect()
+}
+
+/// Every scenario there is.
+fn all() -> impl Iterator<Item = &'static Scenario> {
+    scenario::ALL.iter().chain(scenario::SOAK)
 }
 
 /// The inner part of a scenario, in a namespace; prints its transcript.

@@ -12,6 +12,7 @@ mod compaction;
 mod compaction_tester;
 mod compression_type;
 mod configs;
+mod connect;
 mod console;
 mod crash;
 mod delete_records;
@@ -27,6 +28,7 @@ mod groups;
 mod java_client;
 mod kcat;
 mod log_dirs;
+mod mirror;
 pub mod newcomer;
 mod offsets;
 mod produce_refusals;
@@ -62,7 +64,7 @@ pub struct Scenario {
     pub run: fn(&mut Context) -> Result<()>,
 }
 
-/// All scenarios, the quick ones first.
+/// The scenarios of every run, the quick ones first.
 pub const ALL: &[Scenario] = &[
     Scenario { name: "golden", oracle: false, run: golden::run },
     Scenario { name: "newcomer", oracle: false, run: newcomer::run },
@@ -111,9 +113,17 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "compaction-tester", oracle: true, run: compaction_tester::run_tester },
     Scenario { name: "compression-type", oracle: true, run: compression_type::run },
     Scenario { name: "restart", oracle: true, run: restart::run },
+    Scenario { name: "connect-distributed", oracle: true, run: connect::distributed },
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },
     Scenario { name: "real-input", oracle: true, run: real_input::run },
     Scenario { name: "crash", oracle: true, run: crash::run },
+];
+
+/// More, for `--soak` and by name only: they start one virtual machine after another.
+pub const SOAK: &[Scenario] = &[
+    Scenario { name: "connect-standalone", oracle: true, run: connect::standalone },
+    Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
+    Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },
 ];
 
 /// Whether a scenario's transcript is compared field by field, with a list of allowed differences of its own.
