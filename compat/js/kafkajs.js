@@ -1,6 +1,6 @@
 // usage: kafkajs.js BOOTSTRAP < COMMANDS: kafkajs.
 //
-// It has no consumer without a group: its fetch requests are used as its consumer uses them.
+// It has no consumer without a group: it reads as the only member of one, a new one each time.
 
 const { CompressionCodecs, CompressionTypes, Kafka, KafkaJSProtocolError, logLevel } = require('kafkajs')
 const lz4 = require('lz4-napi')
@@ -31,6 +31,7 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
 class Client {
   constructor(bootstrap) {
     this.kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING })
+    this.groups = 0
   }
 
   async produce(topic, codec, idempotent, records) {
@@ -60,14 +61,31 @@ class Client {
   async consume(topic, count) {
     const offsets = await this.admin(admin => admin.fetchTopicOffsets(topic))
     const ends = Array.from({ length: count }, (_, at) => Number(offsets.find(({ partition }) => partition === at).high))
-    const [createCluster] = Object.getOwnPropertySymbols(this.kafka).filter(name => /createCluster/.test(name.description))
-    const cluster = this.kafka[createCluster]({})
-    await cluster.connect()
-    await cluster.addTargetTopic(topic)
-    const [leader] = Object.keys(cluster.findLeaderForPartitions(topic, [...ends.keys()]))
-    const records = await fetchAll(await cluster.findBroker({ nodeId: leader }), topic, ends)
-    await cluster.disconnect()
-    return { records, ends }
+    return { records: await this.readTo(ends, topic), ends }
+  }
+
+  async readTo(ends, topic) {
+    const records = []
+    const next = ends.map(() => 0)
+    if (next.every((offset, partition) => offset >= ends[partition])) return records
+    const consumer = this.kafka.consumer({
+      groupId: `of-${process.pid}-${(this.groups += 1)}`,
+      maxBytesPerPartition: FETCH_BYTES_MAX,
+      maxWaitTimeInMs: 100,
+    })
+    await consumer.connect()
+    await consumer.subscribe({ topic, fromBeginning: true })
+    const eachMessage = done => async ({ partition, message }) => {
+      records.push({ ...message, partition, headers: spread(message.headers) })
+      next[partition] = Number(message.offset) + 1
+      if (next.every((offset, partition) => offset >= ends[partition])) done()
+    }
+    await new Promise((done, failed) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => failed(payload.error))
+      consumer.run({ eachMessage: eachMessage(done) }).catch(failed)
+    })
+    await consumer.disconnect()
+    return records
   }
 
   async time(topic, wanted, timestamp) {
@@ -79,22 +97,6 @@ class Client {
     const { topics } = await this.admin(admin => admin.fetchTopicMetadata({ topics: [topic] }))
     return topics[0].partitions.length
   }
-}
-
-async function fetchAll(broker, topic, ends) {
-  const next = ends.map(() => 0)
-  const records = []
-  while (next.some((offset, partition) => offset < ends[partition])) {
-    const partitions = next.map((fetchOffset, partition) => ({ partition, fetchOffset, maxBytes: FETCH_BYTES_MAX }))
-    const { responses } = await broker.fetch({ topics: [{ topic, partitions }] })
-    for (const { partition, messages } of responses.flatMap(response => response.partitions)) {
-      for (const message of messages.filter(message => Number(message.offset) >= next[partition])) {
-        records.push({ ...message, partition, headers: spread(message.headers) })
-        next[partition] = Number(message.offset) + 1
-      }
-    }
-  }
-  return records
 }
 
 // Headers are an object to the client: of one name with several values it makes an array, in the place of the first.

@@ -1,4 +1,5 @@
-"""usage: member_confluent_kafka.py BOOTSTRAP GROUP TOPIC, until its input ends: librdkafka, through confluent-kafka."""
+"""usage: member_confluent_kafka.py BOOTSTRAP GROUP TOPIC classic|consumer, until its input ends: librdkafka, through
+confluent-kafka."""
 
 import sys
 
@@ -11,11 +12,14 @@ def told(word):
     return lambda _, partitions: say(word, *(part.partition for part in partitions))
 
 
+protocol = sys.argv[4]
+# The newer protocol leaves these to the broker.
+TIMES = {"session.timeout.ms": SESSION_TIMEOUT_MS, "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS}
 consumer = Consumer({
     "bootstrap.servers": bootstrap,
     "group.id": group,
-    "session.timeout.ms": SESSION_TIMEOUT_MS,
-    "heartbeat.interval.ms": HEARTBEAT_INTERVAL_MS,
+    "group.protocol": protocol,
+    **(TIMES if protocol == "classic" else {}),
     "auto.offset.reset": "earliest",
     "enable.auto.commit": False,
 })

@@ -3,7 +3,7 @@
 //!
 //! **Owns** the contract that a small program for each client keeps, and what is checked.
 //! **Does not own** the programs (`java/GroupMember.java`, `python/member_*.py`, `go/*-member`,
-//! `js/member_kafkajs.js`).
+//! `js/member_kafkajs.js`, `rust-rdkafka/src/member.rs`).
 //!
 //! A program is started with `BOOTSTRAP GROUP TOPIC`, is a member until its standard input ends, begins at
 //! the first record where nothing is committed, commits what it was given before it asks for more, and says:
@@ -21,6 +21,8 @@ mod story;
 
 use std::process::Command;
 use std::thread;
+
+pub use member::{Member, Said};
 
 use anyhow::{Context as _, Result, anyhow};
 
@@ -45,12 +47,15 @@ const fn client(
     Client { name, command, words }
 }
 
-const JAVA: &str = "GroupMember";
+/// Our Java program.
+pub const JAVA: &str = "GroupMember";
 
 const CLIENTS: &[Client] = &[
     client("java", |tools| Ok(tools.java(JAVA)), &["classic"]),
     client("java-2.8", |tools| tools.java_of("2.8.2", JAVA), &["classic"]),
-    client("confluent-kafka", |tools| Ok(tools.python("member_confluent_kafka.py")), &[]),
+    client("confluent-kafka", |tools| Ok(tools.python("member_confluent_kafka.py")), &["classic"]),
+    client("kcat", |tools| Ok(tools.python("member_kcat.py")), &[]),
+    client("rdkafka", Tools::rust_rdkafka_member, &["classic"]),
     client("franz-go", |tools| tools.go("franz-go-member"), &[]),
     client("sarama", |tools| tools.go("sarama-member"), &[]),
     client("kafkajs", |tools| tools.node("member_kafkajs.js"), &[]),
@@ -59,7 +64,11 @@ const CLIENTS: &[Client] = &[
 ];
 
 /// Members of the protocol of KIP-848.
-const MODERN: &[Client] = &[client("java", |tools| Ok(tools.java(JAVA)), &["consumer"])];
+const MODERN: &[Client] = &[
+    client("java", |tools| Ok(tools.java(JAVA)), &["consumer"]),
+    client("confluent-kafka", |tools| Ok(tools.python("member_confluent_kafka.py")), &["consumer"]),
+    client("rdkafka", Tools::rust_rdkafka_member, &["consumer"]),
+];
 
 /// As short as the classic clients' own, so that a member that was killed is missed soon.
 const MODERN_SESSION_MS: &str = "6000";
@@ -72,13 +81,17 @@ pub fn classic(context: &mut Context) -> Result<()> {
 
 /// Those that know the newer protocol, with it.
 pub fn modern(context: &mut Context) -> Result<()> {
-    let settings = Settings::default()
+    let broker = context.start_with(&modern_settings())?;
+    play_all(context, broker, MODERN)
+}
+
+/// The newer protocol with the times that our members have in the older one.
+pub fn modern_settings() -> Settings {
+    Settings::default()
         .with("group.consumer.min.session.timeout.ms", MODERN_SESSION_MS)
         .with("group.consumer.session.timeout.ms", MODERN_SESSION_MS)
         .with("group.consumer.min.heartbeat.interval.ms", "500")
-        .with("group.consumer.heartbeat.interval.ms", "500");
-    let broker = context.start_with(&settings)?;
-    play_all(context, broker, MODERN)
+        .with("group.consumer.heartbeat.interval.ms", "500")
 }
 
 /// All of them side by side, each with a topic and a group of its own; the broker's death strikes them

@@ -119,6 +119,11 @@ impl Tools {
         Ok(Command::new(rust::build(&self.cache)?.join(rust::PROGRAM)))
     }
 
+    /// The same library as a member of a group.
+    pub fn rust_rdkafka_member(&self) -> Result<Command> {
+        Ok(Command::new(rust::build(&self.cache)?.join(rust::MEMBER)))
+    }
+
     /// librdkafka's own load generator, on the same librdkafka.
     pub fn rdkafka_performance(&self) -> Result<Command> {
         Ok(Command::new(rust::build(&self.cache)?.join(rust::PERFORMANCE)))

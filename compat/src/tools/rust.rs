@@ -1,4 +1,4 @@
-//! Our Rust client of librdkafka: a crate outside of this workspace, built by this package's runs only; and
+//! Our Rust clients of librdkafka: a crate outside of this workspace, built by this package's runs only; and
 //! librdkafka's own load generator, an example of its sources, linked with the library that the crate built.
 
 use std::fs;
@@ -12,10 +12,12 @@ use crate::process::run;
 
 /// Our client.
 pub const PROGRAM: &str = "rust-rdkafka";
+/// Our member of a group.
+pub const MEMBER: &str = "rust-rdkafka-member";
 /// Theirs.
 pub const PERFORMANCE: &str = "rdkafka_performance";
 
-/// A folder with both programs; librdkafka's sources come with the crate and are compiled into them.
+/// A folder with all three programs; librdkafka's sources come with the crate and are compiled into them.
 pub fn build(cache: &Path) -> Result<PathBuf> {
     programs::find_or_install("make", "make")?;
     programs::find_or_install("g++", "g++")?;
@@ -29,7 +31,9 @@ pub fn build(cache: &Path) -> Result<PathBuf> {
         command.arg(package.join("Cargo.toml")).arg("--target-dir").arg(&target);
         run(command, b"", BUILD_DEADLINE)?.success()?;
         compile_performance(&target.join("release/build"), &built.join(PERFORMANCE))?;
-        fs::rename(target.join("release").join(PROGRAM), built.join(PROGRAM))?;
+        for ours in [PROGRAM, MEMBER] {
+            fs::rename(target.join("release").join(ours), built.join(ours))?;
+        }
         Ok(fs::remove_dir_all(target)?)
     })
     .context("the client of librdkafka does not build")

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::script::{self, CODECS};
 use super::shown::readable;
-use super::{CLIENTS, DEADLINE, StockClient, expect_no_complaint};
+use super::{CLIENTS, DEADLINE, StockClient, at_once, expect_no_complaint};
 use crate::broker::{Broker, Flavor, Settings};
 use crate::process::run;
 use crate::scenario::{Context, create_topics, grow_topic};
@@ -22,7 +22,7 @@ const KAFKA_PARTITIONS_AT_ONCE: u32 = 5_000;
 /// Each client writes a topic with all its codecs in it; then each reads every topic. What the Java client
 /// reads stands in the transcript whole, of the others only what they read otherwise.
 pub fn together(context: &mut Context) -> Result<()> {
-    let broker = context.start()?;
+    let broker = context.start_with(&at_once())?;
     let topics: Vec<String> =
         CLIENTS.iter().map(|client| format!("from-{} 2 retention.ms=-1", client.name)).collect();
     create_topics(context, &broker, &topics.join(" , "))?;

@@ -33,7 +33,7 @@ use anyhow::{Context as _, Result, ensure};
 pub use many::{list_partitions, together};
 
 use super::{Context, create_topics};
-use crate::broker::{Broker, Flavor};
+use crate::broker::{Broker, Flavor, Settings};
 use crate::process::run;
 use crate::tools::Tools;
 
@@ -102,12 +102,17 @@ const CLIENTS: &[StockClient] = &[
 pub fn alone(context: &mut Context, name: &str) -> Result<()> {
     let client = CLIENTS.iter().find(|client| client.name == name).context("no such client")?;
     let mut command = (client.command)(context.tools)?;
-    let broker = context.start()?;
+    let broker = context.start_with(&at_once())?;
     create_topics(context, &broker, script::TOPICS)?;
     command.arg(broker.bootstrap());
     let seen = run(command, script::alone(client).as_bytes(), DEADLINE)?.success()?;
     context.transcript.add(&shown::readable(&seen.stdout)?);
     expect_no_complaint(context, &broker)
+}
+
+/// kafkajs reads as the only member of a group: nobody else is waited for.
+fn at_once() -> Settings {
+    Settings::default().with("group.initial.rebalance.delay.ms", "0")
 }
 
 /// A stock client gives our broker no cause to warn: a line of that kind is a misunderstanding.
