@@ -30,6 +30,8 @@ const CI: Scale = Scale {
     storm: Plan { groups: 60, members: 3, crowd: 25, seed: 1 },
     storm_kills_count: 1,
     storm_time: Duration::from_secs(6),
+    crowd_rounds: 2,
+    crowd_time: Duration::from_secs(8),
 };
 const SOAK: Scale = Scale {
     stream_bytes: 1 << 30,
@@ -37,6 +39,8 @@ const SOAK: Scale = Scale {
     storm: Plan { groups: 500, members: 3, crowd: 100, seed: 2 },
     storm_kills_count: 4,
     storm_time: Duration::from_secs(24),
+    crowd_rounds: 6,
+    crowd_time: Duration::from_secs(25),
 };
 
 fn main() -> ExitCode {

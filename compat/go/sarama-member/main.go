@@ -55,6 +55,10 @@ func (h handler) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.
 			}
 			member.Say("record", message.Partition, message.Offset)
 			session.MarkMessage(message, "")
+			if len(claim.Messages()) > 0 {
+				continue
+			}
+			// Over the connection of the fetches, behind one that waits for records: not for each record.
 			session.Commit()
 			member.Say("committed", message.Partition, message.Offset+1)
 		case <-session.Context().Done():

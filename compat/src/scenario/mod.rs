@@ -21,6 +21,8 @@ pub mod disk_full;
 mod dump_log;
 mod fetch;
 pub mod golden;
+mod group_crowd;
+mod group_load;
 mod group_members;
 mod group_pause;
 mod group_storm;
@@ -105,6 +107,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "group-members", oracle: true, run: group_members::classic },
     Scenario { name: "group-members-modern", oracle: true, run: group_members::modern },
     Scenario { name: "group-pause", oracle: false, run: group_pause::run },
+    Scenario { name: "group-crowd", oracle: true, run: group_crowd::run },
+    Scenario { name: "group-load", oracle: false, run: group_load::run },
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
@@ -144,6 +148,10 @@ pub struct Scale {
     pub storm_kills_count: u32,
     /// How long they come and go between.
     pub storm_time: Duration,
+    /// How often the broker is killed or stopped under real clients that come and go.
+    pub crowd_rounds: u32,
+    /// How long they come and go between.
+    pub crowd_time: Duration,
 }
 
 /// What a scenario works with.

@@ -140,6 +140,16 @@ impl Member {
         self.killed_ms.is_none()
     }
 
+    /// Ends its input, and does not wait for what comes of it.
+    pub fn let_go(&mut self) {
+        self.input = None;
+    }
+
+    /// Whether its program has ended.
+    pub fn ended(&mut self) -> Result<bool> {
+        Ok(self.process.exited()?.is_some())
+    }
+
     /// Ends its input: it leaves the group and exits.
     pub fn leave(&mut self) -> Result<()> {
         self.input = None;

@@ -1,0 +1,135 @@
+//! Offsets by the million: committed in few requests, and looked for after a restart.
+
+#![expect(clippy::disallowed_methods, reason = "it waits for a broker outside this process")]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use highwater::protocol::ErrorCode;
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use kafka_protocol::messages::{
+    FindCoordinatorRequest, GroupId, OffsetCommitRequest, OffsetFetchRequest, TopicName,
+};
+
+use crate::client::{Client, PATIENCE, text};
+
+const FIND_VERSION: i16 = 4;
+const COMMIT_VERSION: i16 = 8;
+const FETCH_VERSION: i16 = 8;
+/// Requests under way.
+const WINDOW: u32 = 16;
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Every group commits for every partition of a topic.
+pub struct Offsets {
+    /// The broker, which keeps its address.
+    pub broker: SocketAddr,
+    /// A topic that exists.
+    pub topic: String,
+    /// Its partitions.
+    pub partitions: i32,
+    /// How many groups.
+    pub groups: u32,
+}
+
+impl Offsets {
+    /// Commits them, a request for each group; returns when all are confirmed.
+    pub fn commit(&self) -> Result<()> {
+        let mut client = Client::connect(self.broker)?;
+        self.wait_for_coordinators(&mut client)?;
+        let mut heard = 0;
+        for sent in 1..=self.groups {
+            client.send(COMMIT_VERSION, &self.commit_of(sent - 1))?;
+            let left = if sent == self.groups { 0 } else { WINDOW };
+            while sent - heard > left {
+                ensure!(confirmed(&mut client)?, "the commit of group {heard} was refused");
+                heard += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The coordinators' topic is made when one is first looked for, and that may take a while.
+    fn wait_for_coordinators(&self, client: &mut Client) -> Result<()> {
+        let find = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("any")]);
+        client.ask::<FindCoordinatorRequest>(FIND_VERSION, &find)?;
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            client.send(COMMIT_VERSION, &self.commit_of(0))?;
+            if confirmed(client)? {
+                return Ok(());
+            }
+            std::thread::park_timeout(RETRY_INTERVAL);
+        }
+        bail!("no coordinator after {} s", PATIENCE.as_secs())
+    }
+
+    fn commit_of(&self, group: u32) -> OffsetCommitRequest {
+        let partition = |partition| {
+            OffsetCommitRequestPartition::default()
+                .with_partition_index(partition)
+                .with_committed_offset(offset(group, partition))
+                .with_committed_metadata(Some(text("")))
+        };
+        let topic = OffsetCommitRequestTopic::default()
+            .with_name(TopicName(text(&self.topic)))
+            .with_partitions((0..self.partitions).map(partition).collect());
+        // Nobody's member.
+        OffsetCommitRequest::default()
+            .with_group_id(group_id(group))
+            .with_generation_id_or_member_epoch(-1)
+            .with_topics(vec![topic])
+    }
+
+    /// Asks for an offset of each group until all are told; they must be those that were committed.
+    pub fn expect_loaded(&self) -> Result<()> {
+        let last = self.partitions - 1;
+        let topic = || {
+            let name = TopicName(text(&self.topic));
+            OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(vec![last])
+        };
+        let of = |group| {
+            let asked = OffsetFetchRequestGroup::default();
+            asked.with_group_id(group_id(group)).with_topics(Some(vec![topic()]))
+        };
+        let request = OffsetFetchRequest::default().with_groups((0..self.groups).map(of).collect());
+        let mut client = Client::connect(self.broker)?;
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let groups = client.ask::<OffsetFetchRequest>(FETCH_VERSION, &request)?.groups;
+            ensure!(groups.len() == self.groups as usize, "{} groups of {}", groups.len(), self.groups);
+            if groups.iter().any(|group| group.error_code == ErrorCode::CoordinatorLoadInProgress.code()) {
+                std::thread::park_timeout(RETRY_INTERVAL);
+                continue;
+            }
+            for (number, group) in (0..).zip(&groups) {
+                let told = group.topics.first().and_then(|topic| topic.partitions.first());
+                let told = told.map(|partition| partition.committed_offset);
+                let code = group.error_code;
+                ensure!(told == Some(offset(number, last)), "group {number}: error {code}, offset {told:?}");
+            }
+            return Ok(());
+        }
+        bail!("the coordinators still load after {} s", PATIENCE.as_secs())
+    }
+}
+
+/// Whether the next answer confirms a commit.
+fn confirmed(client: &mut Client) -> Result<bool> {
+    let (_, response) = client.receive::<OffsetCommitRequest>(COMMIT_VERSION)?;
+    let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    Ok(partitions.all(|partition| partition.error_code == 0))
+}
+
+fn group_id(group: u32) -> GroupId {
+    GroupId(text(&format!("of-{group}")))
+}
+
+/// No two groups have the same.
+fn offset(group: u32, partition: i32) -> i64 {
+    i64::from(group) << 32 | i64::from(partition)
+}
