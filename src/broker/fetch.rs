@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Broker;
 use crate::env::time;
+use crate::log::{AbortedTransaction, LogRead};
 use crate::model::{LeaderEpoch, Offset};
 use crate::partition::{Divergence, FetchWaiter, Partition, PartitionRead, ReadError, Watermarks};
 use crate::protocol::Piece;
@@ -31,6 +32,9 @@ pub struct FetchLimits {
     pub bytes_max: i64,
     /// Longest wait for `bytes_min`.
     pub wait: Duration,
+    /// Only what transactions that have ended wrote, and what is of none: the reader leaves the aborted ones
+    /// out.
+    pub read_committed: bool,
 }
 
 /// What one partition gave.
@@ -47,6 +51,9 @@ pub struct Fetched {
     pub records: Vec<Piece>,
     /// As they were before the read.
     pub watermarks: Watermarks,
+    /// Aborted transactions with records among these, by their first offsets. Only for who reads what is
+    /// committed.
+    pub aborted: Vec<AbortedTransaction>,
     /// Where the reader's log leaves this one. Then there are no records.
     pub diverging: Option<Divergence>,
 }
@@ -68,7 +75,7 @@ impl Broker {
     /// The first partition that has anything gives at least one batch, whatever its size (KIP-74); an error
     /// in any partition ends the wait, since the client has something to act on.
     pub async fn fetch(&self, requests: &[PartitionFetch], limits: FetchLimits) -> Vec<FetchedPartition> {
-        let first = self.read_all(requests, limits.bytes_max).await;
+        let first = self.read_all(requests, limits).await;
         if limits.wait.is_zero() || is_enough(&first, limits.bytes_min) {
             return first;
         }
@@ -79,7 +86,7 @@ impl Broker {
         requests.iter().for_each(|request| request.partition.register(&waiter));
         let waiting = async {
             loop {
-                let read = self.read_all(requests, limits.bytes_max).await;
+                let read = self.read_all(requests, limits).await;
                 if is_enough(&read, limits.bytes_min) {
                     return read;
                 }
@@ -88,16 +95,18 @@ impl Broker {
         };
         match time::timeout(limits.wait, waiting).await {
             Ok(read) => read,
-            Err(time::Elapsed) => self.read_all(requests, limits.bytes_max).await,
+            Err(time::Elapsed) => self.read_all(requests, limits).await,
         }
     }
 
-    async fn read_all(&self, requests: &[PartitionFetch], bytes_max: i64) -> Vec<FetchedPartition> {
-        let mut left = bytes_max;
+    async fn read_all(&self, requests: &[PartitionFetch], limits: FetchLimits) -> Vec<FetchedPartition> {
+        let mut left = limits.bytes_max;
         let mut nothing_yet = true;
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
-            let fetched = read_one(request, left.min(request.bytes_max.into()), nothing_yet).await;
+            let bytes_max = left.min(request.bytes_max.into());
+            let limits = FetchLimits { bytes_max, ..limits };
+            let fetched = read_one(request, limits, nothing_yet).await;
             // Measured against Kafka 4.3: a negative limit is one of nothing from the second partition on.
             left = left.saturating_sub_unsigned(fetched.bytes).max(0);
             nothing_yet &= fetched.bytes == 0;
@@ -116,56 +125,76 @@ fn is_enough(read: &[FetchedPartition], bytes_min: i64) -> bool {
     i64::try_from(bytes).unwrap_or(i64::MAX) >= bytes_min || read.iter().any(ends_the_wait)
 }
 
-async fn read_one(request: &PartitionFetch, bytes_max: i64, at_least_one: bool) -> FetchedPartition {
-    let result = read_from(request, bytes_max, at_least_one).await;
+async fn read_one(request: &PartitionFetch, limits: FetchLimits, at_least_one: bool) -> FetchedPartition {
+    let result = read_from(request, limits, at_least_one).await;
     let bytes = result.as_ref().map_or(0, |fetched| fetched.records.iter().map(Piece::length).sum());
     FetchedPartition { result, bytes }
 }
 
 async fn read_from(
     request: &PartitionFetch,
-    bytes_max: i64,
+    limits: FetchLimits,
     at_least_one: bool,
 ) -> Result<Fetched, FetchFailure> {
     let PartitionFetch { partition, offset, last_fetched_epoch, .. } = request;
+    let nothing =
+        |watermarks, diverging| Fetched { records: Vec::new(), watermarks, aborted: Vec::new(), diverging };
     if let Some(diverging) = partition.diverging(*last_fetched_epoch, *offset)? {
-        let watermarks = diverging.watermarks;
-        return Ok(Fetched { records: Vec::new(), watermarks, diverging: Some(diverging) });
+        return Ok(nothing(diverging.watermarks, Some(diverging)));
     }
     // Below zero it is not read, but whether there is anything is found out first.
-    let bytes = u64::try_from(bytes_max).ok();
-    let (records, watermarks) = match partition.read(*offset, bytes.unwrap_or(0), at_least_one)? {
-        PartitionRead::Empty(watermarks) => (Vec::new(), watermarks),
-        PartitionRead::Tail(..) | PartitionRead::Segments(_) if bytes.is_none() => {
-            return Err(FetchFailure::NegativeSize);
-        }
-        PartitionRead::Tail(batches, watermarks) => {
-            (batches.into_iter().map(Piece::Bytes).collect(), watermarks)
-        }
-        PartitionRead::Segments(watermarks) => {
-            (read_segments(request, bytes.unwrap_or(0), at_least_one).await?, watermarks)
-        }
+    let bytes = u64::try_from(limits.bytes_max).ok();
+    let bytes_max = bytes.unwrap_or(0);
+    let (read, aborted) = match limits.read_committed {
+        true => partition.read_committed(*offset, bytes_max, at_least_one)?,
+        false => (partition.read(*offset, bytes_max, at_least_one)?, Vec::new()),
     };
-    Ok(Fetched { records, watermarks, diverging: None })
+    match read {
+        PartitionRead::Empty(watermarks) => Ok(nothing(watermarks, None)),
+        PartitionRead::Tail(..) | PartitionRead::Segments(_) if bytes.is_none() => {
+            Err(FetchFailure::NegativeSize)
+        }
+        PartitionRead::Tail(batches, watermarks) => Ok(Fetched {
+            records: batches.into_iter().map(Piece::Bytes).collect(),
+            aborted: by_first_offset(aborted),
+            ..nothing(watermarks, None)
+        }),
+        PartitionRead::Segments(watermarks) => {
+            let below = limits.read_committed.then_some(watermarks.last_stable_offset);
+            let read = read_segments(request, below, bytes_max, at_least_one).await?;
+            // A marker may have left the tail between the two looks: then it is in both.
+            let in_tail = aborted.into_iter().filter(|aborted| aborted.overlaps(*offset, read.next_offset));
+            Ok(Fetched {
+                aborted: by_first_offset(read.aborted.into_iter().chain(in_tail).collect()),
+                records: read.extents.into_iter().map(Piece::File).collect(),
+                ..nothing(watermarks, None)
+            })
+        }
+    }
+}
+
+/// As clients want them: they take them up one after the other as they walk through the records.
+fn by_first_offset(mut aborted: Vec<AbortedTransaction>) -> Vec<AbortedTransaction> {
+    aborted.sort_unstable_by_key(|aborted| (aborted.first_offset, aborted.producer_id));
+    aborted.dedup_by_key(|aborted| (aborted.first_offset, aborted.producer_id));
+    aborted
 }
 
 /// Index look-ups may wait for a disk: not on a network thread. Most find what they need in the page cache.
 async fn read_segments(
     request: &PartitionFetch,
+    below: Option<Offset>,
     bytes_max: u64,
     at_least_one: bool,
-) -> Result<Vec<Piece>, ReadError> {
+) -> Result<LogRead, ReadError> {
     let PartitionFetch { partition, offset, .. } = request;
     // A request may name thousands of partitions: others get their turn in between.
     tokio::task::coop::consume_budget().await;
-    let extents = match partition.read_segments_at_once(*offset, bytes_max, at_least_one) {
-        Some(extents) => extents,
-        None => {
-            let (partition, offset) = (partition.clone(), *offset);
-            let read = move || partition.read_segments(offset, bytes_max, at_least_one);
-            let read = tokio::task::spawn_blocking(read).await;
-            read.map_err(|_| ReadError::Stopped("reading its segments panicked".into()))??
-        }
-    };
-    Ok(extents.into_iter().map(Piece::File).collect())
+    if let Some(read) = partition.read_segments_at_once(below, *offset, bytes_max, at_least_one) {
+        return Ok(read);
+    }
+    let (partition, offset) = (partition.clone(), *offset);
+    let read = move || partition.read_segments_below(below, offset, bytes_max, at_least_one);
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|_| ReadError::Stopped("reading its segments panicked".into()))?
 }

@@ -46,7 +46,7 @@ pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
-pub use transactions::TransactionCheck;
+pub use transactions::{TransactionCheck, VerificationRules};
 
 use crate::cluster::EmbeddedMetadata;
 use crate::config::{ServerConfig, TopicConfig};

@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::groups::Groups;
 use super::live_config::LiveConfig;
-use super::{Broker, BrokerError, FetchSessions, cleaning, retention, scrub};
+use super::{Broker, BrokerError, FetchSessions, cleaning, retention, scrub, transactions};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
 use crate::env::Env;
@@ -133,6 +133,7 @@ impl Broker {
             tokio::spawn(retention::run(Arc::downgrade(&broker))),
             tokio::spawn(scrub::run(Arc::downgrade(&broker))),
             tokio::spawn(cleaning::run(Arc::downgrade(&broker))),
+            tokio::spawn(transactions::watch(Arc::downgrade(&broker))),
         ]);
         broker.lead_groups();
         Ok(broker)

@@ -15,7 +15,7 @@ use crate::env::{Env, time};
 use crate::handlers::BrokerHandler;
 use crate::model::Offset;
 use crate::server::{Limits, Server};
-use crate::telemetry::{Metrics, PartitionSnapshot};
+use crate::telemetry::{Metrics, PartitionSnapshot, TransactionsSnapshot};
 
 /// Share of `highwater.shutdown.timeout.ms` that requests get to finish; the checkpoint has the rest.
 const DRAIN_PERCENT: u32 = 60;
@@ -192,18 +192,20 @@ fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>
     for topic in image.topics() {
         for topic_partition in topic.topic_partitions() {
             let opened = broker.partition(topic_partition);
-            let offsets = opened.as_ref().map(|partition| {
-                let watermarks = partition.watermarks();
-                (watermarks.log_start_offset, watermarks.high_watermark, watermarks.log_end_offset)
-            });
-            let (log_start_offset, high_watermark, log_end_offset) =
-                offsets.unwrap_or((Offset::NONE, Offset::NONE, Offset::NONE));
+            let watermarks = opened.as_ref().map(|partition| partition.watermarks());
+            let open = opened.as_ref().and_then(|partition| partition.open_transactions());
             visit(PartitionSnapshot {
                 topic: &topic.name,
                 partition: topic_partition.partition,
-                log_start_offset,
-                high_watermark,
-                log_end_offset,
+                log_start_offset: watermarks.map_or(Offset::NONE, |offsets| offsets.log_start_offset),
+                high_watermark: watermarks.map_or(Offset::NONE, |offsets| offsets.high_watermark),
+                log_end_offset: watermarks.map_or(Offset::NONE, |offsets| offsets.log_end_offset),
+                last_stable_offset: watermarks.map_or(Offset::NONE, |offsets| offsets.last_stable_offset),
+                transactions: open.map(|open| TransactionsSnapshot {
+                    open: open.count,
+                    first_producer_id: open.first.producer_id,
+                    first_age: open.first_age(broker.storage().believed_now()),
+                }),
                 log_bytes: opened.as_ref().map_or(0, |partition| partition.size_bytes()),
                 offline: opened.is_none(),
             });

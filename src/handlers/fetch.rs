@@ -4,7 +4,9 @@
 //! at least one, whatever its size. Waits up to `max_wait_ms` for `min_bytes`. Without a session the order is
 //! the client's; in a session partitions that gave records go behind the others, and only news is answered.
 //! Records are never copied: they leave as slices of the in-memory tail and extents of segment files.
-//! Left out: transactions (nothing is ever aborted), followers (refused as Kafka refuses brokers that are no
+//! A reader of committed transactions gets what lies below the last stable offset, and which of the
+//! transactions in it were aborted.
+//! Left out: followers (refused as Kafka refuses brokers that are no
 //! replicas), preferred replicas. Like Kafka 4.3, zstd is not refused below version 10.
 //!
 //! v4: isolation level (KIP-98). v5: log start offset (KIP-107). v6: KAFKA_STORAGE_ERROR. v7: sessions

@@ -2,9 +2,9 @@
 //!
 //! The latest and earliest offset, the offset of the record with the largest timestamp, or of the first
 //! record at or after a timestamp: that record's own, not its batch's.
+//! A reader of committed transactions is told of nothing at or above the last stable offset.
 //! Left out: nothing is tiered, so "earliest local" is the log start and "latest tiered" is -1; `timeout_ms`,
-//! which bounds look-ups in tiered storage only; the difference between isolation levels, until there are
-//! transactions.
+//! which bounds look-ups in tiered storage only.
 //!
 //! v1: one offset for each partition (KIP-79). v2: isolation level (KIP-98). v3: throttling. v4: leader
 //! epochs (KIP-320). v5: OFFSET_NOT_AVAILABLE. v6: flexible. v7: largest timestamp (KIP-734). v8: earliest
@@ -37,8 +37,10 @@ pub(super) const API: Api =
 /// First version that tells leader epochs.
 const VERSION_WITH_LEADER_EPOCH: i16 = 4;
 
-/// `isolation_level`: read_uncommitted and read_committed.
-const ISOLATION_LEVELS: [i8; 2] = [0, 1];
+/// `isolation_level` of readers that want all records.
+const READ_UNCOMMITTED: i8 = 0;
+/// `isolation_level` of readers that want committed transactions only.
+const READ_COMMITTED: i8 = 1;
 
 /// An offset as it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,7 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
 /// One result for each topic and partition that is named, also if it is named twice: that is refused.
 async fn topics(context: &RequestContext, request: &ListOffsetsRequest) -> Vec<ListOffsetsTopicResponse> {
     // Measured against Kafka 4.3: it fails at the number, for all partitions.
-    let is_known_level = ISOLATION_LEVELS.contains(&request.isolation_level);
+    let is_known_level = [READ_UNCOMMITTED, READ_COMMITTED].contains(&request.isolation_level);
     let times = times_named(&request.topics);
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut answered: HashSet<(&str, i32)> = HashSet::new();
@@ -108,7 +110,7 @@ async fn topics(context: &RequestContext, request: &ListOffsetsRequest) -> Vec<L
             let found = match times.get(&named) {
                 _ if !is_known_level => Err(ErrorCode::UnknownServerError.into()),
                 Some(2..) => Err(ErrorCode::InvalidRequest.into()),
-                _ => look_up(context, name, asked).await,
+                _ => look_up(context, name, asked, request.isolation_level == READ_COMMITTED).await,
             };
             let place = *places.entry(name).or_insert_with(|| {
                 topics.push(ListOffsetsTopicResponse::default().with_name(topic.name.clone()));
@@ -134,6 +136,7 @@ async fn look_up(
     context: &RequestContext,
     name: &str,
     asked: &ListOffsetsPartition,
+    read_committed: bool,
 ) -> Result<Found, Failure> {
     let Some(query) = Query::of(asked.timestamp, context.header.api_version) else {
         return Err(ErrorCode::UnsupportedVersion.into());
@@ -143,16 +146,24 @@ async fn look_up(
     let partition = open_partition(&context.broker, &topic, asked.partition_index)?;
     check_online(&partition)?;
     check_leader_epoch(&partition, asked.current_leader_epoch)?;
+    let watermarks = partition.watermarks();
+    let end = match read_committed {
+        true => watermarks.last_stable_offset,
+        false => watermarks.high_watermark,
+    };
     match query {
-        Query::Latest => Ok(latest(&partition)),
+        Query::Latest => Ok(latest(&partition, end)),
         Query::Earliest => Ok(earliest(&partition)),
         Query::LatestTiered => Ok(NOTHING),
-        Query::ByTime(sought) => by_time::find(partition, sought).await,
+        Query::ByTime(sought) => {
+            let found = by_time::find(partition, sought).await?;
+            // As Kafka 4.3: what is found beyond is not shown, and nothing else is looked for.
+            Ok(if read_committed && found.offset >= end { NOTHING } else { found })
+        }
     }
 }
 
-fn latest(partition: &Partition) -> Found {
-    let offset = partition.watermarks().high_watermark;
+fn latest(partition: &Partition, offset: Offset) -> Found {
     Found { timestamp: Timestamp::NONE, offset, leader_epoch: partition.leader_epoch() }
 }
 

@@ -26,6 +26,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod errors;
 mod exchange;
@@ -140,6 +141,7 @@ pub const APIS: &[Api] = &[
     incremental_alter_configs::API,
     offset_delete::API,
     describe_cluster::API,
+    describe_producers::API,
     consumer_group_heartbeat::API,
     consumer_group_describe::API,
     list_config_resources::API,

@@ -4,8 +4,9 @@
 //! room for all of them, gives them their offsets in the order of the request, and answers when they are
 //! written (`acks=1`) or committed (`acks=-1`); a duplicate is answered like its original, and not before
 //! that is committed. `acks=0` is never answered: an error closes the connection.
-//! Left out: transactions (refused with INVALID_TXN_STATE), `min.insync.replicas`, and who leads instead
-//! (KIP-951): there is no other broker.
+//! Batches of a transaction are taken once its coordinator knows of their partition: it is asked before the
+//! first one, and takes the partition in from version 12 on.
+//! Left out: `min.insync.replicas`, and who leads instead (KIP-951): there is no other broker.
 //!
 //! v3: record batches (KIP-98). v4: KAFKA_STORAGE_ERROR. v5: log start offset (KIP-107). v6: nothing. v7:
 //! zstd (KIP-110). v8: errors of single records (KIP-467). v9: flexible. v10: current leader (KIP-951). v11:
@@ -14,6 +15,7 @@
 mod checking;
 mod outcome;
 mod rules;
+mod transactions;
 mod wait;
 
 use bytes::Bytes;
@@ -30,7 +32,7 @@ use super::seldom::{Seldom, shortened};
 use super::view::{self, TopicKey, open_partition};
 use super::{Api, Reply, RequestContext};
 use crate::model::{Offset, Timestamp, TopicId};
-use crate::partition::Purpose;
+use crate::partition::{Purpose, Verification};
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::{BytesLeft, ProduceRules, validate_produced_within};
 
@@ -67,7 +69,10 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let started = context.broker.env().clock.monotonic();
     let (acks, timeout) = (request.acks, view::change_timeout(request.timeout_ms));
     let patience = timeout.min(ADMISSION_WAIT_MAX);
+    let transactional_id = request.transactional_id.clone();
     let (mut topics, grown) = checking::check_where_due(&context, request, patience).await;
+    let transactional_id = transactional_id.as_ref().map(|id| id.as_str());
+    transactions::verify(&context, transactional_id, &mut topics, patience).await;
     append(&context, &mut topics, patience).await;
     drop(grown);
     if acks == ACKS_NONE {
@@ -107,7 +112,7 @@ fn unanswered(context: &RequestContext, mut topics: Vec<Topic>) -> Reply {
 fn check(
     context: &RequestContext,
     request: ProduceRequest,
-    refused: Option<Failure>,
+    refused: Option<WholeRefusal>,
 ) -> (Vec<Topic>, BytesLeft) {
     let image = context.broker.image();
     let by_id = context.header.api_version >= VERSION_WITH_TOPIC_IDS;
@@ -122,13 +127,14 @@ fn check(
         });
         let partitions = partition_data.into_iter().map(|data| {
             let outcome = match (&found, &refused) {
+                (_, Some(WholeRefusal { failure, comes_first: true })) => Outcome::refused(failure.clone()),
                 (Err(failure), _) => Outcome::refused(failure.clone()),
                 (Ok((topic, _)), _) if is_closed(context, &topic.name) => {
                     let words = format!("Cannot append to internal topic {}", topic.name);
                     Outcome::refused(Failure::new(ErrorCode::InvalidTopicException, words))
                 }
                 (Ok((topic, rules)), None) => check_partition(context, topic, rules, &data, &mut left),
-                (Ok(_), Some(failure)) => Outcome::refused(failure.clone()),
+                (Ok(_), Some(WholeRefusal { failure, .. })) => Outcome::refused(failure.clone()),
             };
             (data.index, outcome)
         });
@@ -138,13 +144,21 @@ fn check(
     (checked.collect(), left)
 }
 
+/// What refuses every partition of a request.
+struct WholeRefusal {
+    failure: Failure,
+    /// Also those that do not exist.
+    comes_first: bool,
+}
+
 /// What refuses every partition of a request, if anything does.
-fn refused_as_a_whole(request: &ProduceRequest) -> Option<Failure> {
-    if ![ACKS_NONE, ACKS_LEADER, ACKS_ALL].contains(&request.acks) {
-        return Some(ErrorCode::InvalidRequiredAcks.into());
+fn refused_as_a_whole(request: &ProduceRequest) -> Option<WholeRefusal> {
+    if let Some(failure) = transactions::refused_as_a_whole(request) {
+        return Some(WholeRefusal { failure, comes_first: true });
     }
-    let words = "Transactions are not served yet.";
-    request.transactional_id.as_ref().map(|_| Failure::new(ErrorCode::InvalidTxnState, words))
+    let has_known_acks = [ACKS_NONE, ACKS_LEADER, ACKS_ALL].contains(&request.acks);
+    let failure = ErrorCode::InvalidRequiredAcks.into();
+    (!has_known_acks).then_some(WholeRefusal { failure, comes_first: false })
 }
 
 fn is_closed(context: &RequestContext, topic: &str) -> bool {
@@ -164,7 +178,7 @@ fn check_partition(
     };
     let now = context.broker.env().clock.now();
     match validate_produced_within(data.records.as_ref().unwrap_or(&Bytes::new()), now, rules, left) {
-        Ok(batch) => Outcome::Checked { partition, batch },
+        Ok(batch) => Outcome::Checked { partition, batch, verification: Verification::Ongoing },
         Err(rejection) => Outcome::rejected(rejection, partition.watermarks().log_start_offset),
     }
 }

@@ -1,6 +1,7 @@
 //! A real broker on a real directory, asked through the real table of handlers by the codec's client side.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -13,9 +14,12 @@ use crate::broker::Broker;
 use crate::config::ServerConfig;
 use crate::env::{Env, RealFiles};
 use crate::log::LogError;
-use crate::model::{ProducerEpoch, ProducerId, Timestamp};
+use crate::model::{
+    CoordinatorEpoch, ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionResult,
+};
+use crate::partition::{Appender, Partition, Purpose, TransactionMarker, Verification};
 use crate::protocol::Piece;
-use crate::protocol::batch::{BatchBuilder, NewRecord};
+use crate::protocol::batch::{BatchBuilder, NewRecord, ProducedBatch};
 use crate::telemetry::Metrics;
 
 pub(super) const CORRELATION_ID: i32 = 77;
@@ -177,6 +181,49 @@ pub(super) async fn produce(test: &TestBroker, topic: &str, records: Bytes) {
         ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![topic]);
     let response = test.ask(9, &request).await;
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+}
+
+/// The open partition 0 of a topic.
+fn first_partition(test: &TestBroker, topic: &str) -> Arc<Partition> {
+    let topic_id = test.broker.image().topic(topic).unwrap().topic_id;
+    test.broker.partition(TopicPartition { topic_id, partition: 0 }).unwrap()
+}
+
+/// Appends a record of a producer's transaction to partition 0 of a topic, and waits until it is committed.
+pub(super) async fn produce_in_transaction(test: &TestBroker, topic: &str, producer_id: i64, sequence: i32) {
+    let batch = build(&[1_000], |builder| {
+        builder.producer_id = ProducerId(producer_id);
+        builder.producer_epoch = ProducerEpoch(0);
+        builder.base_sequence = sequence;
+        builder.is_transactional = true;
+    });
+    let batch = ProducedBatch::of_broker(batch.to_vec());
+    let (storage, partition) = (test.broker.storage(), first_partition(test, topic));
+    let admitted = storage.admit(Purpose::Records, &[batch.bytes.len()], Duration::from_secs(10)).await;
+    let appender = Appender { is_client: true, verification: Verification::NotRequired };
+    storage.append_by(appender, &partition, &mut admitted.unwrap(), &batch).unwrap();
+    partition.committed(partition.watermarks().log_end_offset).await.unwrap();
+}
+
+/// Ends it, and waits until that is committed.
+pub(super) async fn end_transaction(
+    test: &TestBroker,
+    topic: &str,
+    producer_id: i64,
+    result: TransactionResult,
+) {
+    let marker = TransactionMarker {
+        producer_id: ProducerId(producer_id),
+        producer_epoch: ProducerEpoch(0),
+        coordinator_epoch: CoordinatorEpoch(4),
+        result,
+        transaction_version: 1,
+    };
+    let (storage, partition) = (test.broker.storage(), first_partition(test, topic));
+    let payloads = [TransactionMarker::PAYLOAD_BYTES];
+    let mut credits = storage.admit(Purpose::Records, &payloads, Duration::from_secs(10)).await.unwrap();
+    storage.append_markers(&mut credits, &[(partition.clone(), marker)]).remove(0).unwrap();
+    partition.committed(partition.watermarks().log_end_offset).await.unwrap();
 }
 
 /// Damage as a log finds it.

@@ -89,6 +89,7 @@ enum Kind {
     Batches,
     OffsetIndex,
     TimeIndex,
+    TransactionIndex,
     State,
     Metadata,
     Wal,
@@ -132,6 +133,7 @@ impl Printer<'_> {
                 FileKind::Segment => Kind::Batches,
                 FileKind::OffsetIndex => Kind::OffsetIndex,
                 FileKind::TimeIndex => Kind::TimeIndex,
+                FileKind::TransactionIndex => Kind::TransactionIndex,
                 FileKind::State => Kind::State,
                 FileKind::Metadata => Kind::Metadata,
             }));
@@ -171,6 +173,7 @@ impl Printer<'_> {
             Kind::Batches => self.batches(path),
             Kind::OffsetIndex => self.offset_index(path),
             Kind::TimeIndex => self.time_index(path),
+            Kind::TransactionIndex => self.transaction_index(path),
             Kind::State => self.state(path),
             Kind::Metadata => self.metadata(path),
             Kind::Wal => self.wal(path),

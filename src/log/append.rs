@@ -6,14 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::env::OpenMode;
+use crate::log::handles::FileKind;
 use crate::log::indexer::Indexer;
 use crate::log::partition_log::{ActiveAge, Published, Writer};
 use crate::log::recovery::Recovery;
 use crate::log::scan::BATCH_BYTES_MAX;
 use crate::log::segment::Segment;
 use crate::log::{LogConfig, LogError, PartitionLog, RecoveryPoint};
-use crate::model::Offset;
-use crate::protocol::batch::BatchHeader;
+use crate::model::{Offset, TransactionResult};
+use crate::protocol::batch::{BatchError, BatchHeader, EndTransactionMarker};
 
 /// Batches are gathered up to about this size into one write. More is not cheaper, and one write of 1 MiB
 /// and above was seen to take 3-10 ms: the kernel then looks for large pieces of memory.
@@ -141,6 +142,15 @@ impl Published {
     }
 }
 
+/// Whether a batch is the marker of an aborted transaction.
+fn aborts(header: &BatchHeader, batch: &[u8]) -> Result<bool, BatchError> {
+    if !header.attributes.is_control() {
+        return Ok(false);
+    }
+    let marker = EndTransactionMarker::of_batch(batch)?;
+    Ok(marker.is_some_and(|marker| marker.result == TransactionResult::Abort))
+}
+
 /// One append under the writer's lock.
 struct Session<'a> {
     log: &'a PartitionLog,
@@ -162,8 +172,12 @@ impl Session<'_> {
                 self.skip(&header, batch)?;
                 continue;
             }
-            if self.must_roll(&header, &run) {
+            let aborts = aborts(&header, batch).map_err(|error| self.refuse(error.to_string()))?;
+            let rolls = self.must_roll(&header, &run);
+            if rolls || aborts {
                 self.flush(&mut run)?;
+            }
+            if rolls {
                 self.roll_for(&header)?;
             }
             if self.published.active().bytes() == 0 && run.bytes == 0 {
@@ -171,7 +185,9 @@ impl Session<'_> {
             }
             run.bytes += batch.len();
             run.batches.push((header, batch));
-            if run.bytes >= RUN_BYTES {
+            if aborts {
+                self.flush_abort(&header, &mut run)?;
+            } else if run.bytes >= RUN_BYTES {
                 self.flush(&mut run)?;
             }
         }
@@ -236,7 +252,7 @@ impl Session<'_> {
         self.writer.changed.names = true;
         let mut segments = Vec::clone(&self.published.segments);
         if previous.bytes() == 0 {
-            self.writer.dirty.remove(&previous.base_offset);
+            self.writer.dirty.forget(previous.base_offset);
             self.log.unlink_segment(&previous)?;
             segments.pop();
         }
@@ -280,6 +296,20 @@ impl Session<'_> {
         *self.log.published.write() = self.published.clone();
     }
 
+    /// Writes the marker of an aborted transaction, which is alone in its run.
+    ///
+    /// Its entry in the index comes first: a marker without one would have readers take records for committed
+    /// that are not. An entry whose marker was not written is taken back.
+    fn flush_abort(&mut self, header: &BatchHeader, run: &mut Run<'_>) -> Result<(), LogError> {
+        let Some(aborted) = self.writer.producers.aborted_by(header) else { return self.flush(run) };
+        let active = Arc::clone(self.published.active());
+        let before = active.transaction_index.summary();
+        // Its file may be new.
+        self.writer.changed.names |= before.entries == 0;
+        active.add_aborted(&self.log.directory, &mut self.writer.dirty, &[aborted])?;
+        self.flush(run).inspect_err(|_| active.transaction_index.take_back(before))
+    }
+
     fn flush(&mut self, run: &mut Run<'_>) -> Result<(), LogError> {
         if run.batches.is_empty() {
             return Ok(());
@@ -306,11 +336,8 @@ impl Session<'_> {
 
     /// Writes the run behind the segment's good end; after an error nothing of it is left.
     fn write(&mut self, active: &Arc<Segment>, run: &Run<'_>) -> Result<(), LogError> {
-        if !self.writer.dirty.contains_key(&active.base_offset) {
-            let pinned = active.pin(&self.log.directory)?;
-            self.writer.dirty.insert(active.base_offset, pinned);
-        }
-        let file = &self.writer.dirty[&active.base_offset].file;
+        let pin = || active.pin(&self.log.directory);
+        let file = &self.writer.dirty.pinned(active.base_offset, FileKind::Log, pin)?.file;
         let end = active.bytes();
         let batches: Vec<&[u8]> = run.batches.iter().map(|(_, batch)| &batch[..]).collect();
         file.write_all_vectored_at(&batches, end).map_err(|error| {

@@ -53,7 +53,7 @@ impl PartitionLog {
         // A client may have deleted records that are still on their way here: their epochs come with them.
         writer.leader_epochs.truncate_below(start.min(end));
         for segment in &removed {
-            writer.dirty.remove(&segment.base_offset);
+            writer.dirty.forget(segment.base_offset);
         }
         drop(writer);
         // Not followed by a directory sync: a segment that comes back after a crash is removed by recovery.
@@ -81,7 +81,9 @@ impl PartitionLog {
     pub(super) fn unlink_segment(&self, segment: &Segment) -> Result<(), LogError> {
         let files = &*self.directory.env.files;
         segment.forget_handles(&self.directory);
-        for path in [segment.offset_index.path(), segment.time_index.path(), &segment.path] {
+        let indexes =
+            [segment.offset_index.path(), segment.time_index.path(), segment.transaction_index.path()];
+        for path in indexes.into_iter().chain([&segment.path]) {
             if files.exists(path).map_err(LogError::reading(path))? {
                 files.remove_file(path).map_err(LogError::changing("remove", path))?;
             }

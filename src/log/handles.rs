@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 use crate::env::File;
 
 /// Which of a segment's files.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum FileKind {
     Log,
     OffsetIndex,
     TimeIndex,
+    TransactionIndex,
 }
 
 /// Names an open file without its path. `generation` is unique to one opening of one partition, so a handle

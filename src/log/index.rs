@@ -1,11 +1,12 @@
 use std::io;
 use std::marker::PhantomData;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::env::{File, Files, OpenMode};
-use crate::log::handles::{FileKey, HandleCache};
+use crate::log::handles::{FileKey, HandleCache, PinnedHandle};
 use crate::model::Timestamp;
 
 /// Entries read at once when a look-up has come near: one page of offsets.
@@ -127,11 +128,19 @@ impl<E: IndexEntry> IndexFile<E> {
     }
 
     fn handle(&self, files: &dyn Files, handles: &HandleCache) -> io::Result<Arc<dyn File>> {
-        let open = || match files.open(&self.path, OpenMode::Write) {
+        handles.get_unless_retired(&self.retired, self.key, || self.open(files))
+    }
+
+    /// Its handle, kept until the guard is dropped: a write that is to be synced goes through it.
+    pub(super) fn pin(&self, files: &dyn Files, handles: &Arc<HandleCache>) -> io::Result<PinnedHandle> {
+        handles.pin(self.key, || self.open(files))
+    }
+
+    fn open(&self, files: &dyn Files) -> io::Result<Arc<dyn File>> {
+        match files.open(&self.path, OpenMode::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => files.open(&self.path, OpenMode::Create),
             other => other,
-        };
-        handles.get_unless_retired(&self.retired, self.key, open)
+        }
     }
 
     /// Its name is about to become another file's: what is open now is used from here on.
@@ -237,6 +246,52 @@ impl<E: IndexEntry> IndexFile<E> {
         let from = low.saturating_sub(1);
         let bytes = read(from, high - from)?;
         Ok(bytes.chunks_exact(E::BYTES).map(E::decode).take_while(|entry| belongs(entry)).last())
+    }
+
+    /// Visits the entries behind those for which `belongs` holds, which are a front part of the index, until
+    /// it is told to break off.
+    pub(super) fn visit_after(
+        &self,
+        files: &dyn Files,
+        handles: &HandleCache,
+        belongs: impl Fn(&E) -> bool,
+        visit: &mut dyn FnMut(E) -> ControlFlow<()>,
+    ) -> io::Result<ControlFlow<()>> {
+        let (mut low, count) = (0, self.entries_count());
+        if count == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let file = self.handle(files, handles)?;
+        let read = |at: u32, count: u32| -> io::Result<Vec<u8>> {
+            let mut bytes = vec![0; count as usize * E::BYTES];
+            file.read_exact_at(&mut bytes, u64::from(at) * E::BYTES as u64)?;
+            Ok(bytes)
+        };
+        let mut high = count;
+        while high - low > SCAN_ENTRIES {
+            let middle = low + (high - low) / 2;
+            if belongs(&E::decode(&read(middle, 1)?)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        while low < count {
+            let taken = (count - low).min(SCAN_ENTRIES);
+            let bytes = read(low, taken)?;
+            for entry in bytes.chunks_exact(E::BYTES).map(E::decode).filter(|entry| !belongs(entry)) {
+                if visit(entry).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            low += taken;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Forgets entries at the end again, the last ones that were added.
+    pub(super) fn take_back(&self, summary: IndexSummary) {
+        self.set(summary);
     }
 
     /// The last entry.

@@ -12,7 +12,7 @@ use crate::env::{Files, OpenMode};
 use crate::log::index::{IndexEntry, OffsetEntry, TimeEntry};
 use crate::log::metadata_file::{self, Metadata};
 use crate::log::scan::{Found, Scanner};
-use crate::log::{LeaderEpochs, LogError, ProducerStates, names, state_file};
+use crate::log::{AbortedTransaction, LeaderEpochs, LogError, ProducerStates, names, state_file};
 use crate::model::{Offset, Timestamp, TopicId, TopicPartition};
 use crate::protocol::batch::BatchHeader;
 
@@ -28,6 +28,8 @@ pub enum FileKind {
     OffsetIndex,
     /// `<base>.timeindex`
     TimeIndex,
+    /// `<base>.txnindex`
+    TransactionIndex,
     /// `<offset>.state`
     State,
     /// `partition.metadata`
@@ -44,6 +46,7 @@ pub fn kind_of(name: &str) -> Option<(FileKind, Offset)> {
         names::LOG => FileKind::Segment,
         names::OFFSET_INDEX => FileKind::OffsetIndex,
         names::TIME_INDEX => FileKind::TimeIndex,
+        names::TRANSACTION_INDEX => FileKind::TransactionIndex,
         names::STATE => FileKind::State,
         _ => return None,
     };
@@ -140,6 +143,15 @@ pub fn visit_time_index(
     visit_index(files, path, &mut |at, entry: TimeEntry| visit(at, entry.timestamp, entry.relative_offset))
 }
 
+/// The same for an index of aborted transactions.
+pub fn visit_transaction_index(
+    files: &dyn Files,
+    path: &Path,
+    visit: &mut dyn FnMut(u64, AbortedTransaction),
+) -> Result<u64, LogError> {
+    visit_index(files, path, visit)
+}
+
 fn visit_index<E: IndexEntry>(
     files: &dyn Files,
     path: &Path,
@@ -176,6 +188,8 @@ pub struct SegmentView {
     pub offset_index_entries: u32,
     /// Good entries of its time index.
     pub time_index_entries: u32,
+    /// Good entries of its index of aborted transactions.
+    pub transaction_index_entries: u32,
 }
 
 /// A `.state` file.
@@ -218,6 +232,7 @@ fn segment_view(record: &state_file::SegmentRecord) -> SegmentView {
         max_timestamp_offset: record.max_timestamp_offset,
         offset_index_entries: record.offset_index.entries,
         time_index_entries: record.time_index.entries,
+        transaction_index_entries: record.transaction_index.entries,
     }
 }
 

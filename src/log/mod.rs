@@ -19,6 +19,7 @@ mod cleaner;
 mod cleanup;
 mod config;
 mod directory;
+mod dirty;
 mod error;
 mod handles;
 mod index;

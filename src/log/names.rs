@@ -8,6 +8,9 @@ pub(super) const METADATA: &str = "partition.metadata";
 pub(super) const LOG: &str = "log";
 pub(super) const OFFSET_INDEX: &str = "index";
 pub(super) const TIME_INDEX: &str = "timeindex";
+pub(super) const TRANSACTION_INDEX: &str = "txnindex";
+/// What a segment has beside its `.log`.
+pub(super) const INDEXES: [&str; 3] = [OFFSET_INDEX, TIME_INDEX, TRANSACTION_INDEX];
 pub(super) const STATE: &str = "state";
 /// A segment that is to take the place of others, as Kafka calls it.
 pub(super) const CLEANED: &str = "log.cleaned";

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -8,7 +7,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::log::cleaner::PendingSwap;
 use crate::log::directory::DeletedDirectory;
-use crate::log::handles::PinnedHandle;
+use crate::log::dirty::Dirty;
 use crate::log::indexer::Indexer;
 use crate::log::recovery::{Changed, Recovered, Recovery};
 use crate::log::segment::Segment;
@@ -53,8 +52,8 @@ pub(super) struct Writer {
     pub leader_epochs: LeaderEpochs,
     pub cleaned: Cleaned,
     pub indexer: Indexer,
-    /// Segments with unsynced writes, and the handles that did them.
-    pub dirty: BTreeMap<Offset, PinnedHandle>,
+    /// What the next sync has to make durable.
+    pub dirty: Dirty,
     pub changed: Changed,
     /// Monotonic time of the first unsynced change.
     pub dirty_since: Option<Duration>,

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use crate::log::AbortedTransaction;
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::protocol::batch::{BatchError, BatchHeader, EndTransactionMarker};
 
@@ -303,6 +304,17 @@ impl ProducerStates {
         self.open.remove(&first_offset);
         let (producer_id, last_offset) = (header.producer_id, header.base_offset);
         Some(EndedTransaction { producer_id, first_offset, last_offset, result: marker.result })
+    }
+
+    /// What the marker of an aborted transaction in the batch of this header will end, if anything.
+    pub(super) fn aborted_by(&self, header: &BatchHeader) -> Option<AbortedTransaction> {
+        let open = self.entries.get(&header.producer_id)?.transaction?;
+        let (producer_id, first_offset) = (header.producer_id, open.first_offset);
+        let others = self.open.iter().find(|(_, id)| **id != producer_id);
+        let last_offset = header.base_offset;
+        let ended =
+            EndedTransaction { producer_id, first_offset, last_offset, result: TransactionResult::Abort };
+        AbortedTransaction::of(ended, others.map(|(first_offset, _)| *first_offset))
     }
 
     /// The entry of a batch's producer, in the batch's epoch.

@@ -1,12 +1,13 @@
 //! Reading: which bytes of which files hold the batches asked for.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::env::FileExtent;
 use crate::log::partition_log::Published;
 use crate::log::segment::Segment;
-use crate::log::{LogError, PartitionLog};
+use crate::log::{AbortedTransaction, LogError, PartitionLog};
 use crate::model::Offset;
 use crate::protocol::batch::BatchHeader;
 
@@ -22,6 +23,9 @@ pub struct LogRead {
     pub bytes: u64,
     /// Where the next read goes on: after the last batch returned, and after a gap that follows it.
     pub next_offset: Offset,
+    /// Of a read of committed transactions: the aborted ones with batches in it, as far as their markers are
+    /// in segments.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 /// What a read is bounded by.
@@ -71,8 +75,63 @@ impl PartitionLog {
         max_bytes: u64,
         at_least_one: bool,
     ) -> Result<LogRead, LogError> {
+        self.read_of(&self.published(), from, end, max_bytes, at_least_one)
+    }
+
+    /// The same, and which of the transactions were aborted. Both of the same segments: those that a cleaning
+    /// puts in their place have neither their records nor their entries.
+    pub fn read_committed(
+        &self,
+        from: Offset,
+        end: Offset,
+        max_bytes: u64,
+        at_least_one: bool,
+    ) -> Result<LogRead, LogError> {
         let published = self.published();
-        self.check_range(from, &published)?;
+        let mut read = self.read_of(&published, from, end, max_bytes, at_least_one)?;
+        if read.bytes > 0 {
+            let aborted = self.aborted(&published, from, read.next_offset);
+            read.aborted = aborted.map_err(|error| self.explain_missing(error, from))?;
+        }
+        Ok(read)
+    }
+
+    /// Aborted transactions with batches in `from..end`, as far as their markers are in segments, in the
+    /// order of these.
+    fn aborted(
+        &self,
+        published: &Published,
+        from: Offset,
+        end: Offset,
+    ) -> Result<Vec<AbortedTransaction>, LogError> {
+        let (files, handles) = (&*self.directory.env.files, &*self.directory.handles);
+        let mut aborted = Vec::new();
+        let mut take = |entry: AbortedTransaction| {
+            if entry.overlaps(from, end) {
+                aborted.push(entry);
+            }
+            // Every transaction that ends later has begun later.
+            if entry.last_stable_offset >= end { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        for segment in &published.segments[published.position_of(from)..] {
+            let index = &segment.transaction_index;
+            let visited = index.visit_after(files, handles, |entry| entry.last_offset < from, &mut take);
+            if visited.map_err(LogError::reading(index.path()))?.is_break() {
+                break;
+            }
+        }
+        Ok(aborted)
+    }
+
+    fn read_of(
+        &self,
+        published: &Published,
+        from: Offset,
+        end: Offset,
+        max_bytes: u64,
+        at_least_one: bool,
+    ) -> Result<LogRead, LogError> {
+        self.check_range(from, published)?;
         let end = end.min(published.end);
         let mut read = LogRead { next_offset: from, ..LogRead::default() };
         let first = published.position_of(from);

@@ -1,19 +1,24 @@
 //! Opening a partition's directory: what lies below the recovery offset is checked and kept, the rest is
 //! cut away (the WAL appends it again).
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::env::OpenMode;
 use crate::log::cleaner::swap;
-use crate::log::handles::PinnedHandle;
+use crate::log::dirty::Dirty;
+use crate::log::handles::FileKind;
+use crate::log::index::IndexSummary;
 use crate::log::indexer::{self, Indexer};
 use crate::log::metadata_file::{self, Metadata};
 use crate::log::segment::{Largest, Segment};
 use crate::log::state_file::{self, Cleaned, SegmentRecord, Snapshot};
-use crate::log::{LeaderEpochs, LogDirectory, LogError, ProducerStates, RecoveryPoint, names};
+use crate::log::{
+    AbortedTransaction, LeaderEpochs, LogDirectory, LogError, ProducerStates, RecoveryPoint, names,
+    transaction_index,
+};
 use crate::model::{Offset, TopicPartition};
+use crate::protocol::batch::BatchError;
 
 /// What of a partition's directory is to be made durable at the next sync.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,7 +48,7 @@ pub(super) struct Recovered {
     pub cleaned: Cleaned,
     /// Offsets of the `.state` files, ascending.
     pub states: Vec<Offset>,
-    pub dirty: BTreeMap<Offset, PinnedHandle>,
+    pub dirty: Dirty,
     pub changed: Changed,
     /// Whether there are a directory and a file of the active segment.
     pub is_made: bool,
@@ -80,12 +85,15 @@ impl Recovery<'_> {
         let segments: Vec<Arc<Segment>> =
             bases.iter().map(|&base| Arc::new(Segment::new(self.path, generation, base))).collect();
         let named: Vec<Offset> = snapshot.segments.iter().map(|record| record.base_offset).collect();
-        let mut replay = Replay { recovery: self, state: snapshot, dirty: BTreeMap::new() };
+        let mut replay =
+            Replay { recovery: self, state: snapshot, dirty: Dirty::default(), aborted: Vec::new() };
         replay.segments(&segments)?;
         let Replay { state, dirty, .. } = replay;
         changed.state = self.point.offset > Offset(0) && states.last() != Some(&self.point.offset);
         let (producers, mut leader_epochs, cleaned) = (state.producers, state.leader_epochs, state.cleaned);
         leader_epochs.truncate_below(self.point.log_start_offset);
+        // An index of transactions may be a new file.
+        changed.names |= !dirty.is_empty();
         let is_made = true;
         let mut recovered =
             Recovered { segments, producers, leader_epochs, cleaned, states, dirty, changed, is_made };
@@ -110,7 +118,7 @@ impl Recovery<'_> {
             leader_epochs: LeaderEpochs::default(),
             cleaned: Cleaned::default(),
             states: Vec::new(),
-            dirty: BTreeMap::new(),
+            dirty: Dirty::default(),
             changed: Changed::default(),
             is_made: false,
         }
@@ -188,7 +196,9 @@ impl Recovery<'_> {
                 Some((base, names::LOG)) if base <= end => listing.segments.push(base),
                 Some((offset, names::STATE)) if offset <= end => listing.states.push(offset),
                 Some((_, names::LOG | names::STATE)) => self.remove(&self.path.join(name), changed)?,
-                Some((base, names::OFFSET_INDEX | names::TIME_INDEX)) if !self.has_log(&found, base) => {
+                Some((base, extension))
+                    if names::INDEXES.contains(&extension) && !self.has_log(&found, base) =>
+                {
                     self.remove(&self.path.join(name), changed)?;
                 }
                 // Of a cleaning that broke off: a swap that was announced is through.
@@ -310,7 +320,7 @@ impl Recovery<'_> {
     }
 
     fn remove_segment(&self, base: Offset, changed: &mut Changed) -> Result<(), LogError> {
-        for extension in [names::OFFSET_INDEX, names::TIME_INDEX, names::LOG] {
+        for extension in names::INDEXES.into_iter().chain([names::LOG]) {
             let path = names::file(self.path, base, extension);
             if self.directory.env.files.exists(&path).map_err(LogError::reading(&path))? {
                 self.remove(&path, changed)?;
@@ -324,7 +334,7 @@ impl Recovery<'_> {
         let start = self.point.log_start_offset;
         let count = recovered.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count();
         for segment in recovered.segments.drain(..count) {
-            recovered.dirty.remove(&segment.base_offset);
+            recovered.dirty.forget(segment.base_offset);
             segment.forget_handles(self.directory);
             self.remove_segment(segment.base_offset, &mut recovered.changed)?;
         }
@@ -348,7 +358,9 @@ struct Replay<'a> {
     recovery: &'a Recovery<'a>,
     /// Its `offset` is how far it has come.
     state: Snapshot,
-    dirty: BTreeMap<Offset, PinnedHandle>,
+    dirty: Dirty,
+    /// Transactions whose end was met in the segment that is looked at, and which is not in its index.
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl Replay<'_> {
@@ -361,6 +373,7 @@ impl Replay<'_> {
             let was_closed = place.is_some_and(|at| at + 1 < records.len());
             self.segment(segment, record, was_closed)?;
             self.finish_index(segment, record, closed)?;
+            self.finish_transaction_index(&segments[..=at], record)?;
             let clock = &self.recovery.directory.clock;
             segment.born(clock.birth_ms(segment.largest().timestamp));
         }
@@ -397,9 +410,9 @@ impl Replay<'_> {
         segment.set_largest(largest);
         segment.set_bytes(end);
         if length > end {
-            let pinned = segment.pin(directory)?;
-            pinned.file.set_len(end).map_err(LogError::changing("cut", &segment.path))?;
-            self.dirty.insert(segment.base_offset, pinned);
+            let pin = || segment.pin(directory);
+            let file = &self.dirty.pinned(segment.base_offset, FileKind::Log, pin)?.file;
+            file.set_len(end).map_err(LogError::changing("cut", &segment.path))?;
         }
         Ok(())
     }
@@ -439,7 +452,12 @@ impl Replay<'_> {
             }
             let now = self.recovery.directory.clock.believed_now();
             let applied = self.state.producers.apply_batch(&found.header, &bytes, now);
-            applied.map_err(|error| LogError::corrupt(&segment.path, found.position, error.to_string()))?;
+            let damaged =
+                |error: BatchError| LogError::corrupt(&segment.path, found.position, error.to_string());
+            if let Some(ended) = applied.map_err(damaged)? {
+                let first_undecided = self.state.producers.first_undecided();
+                self.aborted.extend(AbortedTransaction::of(ended, first_undecided));
+            }
             self.state.leader_epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);
             self.state.offset = found.header.next_offset();
         }
@@ -475,6 +493,27 @@ impl Replay<'_> {
             indexer.flush(segment, directory)?;
         }
         Ok(())
+    }
+
+    /// The same for the index of transactions, of the last one of these segments. It is synced, so that it is
+    /// hardly ever written anew: that takes a walk through all that lies before it.
+    fn finish_transaction_index(
+        &mut self,
+        segments: &[Arc<Segment>],
+        record: Option<SegmentRecord>,
+    ) -> Result<(), LogError> {
+        let directory = self.recovery.directory;
+        let (files, handles) = (&*directory.env.files, &*directory.handles);
+        let segment = segments.last().expect("the one that is looked at");
+        let (index, mut missing) = (&segment.transaction_index, std::mem::take(&mut self.aborted));
+        let summary = record.map_or_else(IndexSummary::default, |record| record.transaction_index);
+        let adopted = index.adopt(files, handles, summary);
+        if !adopted.map_err(LogError::reading(index.path()))? {
+            tracing::warn!(path = %index.path().display(), "index missing or wrong: rebuilding");
+            index.clear(files, handles).map_err(LogError::changing("cut", index.path()))?;
+            missing = transaction_index::aborted_in_last(directory, segments)?;
+        }
+        if missing.is_empty() { Ok(()) } else { segment.add_aborted(directory, &mut self.dirty, &missing) }
     }
 
     fn adopt_indexes(&self, segment: &Segment, record: SegmentRecord) -> bool {

@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::env::{File, OpenMode};
+use crate::log::dirty::Dirty;
 use crate::log::handles::{FileKey, FileKind, PinnedHandle};
 use crate::log::index::{IndexFile, OffsetEntry, TimeEntry};
 use crate::log::scan::{Found, Scanner};
 use crate::log::state_file::SegmentRecord;
-use crate::log::{LogDirectory, LogError, names};
+use crate::log::{AbortedTransaction, LogDirectory, LogError, names};
 use crate::model::{Offset, Timestamp};
 use crate::protocol::batch::BatchHeader;
 
@@ -46,6 +47,8 @@ pub(super) struct Segment {
     pub path: PathBuf,
     pub offset_index: IndexFile<OffsetEntry>,
     pub time_index: IndexFile<TimeEntry>,
+    /// Of the transactions whose markers are in this segment.
+    pub transaction_index: IndexFile<AbortedTransaction>,
     key: FileKey,
     bytes: AtomicU64,
     largest: Mutex<Largest>,
@@ -67,6 +70,10 @@ impl Segment {
             path: path(names::LOG),
             offset_index: IndexFile::new(key(FileKind::OffsetIndex), path(names::OFFSET_INDEX)),
             time_index: IndexFile::new(key(FileKind::TimeIndex), path(names::TIME_INDEX)),
+            transaction_index: IndexFile::new(
+                key(FileKind::TransactionIndex),
+                path(names::TRANSACTION_INDEX),
+            ),
             key: key(FileKind::Log),
             bytes: AtomicU64::new(0),
             largest: Mutex::new(Largest::NONE),
@@ -133,6 +140,21 @@ impl Segment {
         pinned.map_err(LogError::changing("open", &self.path))
     }
 
+    /// Adds aborted transactions to its index, durable with the next sync. After an error none counts.
+    pub(super) fn add_aborted(
+        &self,
+        directory: &LogDirectory,
+        dirty: &mut Dirty,
+        aborted: &[AbortedTransaction],
+    ) -> Result<(), LogError> {
+        let (files, handles) = (&*directory.env.files, &directory.handles);
+        let index = &self.transaction_index;
+        let failed = || LogError::changing("write", index.path());
+        let pin = || index.pin(files, handles).map_err(failed());
+        dirty.pinned(self.base_offset, FileKind::TransactionIndex, pin)?;
+        index.append(files, handles, aborted).map_err(failed())
+    }
+
     /// Its files are about to be replaced by others of the same names: readers that have it, or find it in an
     /// older list, go on with the files that it has now. Those stay open until the last of these readers is
     /// gone.
@@ -143,6 +165,7 @@ impl Segment {
         let indexes = [
             (self.offset_index.retire(files, handles), self.offset_index.path()),
             (self.time_index.retire(files, handles), self.time_index.path()),
+            (self.transaction_index.retire(files, handles), self.transaction_index.path()),
         ];
         indexes.into_iter().try_for_each(|(result, path)| result.map_err(LogError::reading(path)))
     }
@@ -154,7 +177,8 @@ impl Segment {
 
     /// Closes its handles: the files are going away.
     pub(super) fn forget_handles(&self, directory: &LogDirectory) {
-        for key in [self.key, self.offset_index.key(), self.time_index.key()] {
+        let indexes = [self.offset_index.key(), self.time_index.key(), self.transaction_index.key()];
+        for key in indexes.into_iter().chain([self.key]) {
             directory.handles.forget(key);
         }
     }
@@ -241,7 +265,7 @@ impl Segment {
             max_timestamp_offset: largest.last_offset,
             offset_index: self.offset_index.summary(),
             time_index: self.time_index.summary(),
-            transaction_index: Default::default(),
+            transaction_index: self.transaction_index.summary(),
         }
     }
 }

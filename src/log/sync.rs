@@ -1,10 +1,9 @@
 //! Making the log durable: segments, names, and the state that cannot be rebuilt from them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::env::{File, OpenMode};
-use crate::log::handles::PinnedHandle;
+use crate::log::dirty::Dirty;
 use crate::log::recovery::Changed;
 use crate::log::state_file::{self, Snapshot};
 use crate::log::{LogError, PartitionLog, indexer, names};
@@ -15,7 +14,7 @@ const GENERATIONS: usize = 2;
 
 /// What one sync has to do, taken from the writer.
 struct Work {
-    dirty: BTreeMap<Offset, PinnedHandle>,
+    dirty: Dirty,
     changed: Changed,
     snapshot: Snapshot,
 }
@@ -75,10 +74,13 @@ impl PartitionLog {
                 return Ok(());
             }
             writer.unwritten_bytes = 0;
-            writer.dirty.iter().map(|(base_offset, pinned)| (*base_offset, pinned.file.clone())).collect()
+            let files = writer.dirty.iter();
+            files
+                .map(|(base_offset, extension, pinned)| (base_offset, extension, pinned.file.clone()))
+                .collect()
         };
-        let sync = |(base_offset, file): &(Offset, Arc<dyn File>)| {
-            file.sync_data().map_err(|error| self.sync_failed(*base_offset, error))
+        let sync = |(base_offset, extension, file): &(Offset, &str, Arc<dyn File>)| {
+            file.sync_data().map_err(|error| self.sync_failed(*base_offset, extension, error))
         };
         dirty.iter().try_for_each(sync)
     }
@@ -129,15 +131,15 @@ impl PartitionLog {
     }
 
     fn do_work(&self, work: &Work) -> Result<(), LogError> {
-        for (base_offset, pinned) in &work.dirty {
-            pinned.file.sync_data().map_err(|error| self.sync_failed(*base_offset, error))?;
+        for (base_offset, extension, pinned) in work.dirty.iter() {
+            pinned.file.sync_data().map_err(|error| self.sync_failed(base_offset, extension, error))?;
         }
         self.sync_names(work.changed)?;
         self.write_state(&work.snapshot)
     }
 
-    fn sync_failed(&self, base_offset: Offset, error: std::io::Error) -> LogError {
-        let path = names::file(&self.path, base_offset, names::LOG);
+    fn sync_failed(&self, base_offset: Offset, extension: &str, error: std::io::Error) -> LogError {
+        let path = names::file(&self.path, base_offset, extension);
         match LogError::changing("sync", &path)(error) {
             LogError::NoSpace { path, .. } => {
                 self.writer.lock().rewind_needed = Some(path.clone());

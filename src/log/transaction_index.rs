@@ -1,8 +1,12 @@
 //! Aborted transactions, as Kafka's `<base>.txnindex` holds them.
 
-use crate::log::EndedTransaction;
+use std::sync::Arc;
+
 use crate::log::index::IndexEntry;
-use crate::model::{Offset, ProducerId, TransactionResult};
+use crate::log::segment::Segment;
+use crate::log::{EndedTransaction, LogDirectory, LogError, ProducerStates};
+use crate::model::{Offset, ProducerId, Timestamp, TransactionResult};
+use crate::protocol::batch::BatchError;
 
 /// Version of an entry.
 const VERSION: i16 = 0;
@@ -57,6 +61,34 @@ impl IndexEntry for AbortedTransaction {
             last_stable_offset: Offset(number(26)),
         }
     }
+}
+
+/// The aborted transactions whose markers are in the last one of these segments, oldest first, which begin
+/// with the log's first. One that began before that has no record left.
+pub(super) fn aborted_in_last(
+    directory: &LogDirectory,
+    segments: &[Arc<Segment>],
+) -> Result<Vec<AbortedTransaction>, LogError> {
+    let mut producers = ProducerStates::default();
+    let mut aborted = Vec::new();
+    for segment in segments {
+        aborted.clear();
+        let mut scanner = segment.scan(directory, 0, segment.bytes())?;
+        while let Some(found) = scanner.next()? {
+            // Of batches that are no markers the header tells all.
+            let bytes = match found.header.attributes.is_control() {
+                true => scanner.read_verified(&found)?,
+                false => Vec::new(),
+            };
+            let applied = producers.apply_batch(&found.header, &bytes, Timestamp::NONE);
+            let damaged =
+                |error: BatchError| LogError::corrupt(&segment.path, found.position, error.to_string());
+            if let Some(ended) = applied.map_err(damaged)? {
+                aborted.extend(AbortedTransaction::of(ended, producers.first_undecided()));
+            }
+        }
+    }
+    Ok(aborted)
 }
 
 #[cfg(test)]

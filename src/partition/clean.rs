@@ -42,8 +42,7 @@ impl Storage {
             {
                 continue;
             }
-            // Transactions are not served yet: below the high watermark everything is decided.
-            let last_stable_offset = partition.watermarks().high_watermark;
+            let last_stable_offset = partition.watermarks().last_stable_offset;
             let cleanable = match partition.log().cleanable(last_stable_offset) {
                 Ok(Some(cleanable)) => cleanable,
                 Ok(None) => continue,

@@ -9,14 +9,9 @@ use super::flush_queue::FlushQueue;
 use super::tail::Tail;
 use super::transactions::Transactions;
 use super::waiters::{FetchWaiter, Waiters};
-use crate::env::FileExtent;
-use crate::env::files::without_waiting;
-use crate::log::{AbortedTransaction, LeaderEpochs, LogError, LogState, PartitionLog, ProducerStates};
+use crate::log::{LeaderEpochs, LogError, LogState, PartitionLog, ProducerStates};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::wal::Lsn;
-
-/// Said to who reads what is just written again after a full disk.
-const BEING_REWRITTEN: &str = "its segments are being written again after the disk was full; try again";
 
 /// Whether a partition serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,9 +151,6 @@ impl StatusChanges {
         self.0.fetch_add(1, Ordering::Release);
     }
 }
-
-/// Reads of files in one look-up that does not wait: a segment takes about a dozen where its index is right.
-const READS_AT_ONCE_MAX: u32 = 64;
 
 /// One partition: its log on disk, its tail in memory, its watermarks.
 pub struct Partition {
@@ -307,11 +299,6 @@ impl Partition {
         }
     }
 
-    /// Aborted transactions with records in `from..end`, whose markers are not in a segment yet.
-    pub fn aborted_in_tail(&self, from: Offset, end: Offset) -> Vec<AbortedTransaction> {
-        self.state.lock().transactions.aborted(from, end)
-    }
-
     /// Registers a waiting fetch: it is woken when the high watermark moves, the partition stops or is
     /// deleted.
     pub fn register(&self, waiter: &Arc<FetchWaiter>) {
@@ -329,78 +316,6 @@ impl Partition {
             drop(state);
             self.waiters.wake();
         }
-    }
-
-    /// Reads committed batches from the one that contains `from`, of about `bytes_max` bytes.
-    ///
-    /// An offset between the high watermark and the log end is not an error: there is nothing yet.
-    pub fn read(&self, from: Offset, bytes_max: u64, at_least_one: bool) -> Result<PartitionRead, ReadError> {
-        let state = self.state.lock();
-        state.readable()?;
-        let watermarks = state.watermarks;
-        if from < watermarks.log_start_offset || from > watermarks.log_end_offset {
-            return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
-        }
-        if from >= watermarks.high_watermark {
-            return Ok(PartitionRead::Empty(watermarks));
-        }
-        if state.tail.start_offset().is_some_and(|start| start <= from) {
-            let pieces = state.tail.read(from, watermarks.high_watermark, bytes_max, at_least_one);
-            return Ok(PartitionRead::Tail(pieces, watermarks));
-        }
-        Ok(PartitionRead::Segments(watermarks))
-    }
-
-    /// The part of a read that lies in segments, if it can be found without waiting for the disk. `None` says
-    /// nothing about the log: [`Partition::read_segments`] finds out.
-    pub fn read_segments_at_once(
-        &self,
-        from: Offset,
-        bytes_max: u64,
-        at_least_one: bool,
-    ) -> Option<Vec<FileExtent>> {
-        let end = self.log.written_end_offset();
-        let read = || self.log.read(from, end, bytes_max, at_least_one);
-        without_waiting(READS_AT_ONCE_MAX, read).ok().map(|read| read.extents)
-    }
-
-    /// The part of a read that lies in segments; may wait for the disk. A damaged log stops the partition.
-    pub fn read_segments(
-        &self,
-        from: Offset,
-        bytes_max: u64,
-        at_least_one: bool,
-    ) -> Result<Vec<FileExtent>, ReadError> {
-        let rewrites = self.rewrites.load(Ordering::Acquire);
-        // Segments hold committed batches only, so their end needs no second look at the high watermark.
-        let end = self.log.written_end_offset();
-        let error = match self.log.read(from, end, bytes_max, at_least_one) {
-            Ok(read) => return Ok(read.extents),
-            Err(error) => error,
-        };
-        // Retention may have moved the start past `from` since the caller looked.
-        let watermarks = self.watermarks();
-        if from < watermarks.log_start_offset || from > watermarks.log_end_offset {
-            return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
-        }
-        let rewritten = self.rewrite_end().is_some() || self.rewrites.load(Ordering::Acquire) != rewrites;
-        match error {
-            LogError::Closed { .. } => Err(ReadError::Deleted),
-            // Committed, and not in the segments at the moment: no reason for a consumer to go elsewhere.
-            LogError::OutOfRange { .. } => Err(ReadError::Stopped(BEING_REWRITTEN.into())),
-            _ if rewritten => Err(ReadError::Stopped(BEING_REWRITTEN.into())),
-            damage => Err(ReadError::Stopped(self.stop(&damage))),
-        }
-    }
-
-    /// Tail batches that could hold the first record at or after `timestamp`, or the one with the largest.
-    pub fn tail_batches(&self, matches: impl Fn(Timestamp) -> bool) -> Vec<Bytes> {
-        let state = self.state.lock();
-        let Watermarks { log_start_offset, high_watermark, .. } = state.watermarks;
-        let readable = state.tail.batches_below(high_watermark);
-        let matching =
-            readable.filter(|batch| batch.end_offset > log_start_offset && matches(batch.max_timestamp));
-        matching.filter_map(|batch| batch.slice.bytes()).collect()
     }
 
     /// Stops serving because of damage; says so once. Others go on.
@@ -542,7 +457,7 @@ impl State {
         self.unsynced_from.or_else(|| self.tail.oldest_lsn())
     }
 
-    fn readable(&self) -> Result<(), ReadError> {
+    pub(super) fn readable(&self) -> Result<(), ReadError> {
         match &self.status {
             PartitionStatus::Online => Ok(()),
             PartitionStatus::Stopped(reason) => Err(ReadError::Stopped(reason.clone())),

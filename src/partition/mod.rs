@@ -20,6 +20,8 @@ mod flush;
 mod flush_queue;
 pub mod inspect;
 mod leader;
+mod producers;
+mod reading;
 mod recovery;
 mod removal;
 mod scrub;
@@ -42,6 +44,7 @@ pub use flush::CheckpointReach;
 pub use leader::{
     Admission, AppendError, Divergence, Partition, PartitionRead, PartitionStatus, ReadError, Watermarks,
 };
+pub use producers::{ActiveProducer, OpenTransactions};
 pub use recovery::OpenError;
 pub use scrub::Scrubbed;
 pub use storage::{CommitObservation, CommitObserver, Member, Storage, StorageOptions};

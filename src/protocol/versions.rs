@@ -67,6 +67,7 @@ pub const SERVED: &[KeyVersions] = &[
     served(44, "IncrementalAlterConfigs", 0..=1, 1),
     served(47, "OffsetDelete", 0..=0, NEVER_FLEXIBLE),
     served(60, "DescribeCluster", 0..=2, 0),
+    served(61, "DescribeProducers", 0..=0, 0),
     served(68, "ConsumerGroupHeartbeat", 0..=1, 0),
     served(69, "ConsumerGroupDescribe", 0..=1, 0),
     served(74, "ListConfigResources", 0..=1, 0),

@@ -19,4 +19,4 @@ mod series;
 pub use groups::{GroupSnapshot, GroupsVisitor, OffsetSnapshot};
 pub use logging::{LogFilterError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};
-pub use partitions::PartitionSnapshot;
+pub use partitions::{PartitionSnapshot, TransactionsSnapshot};

@@ -78,6 +78,14 @@ pub(super) const PARTITION_LOG_START: Name =
     name("highwater_partition_log_start_offset", "First offset that can be read");
 pub(super) const PARTITION_LOG_END: Name =
     name("highwater_partition_log_end_offset", "Offset that the next record gets");
+pub(super) const PARTITION_LAST_STABLE: Name =
+    name("highwater_partition_last_stable_offset", "Offset below which every transaction is decided");
+pub(super) const PARTITION_OPEN_TRANSACTIONS: Name =
+    name("highwater_partition_open_transactions", "Transactions that are open in a partition");
+pub(super) const PARTITION_OLDEST_TRANSACTION: Name = name(
+    "highwater_partition_oldest_transaction_seconds",
+    "For how long the transaction has been open that holds a partition's last stable offset, and whose it is",
+);
 
 // Consumer groups.
 pub(super) const GROUPS: Name = name("highwater_groups", "Groups, by type and state");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -10,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::names::{self, Name};
 use super::series::{gauge, gauges, signed};
-use crate::model::Offset;
+use crate::model::{Offset, ProducerId};
 
 /// A partition at the moment of a scrape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,10 +26,25 @@ pub struct PartitionSnapshot<'a> {
     pub high_watermark: Offset,
     /// Offset that the next record gets.
     pub log_end_offset: Offset,
+    /// Offset below which every transaction is decided.
+    pub last_stable_offset: Offset,
+    /// Transactions that are not, if there are any.
+    pub transactions: Option<TransactionsSnapshot>,
     /// Size of its segments.
     pub log_bytes: u64,
     /// Whether it stopped on a fault.
     pub offline: bool,
+}
+
+/// The open transactions of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TransactionsSnapshot {
+    /// How many.
+    pub open: usize,
+    /// Whose is the first, which holds the last stable offset.
+    pub first_producer_id: ProducerId,
+    /// For how long that has been open.
+    pub first_age: Duration,
 }
 
 /// Calls back for every partition.
@@ -51,6 +67,8 @@ struct Numbers {
     log_start_offset: i64,
     high_watermark: i64,
     log_end_offset: i64,
+    last_stable_offset: i64,
+    transactions: Option<TransactionsSnapshot>,
     log_bytes: i64,
 }
 
@@ -97,6 +115,8 @@ impl Scrape {
             log_start_offset: partition.log_start_offset.0,
             high_watermark: partition.high_watermark.0,
             log_end_offset: partition.log_end_offset.0,
+            last_stable_offset: partition.last_stable_offset.0,
+            transactions: partition.transactions,
             log_bytes: signed(partition.log_bytes),
         };
         self.topics.entry(partition.topic.to_owned()).or_default().insert(partition.partition, numbers);
@@ -115,6 +135,31 @@ fn per_partition(
             let labels = [("topic", topic.clone()), ("partition", partition.to_string())];
             ConstGauge::new(value(numbers)).encode(family.encode_family(&labels)?)?;
         }
+    }
+    Ok(())
+}
+
+/// Of those partitions that have any.
+fn transactions(encoder: &mut DescriptorEncoder, scrape: &Scrape) -> fmt::Result {
+    let mut found = Vec::new();
+    for (topic, partitions) in &scrape.topics {
+        for (partition, numbers) in partitions {
+            found.extend(numbers.transactions.map(|transactions| (topic, partition, transactions)));
+        }
+    }
+    let mut family = gauges(encoder, names::PARTITION_OPEN_TRANSACTIONS)?;
+    for (topic, partition, transactions) in &found {
+        let labels = [("topic", (*topic).clone()), ("partition", partition.to_string())];
+        ConstGauge::new(signed(transactions.open)).encode(family.encode_family(&labels)?)?;
+    }
+    let mut family = gauges(encoder, names::PARTITION_OLDEST_TRANSACTION)?;
+    for (topic, partition, transactions) in &found {
+        let labels = [
+            ("topic", (*topic).clone()),
+            ("partition", partition.to_string()),
+            ("producer_id", transactions.first_producer_id.to_string()),
+        ];
+        ConstGauge::new(signed(transactions.first_age.as_secs())).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }
@@ -139,6 +184,8 @@ impl Collector for PartitionsSource {
         per_partition(encoder, &scrape, names::PARTITION_HIGH_WATERMARK, |n| n.high_watermark)?;
         per_partition(encoder, &scrape, names::EXPORTER_CURRENT_OFFSET, |n| n.high_watermark)?;
         per_partition(encoder, &scrape, names::PARTITION_LOG_END, |n| n.log_end_offset)?;
+        per_partition(encoder, &scrape, names::PARTITION_LAST_STABLE, |n| n.last_stable_offset)?;
+        transactions(encoder, &scrape)?;
         let mut family = gauges(encoder, names::EXPORTER_TOPIC_PARTITIONS)?;
         for (topic, partitions) in &scrape.topics {
             let labels = [("topic", topic.clone())];

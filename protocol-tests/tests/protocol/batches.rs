@@ -24,7 +24,6 @@ fn rules(keys_required: bool) -> ProduceRules {
         api_version: 13,
         batch_bytes_max: 1 << 20,
         keys_required,
-        transactions_allowed: true,
         decompression: DecompressionCaps { output_bytes_max: 4 << 20, ratio_max: 64 },
         ..ProduceRules::lenient()
     }

@@ -526,12 +526,7 @@ fn append(stage: &Stage, keys: &[(u8, u64)], adjust: impl FnOnce(&mut BatchBuild
         let (key, value) = ([*key], number.to_be_bytes());
         builder.push(NewRecord { key: Some(&key), value: Some(&value), ..NewRecord::default() });
     }
-    let rules = ProduceRules {
-        api_version: 13,
-        batch_bytes_max: 1 << 20,
-        transactions_allowed: true,
-        ..ProduceRules::lenient()
-    };
+    let rules = ProduceRules { api_version: 13, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
     let is_control = std::mem::take(&mut builder.is_control);
     let mut batch = builder.build();
     let mut checked = validate_produced(&batch.clone().into(), crate::model::Timestamp(0), &rules).unwrap();

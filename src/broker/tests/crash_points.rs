@@ -33,12 +33,18 @@ pub(super) enum Workload {
     Changing(u64),
     /// The same with compacted topics, which are cleaned.
     Compacting(u64),
+    /// As `Changing`, and transactions beside what is in none.
+    Transactional(u64),
 }
 
 impl Workload {
     fn seed(self) -> u64 {
-        let (Workload::Plain(seed) | Workload::Changing(seed) | Workload::Compacting(seed)) = self;
-        seed
+        match self {
+            Workload::Plain(seed)
+            | Workload::Changing(seed)
+            | Workload::Compacting(seed)
+            | Workload::Transactional(seed) => seed,
+        }
     }
 
     /// Another one of the same kind.
@@ -47,6 +53,7 @@ impl Workload {
             Workload::Plain(seed) => Workload::Plain(seed ^ 1),
             Workload::Changing(seed) => Workload::Changing(seed ^ 1),
             Workload::Compacting(seed) => Workload::Compacting(seed ^ 1),
+            Workload::Transactional(seed) => Workload::Transactional(seed ^ 1),
         }
     }
 }
@@ -57,6 +64,7 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
     let kinds = match workload {
         Workload::Plain(_) => 32,
         Workload::Changing(_) => 40,
+        Workload::Transactional(_) => 64,
         Workload::Compacting(_) => 46,
     };
     machine.compacts = matches!(workload, Workload::Compacting(_));
@@ -110,6 +118,9 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             33 if partitions < PARTITIONS_MAX => machine.grow_topic_in_vain(topic, pick(2) + 1)?,
             34..=36 => machine.delete_records(topic, partition, random.next_u64())?,
             37 => machine.remove_old_segments(topic, partition)?,
+            40..=63 if matches!(workload, Workload::Transactional(_)) => {
+                machine.go_on_with_a_transaction(topic, partition, random.next_u64())?;
+            }
             40..=45 => drop(machine.clean(topic, partition, random.next_u64())?),
             _ => {
                 let value = vec![random.next_u64() as u8; pick(900) + 1];
@@ -200,6 +211,7 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
         // Every fourth is compacted; of the others two in three grow and delete.
         let workload = match seed {
             _ if seed.is_multiple_of(4) => Workload::Compacting(seed),
+            _ if seed.is_multiple_of(5) => Workload::Transactional(seed),
             _ if seed.is_multiple_of(3) => Workload::Plain(seed),
             _ => Workload::Changing(seed),
         };

@@ -50,7 +50,11 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_has_all_that_was() 
     for skip in 0..50 {
         let mut machine = fresh(skip);
         machine.world.files.inject(Fault::sync("/wal/", skip));
-        if work(&mut machine, Workload::Changing(skip)).is_ok() {
+        let workload = match skip % 2 {
+            0 => Workload::Changing(skip),
+            _ => Workload::Transactional(skip),
+        };
+        if work(&mut machine, workload).is_ok() {
             continue;
         }
         struck += 1;
@@ -94,7 +98,11 @@ fn any_failed_operation_ends_or_passes_and_loses_nothing() {
             let seed = skip + 100;
             let mut machine = fresh(seed);
             machine.world.files.inject(Fault::new(operation, "", skip * 3));
-            let _ = work(&mut machine, Workload::Changing(seed));
+            let workload = match skip % 2 {
+                0 => Workload::Changing(seed),
+                _ => Workload::Transactional(seed),
+            };
+            let _ = work(&mut machine, workload);
             let world = machine.world.after_crash(CrashPlan::Random(seed));
             let recovered = Machine::open(world, machine.model.clone(), SyncMode::Fsync);
             recovered.unwrap_or_else(|error| panic!("{operation:?} {skip}: {error}")).verify();

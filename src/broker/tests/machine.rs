@@ -24,6 +24,7 @@ use crate::protocol::batch::{
 use crate::wal::{SyncMode, WalOptions};
 
 use super::compaction::{key_of, verify_compacted};
+use super::transactions;
 
 pub(super) const ROOT: &str = "/data";
 /// What an alteration sets on a topic, all to one number: a half of it would be seen.
@@ -84,6 +85,13 @@ pub(super) struct Promised {
     pub made_at_boot: i32,
     /// No cleaning was to touch what lies at or above it.
     pub cleaned_to: Offset,
+}
+
+impl Promised {
+    /// The last batch that is of no transaction.
+    fn last_plain(&self) -> Option<&Batch> {
+        self.batches.iter().rev().find(|batch| !transactions::is_part(batch))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -181,7 +189,7 @@ impl Machine {
         Ok(Machine { world, storage, metadata, model, alone: true, compacts: false })
     }
 
-    fn admit(&self, bytes: usize) -> Result<Credits, Ended> {
+    pub(super) fn admit(&self, bytes: usize) -> Result<Credits, Ended> {
         for _ in 0..self.attempts() {
             match self.storage.try_admit(Purpose::Records, &[bytes]) {
                 Ok(Some(credits)) => return Ok(credits),
@@ -359,8 +367,7 @@ impl Machine {
         let Some(open) = self.storage.partition(topic_partition) else { return Err(Ended) };
         let promised = &mut self.model.topics[index].partitions[partition as usize];
         let sequence = promised
-            .batches
-            .last()
+            .last_plain()
             .map_or(0, |batch| batch.sequence + (batch.end_offset.0 - batch.base_offset.0) as i32);
         let batch = produced(sequence, value, records, self.model.topics[index].is_compacted);
         let mut credits = self.admit(batch.bytes.len())?;
@@ -379,7 +386,7 @@ impl Machine {
         let topic_partition = id(&self.model.topics[index], partition);
         let Some(open) = self.storage.partition(topic_partition) else { return Err(Ended) };
         let promised = &self.model.topics[index].partitions[partition as usize];
-        let Some(last) = promised.batches.last() else { return Ok(()) };
+        let Some(last) = promised.last_plain() else { return Ok(()) };
         let batch = rules_checked(last.bytes.clone());
         let mut credits = self.admit(batch.bytes.len())?;
         match self.storage.append(&open, &mut credits, &batch).map_err(|_| Ended)? {
@@ -524,7 +531,10 @@ impl Machine {
             let directory = format!("{}-{}", partition.topic(), partition.topic_partition().partition);
             let path = Path::new(ROOT).join(&directory);
             for name in files.list(&path).unwrap_or_default() {
-                if [".log", ".index", ".timeindex", ".state"].iter().any(|kind| name.ends_with(kind)) {
+                if [".log", ".index", ".timeindex", ".txnindex", ".state"]
+                    .iter()
+                    .any(|kind| name.ends_with(kind))
+                {
                     let bytes = files.read(&path.join(&name), 1 << 24).unwrap();
                     contents.insert(format!("{directory}/{name}"), bytes);
                 }
@@ -591,6 +601,8 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised, is_compac
     assert_eq!(at, end.max(start), "{name}: the log has a hole");
     if is_compacted {
         verify_compacted(name, &found, promised, [start, end]);
+    } else {
+        transactions::verify(name, open, promised);
     }
     let batches: Vec<_> = promised.batches.iter().filter(|batch| batch.end_offset <= end).cloned().collect();
     let (made_at_boot, cleaned_to) = (promised.made_at_boot, promised.cleaned_to);

@@ -1,17 +1,25 @@
 //! Transactions as a partition has them: who may begin one, what its markers do, how far they let readers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::env::simulated::SimulatedWorld;
+use bytes::Bytes;
+
+use crate::env::simulated::{CrashPlan, SimulatedWorld};
+use crate::log::AbortedTransaction;
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::partition::{
-    Admission, AppendError, Appender, Credits, Partition, Purpose, TransactionMarker, Verification,
+    Admission, AppendError, Appender, CheckpointReach, Credits, Partition, PartitionRead, Purpose,
+    TransactionMarker, Verification,
 };
-use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, ProducedBatch, validate_produced};
+use crate::protocol::batch::{
+    BatchBuilder, BatchHeader, EndTransactionMarker, NewRecord, ProduceRules, ProducedBatch,
+    validate_produced,
+};
 use crate::wal::SyncMode;
 
-use super::machine::{Machine, Model, id};
+use super::machine::{Batch, Ended, Machine, Model, Promised, id};
 
 const NOW: Timestamp = Timestamp(1000);
 
@@ -32,8 +40,7 @@ pub(super) fn transactional(producer: (i64, i16), sequence: i32) -> ProducedBatc
     builder.base_sequence = sequence;
     builder.is_transactional = true;
     builder.push(NewRecord { timestamp: NOW, value: Some(b"debit"), ..NewRecord::default() });
-    let rules = ProduceRules { transactions_allowed: true, ..ProduceRules::lenient() };
-    validate_produced(&builder.build().into(), NOW, &rules).unwrap()
+    validate_produced(&builder.build().into(), NOW, &ProduceRules::lenient()).unwrap()
 }
 
 pub(super) fn marker(producer: (i64, i16), result: TransactionResult, version: i16) -> TransactionMarker {
@@ -179,7 +186,7 @@ fn the_markers_of_many_partitions_share_one_commit() {
     let markers: Vec<_> = partitions.iter().map(|partition| (partition.clone(), commit)).collect();
     let mut credits = credits(&machine, &[TransactionMarker::PAYLOAD_BYTES; PARTITIONS as usize]);
     let storage = machine.storage.clone();
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // A writer that takes what it finds must not find half of them.
         let writer = scope.spawn(|| {
@@ -195,4 +202,223 @@ fn the_markers_of_many_partitions_share_one_commit() {
     machine.commit().unwrap();
     assert_eq!(commits.load(Ordering::Relaxed), 1);
     assert!(partitions.iter().all(|partition| last_stable(partition) == 2));
+}
+
+/// Whether a batch is part of a transaction, or ends one.
+pub(super) fn is_part(batch: &Batch) -> bool {
+    BatchHeader::parse(&batch.bytes).unwrap().attributes.is_transactional()
+}
+
+/// Where one producer of a workload is in a partition.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    producer_epoch: i16,
+    next_sequence: i32,
+    first_offset: Option<Offset>,
+}
+
+/// What the batches of a partition come to, in order: each producer's place, and what was aborted.
+fn replayed(batches: &[Batch]) -> (BTreeMap<i64, Place>, Vec<AbortedTransaction>) {
+    let mut places: BTreeMap<i64, Place> = BTreeMap::new();
+    let mut aborted = Vec::new();
+    for batch in batches.iter().filter(|batch| is_part(batch)) {
+        let header = BatchHeader::parse(&batch.bytes).unwrap();
+        let place = places.entry(header.producer_id.0).or_default();
+        if place.producer_epoch != header.producer_epoch.0 {
+            (place.producer_epoch, place.next_sequence) = (header.producer_epoch.0, 0);
+        }
+        if !header.attributes.is_control() {
+            place.next_sequence = header.last_sequence() + 1;
+            place.first_offset.get_or_insert(batch.base_offset);
+            continue;
+        }
+        let first_offset = place.first_offset.take();
+        let marker = EndTransactionMarker::of_batch(&batch.bytes).unwrap().unwrap();
+        if let Some(first_offset) = first_offset.filter(|_| marker.result == TransactionResult::Abort) {
+            let first_undecided = places.values().filter_map(|place| place.first_offset).min();
+            let last_offset = batch.base_offset;
+            aborted.push(AbortedTransaction {
+                producer_id: header.producer_id,
+                first_offset,
+                last_offset,
+                last_stable_offset: first_undecided.unwrap_or(last_offset.plus(1)),
+            });
+        }
+    }
+    (places, aborted)
+}
+
+/// After a recovery, when all that is in a log is committed: how far readers of committed transactions get,
+/// and which they leave out, is what the batches say.
+pub(super) fn verify(name: &str, open: &Partition, promised: &Promised) {
+    let watermarks = open.watermarks();
+    let (start, end) = (watermarks.log_start_offset, watermarks.high_watermark);
+    let in_log: Vec<_> = promised.batches.iter().filter(|batch| batch.end_offset <= end).cloned().collect();
+    let (places, mut aborted) = replayed(&in_log);
+    let first_open = places.values().filter_map(|place| place.first_offset).min();
+    let expected = first_open.unwrap_or(end).max(start);
+    assert_eq!(watermarks.last_stable_offset, expected, "{name}: last stable offset, {start} to {end}");
+    aborted.retain(|aborted| start < expected && aborted.overlaps(start, expected));
+    aborted.sort_by_key(|aborted| aborted.last_offset);
+    assert_eq!(aborted_from(open, start, expected), aborted, "{name}: aborted transactions");
+    let open_now = open.active_producers().unwrap();
+    let found = open_now.iter().filter(|producer| producer.transaction.is_some()).count();
+    assert_eq!(found, places.values().filter(|place| place.first_offset.is_some()).count(), "{name}");
+}
+
+/// What a reader of committed transactions is told, a small piece of the log at a time.
+fn aborted_from(open: &Partition, start: Offset, end: Offset) -> Vec<AbortedTransaction> {
+    let mut all: Vec<AbortedTransaction> = Vec::new();
+    let mut at = start;
+    while at < end {
+        let (read, mut aborted) = open.read_committed(at, 400, true).unwrap();
+        let next = match read {
+            PartitionRead::Empty(_) => panic!("nothing at {at}, below the last stable offset {end}"),
+            PartitionRead::Tail(pieces, _) => {
+                BatchHeader::parse(pieces.last().unwrap()).unwrap().next_offset()
+            }
+            PartitionRead::Segments(watermarks) => {
+                let below = Some(watermarks.last_stable_offset);
+                let read = open.read_segments_below(below, at, 400, true).unwrap();
+                aborted.retain(|aborted| aborted.overlaps(at, read.next_offset));
+                aborted.extend(read.aborted);
+                read.next_offset
+            }
+        };
+        assert!(aborted.iter().all(|aborted| aborted.overlaps(at, next)), "{at} to {next}: {aborted:?}");
+        all.extend(aborted);
+        at = next;
+    }
+    all.sort_by_key(|aborted| aborted.last_offset);
+    all.dedup();
+    all
+}
+
+impl Machine {
+    /// One of three producers writes in its transaction, or has it ended. The third one's are of version 2.
+    pub(super) fn go_on_with_a_transaction(
+        &mut self,
+        index: usize,
+        partition: i32,
+        draw: u64,
+    ) -> Result<(), Ended> {
+        let Some(open) = self.storage.partition(id(&self.model.topics[index], partition)) else {
+            return Err(Ended);
+        };
+        let promised = &self.model.topics[index].partitions[partition as usize];
+        let producer_id = 21 + (draw % 3) as i64;
+        let place = replayed(&promised.batches).0.get(&producer_id).copied().unwrap_or_default();
+        let (bytes, sequence, admission) = if place.first_offset.is_some() && draw % 5 < 2 {
+            let version = if producer_id == 23 { 2 } else { 1 };
+            let result =
+                if draw.is_multiple_of(2) { TransactionResult::Abort } else { TransactionResult::Commit };
+            let producer_epoch = place.producer_epoch + i16::from(version == 2);
+            let marker = marker((producer_id, producer_epoch), result, version);
+            let mut credits = self.admit(TransactionMarker::PAYLOAD_BYTES)?;
+            let now = self.storage_env().clock.now();
+            let admission = self.storage.append_markers(&mut credits, &[(open, marker)]).remove(0);
+            let coordinator_epoch = marker.coordinator_epoch;
+            let bytes = EndTransactionMarker { result, coordinator_epoch }.batch(
+                marker.producer_id,
+                marker.producer_epoch,
+                now,
+            );
+            (Bytes::from(bytes), -1, admission)
+        } else {
+            let batch = transactional((producer_id, place.producer_epoch), place.next_sequence);
+            let appender = Appender { is_client: true, verification: Verification::NotRequired };
+            let mut credits = self.admit(batch.bytes.len())?;
+            let admission = self.storage.append_by(appender, &open, &mut credits, &batch);
+            (batch.bytes, place.next_sequence, admission)
+        };
+        let Admission::Appended { base_offset, end_offset, .. } = admission.map_err(|_| Ended)? else {
+            panic!("it was taken for a duplicate");
+        };
+        let promised = &mut self.model.topics[index].partitions[partition as usize];
+        promised.batches.push(Batch { base_offset, end_offset, bytes, sequence });
+        Ok(())
+    }
+}
+
+/// Aborted ones are told of wherever their markers are: in the tail, in segments, after a restart, and after
+/// their index was lost.
+#[test]
+fn readers_of_committed_transactions_are_told_what_to_leave_out() {
+    let mut machine = machine(1);
+    for draw in 0..400_u64 {
+        machine.go_on_with_a_transaction(0, 0, draw.wrapping_mul(2_654_435_761) >> 7).unwrap();
+        if draw % 10 == 0 {
+            machine.commit().unwrap();
+        }
+        match draw {
+            100 | 250 => machine.storage.flush_step(0).unwrap(),
+            200 => drop(machine.storage.checkpoint_step(CheckpointReach::All).unwrap()),
+            _ => {}
+        }
+    }
+    machine.commit().unwrap();
+    let survivors = machine.verify();
+    let kinds =
+        |machine: &Machine| machine.durable_files().keys().filter(|name| name.ends_with(".txnindex")).count();
+    assert!(kinds(&machine) > 2, "the log has several indexes");
+    let world = machine.world.after_crash(CrashPlan::DropUnsynced);
+    drop(machine);
+    let machine = Machine::open(world, survivors, SyncMode::Fsync).unwrap();
+    let survivors = machine.verify();
+    let indexes = machine.durable_files();
+    let world = machine.world.after_kill();
+    drop(machine);
+    for name in indexes.keys().filter(|name| name.ends_with(".txnindex")) {
+        let path = std::path::Path::new(super::machine::ROOT).join(name);
+        crate::env::Files::remove_file(&world.files, &path).unwrap();
+    }
+    let machine = Machine::open(world, survivors, SyncMode::Fsync).unwrap();
+    machine.verify();
+    let written_anew = machine.durable_files();
+    for (name, bytes) in indexes.iter().filter(|(name, _)| name.ends_with(".txnindex")) {
+        assert_eq!(written_anew.get(name), Some(bytes), "{name}");
+    }
+}
+
+/// The workloads would prove nothing of transactions if there were none in them.
+#[test]
+fn workloads_abort_and_commit() {
+    use super::crash_points::{Workload, work};
+    let (mut aborted, mut open) = (0, 0);
+    for seed in [5, 10, 25, 35] {
+        let world = SimulatedWorld::new(seed);
+        let mut machine = Machine::open(world, Model::default(), SyncMode::Fsync).unwrap();
+        work(&mut machine, Workload::Transactional(seed)).unwrap();
+        for promised in machine.model.topics.iter().flat_map(|topic| &topic.partitions) {
+            let (places, ended) = replayed(&promised.batches);
+            aborted += ended.len();
+            open += places.values().filter(|place| place.first_offset.is_some()).count();
+        }
+        machine.verify();
+    }
+    assert!(aborted > 5 && open > 5, "{aborted} aborted, {open} open");
+}
+
+#[test]
+fn who_holds_the_last_stable_offset_for_long_is_told_of_once() {
+    use crate::broker::transactions::LateTransactions;
+    let machine = machine(2);
+    let partitions: Vec<_> = (0..2).map(|index| partition(&machine, index)).collect();
+    write(&machine, &partitions[1], (8, 0), 0);
+    write(&machine, &partitions[1], (7, 0), 0);
+    let now = machine.storage.believed_now();
+    let later = |minutes: i64| Timestamp(now.0 + minutes * 60_000);
+    let mut late = LateTransactions::default();
+    let mut told = |now: Timestamp| -> Vec<(i32, i64, usize)> {
+        let found = late.look(&partitions, now);
+        let shown = |(partition, open): &(&Arc<Partition>, crate::partition::OpenTransactions)| {
+            (partition.topic_partition().partition, open.first.producer_id.0, open.count)
+        };
+        found.iter().map(shown).collect()
+    };
+    assert_eq!(told(later(19)), []);
+    assert_eq!(told(later(20)), [(1, 8, 2)]);
+    assert_eq!(told(later(21)), []);
+    mark(&machine, &partitions[1], marker((8, 0), TransactionResult::Abort, 1)).unwrap();
+    assert_eq!(told(later(22)), [(1, 7, 1)], "now the other one holds it");
 }

@@ -3,10 +3,13 @@
 use crate::broker::{self, Fetched};
 use crate::handlers::RequestContext;
 use crate::handlers::errors::KafkaError;
+use crate::log;
 use crate::model::LeaderEpoch;
 use crate::partition::Divergence;
 use crate::protocol::ErrorCode;
-use crate::protocol::fetch_response::{EpochEndOffset, FetchedPartition, LeaderIdAndEpoch};
+use crate::protocol::fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchedPartition, LeaderIdAndEpoch,
+};
 
 /// First version whose clients know KAFKA_STORAGE_ERROR.
 const VERSION_WITH_STORAGE_ERROR: i16 = 6;
@@ -42,6 +45,14 @@ pub(super) fn known(code: ErrorCode, version: i16) -> ErrorCode {
     }
 }
 
+fn told(aborted: Vec<log::AbortedTransaction>) -> Vec<AbortedTransaction> {
+    let told = aborted.into_iter().map(|aborted| {
+        let log::AbortedTransaction { producer_id, first_offset, .. } = aborted;
+        AbortedTransaction { producer_id, first_offset }
+    });
+    told.collect()
+}
+
 pub(super) fn shown(
     partition: i32,
     fetched: broker::FetchedPartition,
@@ -49,13 +60,12 @@ pub(super) fn shown(
     version: i16,
 ) -> FetchedPartition {
     match fetched.result {
-        Ok(Fetched { records, watermarks, diverging }) => FetchedPartition {
+        Ok(Fetched { records, watermarks, aborted, diverging }) => FetchedPartition {
             high_watermark: watermarks.high_watermark,
-            // Until there are transactions, all that is committed is stable.
-            last_stable_offset: watermarks.high_watermark,
+            last_stable_offset: watermarks.last_stable_offset,
             log_start_offset: watermarks.log_start_offset,
             // Measured against Kafka 4.3: null where nothing was read because the logs diverge.
-            aborted_transactions: (read_committed && diverging.is_none()).then(Vec::new),
+            aborted_transactions: (read_committed && diverging.is_none()).then(|| told(aborted)),
             diverging_epoch: diverging.map(|Divergence { leader_epoch, end_offset, .. }| EpochEndOffset {
                 leader_epoch,
                 end_offset,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kafka_protocol::messages::FetchRequest;
 
+use super::READ_COMMITTED;
 use super::partition::known;
 use crate::broker::{FetchKey, FetchLimits, FetchTopic, PartitionAsk, PartitionFetch};
 use crate::handlers::RequestContext;
@@ -81,6 +82,7 @@ impl Plan {
             bytes_min: i64::from(request.min_bytes).min(bytes_max),
             bytes_max,
             wait: wait(request.max_wait_ms),
+            read_committed: request.isolation_level == READ_COMMITTED,
         };
         let mut plan = Plan { topics, fetches, limits, is_follower };
         if plan.planned().any(Planned::ends_the_wait) {

@@ -290,6 +290,7 @@ fn what_waits_is_small() {
     assert!(bytes <= 48, "{bytes}");
 }
 
+mod isolation;
 mod limits;
 mod sessions;
 
@@ -308,14 +309,15 @@ async fn segments_are_found_at_once_where_they_are_cached_and_with_patience_wher
     };
     // The first look opens the files, which is not done in haste.
     let patient = found(opened.read_segments(Offset(31), 1000, true).unwrap());
-    assert_eq!(opened.read_segments_at_once(Offset(31), 1000, true).map(found), Some(patient));
+    let at_once = opened.read_segments_at_once(None, Offset(31), 1000, true);
+    assert_eq!(at_once.map(|read| found(read.extents)), Some(patient));
     let directory = test.directory.path().join("t-0");
     for name in RealFiles.list(&directory).unwrap() {
         let file = RealFiles.open(&directory.join(name), OpenMode::Write).unwrap();
         file.sync_data().unwrap();
         file.drop_cache(0, file.length().unwrap()).unwrap();
     }
-    assert!(opened.read_segments_at_once(Offset(31), 1000, true).is_none());
+    assert!(opened.read_segments_at_once(None, Offset(31), 1000, true).is_none());
     let response = test.ask(12, &request(12, ("t", id), vec![partition(0, 31)])).await;
     assert_eq!(batches(only(&response))[0], (30, 32));
 }

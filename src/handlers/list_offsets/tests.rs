@@ -2,7 +2,10 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, TopicName};
 
-use crate::handlers::testing::{TestBroker, batch, build, damage, produce, str_bytes};
+use crate::handlers::testing::{
+    TestBroker, batch, build, damage, end_transaction, produce, produce_in_transaction, str_bytes,
+};
+use crate::model::TransactionResult;
 use crate::protocol::batch::CompressionType;
 
 fn request(topic: &str, partitions: &[(i32, i64)]) -> ListOffsetsRequest {
@@ -173,4 +176,26 @@ async fn a_stopped_partition_has_no_offsets() {
     for timestamp in [-1, -2, 0] {
         assert_eq!(shown(&ask(&test, 10, timestamp).await), (56, -1, -1, -1));
     }
+}
+
+#[tokio::test]
+async fn trap_53_nothing_beyond_the_last_stable_offset_is_told_to_a_reader_of_committed_transactions() {
+    let test = TestBroker::start();
+    test.topic("t", 1, &[]).await;
+    produce(&test, "t", batch(&[10])).await;
+    produce_in_transaction(&test, "t", 7, 0).await;
+    produce(&test, "t", batch(&[2_000])).await;
+    let offsets = async |isolation_level: i8| {
+        let mut offsets = Vec::new();
+        // Latest, largest, by time.
+        for timestamp in [-1, -3, 5, 500] {
+            let request = request("t", &[(0, timestamp)]).with_isolation_level(isolation_level);
+            offsets.push(test.ask(7, &request).await.topics[0].partitions[0].offset);
+        }
+        offsets
+    };
+    assert_eq!(offsets(0).await, [3, 2, 0, 1]);
+    assert_eq!(offsets(1).await, [1, -1, 0, -1]);
+    end_transaction(&test, "t", 7, TransactionResult::Commit).await;
+    assert_eq!(offsets(1).await[..2], [4, offsets(0).await[1]]);
 }

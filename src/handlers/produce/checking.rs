@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    Failure, ProduceRequest, RequestContext, Topic, TopicId, TopicKey, VERSION_WITH_TOPIC_IDS, check,
-    refused_as_a_whole, rules,
+    Failure, ProduceRequest, RequestContext, Topic, TopicId, TopicKey, VERSION_WITH_TOPIC_IDS, WholeRefusal,
+    check, refused_as_a_whole, rules,
 };
 use crate::env::time;
 use crate::protocol::ErrorCode;
@@ -41,7 +41,8 @@ pub(super) async fn check_where_due(
     }
     let Ok(turn) = time::timeout(patience, TURNS.acquire()).await else {
         let words = "Too many batches are decompressed or compressed at the moment; try again.";
-        let busy = Failure::new(ErrorCode::RequestTimedOut, words);
+        let failure = Failure::new(ErrorCode::RequestTimedOut, words);
+        let busy = WholeRefusal { failure, comes_first: false };
         return (check(context, request, refused.or(Some(busy))).0, None);
     };
     let turn = turn.expect("the semaphore is never closed");

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::handlers::errors::KafkaError;
 use crate::handlers::exchange::Failure;
 use crate::model::{Offset, Timestamp};
-use crate::partition::{Admission, Credits, Partition, Storage};
+use crate::partition::{Admission, Appender, Credits, Partition, Storage, Verification};
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::{ProducedBatch, RecordError, Rejection};
+use crate::protocol::batch::{BatchHeader, ProducedBatch, RecordError, Rejection};
 
 /// Checked, then admitted; or refused on the way.
 pub(super) enum Outcome {
     /// May be appended.
-    Checked { partition: Arc<Partition>, batch: ProducedBatch },
+    Checked { partition: Arc<Partition>, batch: ProducedBatch, verification: Verification },
     /// Has its offsets, or its original has.
     Admitted { partition: Arc<Partition>, admission: Admission, log_append_time: Timestamp },
     /// Nothing was written, or nobody knows.
@@ -51,6 +51,48 @@ impl Outcome {
         }
     }
 
+    /// The header of a transactional batch that is still to be written.
+    pub(super) fn transactional(&self) -> Option<&BatchHeader> {
+        match self {
+            Outcome::Checked { batch, .. } => {
+                Some(&batch.header).filter(|it| it.attributes.is_transactional() && it.has_producer_id())
+            }
+            Outcome::Admitted { .. } | Outcome::Refused(_) => None,
+        }
+    }
+
+    /// Where it is still to be written.
+    pub(super) fn partition(&self) -> Option<&Arc<Partition>> {
+        match self {
+            Outcome::Checked { partition, .. } => Some(partition),
+            Outcome::Admitted { .. } | Outcome::Refused(_) => None,
+        }
+    }
+
+    /// What it shows when it is appended.
+    pub(super) fn show(&mut self, shown: Verification) {
+        if let Outcome::Checked { verification, .. } = self {
+            *verification = shown;
+        }
+    }
+
+    /// Whether the coordinator is to be asked: it would begin its transaction in its partition.
+    pub(super) fn begin_verification(&mut self, supports_epoch_bump: bool, now: Timestamp) -> bool {
+        let Outcome::Checked { partition, batch, .. } = self else { return false };
+        let producer = (batch.header.producer_id, batch.header.producer_epoch);
+        let sequence = batch.header.base_sequence;
+        match partition.begin_verification(producer, sequence, supports_epoch_bump, now) {
+            Ok(guard) => {
+                self.show(guard.map_or(Verification::Ongoing, Verification::Verified));
+                guard.is_some()
+            }
+            Err(error) => {
+                *self = Outcome::refused(error.failure());
+                false
+            }
+        }
+    }
+
     /// Bytes that are still to be written.
     pub(super) fn payload(&self) -> Option<usize> {
         match self {
@@ -61,8 +103,9 @@ impl Outcome {
 
     /// Appends a checked batch. Returns how many records and bytes were appended.
     pub(super) fn append(&mut self, storage: &Storage, credits: &mut Credits) -> (u64, u64) {
-        let Outcome::Checked { partition, batch } = self else { return (0, 0) };
-        let appended = storage.append(partition, credits, batch);
+        let Outcome::Checked { partition, batch, verification } = self else { return (0, 0) };
+        let appender = Appender { is_client: true, verification: *verification };
+        let appended = storage.append_by(appender, partition, credits, batch);
         let (outcome, counted) = match appended {
             Ok(admission) => {
                 let (log_append_time, counted) = match admission {

@@ -18,7 +18,6 @@ pub(super) fn of(config: &TopicConfig, api_version: i16) -> ProduceRules {
         timestamp_before_max_ms: milliseconds(config.timestamp_before_max),
         timestamp_after_max_ms: milliseconds(config.timestamp_after_max),
         keys_required: config.cleanup.compact,
-        transactions_allowed: false,
         codec: codec(config),
         decompression: DecompressionCaps::default(),
     }

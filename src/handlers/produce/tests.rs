@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{ProduceRequest, TopicName, TransactionalId};
+use kafka_protocol::messages::{ProduceRequest, TopicName};
 use uuid::Uuid;
 
 use crate::handlers::Reply;
@@ -86,10 +86,6 @@ async fn refusals_of_whole_requests() {
         let response = test.ask(9, &request(9, topic, acks, vec![(0, batch(&[1]))])).await;
         assert_eq!(code_and_offset(&response.responses[0].partition_responses[0]), (21, -1), "acks {acks}");
     }
-    let transactional = request(9, topic, -1, vec![(0, batch(&[1]))])
-        .with_transactional_id(Some(TransactionalId(str_bytes("x"))));
-    let response = test.ask(9, &transactional).await;
-    assert_eq!(code_and_offset(&response.responses[0].partition_responses[0]), (48, -1));
     assert_eq!(code_and_offset(&produce(&test, 9, batch(&[1])).await), (0, 0), "nothing was written before");
 }
 
@@ -128,15 +124,6 @@ async fn refusals_of_topics() {
     check(12, "__consumer_offsets", Uuid::nil(), 17).await;
 }
 
-fn transactional() -> Bytes {
-    build(&[1], |builder| {
-        builder.is_transactional = true;
-        builder.producer_id = ProducerId(1);
-        builder.producer_epoch = ProducerEpoch(0);
-        builder.base_sequence = 0;
-    })
-}
-
 #[tokio::test]
 async fn refusals_of_batches() {
     let test = TestBroker::start();
@@ -157,7 +144,6 @@ async fn refusals_of_batches() {
         ("a bad checksum", 9, damaged(17, 0xee), 2),
         ("larger than the topic allows", 9, batch(&[1; 40]), 10),
         ("control records", 9, control, 87),
-        ("a transaction", 9, transactional(), 48),
         ("zstd before KIP-110", 6, zstd.clone(), 76),
     ];
     for (name, version, records, code) in cases {
@@ -165,8 +151,7 @@ async fn refusals_of_batches() {
         assert_eq!(code_and_offset(&response), (code, -1), "{name}");
         assert_eq!(response.error_message.is_some(), version >= 8, "{name}");
         // Kafka 4.3 tells where the log starts once it has looked at the batch.
-        let told = ["control records", "a transaction"].contains(&name);
-        assert_eq!(response.log_start_offset, if told { 0 } else { -1 }, "{name}");
+        assert_eq!(response.log_start_offset, if name == "control records" { 0 } else { -1 }, "{name}");
     }
     assert_eq!(code_and_offset(&produce(&test, 7, zstd).await), (0, 0), "nothing was written");
 }

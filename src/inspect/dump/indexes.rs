@@ -1,4 +1,4 @@
-//! Offset and time indexes.
+//! Indexes: of offsets, of times, of aborted transactions.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::words::time;
 use super::{DumpError, Printer, told};
-use crate::log::LogError;
-use crate::log::inspect::{FileKind, kind_of, visit_offset_index, visit_time_index};
+use crate::log::inspect::{FileKind, kind_of, visit_offset_index, visit_time_index, visit_transaction_index};
+use crate::log::{AbortedTransaction, LogError};
 use crate::model::Offset;
 
 /// Absolute offsets are the segment's, which the file's name tells.
@@ -61,6 +61,37 @@ impl Printer<'_> {
                 Some(last) if last.0 >= timestamp || last.1 >= relative => {
                     self.damage(path, at * 12, "it does not ascend")
                 }
+                _ => Ok(()),
+            });
+        });
+        result?;
+        self.left_over(path, left)
+    }
+
+    pub(super) fn transaction_index(&mut self, path: &Path) -> Result<(), DumpError> {
+        self.heading(path, "index of aborted transactions", 0)?;
+        let (files, mut before, mut result) = (self.files, None, Ok(()));
+        let left = visit_transaction_index(files, path, &mut |at, aborted| {
+            if result.is_err() {
+                return;
+            }
+            let AbortedTransaction { producer_id, first_offset, last_offset, last_stable_offset } = aborted;
+            let shown = self.item(
+                || {
+                    format!(
+                        "  entry {at:<8} producer {producer_id:<10} offsets {first_offset} to {last_offset}  \
+                         last stable offset {last_stable_offset}"
+                    )
+                },
+                || {
+                    json!({
+                        "entry": at, "producer_id": producer_id.0, "first_offset": first_offset.0,
+                        "last_offset": last_offset.0, "last_stable_offset": last_stable_offset.0,
+                    })
+                },
+            );
+            result = shown.and_then(|()| match before.replace(last_offset) {
+                Some(last) if last >= last_offset => self.damage(path, at * 34, "it does not ascend"),
                 _ => Ok(()),
             });
         });

@@ -59,8 +59,13 @@ impl Printer<'_> {
                     })
                     .collect();
                 let (when, batches) = (time(entry.last_append.0), batches.join(", "));
+                let open = entry.transaction.map_or_else(String::new, |open| {
+                    let (from, since) = (open.first_offset, time(open.since.0));
+                    format!("  transaction open from offset {from}, since {since}")
+                });
                 format!(
-                    "  producer {id:<10} epoch {producer_epoch:<4} last append {when}  sequences {batches}"
+                    "  producer {id:<10} epoch {producer_epoch:<4} last append {when}  sequences \
+                     {batches}{open}"
                 )
             },
             || {
@@ -78,6 +83,9 @@ impl Printer<'_> {
                 json!({
                     "producer_id": id.0, "producer_epoch": producer_epoch,
                     "last_append": entry.last_append.0, "batches": batches,
+                    "coordinator_epoch": entry.coordinator_epoch.0,
+                    "transaction_first_offset": entry.transaction.map(|open| open.first_offset.0),
+                    "transaction_since": entry.transaction.map(|open| open.since.0),
                 })
             },
         )
@@ -86,11 +94,12 @@ impl Printer<'_> {
     fn segment(&mut self, segment: &SegmentView) -> Result<(), DumpError> {
         let SegmentView { base_offset, bytes, max_timestamp, max_timestamp_offset, .. } = *segment;
         let (offsets, times) = (segment.offset_index_entries, segment.time_index_entries);
+        let aborted = segment.transaction_index_entries;
         self.item(
             || {
                 format!(
                     "  segment {base_offset:<12} {bytes:>10} bytes  largest time {} at offset \
-                     {max_timestamp_offset}  {offsets} offset and {times} time entries",
+                     {max_timestamp_offset}  {offsets} offset, {times} time, {aborted} transaction entries",
                     time(max_timestamp.0)
                 )
             },
@@ -98,7 +107,7 @@ impl Printer<'_> {
                 json!({
                     "segment": base_offset.0, "bytes": bytes, "max_timestamp": max_timestamp.0,
                     "max_timestamp_offset": max_timestamp_offset.0, "offset_index_entries": offsets,
-                    "time_index_entries": times,
+                    "time_index_entries": times, "transaction_index_entries": aborted,
                 })
             },
         )

@@ -137,7 +137,8 @@ pub(in crate::log) fn change_names(files: &dyn Files, directory: &Path, swap: &S
     }
     let gone = swap.old.iter().filter(|old| !swap.new.iter().any(|new| new.base_offset == **old));
     for base in gone {
-        remove(*base, &[names::OFFSET_INDEX, names::TIME_INDEX, names::LOG])?;
+        remove(*base, &names::INDEXES)?;
+        remove(*base, &[names::LOG])?;
     }
     files.sync_dir(directory).map_err(LogError::changing("sync", directory))
 }

@@ -80,10 +80,11 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// In files of their own: readers of the old segments may have the old ones open.
+    /// In files of their own: readers of the old segments may have the old ones open. There is none of
+    /// transactions: a cleaning leaves no record of an aborted one behind.
     fn write_indexes(&self, new: &mut NewSegment) -> Result<(), LogError> {
         let files = &*self.directory.env.files;
-        for extension in [names::OFFSET_INDEX, names::TIME_INDEX] {
+        for extension in names::INDEXES {
             let path = names::file(&self.path, new.segment.base_offset, extension);
             if files.exists(&path).map_err(LogError::reading(&path))? {
                 files.remove_file(&path).map_err(LogError::changing("remove", &path))?;
@@ -103,7 +104,7 @@ impl PartitionLog {
         *self.published.write() = published;
         writer.cleaned = writer.cleaned.and(pending.swap.cleaned);
         for segment in &pending.old {
-            writer.dirty.remove(&segment.base_offset);
+            writer.dirty.forget(segment.base_offset);
             segment.forget_handles(&self.directory);
         }
     }

@@ -11,7 +11,7 @@ use crate::log::cleaner::swap::{self, Swap};
 use crate::log::index::{IndexEntry, IndexSummary, OffsetEntry, TimeEntry};
 use crate::log::metadata_file::{self, Metadata};
 use crate::log::state_file::{self, SegmentRecord, Snapshot};
-use crate::log::{LeaderEpochs, LogError, RecoveryPoint, names};
+use crate::log::{AbortedTransaction, LeaderEpochs, LogError, RecoveryPoint, names};
 use crate::model::{LeaderEpoch, Offset, TopicPartition};
 use crate::protocol::batch::BatchHeader;
 
@@ -19,7 +19,7 @@ const SEGMENT_ADVICE: &str = "the broker stops this partition and serves the oth
                               a copy, or delete the topic";
 const STATE_ADVICE: &str =
     "a start takes the one before it and replays the segments from there; look at the disk";
-const INDEX_ADVICE: &str = "nothing: an index is never synced, and the next start writes it anew";
+const INDEX_ADVICE: &str = "nothing: an index is a cache, and the next start writes it anew";
 const LEFTOVER_ADVICE: &str = "nothing: the next start removes it";
 const SWAP_ADVICE: &str = "nothing: the next start brings that to its end";
 const FOREIGN_ADVICE: &str = "nothing: the broker leaves it alone";
@@ -152,7 +152,8 @@ impl PartitionCheck<'_> {
                     watcher.found(Finding::note(self.path.join(name), what, LEFTOVER_ADVICE));
                 }
                 Some((offset, names::STATE)) if offset <= end => listing.states.push(offset),
-                Some((_, names::LOG | names::STATE | names::OFFSET_INDEX | names::TIME_INDEX)) => {}
+                Some((_, names::LOG | names::STATE)) => {}
+                Some((_, extension)) if names::INDEXES.contains(&extension) => {}
                 _ if name == names::METADATA => {}
                 _ if name == names::SWAP => {
                     let what = "segments are taking the place of others";
@@ -396,10 +397,14 @@ impl SegmentCheck<'_> {
     /// The front of both indexes that the snapshot vouches for.
     fn indexes(&self, watcher: &mut dyn Watcher, counts: &mut Counts) -> Result<Indexes, LogError> {
         let (offsets, times) = match self.record {
-            Some(SegmentRecord { offset_index, time_index, .. }) => (
-                self.index::<OffsetEntry>(names::OFFSET_INDEX, offset_index, watcher, counts)?,
-                self.index::<TimeEntry>(names::TIME_INDEX, time_index, watcher, counts)?,
-            ),
+            Some(SegmentRecord { offset_index, time_index, transaction_index, .. }) => {
+                let summary = transaction_index;
+                self.index::<AbortedTransaction>(names::TRANSACTION_INDEX, summary, watcher, counts)?;
+                (
+                    self.index::<OffsetEntry>(names::OFFSET_INDEX, offset_index, watcher, counts)?,
+                    self.index::<TimeEntry>(names::TIME_INDEX, time_index, watcher, counts)?,
+                )
+            }
             None => Default::default(),
         };
         Ok(Indexes { offsets: offsets.into_iter().peekable(), times: times.into_iter().peekable() })

@@ -276,3 +276,55 @@ fn a_producer_with_an_open_transaction_never_expires() {
     states.expire(Timestamp(i64::MAX), 1);
     assert!(states.is_empty());
 }
+
+/// Producers with open transactions of one partition, and the bytes that they may take.
+const OPEN_PRODUCERS: i64 = 10_000;
+const OPEN_PRODUCERS_BYTES_MAX: usize = 10 << 20;
+
+/// Set for the process that measures.
+const ALONE: &str = "HIGHWATER_TEST_ALONE";
+
+/// Resident bytes of this process.
+#[expect(clippy::disallowed_methods, reason = "the kernel's account of this process, in a test")]
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// A partition keeps its producers twice: as of the log end, and as of what is in segments. Measured in a
+/// process of its own: tests beside it would be counted.
+#[test]
+fn ten_thousand_open_transactions_take_less_than_ten_mebibytes() {
+    if std::env::var_os(ALONE).is_some() {
+        return println!("{} bytes", bytes_of_open_producers());
+    }
+    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+    let module = module_path!().split_once("::").unwrap().1;
+    let name = format!("{module}::ten_thousand_open_transactions_take_less_than_ten_mebibytes");
+    let output = alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find_map(|line| line.strip_suffix(" bytes")).expect("it tells");
+    let bytes: usize = line.parse().unwrap();
+    assert!((1 << 20..OPEN_PRODUCERS_BYTES_MAX).contains(&bytes), "{bytes} bytes");
+}
+
+fn bytes_of_open_producers() -> usize {
+    let of_one = BatchHeader::parse(&batch(Records(0, 0), 0)).unwrap();
+    let before = resident_bytes();
+    let mut copies = [ProducerStates::default(), ProducerStates::default()];
+    for states in &mut copies {
+        for sequence in 0..BATCHES_MAX as i32 {
+            for producer_id in 0..OPEN_PRODUCERS {
+                let base_offset = Offset(i64::from(sequence) * OPEN_PRODUCERS + producer_id);
+                let producer_id = ProducerId(producer_id);
+                states
+                    .apply(&BatchHeader { producer_id, base_offset, base_sequence: sequence, ..of_one }, NOW);
+            }
+        }
+        assert_eq!(states.open_transactions().len(), OPEN_PRODUCERS as usize);
+    }
+    let after = resident_bytes();
+    assert_eq!(copies[0], copies[1]);
+    after - before
+}

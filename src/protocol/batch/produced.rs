@@ -44,8 +44,6 @@ pub struct ProduceRules {
     pub timestamp_after_max_ms: i64,
     /// The topic is compacted: every record needs a key.
     pub keys_required: bool,
-    /// Whether transactional batches may be appended at all.
-    pub transactions_allowed: bool,
     /// `compression.type`; `None` keeps what producers send.
     pub codec: Option<Codec>,
     /// Bounds for batches that must be decompressed.
@@ -53,7 +51,7 @@ pub struct ProduceRules {
 }
 
 impl ProduceRules {
-    /// Every whole batch that is part of no transaction passes and stays as it is.
+    /// Every whole batch passes and stays as it is.
     pub fn lenient() -> ProduceRules {
         ProduceRules {
             api_version: i16::MAX,
@@ -62,7 +60,6 @@ impl ProduceRules {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: i64::MAX,
             keys_required: false,
-            transactions_allowed: false,
             codec: None,
             decompression: DecompressionCaps::default(),
         }
@@ -289,9 +286,6 @@ fn check_header(
     if header.has_producer_id() && header.base_sequence < 0 {
         let message = format!("producer {} gives sequence {}", header.producer_id, header.base_sequence);
         return Err(Rejection::invalid(message));
-    }
-    if header.attributes.is_transactional() && !rules.transactions_allowed {
-        return Err(Rejection::new(ErrorCode::InvalidTxnState, "transactions are not supported yet"));
     }
     Ok(compression)
 }

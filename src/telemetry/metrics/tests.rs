@@ -93,6 +93,12 @@ fn every_name_is_rendered_once_and_the_text_ends() {
             log_start_offset: crate::model::Offset(0),
             high_watermark: crate::model::Offset(0),
             log_end_offset: crate::model::Offset(0),
+            last_stable_offset: crate::model::Offset(0),
+            transactions: Some(crate::telemetry::TransactionsSnapshot {
+                open: 1,
+                first_producer_id: crate::model::ProducerId(7),
+                first_age: Duration::ZERO,
+            }),
             log_bytes: 0,
             offline: false,
         });

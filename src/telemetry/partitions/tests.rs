@@ -12,6 +12,12 @@ fn rendered(partitions: i32, partitions_max: usize) -> String {
                 log_start_offset: Offset(1),
                 high_watermark: Offset(5),
                 log_end_offset: Offset(7),
+                last_stable_offset: Offset(4),
+                transactions: (partition == 2).then_some(TransactionsSnapshot {
+                    open: 3,
+                    first_producer_id: ProducerId(77),
+                    first_age: Duration::from_millis(90_900),
+                }),
                 log_bytes: 100,
                 offline: partition == 3,
             });
@@ -40,12 +46,16 @@ fn each_partition_is_shown_by_all_three_sets_of_names() {
         "highwater_partition_high_watermark{topic=\"c\",partition=\"2\"} 5",
         "kafka_topic_partition_current_offset{topic=\"c\",partition=\"2\"} 5",
         "highwater_partition_log_end_offset{topic=\"c\",partition=\"2\"} 7",
+        "highwater_partition_last_stable_offset{topic=\"c\",partition=\"2\"} 4",
+        "highwater_partition_open_transactions{topic=\"c\",partition=\"2\"} 3",
+        "highwater_partition_oldest_transaction_seconds{topic=\"c\",partition=\"2\",producer_id=\"77\"} 90",
         "kafka_topic_partitions{topic=\"c\"} 1",
         "kafka_topic_partitions{topic=\"a\\\"b\"} 2",
     ] {
         assert!(has(&rendered, line), "{line} is not in\n{rendered}");
     }
     assert!(!rendered.contains("partition=\"3\""), "one that stopped has no offsets to show");
+    assert_eq!(rendered.matches("highwater_partition_open_transactions{").count(), 1, "where there are any");
 }
 
 #[test]

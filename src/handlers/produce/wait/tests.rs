@@ -15,7 +15,9 @@ use crate::handlers::testing::{batch, idempotent};
 use crate::log::LogConfig;
 use crate::metadata::{BrokerConfigs, TopicRecord, keys};
 use crate::model::{NodeId, Timestamp, TopicId, TopicPartition};
-use crate::partition::{BrokerDirectory, Catalogue, Partition, Purpose, Storage, StorageOptions};
+use crate::partition::{
+    BrokerDirectory, Catalogue, Partition, Purpose, Storage, StorageOptions, Verification,
+};
 use crate::protocol::batch::{ProduceRules, validate_produced};
 use crate::wal::WalOptions;
 
@@ -60,7 +62,11 @@ impl Stepped {
     fn admitted(&self, records: bytes::Bytes) -> Outcome {
         let batch = validate_produced(&records, Timestamp(1_000), &rules()).unwrap();
         let mut credits = self.storage.try_admit(Purpose::Records, &[records.len()]).unwrap().unwrap();
-        let mut outcome = Outcome::Checked { partition: self.partition.clone(), batch };
+        let mut outcome = Outcome::Checked {
+            partition: self.partition.clone(),
+            batch,
+            verification: Verification::Ongoing,
+        };
         outcome.append(&self.storage, &mut credits);
         assert_eq!(code(&outcome), None);
         outcome

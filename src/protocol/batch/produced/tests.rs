@@ -147,19 +147,13 @@ fn trap_35_header_rules() {
             ),
             ("compression type 5", changed(21, &5_i16.to_be_bytes()), ErrorCode::UnknownServerError),
             ("a control batch", built(|builder| builder.is_control = true), ErrorCode::InvalidRecord),
-            (
-                "a transactional batch",
-                built(|builder| builder.is_transactional = true),
-                ErrorCode::InvalidTxnState,
-            ),
+            ("a transactional batch", built(|builder| builder.is_transactional = true), ErrorCode::None),
             ("an idempotent batch", built(idempotent(0)), ErrorCode::None),
             ("an idempotent batch without sequence", built(idempotent(-1)), ErrorCode::InvalidRecord),
             ("a sequence without producer", built(|builder| builder.base_sequence = 4), ErrorCode::None),
         ],
         &rules(),
     );
-    let allowed = ProduceRules { transactions_allowed: true, ..rules() };
-    assert_eq!(code(built(|builder| builder.is_transactional = true), &allowed), ErrorCode::None);
 }
 
 #[test]

@@ -20,7 +20,6 @@ fn rules(compression: CompressionType) -> ProduceRules {
     ProduceRules {
         api_version: 13,
         batch_bytes_max: 1 << 20,
-        transactions_allowed: true,
         codec: Some(Codec { compression, level: None }),
         ..ProduceRules::lenient()
     }

@@ -1,0 +1,136 @@
+//! What transactional batches go through before they are appended: their coordinator is asked wherever they
+//! would begin their transaction (KIP-890).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::messages::ProduceRequest;
+
+use super::outcome::Outcome;
+use super::{Failure, RequestContext, Topic, outcomes};
+use crate::broker::TransactionCheck;
+use crate::env::time;
+use crate::model::{ProducerEpoch, ProducerId};
+use crate::partition::{Partition, Verification};
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::BatchHeader;
+
+/// First version whose clients know TRANSACTION_ABORTABLE.
+const VERSION_WITH_ABORTABLE: i16 = 11;
+/// First version whose transactions are of version 2: a batch adds its partition.
+const VERSION_WITH_IMPLICIT_ADDING: i16 = 12;
+
+/// What refuses a request with transactional batches as a whole, if anything does. As in Kafka, before
+/// anything else is looked at.
+pub(super) fn refused_as_a_whole(request: &ProduceRequest) -> Option<Failure> {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let records = partitions.filter_map(|partition| partition.records.as_ref());
+    let mut producers =
+        records.filter_map(transactional).map(|header| (header.producer_id, header.producer_epoch));
+    let first = producers.next()?;
+    if request.transactional_id.is_none() {
+        return Some(ErrorCode::TransactionalIdAuthorizationFailed.into());
+    }
+    let words = "Transactional records contained more than one producer ID";
+    let mut of_others =
+        producers.filter(|(id, _)| id.0 != ProducerId::NONE.0).filter(|other| *other != first);
+    of_others.next().map(|_| Failure::new(ErrorCode::InvalidProducerIdMapping, words))
+}
+
+fn transactional(records: &Bytes) -> Option<BatchHeader> {
+    BatchHeader::parse(records).ok().filter(|header| header.attributes.is_transactional())
+}
+
+/// Has the coordinator vouch for batches that would begin their transaction in their partitions; those that
+/// it does not vouch for become refusals.
+///
+/// The connection is not read meanwhile, so that batches of one producer stay in their order.
+pub(super) async fn verify(
+    context: &RequestContext,
+    transactional_id: Option<&str>,
+    topics: &mut [Topic],
+    patience: Duration,
+) {
+    let Some(transactional_id) = transactional_id else { return };
+    let mut waiting: Vec<&mut Outcome> =
+        outcomes(topics).filter(|outcome| outcome.transactional().is_some()).collect();
+    if waiting.is_empty() {
+        return;
+    }
+    let version = context.header.api_version;
+    let adds = version >= VERSION_WITH_IMPLICIT_ADDING;
+    let rules = context.broker.verification_rules();
+    if !adds && !rules.is_enabled {
+        waiting.iter_mut().for_each(|outcome| outcome.show(Verification::NotRequired));
+        return;
+    }
+    let clock = &context.broker.env().clock;
+    let give_up = clock.monotonic().saturating_add(rules.retry_max);
+    loop {
+        let now = context.broker.storage().believed_now();
+        // Again with every attempt: a marker that came meanwhile has taken the guard away.
+        let mut asked: Vec<&mut &mut Outcome> = waiting
+            .iter_mut()
+            .filter_map(|outcome| outcome.begin_verification(adds, now).then_some(outcome))
+            .collect();
+        let Some(check) = check(transactional_id, &asked, adds) else { return };
+        let answer = time::timeout(patience, context.broker.verify_transaction(check)).await;
+        let codes = answer.unwrap_or_else(|_| vec![ErrorCode::RequestTimedOut; asked.len()]);
+        // The transaction before is being ended: that takes a moment, and the client would wait longer.
+        let is_early = adds && codes.contains(&ErrorCode::ConcurrentTransactions);
+        if is_early && clock.monotonic() < give_up {
+            time::sleep(rules.retry_backoff).await;
+            continue;
+        }
+        for (outcome, code) in asked.iter_mut().zip(codes).filter(|(_, code)| code.is_error()) {
+            ***outcome = Outcome::refused(told(code, version));
+        }
+        return;
+    }
+}
+
+/// What is to be asked; `None` where nothing is.
+fn check(transactional_id: &str, asked: &[&mut &mut Outcome], adds: bool) -> Option<TransactionCheck> {
+    let (producer_id, producer_epoch): (ProducerId, ProducerEpoch) = {
+        let header = asked.first()?.transactional()?;
+        (header.producer_id, header.producer_epoch)
+    };
+    let partitions = asked.iter().filter_map(|outcome| outcome.partition());
+    let named =
+        |partition: &Arc<Partition>| (partition.topic().to_string(), partition.topic_partition().partition);
+    let partitions = partitions.map(named).collect();
+    let transactional_id = transactional_id.to_owned();
+    Some(TransactionCheck { transactional_id, producer_id, producer_epoch, partitions, adds })
+}
+
+/// What the client is told of an answer of the coordinator: what it can act on, by its version.
+fn told(code: ErrorCode, version: i16) -> Failure {
+    let knows_abortable = version >= VERSION_WITH_ABORTABLE;
+    let is_version_2 = version >= VERSION_WITH_IMPLICIT_ADDING;
+    match code {
+        // KIP-588: producers abort and go on.
+        ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch.into(),
+        ErrorCode::TransactionAbortable if knows_abortable => code.into(),
+        ErrorCode::InvalidTxnState | ErrorCode::TransactionAbortable => {
+            let words = "Partition was not added to the transaction";
+            Failure::new(ErrorCode::InvalidTxnState, words)
+        }
+        ErrorCode::ConcurrentTransactions if is_version_2 => code.into(),
+        // Older clients do not try these again as they should; this one they do, without asking for metadata.
+        ErrorCode::ConcurrentTransactions
+        | ErrorCode::RequestTimedOut
+        | ErrorCode::NetworkException
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator => {
+            let words =
+                "Unable to verify the partition has been added to the transaction. Underlying error: ";
+            Failure::new(ErrorCode::NotEnoughReplicas, format!("{words}{}", code.name()))
+        }
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
