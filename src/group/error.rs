@@ -77,4 +77,7 @@ pub enum GroupError {
     /// UNKNOWN_TOPIC_ID.
     #[error("the topic id is not known")]
     UnknownTopicId,
+    /// Another one, with the words that Kafka has for it in the replies that carry any.
+    #[error("{1}")]
+    Worded(Box<GroupError>, String),
 }

@@ -44,7 +44,12 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
             let pick =
                 |reply| if let GroupReply::ConsumerGroupDescribe(reply) = reply { Some(reply) } else { None };
             let describe = |group_id| GroupRequest::ConsumerGroupDescribe { group_id };
-            ask_each(&context, &ids, describe, pick).await
+            let mut described = ask_each(&context, &ids, describe, pick).await;
+            // Such a group can have offsets, and nothing else.
+            for (_, described) in ids.iter().zip(&mut described).filter(|(id, _)| id.is_empty()) {
+                *described = Err(ErrorCode::InvalidGroupId.into());
+            }
+            described
         }
         false => ids.iter().map(|_| Err(ErrorCode::UnsupportedVersion.into())).collect(),
     };

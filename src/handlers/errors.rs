@@ -183,6 +183,7 @@ impl KafkaError for GroupError {
             GroupError::InvalidRequest(_) => ErrorCode::InvalidRequest,
             GroupError::UnknownTopicOrPartition => ErrorCode::UnknownTopicOrPartition,
             GroupError::UnknownTopicId => ErrorCode::UnknownTopicId,
+            GroupError::Worded(error, _) => error.code(),
         }
     }
 }

@@ -71,9 +71,13 @@ fn understood(version: i16, request: &JoinGroupRequest) -> JoinGroup {
 }
 
 fn response(version: i16, reply: Result<JoinGroupReply, Failure>) -> JoinGroupResponse {
+    let no_protocol = (version < VERSION_WITH_NULL_PROTOCOL).then(StrBytes::default);
     let reply = match reply {
         Ok(reply) => reply,
-        Err(failure) => return JoinGroupResponse::default().with_error_code(failure.code.code()),
+        Err(failure) => {
+            let response = JoinGroupResponse::default().with_error_code(failure.code.code());
+            return response.with_protocol_name(no_protocol);
+        }
     };
     let members = reply.members.iter().map(|member| {
         JoinGroupResponseMember::default()
@@ -88,12 +92,8 @@ fn response(version: i16, reply: Result<JoinGroupReply, Failure>) -> JoinGroupRe
         .with_member_id(text(&reply.member_id))
         .with_members(members.collect())
         .with_protocol_type(reply.protocol_type.as_ref().map(text));
-    match (&reply.error, &reply.protocol_name) {
-        // As Kafka, which leaves it empty then, not null.
-        (Some(error), _) => response.with_error_code(error.code().code()),
-        (None, None) if version < VERSION_WITH_NULL_PROTOCOL => {
-            response.with_protocol_name(Some(StrBytes::default()))
-        }
-        (None, name) => response.with_protocol_name(name.as_ref().map(text)),
+    match &reply.error {
+        Some(error) => response.with_protocol_name(no_protocol).with_error_code(error.code().code()),
+        None => response.with_protocol_name(reply.protocol_name.as_ref().map(text).or(no_protocol)),
     }
 }

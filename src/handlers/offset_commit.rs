@@ -38,7 +38,10 @@ const VERSION_WITH_MEMBER_EPOCH: i16 = 9;
 /// What became of each partition, by topic, in the order in which it became known: as in Kafka, those that do
 /// not exist come first.
 #[derive(Default)]
-struct Outcome(Vec<(String, Vec<(i32, i16)>)>);
+struct Outcome(Vec<TopicOutcome>);
+
+/// Partitions of a topic, with the code of each.
+type TopicOutcome = (String, Vec<(i32, i16)>);
 
 impl Outcome {
     fn add(&mut self, topic: &str, partition: i32, code: i16) {
@@ -48,6 +51,18 @@ impl Outcome {
             self.0.len() - 1
         });
         self.0[at].1.push((partition, code));
+    }
+
+    /// Measured against Kafka 4.3.1: where nothing was refused before, a topic is answered as often as it is
+    /// named.
+    fn merge(&mut self, topics: Vec<TopicOutcome>) {
+        if self.0.is_empty() {
+            self.0 = topics;
+            return;
+        }
+        for (topic, partitions) in topics {
+            partitions.into_iter().for_each(|(partition, code)| self.add(&topic, partition, code));
+        }
     }
 
     fn response(self) -> OffsetCommitResponse {
@@ -87,22 +102,26 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
     let pick = |reply| if let GroupReply::OffsetCommit(reply) = reply { Some(reply) } else { None };
     let question = ask(&context, &request.group_id, GroupRequest::OffsetCommit(commit), pick);
     Reply::pending(async move {
-        match question.reply().await {
+        let results: Vec<TopicOutcome> = match question.reply().await {
             Ok(committed) => {
-                let results = committed.iter().flat_map(|topic| {
+                let results = committed.iter().map(|topic| {
                     let partitions = topic.partitions.iter();
-                    partitions.map(|(index, error)| (&topic.name, *index, code_of(error.as_ref())))
+                    let codes = partitions.map(|(index, error)| (*index, code_of(error.as_ref())));
+                    (topic.name.to_string(), codes.collect())
                 });
-                results.for_each(|(topic, index, code)| outcome.add(topic, index, code));
+                results.collect()
             }
             Err(failure) => {
-                count(&context, failure.code.code());
-                let partitions = topics.iter().flat_map(|topic| {
-                    topic.partitions.iter().map(|partition| (&topic.name, partition.partition))
+                let code = failure.code.code();
+                count(&context, code);
+                let results = topics.iter().map(|topic| {
+                    let codes = topic.partitions.iter().map(|partition| (partition.partition, code));
+                    (topic.name.to_string(), codes.collect())
                 });
-                partitions.for_each(|(topic, index)| outcome.add(topic, index, failure.code.code()));
+                results.collect()
             }
-        }
+        };
+        outcome.merge(results);
         answer(&context.header, &outcome.response())
     })
 }

@@ -24,7 +24,12 @@ const KEYS: &[&str] = &[
     "broker_id",
     "batch_index",
     "topic_id",
+    "group_id",
+    "member_id",
 ];
+
+/// Fields that name a member of a group.
+const MEMBERS: &[&str] = &["member_id", "leader"];
 
 /// What differs from run to run and cannot be told by its value.
 const HIDDEN: &[(&str, &str)] = &[
@@ -149,6 +154,7 @@ impl Lines<'_> {
             return (*word).to_owned();
         }
         match kind {
+            Kind::String if MEMBERS.contains(&name) => self.names.member(scalar),
             Kind::String => self.names.text(scalar),
             Kind::Scalar('u') => match scalar.parse::<uuid::Uuid>() {
                 Ok(id) if id.is_nil() => "0".to_owned(),

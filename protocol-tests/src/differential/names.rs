@@ -76,6 +76,16 @@ impl Names {
         out + rest
     }
 
+    /// A member's id: those that a broker made are numbered, from now on in every text.
+    pub fn member(&mut self, text: &str) -> String {
+        let id = text.trim_matches('"');
+        if is_made_by_broker(id) && !self.texts.iter().any(|(known, _)| known == id) {
+            let number = self.texts.iter().filter(|(_, name)| name.starts_with("<member ")).count() + 1;
+            self.texts.push((id.to_owned(), format!("<member {number}>")));
+        }
+        self.text(text)
+    }
+
     /// A topic id.
     pub fn uuid(&self, id: Uuid) -> String {
         self.ids.get(&id).map_or("<id>".to_owned(), |name| format!("<id of {name}>"))
@@ -93,6 +103,15 @@ impl Names {
         let next = self.numbers.keys().filter(|(known, _)| *known == kind).count() + 1;
         format!("<{kind} {}>", self.numbers.entry((kind, number)).or_insert(next))
     }
+}
+
+/// Whether a member's id ends with a UUID, or is one as Kafka prints it.
+fn is_made_by_broker(id: &str) -> bool {
+    const PRINTED: usize = 36;
+    const KAFKAS: usize = 22;
+    let tail = id.len().checked_sub(PRINTED).and_then(|start| id.get(start..));
+    let is_kafkas = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    tail.is_some_and(|tail| tail.parse::<Uuid>().is_ok()) || id.len() == KAFKAS && is_kafkas(id)
 }
 
 /// An id as Kafka's messages print it.
@@ -142,5 +161,16 @@ mod tests {
         ] {
             assert_eq!(names.number(field, number), expected, "{field}");
         }
+    }
+
+    #[test]
+    fn members_that_a_broker_named_are_numbered() {
+        let mut names = Names::new("127.0.0.1:4242");
+        let (one, other) = ("a-00000000-0000-0000-0000-000000000007", "AAAAAAAAAAAAAAAAAAAAAB");
+        assert_eq!(names.member(&format!("\"{one}\"")), "\"<member 1>\"");
+        assert_eq!(names.member(&format!("\"{other}\"")), "\"<member 2>\"");
+        assert_eq!(names.member(&format!("\"{one}\"")), "\"<member 1>\"");
+        assert_eq!(names.member("\"its-own\""), "\"its-own\"");
+        assert_eq!(names.text(&format!("Member {other} is gone.")), "Member <member 2> is gone.");
     }
 }

@@ -104,11 +104,34 @@ impl Talk<'_> {
         self.ask_for(label, request).map(drop)
     }
 
+    /// The same in a version of its own.
+    pub fn ask_in<Q: Request>(&mut self, version: i16, label: &str, request: &Q) -> Result<()> {
+        let case = std::mem::replace(&mut self.version, version);
+        let asked = self.ask(label, request);
+        self.version = case;
+        asked
+    }
+
     /// The same, with the answer.
     pub fn ask_for<Q: Request>(&mut self, label: &str, request: &Q) -> Result<Option<Q::Response>> {
         let request = frame(self.version, 1, request).with_context(|| label.to_owned())?;
         let Some(answer) = self.send(label, Q::KEY, &request)? else { return Ok(None) };
         Ok(decode_response::<Q>(self.version, answer).ok().map(|(_, answer)| answer))
+    }
+
+    /// A call on a connection of its own, whose answer may wait for other calls; [`Talk::hear_aside`] hears it.
+    pub fn send_aside<Q: Request>(&mut self, version: i16, request: &Q) -> Result<Client> {
+        let mut client = self.bench.client()?;
+        client.send(version, request)?;
+        Ok(client)
+    }
+
+    /// The answer to a call that was sent aside in this case's version.
+    pub fn hear_aside<Q: Request>(&mut self, label: &str, mut sent: Client) -> Result<Q::Response> {
+        let answer = sent.receive_frame()?;
+        let fields = self.read(Q::KEY, answer.clone())?;
+        self.write(label, fields);
+        decode_response::<Q>(self.version, answer).map(|(_, answer)| answer)
     }
 
     /// A call that must not be answered; another one behind it shows that the connection is open.

@@ -137,6 +137,35 @@ pub(super) fn check_released(
     )))
 }
 
+/// A refusal of a heartbeat with Kafka's words for it: classic groups refuse the same without any.
+pub(super) fn in_words(
+    settings: &GroupSettings,
+    group: &ConsumerGroup,
+    request: &ConsumerGroupHeartbeat,
+    error: GroupError,
+) -> GroupError {
+    let ConsumerGroupHeartbeat { member_id, instance_id, .. } = request;
+    let static_member =
+        instance_id.as_ref().map(|instance_id| (instance_id, group.static_member(instance_id)));
+    let words = match (&error, static_member) {
+        (GroupError::UnknownMemberId, Some((instance_id, _))) => {
+            format!("Instance id {instance_id} is unknown.")
+        }
+        (GroupError::UnknownMemberId, None) => {
+            format!("Member {member_id} is not a member of group {}.", group.group_id)
+        }
+        (GroupError::FencedInstanceId, Some((instance_id, Some((owner, _))))) => {
+            format!("Static member {member_id} with instance id {instance_id} was fenced by member {owner}.")
+        }
+        (GroupError::GroupMaxSizeReached, _) => {
+            let most = settings.consumer_group_max_size;
+            format!("The consumer group has reached its maximum capacity of {most} members.")
+        }
+        _ => return error,
+    };
+    GroupError::Worded(Box::new(error), words)
+}
+
 /// Whether a member epoch says that the member leaves.
 pub(super) fn is_leaving(member_epoch: i32) -> bool {
     member_epoch == LEAVE_EPOCH || member_epoch == LEAVE_STATIC_EPOCH

@@ -40,8 +40,8 @@ pub use self::describe::describe;
 pub use self::downgrade::tombstones;
 pub use self::expression::Expression;
 pub use self::group::ConsumerGroup;
-pub use self::soft::Soft;
 use self::soft::Step;
+pub use self::soft::Soft;
 use self::timers::Timer;
 pub use self::upgrade::ClassicMember;
 use super::error::GroupError;
@@ -78,7 +78,7 @@ pub fn heartbeat(
     };
     match reply {
         Ok(reply) => (step.records, Ok(reply)),
-        Err(error) => (Vec::new(), Err(error)),
+        Err(error) => (Vec::new(), Err(checks::in_words(input.settings, group, request, error))),
     }
 }
 

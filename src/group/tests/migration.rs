@@ -155,6 +155,7 @@ pub fn beat(
     request: ConsumerGroupHeartbeat,
 ) -> Result<ConsumerGroupHeartbeatReply, GroupError> {
     match driver.ask(GroupRequest::ConsumerGroupHeartbeat(request)) {
+        GroupReply::ConsumerGroupHeartbeat(Err(GroupError::Worded(error, _))) => Err(*error),
         GroupReply::ConsumerGroupHeartbeat(reply) => reply,
         other => panic!("{other:?}"),
     }

@@ -501,12 +501,13 @@ async fn a_member_of_a_consumer_group_joins_is_described_and_leaves() {
         assert_eq!((described[1].error_code, described[1].error_message.is_some()), (69, true));
         let leave = ConsumerGroupHeartbeatRequest::default()
             .with_group_id(group(&id))
-            .with_member_id(member_id)
+            .with_member_id(member_id.clone())
             .with_member_epoch(-1);
         let left = test.ask(version, &leave).await;
         assert_eq!((left.error_code, left.member_epoch), (0, -1));
         let unknown = test.ask(version, &leave).await;
-        assert_eq!((unknown.error_code, unknown.error_message.is_some()), (25, true), "UNKNOWN_MEMBER_ID");
+        let words = format!("Member {member_id} is not a member of group {id}.");
+        assert_eq!((unknown.error_code, unknown.error_message.as_deref()), (25, Some(words.as_str())));
     }
 }
 

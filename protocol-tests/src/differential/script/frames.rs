@@ -17,7 +17,7 @@ use crate::requests::{metadata, new_producer};
 /// The frames of one request in all its versions.
 macro_rules! frames {
     ($($name:literal $versions:expr, $request:ident $make:expr;)*) => {
-        pub(super) const CASES: &[Case] = &[
+        pub(in crate::differential::script) const CASES: &[Case] = &[
             $(Case {
                 name: $name,
                 versions: $versions,
@@ -66,7 +66,7 @@ frames! {
     };
 }
 
-fn bodies<Q: Request>(talk: &mut Talk, make: fn(i16) -> Q) -> Result<()> {
+pub(super) fn bodies<Q: Request>(talk: &mut Talk, make: fn(i16) -> Q) -> Result<()> {
     if Q::KEY == 22 {
         producers::warm_up(talk)?;
     }

@@ -6,8 +6,10 @@ mod coordinators;
 mod create_topics;
 mod delete_topics;
 mod fetch;
+#[macro_use]
 mod frames;
 mod group_configs;
+mod groups;
 mod list_offsets;
 mod log_dirs;
 mod metadata;
@@ -20,7 +22,8 @@ mod sessions;
 
 use super::{Case, Talk};
 
-/// Every case, in order. What makes Apache Kafka create internal topics comes last.
+/// Every case, in order. What makes Apache Kafka create internal topics comes last; of that, what lists all
+/// groups comes before what leaves some behind.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     let files = [
         log_dirs::CASES,
@@ -40,6 +43,12 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         configs::CASES,
         group_configs::CASES,
         coordinators::CASES,
+        groups::frames::CASES,
+        groups::admin::CASES,
+        groups::classic::CASES,
+        groups::static_members::CASES,
+        groups::offsets::CASES,
+        groups::consumer::CASES,
     ];
     files.into_iter().flatten()
 }

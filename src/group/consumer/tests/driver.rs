@@ -94,7 +94,15 @@ impl Driver {
     }
 
     /// One heartbeat, and what it writes.
+    /// Without the words of a refusal.
     pub fn heartbeat(&mut self, request: &ConsumerGroupHeartbeat) -> Reply {
+        self.heartbeat_in_words(request).map_err(|error| match error {
+            GroupError::Worded(error, _) => *error,
+            error => error,
+        })
+    }
+
+    pub fn heartbeat_in_words(&mut self, request: &ConsumerGroupHeartbeat) -> Reply {
         self.ids += 1;
         check(&self.settings, request)?;
         let (image, settings) = (self.image.clone(), self.settings.clone());

@@ -62,6 +62,25 @@ fn who_comes_back_with_another_subscription_rebalances() {
     driver.fail_over();
 }
 
+/// Measured against Kafka 4.3.1, but for the size, which is from its source.
+#[test]
+fn refusals_have_kafkas_words() {
+    let (mut driver, _) = pair();
+    let of_instance = leaving("c", "one", 3);
+    let dynamic = ConsumerGroupHeartbeat { instance_id: None, ..leaving("c", "one", -1) };
+    let full = "The consumer group has reached its maximum capacity of 2 members.";
+    for (members_max, request, words) in [
+        (3, &of_instance, "Static member c with instance id one was fenced by member a."),
+        (3, &leaving("a", "other", -2), "Instance id other is unknown."),
+        (3, &dynamic, "Member c is not a member of group group."),
+        (2, &of_instance, full),
+    ] {
+        driver.settings.consumer_group_max_size = members_max;
+        let refused = driver.heartbeat_in_words(request).unwrap_err();
+        assert_eq!(refused.to_string(), words);
+    }
+}
+
 #[test]
 fn an_instance_id_has_one_member() {
     let (mut driver, _) = pair();
