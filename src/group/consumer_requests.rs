@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::classic::{ClassicGroup, Joining, State, join_refused};
-use super::consumer::{self, ConsumerGroup, Upgrade};
+use super::consumer::{self, ConsumerGroup, Downgraded, Upgrade};
 use super::error::GroupError;
 use super::input::{Caller, Input};
 use super::lengths::check_heartbeat;
@@ -178,9 +178,12 @@ impl GroupShard {
         let downgraded = self.soft.consumer.take_downgraded();
         let durable = &self.durable;
         let (classic, mut work) = self.soft.work(input);
-        for (group_id, rebalance) in downgraded {
+        for Downgraded { group_id, rebalance, protocols } in downgraded {
             let Some(metadata) = durable.classic(&group_id) else { continue };
             let mut group = ClassicGroup::new(group_id.clone(), metadata);
+            for (member_id, protocols) in protocols {
+                group.take_up_protocols(&member_id, protocols);
+            }
             group.loaded(&mut work);
             if rebalance && group.state() == State::Stable {
                 group.prepare_rebalance(&mut work);

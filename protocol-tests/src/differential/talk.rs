@@ -119,7 +119,7 @@ impl Talk<'_> {
         Ok(decode_response::<Q>(self.version, answer).ok().map(|(_, answer)| answer))
     }
 
-    /// A call on a connection of its own, whose answer may wait for other calls; [`Talk::hear_aside`] hears it.
+    /// A call on a connection of its own, whose answer may wait for others: [`Talk::hear_aside`] hears it.
     pub fn send_aside<Q: Request>(&mut self, version: i16, request: &Q) -> Result<Client> {
         let mut client = self.bench.client()?;
         client.send(version, request)?;

@@ -1,9 +1,11 @@
 //! A classic group becomes a consumer group (KIP-848): what it takes along, and what its members are told.
+//! And what it has of a consumer group that became a classic one.
 
 use super::ClassicGroup;
 use crate::group::consumer::ClassicMember;
 use crate::group::error::GroupError;
 use crate::group::reply::GroupReply;
+use crate::group::request::GroupProtocol;
 use crate::group::work::Work;
 
 use super::members::join_refused;
@@ -28,6 +30,14 @@ impl ClassicGroup {
             }
         };
         self.members.iter().map(member).collect()
+    }
+
+    /// A member came from a consumer group with these protocols, of which the record has only the chosen one.
+    pub fn take_up_protocols(&mut self, member_id: &str, protocols: Vec<GroupProtocol>) {
+        let Some(member) = self.members.get_mut(member_id) else { return };
+        let recorded = std::mem::replace(&mut member.protocols, protocols.clone());
+        self.discount_protocols(&recorded);
+        self.count_protocols(&protocols);
     }
 
     /// The group is a classic one no longer: whoever waits is told to join again, and nothing is due.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::group::{ConsumerGroup, Member};
 use super::protocol;
-use super::soft::{Step, milliseconds};
+use super::soft::{Downgraded, Step, milliseconds};
 use super::update::Subject;
 use crate::group::record::{
     ConsumerGroupChange, GroupMetadata, GroupMetadataMember, GroupRecord, MemberMetadata,
@@ -74,7 +74,11 @@ pub(super) fn convert(
     let metadata = classic_metadata(step, &members);
     let group_id = group.group_id.clone();
     step.records.push(GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata: Some(metadata) });
-    step.soft.downgraded.push((group_id, rebalance));
+    let spoken = |(member_id, (metadata, _)): (&Arc<str>, &(&MemberMetadata, &Arc<str>))| {
+        Some((member_id.clone(), metadata.classic.as_ref()?.supported_protocols.clone()))
+    };
+    let protocols = members.iter().filter_map(spoken).collect();
+    step.soft.downgraded.push(Downgraded { group_id, rebalance, protocols });
 }
 
 /// The records that delete a group.

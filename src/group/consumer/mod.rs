@@ -41,7 +41,7 @@ pub use self::downgrade::tombstones;
 pub use self::expression::Expression;
 pub use self::group::ConsumerGroup;
 use self::soft::Step;
-pub use self::soft::Soft;
+pub use self::soft::{Downgraded, Soft};
 use self::timers::Timer;
 pub use self::upgrade::ClassicMember;
 use super::error::GroupError;

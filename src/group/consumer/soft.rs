@@ -11,6 +11,7 @@ use super::refresh::Search;
 use super::timers::{Timer, TimerKey, Timers};
 use crate::group::input::Input;
 use crate::group::record::{ConsumerGroupChange, GroupRecord, MemberState};
+use crate::group::request::GroupProtocol;
 use crate::group::settings::GroupSettings;
 
 /// Of all consumer groups of a shard.
@@ -21,9 +22,19 @@ pub struct Soft {
     groups: HashMap<Arc<str>, GroupSoft>,
     /// Groups whose regular expressions are to be searched for, each once.
     pub(super) refreshes: VecDeque<Arc<str>>,
-    /// Groups that have become classic groups, and whether their members are to join again. Taken up by the
-    /// next call, when the records are applied.
-    pub(super) downgraded: Vec<(Arc<str>, bool)>,
+    /// Groups that have become classic groups. Taken up by the next call, when the records are applied.
+    pub(super) downgraded: Vec<Downgraded>,
+}
+
+/// A group that has become a classic group: what its record does not say.
+#[derive(Debug)]
+pub struct Downgraded {
+    /// Its id.
+    pub group_id: Arc<str>,
+    /// Its members are to join again.
+    pub rebalance: bool,
+    /// What each member speaks, in its order of preference: a record has only what was chosen.
+    pub protocols: Vec<(Arc<str>, Vec<GroupProtocol>)>,
 }
 
 /// Of one group.
@@ -58,9 +69,8 @@ impl Soft {
         if is_idle { self.timers.next() } else { Some(Duration::ZERO) }
     }
 
-    /// Groups that have become classic groups since the last call, and whether their members are to join
-    /// again.
-    pub fn take_downgraded(&mut self) -> Vec<(Arc<str>, bool)> {
+    /// Groups that have become classic groups since the last call.
+    pub fn take_downgraded(&mut self) -> Vec<Downgraded> {
         std::mem::take(&mut self.downgraded)
     }
 

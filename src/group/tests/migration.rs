@@ -435,6 +435,40 @@ fn trap_76_the_group_is_downgraded_when_its_last_member_of_the_new_protocol_leav
     assert_eq!(joins.iter().filter(|join| join.leader == join.member_id).count(), 1);
 }
 
+/// The group goes on with what its members speak, not only with what was chosen last.
+#[test]
+fn members_of_a_downgraded_group_keep_all_their_protocols() {
+    let mut driver = Driver::without_delay();
+    topic(&mut driver, "read", 4);
+    beat(
+        &mut driver,
+        ConsumerGroupHeartbeat { instance_id: Some("i".into()), ..consumer("modern", 0, None) },
+    )
+    .unwrap();
+    let speaks = |member: &Classic, names: [&str; 2]| {
+        let metadata = member.join().protocols[0].metadata.clone();
+        let protocol = |name: &str| GroupProtocol { name: name.into(), metadata: metadata.clone() };
+        JoinGroup { protocols: names.map(protocol).to_vec(), ..member.join() }
+    };
+    let mut back = Classic { instance_id: Some("i".into()), ..Classic::new(&"".into()) };
+    let request = speaks(&back, ["cooperative-sticky", "range"]);
+    let GroupReply::JoinGroup(joined) = driver.ask(GroupRequest::JoinGroup(request)) else { panic!() };
+    assert_eq!((joined.error, listed(&mut driver).0.as_str()), (None, "classic"));
+    (back.member_id, back.generation_id) = (joined.member_id, joined.generation_id);
+    assert_eq!(back.heartbeat(&mut driver), Ok(()));
+    // Another one that knows only the second of them is taken.
+    let other = JoinGroup { protocols: vec![speaks(&back, ["range", ""]).protocols.remove(0)], ..join("") };
+    let GroupReply::JoinGroup(refused) = driver.ask(GroupRequest::JoinGroup(other.clone())) else { panic!() };
+    let Some(GroupError::MemberIdRequired(member_id)) = refused.error else { panic!("{refused:?}") };
+    let ticket = driver.send(GroupRequest::JoinGroup(JoinGroup { member_id, ..other }));
+    let again = speaks(&back, ["cooperative-sticky", "range"]);
+    let again = driver.send(GroupRequest::JoinGroup(again));
+    for ticket in [ticket, again] {
+        let reply = driver.join_reply(ticket);
+        assert_eq!((reply.error, reply.protocol_name.as_deref()), (None, Some("range")));
+    }
+}
+
 #[test]
 fn a_downgraded_group_that_nobody_asked_for_yet_is_not_taken_for_empty() {
     let (mut driver, ..) = settled_group();

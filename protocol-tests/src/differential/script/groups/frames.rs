@@ -1,4 +1,5 @@
-//! Frames of the requests about groups: bodies that end early, bytes that follow, versions that there are not.
+//! Frames of the requests about groups: bodies that end early, bytes that follow, versions that there are
+//! not.
 
 use anyhow::Result;
 use kafka_protocol::messages::{
