@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is due.
+/// What is due of a classic group. What is due of a consumer group stands in `consumer/timers.rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Timer {
     /// A member of a classic group was not heard of, or one that was given an id did not join.
@@ -44,16 +44,22 @@ pub(super) struct Deadline {
     entry: Option<TimerId>,
 }
 
-/// The set.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    entries: BTreeMap<TimerId, Timer>,
+/// The set: what is due, by its moment.
+#[derive(Debug)]
+pub(super) struct Timers<T = Timer> {
+    entries: BTreeMap<TimerId, T>,
     sequence: u64,
 }
 
-impl Timers {
+impl<T> Default for Timers<T> {
+    fn default() -> Timers<T> {
+        Timers { entries: BTreeMap::new(), sequence: 0 }
+    }
+}
+
+impl<T> Timers<T> {
     /// Sets a deadline, in monotonic time, whether it was set or not.
-    pub fn set(&mut self, deadline: &mut Deadline, at: Duration, timer: impl FnOnce() -> Timer) {
+    pub fn set(&mut self, deadline: &mut Deadline, at: Duration, timer: impl FnOnce() -> T) {
         deadline.at = Some(at);
         match deadline.entry {
             Some(entry) if entry.at <= at => {}
@@ -73,7 +79,7 @@ impl Timers {
         }
     }
 
-    fn add(&mut self, at: Duration, timer: Timer) -> TimerId {
+    fn add(&mut self, at: Duration, timer: T) -> TimerId {
         let entry = TimerId { at, sequence: self.sequence };
         self.sequence += 1;
         self.entries.insert(entry, timer);
@@ -85,6 +91,11 @@ impl Timers {
         self.entries.first_key_value().map(|(entry, _)| entry.at)
     }
 
+    #[cfg(test)]
+    pub fn entries_count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// A mark: what is set from now on, [`Timers::pop`] with this mark does not give.
     pub fn mark(&self) -> u64 {
         self.sequence
@@ -92,7 +103,7 @@ impl Timers {
 
     /// Takes the next entry that is due and was made before the mark. Whoever has its deadline asks
     /// [`Timers::is_due`].
-    pub fn pop(&mut self, now: Duration, mark: u64) -> Option<(TimerId, Timer)> {
+    pub fn pop(&mut self, now: Duration, mark: u64) -> Option<(TimerId, T)> {
         let due = |entry: &TimerId| entry.at <= now && entry.sequence < mark;
         let entry = self.entries.keys().take_while(|entry| entry.at <= now).copied().find(due)?;
         self.entries.remove(&entry).map(|timer| (entry, timer))
@@ -100,7 +111,7 @@ impl Timers {
 
     /// Whether the deadline of an entry that came due has truly passed; it is unset then. One that moved to
     /// a later time gets its entry anew.
-    pub fn is_due(&mut self, deadline: &mut Deadline, entry: TimerId, now: Duration, timer: Timer) -> bool {
+    pub fn is_due(&mut self, deadline: &mut Deadline, entry: TimerId, now: Duration, timer: T) -> bool {
         if deadline.entry != Some(entry) {
             return false;
         }

@@ -1,10 +1,11 @@
 //! Deadlines of members. They live beside the groups, are set anew when a shard is loaded, and are checked
 //! against the group when they are due.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::group::timers::{self, Deadline};
 
 /// What a member has to do in time, or is fenced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,39 +31,27 @@ pub(super) struct TimerKey {
     pub timer: Timer,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Deadline {
-    at: Duration,
-    /// Where it stands in the queue: at its time, or before it.
-    queued: Duration,
-    /// The member epoch that it was set in.
-    member_epoch: i32,
-}
-
-/// All deadlines of a shard. Setting one again to a later time, as each heartbeat does, moves nothing in the
-/// queue.
+/// All deadlines of a shard, each with the member epoch that it was set in.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    deadlines: HashMap<TimerKey, Deadline>,
-    /// May hold entries that no deadline stands behind any more: not more than there are deadlines, and
-    /// [`Timers::STALE_MAX`].
-    queue: BinaryHeap<Reverse<(Duration, TimerKey)>>,
+    deadlines: HashMap<TimerKey, (Deadline, i32)>,
+    queue: timers::Timers<TimerKey>,
 }
 
 impl Timers {
-    const STALE_MAX: usize = 1024;
-
     /// Sets a deadline, or sets it anew.
     pub(super) fn set(&mut self, key: TimerKey, at: Duration, member_epoch: i32) {
-        if let Some(deadline) = self.deadlines.get_mut(&key)
-            && at >= deadline.queued
-        {
-            (deadline.at, deadline.member_epoch) = (at, member_epoch);
-            return;
+        match self.deadlines.get_mut(&key) {
+            Some((deadline, set_in)) => {
+                self.queue.set(deadline, at, || key);
+                *set_in = member_epoch;
+            }
+            None => {
+                let mut deadline = Deadline::default();
+                self.queue.set(&mut deadline, at, || key.clone());
+                self.deadlines.insert(key, (deadline, member_epoch));
+            }
         }
-        self.queue.push(Reverse((at, key.clone())));
-        self.deadlines.insert(key, Deadline { at, queued: at, member_epoch });
-        self.tidy();
     }
 
     /// Whether the deadline is set.
@@ -72,48 +61,32 @@ impl Timers {
 
     /// Takes a deadline back.
     pub(super) fn cancel(&mut self, key: &TimerKey) {
-        self.deadlines.remove(key);
+        if let Some((mut deadline, _)) = self.deadlines.remove(key) {
+            self.queue.cancel(&mut deadline);
+        }
     }
 
     /// A moment at or before the next deadline.
     pub(super) fn next(&self) -> Option<Duration> {
-        if self.deadlines.is_empty() {
-            return None;
-        }
-        self.queue.peek().map(|Reverse((at, _))| *at)
+        self.queue.next()
     }
 
     /// Takes out the next deadline that is due, with the member epoch that it was set in.
     pub(super) fn pop(&mut self, now: Duration) -> Option<(TimerKey, i32)> {
-        // Bounded: every pass takes an entry out that is not put back at or before `now`.
-        while self.queue.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            let Some(Reverse((queued, key))) = self.queue.pop() else { break };
-            let Some(deadline) = self.deadlines.get_mut(&key).filter(|deadline| deadline.queued == queued)
-            else {
-                continue;
-            };
-            if deadline.at <= now {
-                let member_epoch = deadline.member_epoch;
+        // Bounded: every pass takes an entry out, and what moved comes back after `now`.
+        while let Some((entry, key)) = self.queue.pop(now, u64::MAX) {
+            let Some((deadline, member_epoch)) = self.deadlines.get_mut(&key) else { continue };
+            let member_epoch = *member_epoch;
+            if self.queue.is_due(deadline, entry, now, key.clone()) {
                 self.deadlines.remove(&key);
                 return Some((key, member_epoch));
             }
-            deadline.queued = deadline.at;
-            self.queue.push(Reverse((deadline.at, key)));
         }
         None
     }
 
     #[cfg(test)]
-    pub(super) fn queue_len(&self) -> usize {
-        self.queue.len()
-    }
-
-    fn tidy(&mut self) {
-        if self.queue.len() > self.deadlines.len() * 2 + Timers::STALE_MAX {
-            let deadlines = &self.deadlines;
-            self.queue.retain(|Reverse((queued, key))| {
-                deadlines.get(key).is_some_and(|deadline| deadline.queued == *queued)
-            });
-        }
+    pub(super) fn entries_count(&self) -> usize {
+        self.queue.entries_count()
     }
 }

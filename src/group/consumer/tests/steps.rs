@@ -66,13 +66,13 @@ fn a_deadline_comes_due_once_at_its_last_time() {
 }
 
 #[test]
-fn deadlines_that_are_set_and_cancelled_leave_little_behind() {
+fn deadlines_that_are_cancelled_leave_nothing_behind() {
     let mut timers = Timers::default();
-    for at in (0..100_000).rev() {
+    for at in (0..1_000).rev() {
         timers.set(key("a"), seconds(at), 0);
         timers.cancel(&key("a"));
     }
     timers.set(key("b"), seconds(1), 0);
-    assert!(timers.queue_len() < 5_000, "{}", timers.queue_len());
+    assert_eq!(timers.entries_count(), 1);
     assert_eq!(timers.pop(seconds(1)).map(|(key, _)| key.member_id), Some(Arc::from("b")));
 }
