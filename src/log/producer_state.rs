@@ -201,8 +201,8 @@ impl ProducerStates {
             return SequenceVerdict::StaleEpoch { current };
         }
         let is_transactional = header.attributes.is_transactional();
-        let goes_on = self.has_open(header.producer_id, header.producer_epoch);
-        if is_transactional && !goes_on && !standing.may_begin {
+        let goes_on = || self.has_open(header.producer_id, header.producer_epoch);
+        if is_transactional && !standing.may_begin && !goes_on() {
             return SequenceVerdict::NotInTransaction;
         }
         if standing.is_client

@@ -11,4 +11,5 @@ mod removal;
 mod rolling;
 mod space;
 mod times;
+mod transactions;
 mod unmade;

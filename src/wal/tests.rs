@@ -9,3 +9,4 @@ mod round_trip;
 mod space;
 mod support;
 mod threads;
+mod together;
