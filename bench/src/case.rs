@@ -25,6 +25,13 @@ pub enum Load {
     Create,
 }
 
+impl Load {
+    /// Whether it only reads what is there.
+    pub fn reads(self) -> bool {
+        matches!(self, Load::RawFetch | Load::JavaConsume | Load::RdkafkaConsume | Load::Groups { .. })
+    }
+}
+
 /// Which topic the load works on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Topic {

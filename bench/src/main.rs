@@ -11,6 +11,7 @@ mod case;
 mod chart;
 mod client;
 mod disk;
+mod disturbance;
 mod figures;
 mod flamegraph;
 mod floor;
@@ -47,7 +48,7 @@ run      takes figures of the optimised `highwater` and of Apache Kafka, and wri
          no part of the repository unless --out names one
 render   makes tables and plots again from results.json
 flamegraph  draws where the processor time of r1 to r4 goes, into FOLDER (docs/bench); see make flamegraph
-floor    what r1 to r3 cost a program that does nothing but what a durable broker must; a table of CPU-s/GiB
+floor    what r1 to r4 cost a program that does nothing but what a durable broker must; a table of CPU-s/GiB
 list     names the cases and the labels";
 
 fn main() -> ExitCode {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::case::{self, Case};
+use crate::disturbance;
 use crate::figures::{HIGHWATER, HIGHWATER_OS, KAFKA, LABELS, Results};
 use crate::summary::{self, Spread, UNDER_LOAD, number};
 use crate::targets::{self, judge};
@@ -243,8 +244,8 @@ fn troubles(results: &Results) -> String {
         if let Some(error) = &run.error {
             lines.insert(format!("- {} failed: {}\n", name(run), error.lines().next().unwrap_or_default()));
         } else if run.disturbed {
-            let cores = run.figures.get("foreign_cores").copied().unwrap_or_default();
-            lines.insert(format!("- {} was disturbed: others used {} cores\n", name(run), number(cores)));
+            let how = disturbance::all(&run.case, &run.figures).join(", ");
+            lines.insert(format!("- {} was disturbed: {how}\n", name(run)));
         }
     }
     if lines.is_empty() {
@@ -276,6 +277,7 @@ mod tests {
         assert!(text.contains("1.50 (1.40–1.60)"), "{text}");
         assert!(text.ends_with("Nothing.\n"), "{text}");
         results.runs[0].disturbed = true;
+        results.runs[0].figures.insert("foreign_cores".to_owned(), 0.3);
         results.runs[1].error = Some("no answer\nmore".to_owned());
         let text = page(&results);
         assert!(

@@ -17,7 +17,7 @@ use crate::figures::{Figures, HIGHWATER_OS, Label, Results, Run};
 use crate::measure::{Amount, Before};
 use crate::options::Options;
 use crate::page_cache::PageCache;
-use crate::{disk, idle, machine, render, start, topics};
+use crate::{disk, disturbance, idle, machine, render, start, topics};
 
 mod plan;
 pub mod preparation;
@@ -25,8 +25,6 @@ pub mod preparation;
 use plan::{Step, What};
 
 const CLIENT_DEADLINE: Duration = Duration::from_secs(230);
-/// Cores that others used: above this a run was disturbed.
-pub const FOREIGN_CORES_MAX: f64 = 0.15;
 const ATTEMPTS_MAX: u32 = 2;
 /// Whole batches, the same number for each partition: a few records more or less than were asked for.
 const RECORDS_TOLERANCE: f64 = 0.01;
@@ -136,7 +134,7 @@ impl Sitting<'_> {
     fn keep(&mut self, case: &str, label: &str, round: u32, attempt: u32, figures: Result<Figures>) -> bool {
         let mut error = figures.as_ref().err().map(|error| format!("{error:#}"));
         let figures = figures.unwrap_or_default();
-        let disturbed = figures.get("foreign_cores").is_some_and(|cores| *cores > FOREIGN_CORES_MAX);
+        let disturbed = !disturbance::all(case, &figures).is_empty();
         if let (Some(wanted), Some(done)) = (figures.get("records_wanted"), figures.get("records"))
             && (done - wanted).abs() > wanted * RECORDS_TOLERANCE
         {
@@ -188,13 +186,18 @@ impl Sitting<'_> {
 
     fn measure(&mut self, case: &Case, label: &'static Label) -> Result<Figures> {
         rustix::fs::sync();
-        let free_mib = self.fill_page_cache()?;
+        self.fill_page_cache()?;
         wait_until_quiet()?;
+        // The kernel goes on giving pages back to the host meanwhile.
+        let free_mib = self.fill_page_cache()?;
         let records = case.records_at(self.options.scale);
         let mut figures = if case.load == Load::Create {
             self.create_thousand(case, label)?
         } else {
             let topic = self.topic_for(case, label, records)?;
+            if case.load.reads() {
+                self.bring_into_memory(case, label, &topic, records)?;
+            }
             let before = Before::look(self.broker(label)?.id())?;
             let mut figures = self.client(case, label, &topic, records)?;
             let amount = Amount { records, record_bytes: case.record_bytes };
@@ -203,8 +206,18 @@ impl Sitting<'_> {
             self.release(label, case.topic, &topic)?;
             figures
         };
-        figures.insert("memory_free_mib".to_owned(), free_mib as f64);
+        // A trial has not filled it.
+        if self.options.scale == Scale::Full {
+            figures.insert("memory_free_mib".to_owned(), free_mib as f64);
+        }
         Ok(figures)
+    }
+
+    /// Reads all of a topic once. Filling the page cache threw out what was written longest ago, which is the
+    /// first broker's more than the second's: what each must read from the disk is no property of it.
+    fn bring_into_memory(&self, case: &Case, label: &Label, topic: &str, records: u64) -> Result<()> {
+        let whole = Case { load: Load::RawFetch, ..*case };
+        self.client(&whole, label, topic, records).map(|_| ())
     }
 
     fn client(&self, case: &Case, label: &Label, topic: &str, records: u64) -> Result<Figures> {
@@ -248,10 +261,7 @@ impl Sitting<'_> {
 
     /// The topic a case works on: made now, unless an earlier case has left it; with records if it is read.
     fn topic_for(&mut self, case: &Case, label: &'static Label, records: u64) -> Result<String> {
-        let reads = matches!(
-            case.load,
-            Load::RawFetch | Load::JavaConsume | Load::RdkafkaConsume | Load::Groups { .. }
-        );
+        let reads = case.load.reads();
         let kept = self.kept.get(&(label.name, case.topic));
         match kept {
             Some(name) if reads || case.topic == Topic::Thousand => return Ok(name.clone()),

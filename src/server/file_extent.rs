@@ -12,16 +12,29 @@ use tokio::sync::Semaphore;
 use crate::env::FileExtent;
 use crate::env::files::is_cached;
 
-/// Bytes handed to one `sendfile`: about what the kernel reads ahead, so that first and last page tell of the
-/// rest.
-pub(super) const SEND_BYTES: u64 = 128 * 1024;
+/// Bytes handed to one `sendfile`: what a socket with Kafka's send buffer takes of a file at once.
+const SEND_BYTES: u64 = 256 * 1024;
+
+/// About what the kernel reads ahead, so that first and last page tell of the rest.
+const LOOK_BYTES: u64 = 128 * 1024;
 
 /// Bytes of one cold read: enough to make the kernel read ahead, so that what follows is warm.
 const COLD_READ_BYTES: u64 = 256 * 1024;
 
-/// Whether the first and the last byte lie in the page cache. What cannot be asked counts as cold.
-pub(super) fn is_warm(file: BorrowedFd<'_>, offset: u64, length: u64) -> bool {
-    is_cached(file, offset) && is_cached(file, offset + length - 1)
+/// How many of the `length` bytes at `offset` can be sent at once, since they lie in the page cache. What
+/// cannot be asked counts as cold.
+pub(super) fn warm_bytes(file: BorrowedFd<'_>, offset: u64, length: u64) -> u64 {
+    let length = length.min(SEND_BYTES);
+    let mut warm = 0;
+    while warm < length {
+        let step = (length - warm).min(LOOK_BYTES);
+        let is_warm = (warm > 0 || is_cached(file, offset)) && is_cached(file, offset + warm + step - 1);
+        if !is_warm {
+            break;
+        }
+        warm += step;
+    }
+    warm
 }
 
 /// Sends up to `length` bytes of the file; `WouldBlock` when the socket takes none.

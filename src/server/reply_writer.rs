@@ -150,9 +150,8 @@ impl<'a> ReplyWriter<'a> {
     /// Sends from a file what is known to be in the page cache; `None` if nothing is.
     fn send_file(&self, extent: &FileExtent) -> Option<io::Result<usize>> {
         let file = extent.file.descriptor()?;
-        let length = extent.length.min(file_extent::SEND_BYTES);
-        file_extent::is_warm(file, extent.offset, length)
-            .then(|| file_extent::send(self.stream, file, extent.offset, length))
+        let length = file_extent::warm_bytes(file, extent.offset, extent.length);
+        (length > 0).then(|| file_extent::send(self.stream, file, extent.offset, length))
     }
 
     /// Puts bytes that were read from the disk in front of what is left of the first extent.

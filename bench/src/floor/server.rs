@@ -36,14 +36,14 @@ const BLOCK_BYTES: usize = 4096;
 const READ_BYTES: usize = 256 << 10;
 /// A request with a batch is not larger.
 const FRAME_BYTES_MAX: usize = 2 << 20;
-const CONNECTIONS_MAX: usize = 64;
+pub const CONNECTIONS_MAX: usize = 64;
 /// How often the thread looks whether it is to end.
-const LOOK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+pub const LOOK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// From a batch's begin: its checksum, and what that covers.
 const CHECKSUM_AT: usize = 17;
 const COVERED_AT: usize = 21;
 
-/// The thread that serves.
+/// A thread that serves.
 pub struct Server {
     address: SocketAddr,
     stopping: Arc<AtomicBool>,
@@ -53,22 +53,25 @@ pub struct Server {
 impl Server {
     /// Listens on a free port of the loopback. `topic` is what requests and answers name.
     pub fn start(step: Step, folder: &Path, topic: &str) -> Result<Server> {
+        let log = (step >= Step::Commit).then(|| Log::create(&folder.join("wal"))).transpose()?;
+        let (folder, answer, batch_at) = (folder.to_owned(), answer(topic), batch_at(topic));
+        Server::spawn(move |listener, stopping| {
+            let (connections, group) = (Vec::new(), Group::new());
+            Serving { step, listener, stopping, connections, log, folder, answer, batch_at, group }.run()
+        })
+    }
+
+    /// Has a thread of its own serve whoever connects to a free port of the loopback, until it is to stop.
+    pub fn spawn(
+        serve: impl FnOnce(TcpListener, Arc<AtomicBool>) -> Result<()> + Send + 'static,
+    ) -> Result<Server> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let mut work = Serving {
-            step,
-            listener,
-            stopping: stopping.clone(),
-            connections: Vec::new(),
-            log: (step >= Step::Commit).then(|| Log::create(&folder.join("wal"))).transpose()?,
-            folder: folder.to_owned(),
-            answer: answer(topic),
-            batch_at: batch_at(topic),
-            group: Group::new(),
-        };
-        let thread = std::thread::Builder::new().name("floor".to_owned()).spawn(move || work.run())?;
+        let told = stopping.clone();
+        let thread =
+            std::thread::Builder::new().name("floor".to_owned()).spawn(move || serve(listener, told))?;
         Ok(Server { address, stopping, thread })
     }
 
@@ -227,7 +230,7 @@ impl Serving {
 }
 
 /// The first whole frame, with its length.
-fn frame(bytes: &[u8]) -> Result<Option<&[u8]>> {
+pub fn frame(bytes: &[u8]) -> Result<Option<&[u8]>> {
     let Some(length) = bytes.first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(*length) as usize + 4;
     ensure!(length <= FRAME_BYTES_MAX, "a frame of {length} bytes");

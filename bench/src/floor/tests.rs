@@ -4,7 +4,8 @@ use std::net::TcpStream;
 use compat::raw_producer;
 
 use super::server::{Server, Step};
-use super::{STEPS, median};
+use super::{STEPS, median, sender};
+use crate::raw::fetch;
 
 const TOPIC: &str = "t";
 
@@ -43,6 +44,32 @@ fn a_damaged_batch_is_noticed_where_checksums_are_verified() {
     *batch.last_mut().unwrap() ^= 1;
     assert!(served(Step::Answer, &batch).0.is_some());
     assert!(served(Step::Check, &batch).0.is_none());
+}
+
+#[test]
+fn the_sender_gives_whole_batches_as_far_as_it_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = sender::start(folder.path(), TOPIC, 2, 2 * 640, 1_000).unwrap();
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    for (partition, offset, bytes_max, records) in [
+        (0, 0, 1 << 20, 640),
+        (1, 3 * 64, 150_000, 128),
+        (1, 9 * 64, 1 << 20, 64),
+        (0, 64, 1, 64),
+        (0, 640, 9, 0),
+    ] {
+        stream.write_all(&fetch::request(TOPIC, partition, offset, bytes_max)).unwrap();
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).unwrap();
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut answer).unwrap();
+        let fetched = fetch::fetched(&answer).unwrap().unwrap();
+        assert_eq!((fetched.records, fetched.high_watermark), (records, 640), "{partition} {offset}");
+        let next_offset = (records > 0).then(|| offset + records as i64);
+        assert_eq!(fetched.next_offset, next_offset, "{partition} {offset}");
+    }
+    drop(stream);
+    server.stop().unwrap();
 }
 
 #[test]

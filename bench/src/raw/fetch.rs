@@ -25,7 +25,7 @@ const LAST_OFFSET_DELTA_AT: usize = 23;
 const RECORDS_COUNT_AT: usize = 57;
 
 /// Runs it; what each connection did, and the seconds it took.
-pub fn run(target: &Target, bytes_max: u64) -> Result<(Vec<Done>, f64)> {
+pub(super) fn run(target: &Target, bytes_max: u64) -> Result<(Vec<Done>, f64)> {
     let bytes_max = i32::try_from(bytes_max)?;
     let start = Instant::now();
     let done = on_each_partition(target, |partition| {

@@ -5,7 +5,7 @@
 //! `bench raw-fetch`), so that its cost is read like any client's; no read waits for longer than
 //! [`PATIENCE`]; it prints one JSON object.
 
-mod fetch;
+pub mod fetch;
 mod produce;
 
 use std::net::{SocketAddr, TcpStream};
