@@ -29,6 +29,10 @@ const LENGTH_BYTES: usize = 4;
 /// ahead.
 const TRUSTED_BYTES: usize = 128 * 1024;
 
+/// The same for a connection whose last frame was as big: it mostly sends such. What it may hold without
+/// having sent it is bounded by this and by the budget.
+const TRUSTED_BYTES_MAX: usize = (1 << 20) + 4096;
+
 /// How many frames like the last one a buffer is made for.
 const FRAMES_AHEAD: usize = 8;
 
@@ -64,6 +68,8 @@ pub(super) struct FrameReader<'a> {
     unread: Option<Unread>,
     /// Bytes that a buffer should have while the next frame's length is unknown.
     ahead_bytes: usize,
+    /// Up to this size a frame gets its whole buffer at once.
+    trusted_bytes: usize,
 }
 
 impl<'a> FrameReader<'a> {
@@ -73,7 +79,15 @@ impl<'a> FrameReader<'a> {
         clock: &'a dyn Clock,
         budget: &'a Arc<MemoryBudget>,
     ) -> FrameReader<'a> {
-        FrameReader { stream, limits, clock, budget, unread: None, ahead_bytes: FIRST_CHARGE_BYTES }
+        FrameReader {
+            stream,
+            limits,
+            clock,
+            budget,
+            unread: None,
+            ahead_bytes: FIRST_CHARGE_BYTES,
+            trusted_bytes: TRUSTED_BYTES,
+        }
     }
 
     /// Whether bytes of a further request have been read.
@@ -105,6 +119,7 @@ impl<'a> FrameReader<'a> {
         let mut frame = bytes.split_to(end);
         let _length = frame.split_to(LENGTH_BYTES);
         self.ahead_bytes = ahead_bytes(end);
+        self.trusted_bytes = trusted_bytes(end);
         let frame = Frame { bytes: frame, charge: Charge::within(charge.clone()) };
         if !bytes.is_empty() {
             self.unread = Some(Unread { bytes, charge });
@@ -152,7 +167,7 @@ impl<'a> FrameReader<'a> {
         // budget.
         let mut charge = Arc::try_unwrap(part.charge).unwrap_or_else(Charge::within);
         let mut buffer = Vec::new();
-        let capacity = capacity_for(part.bytes.len(), self.frame_end(&part.bytes)?);
+        let capacity = capacity_for(part.bytes.len(), self.frame_end(&part.bytes)?, self.trusted_bytes);
         charge.grow_to(capacity as u64).await;
         let ahead = self.ahead_bytes.saturating_sub(capacity);
         buffer.reserve_exact(if charge.try_grow(ahead as u64) { capacity + ahead } else { capacity });
@@ -164,9 +179,9 @@ impl<'a> FrameReader<'a> {
             if end.is_some_and(|end| end <= buffer.len()) {
                 return Ok(Unread { bytes: buffer.into(), charge: Arc::new(charge) });
             }
-            let capacity = capacity_for(buffer.len(), end);
+            let capacity = capacity_for(buffer.len(), end, self.trusted_bytes);
             // Not before it is full: a slow sender would have it moved with every packet.
-            if buffer.len() == buffer.capacity() || buffer.capacity() < capacity.min(TRUSTED_BYTES) {
+            if buffer.len() == buffer.capacity() || buffer.capacity() < capacity.min(self.trusted_bytes) {
                 charge.grow_to(capacity as u64).await;
                 buffer.reserve_exact(capacity - buffer.len());
             }
@@ -193,9 +208,14 @@ impl<'a> FrameReader<'a> {
 }
 
 /// What a buffer must hold that has `length` bytes of a frame, more than it has; `end` is the frame's, if
-/// known.
-fn capacity_for(length: usize, end: Option<usize>) -> usize {
-    end.map_or(FIRST_CHARGE_BYTES, |end| end.min((length * 2).max(TRUSTED_BYTES)))
+/// known, `trusted` the size up to which it gets all it needs.
+fn capacity_for(length: usize, end: Option<usize>, trusted: usize) -> usize {
+    end.map_or(FIRST_CHARGE_BYTES, |end| end.min((length * 2).max(trusted)))
+}
+
+/// Up to which size a frame is trusted to come, after one of `end` bytes.
+fn trusted_bytes(end: usize) -> usize {
+    end.clamp(TRUSTED_BYTES, TRUSTED_BYTES_MAX)
 }
 
 /// What to read at once, after a frame of `end` bytes: several like it; of a big one its beginning, so that
@@ -277,6 +297,24 @@ mod tests {
         check(b"\x00\x00\x00\x07", "less than a header");
         check(b"\x00\x00\x03\xe9", "socket.request.max.bytes");
         check(b"\x7f\xff\xff\xff", "socket.request.max.bytes");
+    }
+
+    #[test]
+    fn a_frame_gets_its_buffer_at_once_if_the_last_one_was_as_big() {
+        const KIB: usize = 1024;
+        for (last, arrived, end, expected) in [
+            (100, 2, None, FIRST_CHARGE_BYTES),
+            (100, 4 * KIB, Some(100 * KIB), 100 * KIB),
+            (100, 4 * KIB, Some(1024 * KIB), 128 * KIB),
+            (100, 128 * KIB, Some(1024 * KIB), 256 * KIB),
+            (600 * KIB, 4 * KIB, Some(500 * KIB), 500 * KIB),
+            (600 * KIB, 4 * KIB, Some(1024 * KIB), 600 * KIB),
+            (50_000 * KIB, 4 * KIB, Some(1024 * KIB), 1024 * KIB),
+            (50_000 * KIB, 4 * KIB, Some(50_000 * KIB), TRUSTED_BYTES_MAX),
+        ] {
+            let capacity = capacity_for(arrived, end, trusted_bytes(last));
+            assert_eq!(capacity, expected, "{arrived} of {end:?} bytes after {last}");
+        }
     }
 
     #[test]
