@@ -98,6 +98,11 @@ impl GroupShard {
         if let Some(group) = self.durable.group(group_id) {
             let offsets = group.offsets.descending();
             records.extend(offsets.map(|(topic, at, _)| offset_tombstone(group_id, topic, at)));
+            let pending = self.durable.pending().of_group(group_id);
+            let only_pending = pending.filter(|(topic, at)| {
+                group.offsets.topic(topic).is_none_or(|known| known.get(*at).is_none())
+            });
+            records.extend(only_pending.map(|(topic, at)| offset_tombstone(group_id, topic, at)));
         }
         match consumer {
             Some(group) => records.extend(consumer::tombstones(group)),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::consumer::ConsumerGroup;
 use super::offsets::GroupOffsets;
-use super::record::{ConsumerGroupChange, GroupMetadata, GroupRecord};
+use super::pending::PendingOffsets;
+use super::record::{CommittedOffset, ConsumerGroupChange, GroupMetadata, GroupRecord};
+use crate::model::{ProducerId, TransactionResult};
 
 /// Everything that the records of one partition of `__consumer_offsets` say.
 #[derive(Debug, Default, PartialEq)]
@@ -16,6 +18,8 @@ pub(super) struct Durable {
     topics: HashSet<Arc<str>>,
     /// Of groups that only commit offsets.
     simple: Arc<GroupMetadata>,
+    /// Offsets of open transactions.
+    pending: PendingOffsets,
 }
 
 /// One group.
@@ -93,18 +97,51 @@ impl Durable {
         groups
     }
 
+    /// Offsets of open transactions.
+    pub fn pending(&self) -> &PendingOffsets {
+        &self.pending
+    }
+
+    /// Applies a record of a transaction. Only offsets are written in transactions.
+    pub fn replay_in_transaction(&mut self, producer_id: ProducerId, record: GroupRecord) {
+        let GroupRecord::OffsetCommit { group_id, topic, partition, offset: Some(offset) } = record else {
+            return;
+        };
+        self.group_of_offsets(&group_id);
+        let topic = shared(&mut self.topics, &topic);
+        self.pending.add(producer_id, (&group_id, &topic, partition), offset);
+    }
+
+    /// A transaction has ended: what it committed counts now, or never.
+    pub fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult) {
+        for ((group_id, topic, partition), offset) in self.pending.end(producer_id, result) {
+            self.set_offset(&group_id, &topic, partition, offset);
+        }
+    }
+
+    /// A group of which there are offsets. Those of no group make a simple one, as in Kafka.
+    fn group_of_offsets(&mut self, group_id: &Arc<str>) -> &mut DurableGroup {
+        let simple = &self.simple;
+        let group = self.groups.entry(group_id.clone()).or_default();
+        group.kind.get_or_insert_with(|| GroupKind::Classic(simple.clone()));
+        group
+    }
+
+    fn set_offset(&mut self, group_id: &Arc<str>, topic: &Arc<str>, partition: i32, offset: CommittedOffset) {
+        let topic = shared(&mut self.topics, topic);
+        let group = self.group_of_offsets(group_id);
+        group.offsets.set(&topic.clone(), partition, offset, || topic);
+    }
+
     /// Applies a record.
     pub fn replay(&mut self, record: GroupRecord) {
         match record {
             GroupRecord::OffsetCommit { group_id, topic, partition, offset: Some(offset) } => {
-                let simple = &self.simple;
-                let group = self.groups.entry(group_id).or_default();
-                // Offsets of no group make a simple one, as in Kafka.
-                group.kind.get_or_insert_with(|| GroupKind::Classic(simple.clone()));
-                let topics = &mut self.topics;
-                group.offsets.set(&topic, partition, offset, || shared(topics, &topic));
+                self.pending.committed(&group_id, &topic, partition);
+                self.set_offset(&group_id, &topic, partition, offset);
             }
             GroupRecord::OffsetCommit { group_id, topic, partition, offset: None } => {
+                self.pending.delete(&group_id, &topic, partition);
                 if let Some(group) = self.groups.get_mut(&group_id) {
                     group.offsets.remove(&topic, partition);
                     self.remove_if_nothing(&group_id);

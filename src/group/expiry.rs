@@ -9,6 +9,7 @@ use super::durable::{DurableGroup, GroupKind};
 use super::input::Input;
 use super::offset_requests::offset_tombstone;
 use super::outcome::{Outcome, Portion};
+use super::pending::PendingOffsets;
 use super::record::{CommittedOffset, GroupMetadata, GroupRecord};
 use super::request::DeletedTopic;
 use super::shard::GroupShard;
@@ -57,7 +58,9 @@ impl GroupShard {
             Some(GroupKind::Classic(metadata)) => {
                 self.expire_classic(input, (group_id, group), metadata, portion);
             }
-            Some(GroupKind::Consumer(consumer)) => expire_consumer(input, group, consumer, portion),
+            Some(GroupKind::Consumer(consumer)) => {
+                expire_consumer(input, group, consumer, self.durable.pending(), portion);
+            }
             None => {}
         }
     }
@@ -71,9 +74,11 @@ impl GroupShard {
     ) {
         let live = self.soft.classic.get(group_id);
         let since = retained_since(live, metadata);
-        let mut left = false;
+        let pending = self.durable.pending();
+        let mut left = pending.has_group(group_id);
         for (topic, partition, offset) in group.offsets.descending() {
-            let subscribed = live.is_some_and(|group| group.is_subscribed_to(topic));
+            let is_unstable = left && pending.is_unstable(group_id, topic, partition);
+            let subscribed = is_unstable || live.is_some_and(|group| group.is_subscribed_to(topic));
             if subscribed || portion.is_full() || !is_due(input, &since, offset) {
                 left = true;
             } else {
@@ -114,6 +119,13 @@ impl GroupShard {
                 }
             }
         }
+        for gone in topics {
+            for (group_id, partition, offset) in self.durable.pending().of_topic(&gone.name) {
+                if !portion.is_full() && gone.is_topic_of(offset) {
+                    portion.push(offset_tombstone(group_id, &gone.name, partition));
+                }
+            }
+        }
         outcome.records = portion.into_records();
         outcome.may_be_divided = true;
         outcome
@@ -132,10 +144,18 @@ impl DeletedTopic {
 
 /// A consumer group loses what its members do not read, each offset from its own commit, and when nothing is
 /// left and nobody is there, itself.
-fn expire_consumer(input: Input<'_>, group: &DurableGroup, consumer: &ConsumerGroup, portion: &mut Portion) {
-    let mut left = false;
+fn expire_consumer(
+    input: Input<'_>,
+    group: &DurableGroup,
+    consumer: &ConsumerGroup,
+    pending: &PendingOffsets,
+    portion: &mut Portion,
+) {
+    let mut left = pending.has_group(consumer.group_id());
     for (topic, partition, offset) in group.offsets.descending() {
-        let due = !consumer.is_subscribed_to(topic) && is_due(input, &RetainedSince::Commit, offset);
+        let is_kept =
+            consumer.is_subscribed_to(topic) || pending.is_unstable(consumer.group_id(), topic, partition);
+        let due = !is_kept && is_due(input, &RetainedSince::Commit, offset);
         if due && !portion.is_full() {
             portion.push(offset_tombstone(consumer.group_id(), topic, partition));
         } else {

@@ -24,6 +24,7 @@ mod lengths;
 mod offset_requests;
 mod offsets;
 mod outcome;
+mod pending;
 mod record;
 mod reply;
 mod request;

@@ -59,13 +59,22 @@ impl GroupShard {
     fn validate_commit(&mut self, input: Input<'_>, request: &OffsetCommit) -> Result<(), GroupError> {
         let group_id = &request.group_id;
         if let Some(group) = self.durable.consumer(group_id) {
-            return validate_consumer_commit(input, group, request);
+            let validated = validate_consumer_commit(input, group, request);
+            return validated.map_err(|error| match error {
+                // As Kafka, whose clients do not expect the other here.
+                GroupError::StaleMemberEpoch if request.transaction.is_some() => {
+                    GroupError::IllegalGeneration
+                }
+                error => error,
+            });
         }
         let without_member = request.generation_id_or_member_epoch < 0;
         match self.classic_state(group_id) {
             // A consumer without group management: the record makes the group.
             None if without_member => Ok(()),
-            None if request.supports_member_epoch => Err(group_not_found(group_id)),
+            None if request.supports_member_epoch && request.transaction.is_none() => {
+                Err(group_not_found(group_id))
+            }
             None => Err(GroupError::IllegalGeneration),
             Some(_) => {
                 let (classic, mut work) = self.soft.work(input);
@@ -82,6 +91,15 @@ impl GroupShard {
         if let Some(group) = self.durable.consumer(&request.group_id) {
             group.validate_fetch(request.member_id.as_deref(), request.member_epoch)?;
         }
+        let pending = self.durable.pending();
+        let is_unstable = |topic: &str, partition| {
+            request.require_stable && pending.is_unstable(&request.group_id, topic, partition)
+        };
+        let fetched =
+            |topic: &str, partition, offset: Option<&CommittedOffset>| match is_unstable(topic, partition) {
+                true => unstable(partition),
+                false => fetched(partition, offset),
+            };
         // Where there is no group, there is nothing committed either.
         let found = self.durable.group(&request.group_id).filter(|group| group.kind.is_some());
         let offsets = found.map(|group| &group.offsets);
@@ -90,7 +108,11 @@ impl GroupShard {
             let reply = |topic: &super::offsets::TopicOffsets| OffsetFetchTopicReply {
                 topic_id: TopicId::ZERO,
                 name: topic.topic.clone(),
-                partitions: topic.partitions.iter().map(|(at, offset)| fetched(*at, Some(offset))).collect(),
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|(at, offset)| fetched(&topic.topic, *at, Some(offset)))
+                    .collect(),
             };
             return Ok(topics.iter().map(reply).collect());
         };
@@ -98,7 +120,8 @@ impl GroupShard {
             let known = offsets.and_then(|offsets| offsets.topic(&topic.name));
             let partition = |at: &i32| {
                 let offset = known.and_then(|known| known.get(*at));
-                fetched(*at, offset.filter(|offset| is_same_topic(offset.topic_id, topic.topic_id)))
+                let offset = offset.filter(|offset| is_same_topic(offset.topic_id, topic.topic_id));
+                fetched(&topic.name, *at, offset)
             };
             OffsetFetchTopicReply {
                 topic_id: topic.topic_id,
@@ -133,9 +156,12 @@ impl GroupShard {
                 None => group.is_some_and(|group| group.is_subscribed_to(topic)),
             };
             let known = self.durable.group(group_id).and_then(|group| group.offsets.topic(topic));
-            if let Some(known) = known.filter(|_| !subscribed) {
-                let mut gone: Vec<i32> =
-                    partitions.iter().copied().filter(|at| known.get(*at).is_some()).collect();
+            if !subscribed {
+                let is_there = |at: i32| {
+                    known.is_some_and(|known| known.get(at).is_some())
+                        || self.durable.pending().is_unstable(group_id, topic, at)
+                };
+                let mut gone: Vec<i32> = partitions.iter().copied().filter(|at| is_there(*at)).collect();
                 // The last first: so none of those that are left moves.
                 gone.sort_unstable_by(|left, right| right.cmp(left));
                 gone.dedup();
@@ -157,7 +183,14 @@ fn validate_consumer_commit(
     request: &OffsetCommit,
 ) -> Result<(), GroupError> {
     let member_epoch = request.generation_id_or_member_epoch;
-    let scope = group.validate_commit(&request.member_id, member_epoch, request.supports_member_epoch)?;
+    // KIP-447: a producer may say nothing of the consumer that it commits for.
+    let says_nothing =
+        member_epoch < 0 && request.member_id.is_empty() && request.group_instance_id.is_none();
+    if request.transaction.is_some() && says_nothing {
+        return Ok(());
+    }
+    let knows_epochs = request.supports_member_epoch || request.transaction.is_some();
+    let scope = group.validate_commit(&request.member_id, member_epoch, knows_epochs)?;
     let max = input.settings.offset_metadata_max_bytes;
     for topic in &request.topics {
         let partitions = topic.partitions.iter().filter(|partition| !is_too_large(&partition.metadata, max));
@@ -205,6 +238,11 @@ fn committed(
 /// An offset was committed for the topic that is asked about, as far as both are known.
 fn is_same_topic(committed: TopicId, asked: TopicId) -> bool {
     committed == TopicId::ZERO || asked == TopicId::ZERO || committed == asked
+}
+
+/// An open transaction may change it.
+fn unstable(partition: i32) -> OffsetFetchPartition {
+    OffsetFetchPartition { error: Some(GroupError::UnstableOffsetCommit), ..fetched(partition, None) }
 }
 
 fn fetched(partition: i32, offset: Option<&CommittedOffset>) -> OffsetFetchPartition {

@@ -19,6 +19,9 @@ pub struct Outcome {
     pub records: Vec<GroupRecord>,
     /// The records may go into several batches, in their order: each of these leaves a good state behind.
     pub may_be_divided: bool,
+    /// To be written in a batch of the transaction that asked, and applied by
+    /// [`super::GroupShard::replay_in_transaction`].
+    pub in_transaction: Vec<GroupRecord>,
     /// To be answered.
     pub replies: Vec<(Ticket, GroupReply)>,
 }
@@ -33,6 +36,7 @@ impl Outcome {
     pub(super) fn append(&mut self, other: Outcome) {
         self.records.extend(other.records);
         self.may_be_divided |= other.may_be_divided;
+        self.in_transaction.extend(other.in_transaction);
         self.replies.extend(other.replies);
     }
 }

@@ -125,7 +125,7 @@ pub struct OffsetFetchPartition {
     pub leader_epoch: LeaderEpoch,
     /// As it was committed.
     pub metadata: Arc<str>,
-    /// `UnstableOffsetCommit`, once there are transactions.
+    /// `UnstableOffsetCommit`, where it was asked for stable offsets.
     pub error: Option<GroupError>,
 }
 

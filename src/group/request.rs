@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
+use crate::model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicId};
 
 /// One request to one group, or to all groups of the shard (`ListGroups`).
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +133,7 @@ pub struct LeavingMember {
     pub reason: Option<Arc<str>>,
 }
 
-/// OffsetCommit. The handler has taken out topics and partitions that do not exist, and answers for them.
+/// OffsetCommit or TxnOffsetCommit. The handler has taken out topics and partitions that do not exist, and answers for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommit {
     /// The group.
@@ -148,6 +148,8 @@ pub struct OffsetCommit {
     pub retention: Option<Duration>,
     /// From version 9: the client knows GROUP_ID_NOT_FOUND and STALE_MEMBER_EPOCH.
     pub supports_member_epoch: bool,
+    /// TxnOffsetCommit: the producer whose transaction the offsets are part of. They count when it commits.
+    pub transaction: Option<ProducerId>,
     /// What to commit.
     pub topics: Vec<OffsetCommitTopic>,
 }
@@ -188,8 +190,7 @@ pub struct OffsetFetch {
     pub member_epoch: i32,
     /// Which offsets; `None` for all of the group.
     pub topics: Option<Vec<OffsetFetchTopic>>,
-    /// KIP-447: an offset that an open transaction may change is answered with UNSTABLE_OFFSET_COMMIT. While
-    /// there are no transactions all offsets are stable, so both values mean the same.
+    /// KIP-447: an offset that an open transaction may change is answered with UNSTABLE_OFFSET_COMMIT.
     pub require_stable: bool,
 }
 

@@ -16,6 +16,7 @@ use super::reply::{GroupReply, LeftMember};
 use super::request::{GroupRequest, Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::timers::{Timer, TimerId, Timers};
 use super::work::{WaitingMembers, Work};
+use crate::model::{ProducerId, TransactionResult};
 
 /// All groups of one partition of `__consumer_offsets`.
 #[derive(Debug, Default)]
@@ -104,8 +105,11 @@ impl GroupShard {
             }
             GroupRequest::Heartbeat(request) => GroupReply::Heartbeat(self.heartbeat(input, &request)),
             GroupRequest::OffsetCommit(request) => {
-                let reply = self.offset_commit(input, &request, &mut outcome.records);
-                GroupReply::OffsetCommit(reply)
+                let records = match request.transaction {
+                    None => &mut outcome.records,
+                    Some(_) => &mut outcome.in_transaction,
+                };
+                GroupReply::OffsetCommit(self.offset_commit(input, &request, records))
             }
             GroupRequest::OffsetFetch(request) => GroupReply::OffsetFetch(self.offset_fetch(&request)),
             GroupRequest::OffsetDelete(request) => {
@@ -252,6 +256,16 @@ impl GroupShard {
             self.soft.consumer.forget(group_id);
         }
         self.durable.replay(record);
+    }
+
+    /// Applies a record that was written in a producer's transaction: it counts when that commits.
+    pub fn replay_in_transaction(&mut self, producer_id: ProducerId, record: GroupRecord) {
+        self.durable.replay_in_transaction(producer_id, record);
+    }
+
+    /// A marker was written: the producer's transaction has ended.
+    pub fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult) {
+        self.durable.end_transaction(producer_id, result);
     }
 
     /// Everything was replayed: members get a session from now on.

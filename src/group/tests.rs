@@ -10,3 +10,4 @@ mod retention;
 mod sessions;
 mod static_members;
 mod syncing;
+mod transactions;

@@ -97,6 +97,7 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
         generation_id_or_member_epoch: request.generation_id_or_member_epoch,
         retention: retention.then(|| Duration::from_millis(request.retention_time_ms.max(0).unsigned_abs())),
         supports_member_epoch: version >= VERSION_WITH_MEMBER_EPOCH,
+        transaction: None,
         topics: topics.clone(),
     };
     let pick = |reply| if let GroupReply::OffsetCommit(reply) = reply { Some(reply) } else { None };

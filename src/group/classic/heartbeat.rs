@@ -28,13 +28,19 @@ impl ClassicGroup {
         if self.state == State::Empty && generation_id < 0 {
             return Ok(());
         }
+        let is_transactional = commit.transaction.is_some();
         if generation_id < 0 && commit.member_id.is_empty() && commit.group_instance_id.is_none() {
-            // Without a member only an empty group takes offsets.
-            return Err(GroupError::UnknownMemberId);
+            // Without a member only an empty group takes offsets. KIP-447: a producer need not tell for whom
+            // it commits.
+            return if is_transactional { Ok(()) } else { Err(GroupError::UnknownMemberId) };
         }
         self.validate_member(&commit.member_id, commit.group_instance_id.as_ref())?;
         if generation_id != self.generation_id {
             return Err(GroupError::IllegalGeneration);
+        }
+        // A producer's transaction is no sign of life of its consumer, and does not wait for the others.
+        if is_transactional {
+            return Ok(());
         }
         if self.state == State::CompletingRebalance {
             return Err(GroupError::RebalanceInProgress);

@@ -13,7 +13,7 @@ use crate::group::{
     Ticket,
 };
 use crate::metadata::ClusterImage;
-use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
+use crate::model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicId, TransactionResult};
 
 pub const GROUP: &str = "group";
 
@@ -26,12 +26,46 @@ pub struct Driver {
     pub wall: Timestamp,
     pub caller: Caller,
     /// Everything that was written.
-    pub log: Vec<(Bytes, Option<Bytes>)>,
+    pub log: Vec<Written>,
+    /// The producer whose transaction is asked for.
+    producer_id: ProducerId,
     pub replies: BTreeMap<Ticket, GroupReply>,
     /// Tickets that nobody has answered yet.
     pub waiting: BTreeSet<Ticket>,
     tickets: u64,
     ids: u128,
+}
+
+/// One thing in the log: a record and its transaction, or a marker.
+pub enum Written {
+    Record(Option<ProducerId>, Bytes, Option<Bytes>),
+    Marker(ProducerId, TransactionResult),
+}
+
+impl Written {
+    fn record(&self) -> Option<GroupRecord> {
+        let Written::Record(_, key, value) = self else { return None };
+        Some(GroupRecord::decode(key, value.as_ref()).unwrap().expect("a known type"))
+    }
+
+    pub fn is_tombstone(&self) -> bool {
+        matches!(self, Written::Record(_, _, None))
+    }
+
+    /// Of key and value.
+    pub fn bytes(&self) -> usize {
+        let Written::Record(_, key, value) = self else { return 0 };
+        key.len() + value.as_ref().map_or(0, Bytes::len)
+    }
+
+    fn replay(&self, shard: &mut GroupShard) {
+        match (self, self.record()) {
+            (Written::Record(None, ..), Some(record)) => shard.replay(record),
+            (Written::Record(Some(id), ..), Some(record)) => shard.replay_in_transaction(*id, record),
+            (Written::Marker(id, result), _) => shard.end_transaction(*id, *result),
+            (_, None) => unreachable!("a record is one"),
+        }
+    }
 }
 
 pub const fn seconds(seconds: u64) -> Duration {
@@ -49,6 +83,7 @@ impl Driver {
             wall: Timestamp(1_700_000_000_000),
             caller: Caller { client_id: "client".into(), client_host: "/127.0.0.1".into() },
             log: Vec::new(),
+            producer_id: ProducerId::NONE,
             replies: BTreeMap::new(),
             waiting: BTreeSet::new(),
             tickets: 0,
@@ -75,12 +110,15 @@ impl Driver {
         };
         let outcome = call(&mut self.shard, input);
         let records = outcome.records.len();
-        for record in outcome.records {
+        let in_transaction =
+            outcome.in_transaction.into_iter().map(|record| (Some(self.producer_id), record));
+        let all = outcome.records.into_iter().map(|record| (None, record)).chain(in_transaction);
+        for (producer_id, record) in all {
             let (key, value) = record.encode();
-            let (key, value) = (Bytes::from(key), value.map(Bytes::from));
-            assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(record.clone())));
-            self.shard.replay(record);
-            self.log.push((key, value));
+            let written = Written::Record(producer_id, key.into(), value.map(Bytes::from));
+            assert_eq!(written.record(), Some(record));
+            written.replay(&mut self.shard);
+            self.log.push(written);
         }
         for (ticket, reply) in outcome.replies {
             assert!(self.waiting.remove(&ticket), "{ticket:?} is answered twice: {reply:?}");
@@ -94,8 +132,18 @@ impl Driver {
         let ticket = Ticket(self.tickets);
         self.waiting.insert(ticket);
         let caller = self.caller.clone();
+        if let GroupRequest::OffsetCommit(OffsetCommit { transaction: Some(producer_id), .. }) = &request {
+            self.producer_id = *producer_id;
+        }
         self.call(|shard, input| shard.request(input, ticket, &caller, request));
         ticket
+    }
+
+    /// A marker comes.
+    pub fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult) {
+        let written = Written::Marker(producer_id, result);
+        written.replay(&mut self.shard);
+        self.log.push(written);
     }
 
     pub fn reply(&mut self, ticket: Ticket) -> Option<GroupReply> {
@@ -131,9 +179,7 @@ impl Driver {
     /// The process ends and another reads the log.
     pub fn fail_over(&mut self) {
         let mut shard = GroupShard::default();
-        for (key, value) in &self.log {
-            shard.replay(GroupRecord::decode(key, value.as_ref()).unwrap().expect("a known type"));
-        }
+        self.log.iter().for_each(|written| written.replay(&mut shard));
         assert_eq!(shard.durable, self.shard.durable);
         self.shard = shard;
         self.waiting.clear();
@@ -142,8 +188,7 @@ impl Driver {
 
     /// The tombstones and all other records since some moment.
     pub fn written_since(&self, start: usize) -> Vec<GroupRecord> {
-        let decode = |(key, value): &(Bytes, Option<Bytes>)| GroupRecord::decode(key, value.as_ref());
-        self.log[start..].iter().map(|record| decode(record).unwrap().unwrap()).collect()
+        self.log[start..].iter().filter_map(Written::record).collect()
     }
 
     pub fn state(&mut self) -> String {
@@ -305,6 +350,7 @@ pub fn commit(topic: &str, offset: i64) -> OffsetCommit {
         generation_id_or_member_epoch: -1,
         retention: None,
         supports_member_epoch: true,
+        transaction: None,
         topics: vec![OffsetCommitTopic {
             topic_id: TopicId::ZERO,
             name: topic.into(),

@@ -351,7 +351,7 @@ fn texts_that_records_cannot_hold_are_refused_and_client_ids_are_cut() {
     }
     let commit = OffsetCommit { group_id: long.clone(), ..commit("read", 1) };
     assert_eq!(driver.commit(commit), Err(GroupError::InvalidGroupId));
-    assert_eq!(driver.log, []);
+    assert!(driver.log.is_empty());
     // A client id of the greatest length: its member's id has room in a record.
     driver.caller.client_id = "ü".repeat(16_383).into();
     let member = driver.stable(1).remove(0);

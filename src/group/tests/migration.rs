@@ -668,7 +668,7 @@ fn tools_see_consumer_groups_and_what_is_left_of_them_expires() {
     };
     assert!(groups.is_empty(), "{groups:?}");
     driver.fail_over();
-    assert!(driver.log.iter().rev().take(4).all(|(_, value)| value.is_none()));
+    assert!(driver.log.iter().rev().take(4).all(Written::is_tombstone));
 }
 
 #[test]
