@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 
 use super::{Broker, NewTopic, TopicError};
 use crate::config::{ConsumerOverrides, ServerConfig};
-use crate::coordinator::{Asked, Coordinator, CoordinatorError, GroupAsk, Surroundings, World, WriteRules};
+use crate::coordinator::{
+    Asked, Coordinator, CoordinatorError, GroupAsk, Surroundings, TransactionPass, World, WriteRules,
+};
 use crate::env::Env;
 use crate::group::{
     Assignor, Caller, DeletedTopic, GroupOverrides, GroupReply, GroupRequest, GroupSettings, GroupShard,
@@ -201,7 +203,18 @@ impl Broker {
         request: GroupRequest,
     ) -> Result<Asked<GroupReply>, CoordinatorError> {
         let partition = self.group_partition(group_id).ok_or(CoordinatorError::NotCoordinator)?;
-        self.groups.0.ask(partition, GroupAsk { caller, request })
+        self.groups.0.ask(partition, GroupAsk { caller, request, pass: None })
+    }
+
+    /// The same as part of a producer's transaction.
+    pub fn ask_group_in_transaction(
+        &self,
+        partition: TopicPartition,
+        caller: Caller,
+        request: GroupRequest,
+        pass: TransactionPass,
+    ) -> Result<Asked<GroupReply>, CoordinatorError> {
+        self.groups.0.ask(partition, GroupAsk { caller, request, pass: Some(pass) })
     }
 
     /// Shows each coordinator's groups as they are now, committed or not; none of those that are loading.
@@ -217,7 +230,7 @@ impl Broker {
         caller: &Caller,
         request: &GroupRequest,
     ) -> Vec<Result<Asked<GroupReply>, CoordinatorError>> {
-        let ask = || GroupAsk { caller: caller.clone(), request: request.clone() };
+        let ask = || GroupAsk { caller: caller.clone(), request: request.clone(), pass: None };
         self.groups.0.partitions().into_iter().map(|partition| self.groups.0.ask(partition, ask())).collect()
     }
 }

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 
+use super::TransactionPass;
 use crate::group::RECORD_OVERHEAD_BYTES;
 use crate::model::Timestamp;
+use crate::partition::Appender;
 use crate::protocol::batch::{
     BatchBuilder, CompressionType, NewRecord, ProduceRules, ProducedBatch, validate_produced,
 };
@@ -19,9 +21,15 @@ pub(super) type Encoded = (Vec<u8>, Option<Vec<u8>>);
 pub(super) struct Batches {
     compression: CompressionType,
     timestamp: Timestamp,
-    closed: Vec<BatchBuilder>,
+    closed: Vec<Write>,
     open: BatchBuilder,
     open_bytes: usize,
+}
+
+/// One batch, and what its writer has to show for it.
+pub(super) struct Write {
+    pub(super) batch: ProducedBatch,
+    pub(super) appender: Appender,
 }
 
 impl Batches {
@@ -46,8 +54,7 @@ impl Batches {
     pub(super) fn add(&mut self, records: &[Encoded]) {
         let bytes = Batches::bytes_of(records);
         if self.open_bytes > 0 && self.open_bytes + bytes > BATCH_BYTES {
-            self.closed.push(std::mem::replace(&mut self.open, Batches::empty(self.compression)));
-            self.open_bytes = 0;
+            self.close();
         }
         for (key, value) in records {
             let (key, value) = (Some(key.as_slice()), value.as_deref());
@@ -56,17 +63,44 @@ impl Batches {
         self.open_bytes += bytes;
     }
 
+    fn close(&mut self) {
+        if self.open_bytes > 0 {
+            let open = std::mem::replace(&mut self.open, Batches::empty(self.compression));
+            let batch = checked(open.build().into(), self.timestamp);
+            self.closed.push(Write { batch, appender: Appender::COORDINATOR });
+            self.open_bytes = 0;
+        }
+    }
+
+    /// A batch of records of a producer's transaction.
+    pub(super) fn in_transaction(&self, records: &[Encoded], pass: TransactionPass) -> Write {
+        let mut batch = Batches::empty(self.compression);
+        batch.is_transactional = true;
+        batch.producer_id = pass.producer_id;
+        batch.producer_epoch = pass.producer_epoch;
+        for (key, value) in records {
+            let (key, value) = (Some(key.as_slice()), value.as_deref());
+            batch.push(NewRecord { timestamp: self.timestamp, key, value, headers: &[] });
+        }
+        let appender = Appender { verification: pass.verification, ..Appender::COORDINATOR };
+        Write { batch: ProducedBatch::of_broker(batch.build()), appender }
+    }
+
+    /// Adds a batch behind what was added by now.
+    pub(super) fn add_write(&mut self, write: Write) {
+        self.close();
+        self.closed.push(write);
+    }
+
     /// Whether these should be written before more is added: at most one is closed then.
     pub(super) fn are_full(&self) -> bool {
         !self.closed.is_empty() || self.open_bytes >= BATCH_BYTES / 2
     }
 
     /// The batches as the log takes them, in order.
-    pub(super) fn build(mut self) -> Vec<ProducedBatch> {
-        if self.open_bytes > 0 {
-            self.closed.push(self.open);
-        }
-        self.closed.iter().map(|batch| checked(batch.build().into(), self.timestamp)).collect()
+    pub(super) fn build(mut self) -> Vec<Write> {
+        self.close();
+        self.closed
     }
 }
 
@@ -85,7 +119,7 @@ mod tests {
     }
 
     fn counts(batches: Batches) -> Vec<i32> {
-        batches.build().iter().map(|batch| batch.header.records_count).collect()
+        batches.build().iter().map(|write| write.batch.header.records_count).collect()
     }
 
     #[test]
@@ -112,7 +146,7 @@ mod tests {
             (0..1000).map(|number| (vec![1; number % 7], Some(vec![2; number]))).collect();
         let mut batches = Batches::new(CompressionType::None, Timestamp(i64::MAX / 2));
         batches.add(&records);
-        let bytes: usize = batches.build().iter().map(|batch| batch.bytes.len()).sum();
+        let bytes: usize = batches.build().iter().map(|write| write.batch.bytes.len()).sum();
         assert!(bytes <= Batches::bytes_of(&records) + 61);
     }
 }

@@ -11,6 +11,12 @@ pub enum CoordinatorError {
     /// have been done.
     #[error("the coordinator is not available")]
     NotAvailable,
+    /// What it would write is part of a transaction that is not open any more, or not known to be.
+    #[error("the producer's transaction is not open")]
+    InvalidTransactionState,
+    /// A newer instance of the producer whose transaction it is part of has written.
+    #[error("a newer instance of the producer exists")]
+    InvalidProducerEpoch,
     /// What the request would write is larger than the topic allows.
     #[error("the request's records are too large for the coordinator's topic")]
     TooLarge,

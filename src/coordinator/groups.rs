@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Moment, Output, Shard};
+use super::{InTransaction, Moment, Output, Shard, TransactionPass};
 use crate::group::Ticket;
 use crate::group::{
     Caller, DeletedTopic, GroupRecord, GroupReply, GroupRequest, GroupSettings, GroupShard, Input, Outcome,
 };
+use crate::model::{ProducerId, TransactionResult};
 
 /// A request to a group, and who asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub struct GroupAsk {
     pub caller: Caller,
     /// What.
     pub request: GroupRequest,
+    /// Of the producer whose transaction the request is part of, if it is.
+    pub pass: Option<TransactionPass>,
 }
 
 fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
@@ -32,11 +35,14 @@ fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
     }
 }
 
-fn output(outcome: Outcome) -> Output<GroupShard> {
+fn output(outcome: Outcome, pass: Option<TransactionPass>) -> Output<GroupShard> {
+    let records = outcome.in_transaction;
+    debug_assert!(records.is_empty() || pass.is_some(), "only who shows a pass asks for a transaction");
     let replies = outcome.replies.into_iter().map(|(Ticket(ticket), reply)| (ticket, reply));
     Output {
         records: outcome.records,
         may_be_divided: outcome.may_be_divided,
+        in_transaction: pass.filter(|_| !records.is_empty()).map(|pass| InTransaction { pass, records }),
         replies: replies.collect(),
         effects: Vec::new(),
     }
@@ -57,8 +63,8 @@ impl Shard for GroupShard {
         ticket: u64,
         request: GroupAsk,
     ) -> Output<GroupShard> {
-        let GroupAsk { caller, request } = request;
-        output(GroupShard::request(self, input(&moment), Ticket(ticket), &caller, request))
+        let GroupAsk { caller, request, pass } = request;
+        output(GroupShard::request(self, input(&moment), Ticket(ticket), &caller, request), pass)
     }
 
     fn may_write(GroupAsk { request, .. }: &GroupAsk) -> bool {
@@ -87,11 +93,11 @@ impl Shard for GroupShard {
     }
 
     fn advance(&mut self, moment: Moment<'_, GroupSettings>) -> Output<GroupShard> {
-        output(GroupShard::advance(self, input(&moment)))
+        output(GroupShard::advance(self, input(&moment)), None)
     }
 
     fn expire(&mut self, moment: Moment<'_, GroupSettings>) -> Output<GroupShard> {
-        output(GroupShard::expire(self, input(&moment)))
+        output(GroupShard::expire(self, input(&moment)), None)
     }
 
     fn notice(
@@ -99,7 +105,7 @@ impl Shard for GroupShard {
         moment: Moment<'_, GroupSettings>,
         topics: &Arc<[DeletedTopic]>,
     ) -> Output<GroupShard> {
-        output(GroupShard::topics_deleted(self, input(&moment), topics))
+        output(GroupShard::topics_deleted(self, input(&moment), topics), None)
     }
 
     fn unwritten(
@@ -107,15 +113,23 @@ impl Shard for GroupShard {
         moment: Moment<'_, GroupSettings>,
         records: &[GroupRecord],
     ) -> Output<GroupShard> {
-        output(GroupShard::unwritten(self, input(&moment), records))
+        output(GroupShard::unwritten(self, input(&moment), records), None)
     }
 
     fn replay(&mut self, record: GroupRecord) {
         GroupShard::replay(self, record);
     }
 
+    fn replay_in_transaction(&mut self, producer_id: ProducerId, record: GroupRecord) {
+        GroupShard::replay_in_transaction(self, producer_id, record);
+    }
+
+    fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult) {
+        GroupShard::end_transaction(self, producer_id, result);
+    }
+
     fn loaded(&mut self, moment: Moment<'_, GroupSettings>) -> Output<GroupShard> {
-        output(GroupShard::loaded(self, input(&moment)))
+        output(GroupShard::loaded(self, input(&moment)), None)
     }
 
     fn encode(record: &GroupRecord) -> (Vec<u8>, Option<Vec<u8>>) {

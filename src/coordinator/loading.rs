@@ -8,7 +8,7 @@ use super::Shard;
 use crate::env::FileExtent;
 use crate::model::Offset;
 use crate::partition::{Partition, PartitionRead, ReadError};
-use crate::protocol::batch::{BatchError, BatchHeader, DecompressionCaps, records, verify_crc};
+use crate::protocol::batch::{BatchError, BatchHeader, DecompressionCaps, EndTransactionMarker, records, verify_crc};
 
 /// Why a shard could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -115,9 +115,10 @@ impl<S: Shard> Loading<S> {
             let batch = bytes.split_off(..expected).ok_or(BatchError::Truncated { expected, actual });
             let batch = batch.map_err(at)?;
             verify_crc(batch).map_err(at)?;
-            // Markers of transactions, and whatever else brokers say to each other.
             if !header.attributes.is_control() {
                 self.replay_batch(batch, &header)?;
+            } else if let Some(marker) = EndTransactionMarker::of_batch(batch).map_err(at)? {
+                self.shard.end_transaction(header.producer_id, marker.result);
             }
             self.next = header.base_offset.plus(i64::from(header.last_offset_delta) + 1);
         }
@@ -136,6 +137,9 @@ impl<S: Shard> Loading<S> {
             self.loaded.records += 1;
             let key = record.key.unwrap_or_default();
             match S::decode(key, record.value) {
+                Ok(Some(record)) if header.attributes.is_transactional() => {
+                    self.shard.replay_in_transaction(header.producer_id, record);
+                }
                 Ok(Some(record)) => self.shard.replay(record),
                 Ok(None) => {}
                 Err(reason) => return Err(LoadError::Record { offset, reason }),

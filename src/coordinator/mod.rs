@@ -26,4 +26,4 @@ pub use error::CoordinatorError;
 pub use groups::GroupAsk;
 pub use runtime::Coordinator;
 pub use seat::Asked;
-pub use shard::{Moment, Output, Shard, Surroundings, World, WriteRules};
+pub use shard::{InTransaction, Moment, Output, Shard, Surroundings, TransactionPass, World, WriteRules};

@@ -12,8 +12,8 @@ use super::seat::{Asked, Seat};
 use super::task::Task;
 use super::{CoordinatorError, Shard, World};
 use crate::env::Env;
-use crate::model::TopicPartition;
-use crate::partition::{Partition, Storage};
+use crate::model::{Offset, TopicPartition};
+use crate::partition::{AppendError, Partition, Storage, TransactionMarker};
 
 /// The seats, by the partitions that hold their shards' records.
 pub(super) type Seats<S> = Arc<RwLock<HashMap<TopicPartition, Taken<S>>>>;
@@ -86,6 +86,18 @@ impl<S: Shard> Coordinator<S> {
             Some(taken) => taken.seat.ask(request),
             None => Err(CoordinatorError::NotCoordinator),
         }
+    }
+
+    /// Ends a producer's transaction in the partition of a shard: writes the marker, and applies it. Gives the
+    /// end of what is to be committed then, or why the partition refuses the marker. May be repeated.
+    pub async fn end_transaction(
+        &self,
+        partition: TopicPartition,
+        marker: TransactionMarker,
+    ) -> Result<Result<Offset, AppendError>, CoordinatorError> {
+        let seat = self.seats.read().get(&partition).map(|taken| taken.seat.clone());
+        let reply = seat.ok_or(CoordinatorError::NotCoordinator)?.end_transaction(marker)?;
+        reply.await.unwrap_or(Err(CoordinatorError::NotCoordinator))
     }
 
     /// Tells every shard that runs.

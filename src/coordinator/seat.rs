@@ -9,6 +9,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::parking::ReplyTo;
 use super::{CoordinatorError, Shard};
+use crate::model::Offset;
+use crate::partition::{AppendError, TransactionMarker};
 
 /// Requests that may wait for a shard. Beyond it clients are told to come again: what waits longer than a
 /// client's patience is work for nothing.
@@ -24,11 +26,44 @@ pub(super) enum Phase {
     Failed = 2,
 }
 
-/// One request on its way to its shard.
-pub(super) struct Event<S: Shard> {
+/// Something on its way to a shard.
+pub(super) enum Event<S: Shard> {
+    Request(Requested<S>),
+    /// A producer's transaction has ended.
+    End(Ending),
+}
+
+pub(super) struct Requested<S: Shard> {
     pub(super) ticket: u64,
     pub(super) request: S::Request,
     pub(super) reply_to: ReplyTo<S::Reply>,
+}
+
+/// The end of what was written, or why it is refused.
+pub(super) type Ended = Result<Offset, AppendError>;
+
+/// A marker that is to be written.
+pub(super) struct Ending {
+    pub(super) marker: TransactionMarker,
+    pub(super) reply_to: ReplyTo<Ended>,
+}
+
+impl<S: Shard> Event<S> {
+    /// Whether it may write.
+    pub(super) fn may_write(&self) -> bool {
+        match self {
+            Event::Request(requested) => S::may_write(&requested.request),
+            Event::End(_) => true,
+        }
+    }
+
+    /// It is not done.
+    pub(super) fn fail(self, error: CoordinatorError) {
+        match self {
+            Event::Request(requested) => drop(requested.reply_to.send(Err(error))),
+            Event::End(ending) => drop(ending.reply_to.send(Err(error))),
+        }
+    }
 }
 
 /// Tickets that nobody awaits any more. Each comes once, so that there are never more than were given out.
@@ -110,18 +145,32 @@ impl<S: Shard> Seat<S> {
 
     /// Hands a request over, in the order of the calls.
     pub(super) fn ask(&self, request: S::Request) -> Result<Asked<S::Reply>, CoordinatorError> {
+        let ticket = self.next_ticket.fetch_add(1, Ordering::Relaxed);
+        let (reply_to, reply) = oneshot::channel();
+        self.hand_over(Event::Request(Requested { ticket, request, reply_to }))?;
+        Ok(Asked { reply, ticket, forgotten: Some(self.forgotten.clone()) })
+    }
+
+    /// Has a marker written, in the order of the calls.
+    pub(super) fn end_transaction(
+        &self,
+        marker: TransactionMarker,
+    ) -> Result<oneshot::Receiver<Result<Ended, CoordinatorError>>, CoordinatorError> {
+        let (reply_to, reply) = oneshot::channel();
+        self.hand_over(Event::End(Ending { marker, reply_to }))?;
+        Ok(reply)
+    }
+
+    fn hand_over(&self, event: Event<S>) -> Result<(), CoordinatorError> {
         match self.phase.load(Ordering::Acquire) {
             phase if phase == Phase::Serving as u8 => {}
             phase if phase == Phase::Loading as u8 => return Err(CoordinatorError::Loading),
             _ => return Err(CoordinatorError::NotCoordinator),
         }
-        let ticket = self.next_ticket.fetch_add(1, Ordering::Relaxed);
-        let (reply_to, reply) = oneshot::channel();
-        self.queue.try_send(Event { ticket, request, reply_to }).map_err(|error| match error {
+        self.queue.try_send(event).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CoordinatorError::NotAvailable,
             mpsc::error::TrySendError::Closed(_) => CoordinatorError::NotCoordinator,
-        })?;
-        Ok(Asked { reply, ticket, forgotten: Some(self.forgotten.clone()) })
+        })
     }
 }
 

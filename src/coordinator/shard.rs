@@ -7,7 +7,8 @@ use crate::env::Random;
 #[cfg(doc)]
 use crate::group::RECORD_OVERHEAD_BYTES;
 use crate::metadata::ClusterImage;
-use crate::model::{LeaderEpoch, Timestamp, TopicPartition};
+use crate::model::{LeaderEpoch, ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionResult};
+use crate::partition::Verification;
 use crate::protocol::batch::CompressionType;
 
 /// A pure machine: what it is asked gives records and replies, and its records, replayed, give its state.
@@ -61,6 +62,12 @@ pub trait Shard: Default + Send + 'static {
     /// Applies a record that was written, now or before the restart.
     fn replay(&mut self, record: Self::Record);
 
+    /// Applies one that was written in a producer's transaction: it counts when that commits.
+    fn replay_in_transaction(&mut self, producer_id: ProducerId, record: Self::Record);
+
+    /// A marker was written, now or before the restart: a producer's transaction has ended.
+    fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult);
+
     /// Everything was replayed.
     fn loaded(&mut self, moment: Moment<'_, Self::Settings>) -> Output<Self>;
 
@@ -77,15 +84,43 @@ pub struct Output<S: Shard> {
     pub records: Vec<S::Record>,
     /// The records may go into several batches: each leaves a good state behind.
     pub may_be_divided: bool,
+    /// To be written behind those, in a batch of its own.
+    pub in_transaction: Option<InTransaction<S::Record>>,
     /// To be answered once everything that the shard has written by then is committed.
     pub replies: Vec<(u64, S::Reply)>,
     /// To be done then, and not at all if the records are not written.
     pub effects: Vec<S::Effect>,
 }
 
+/// Records that are part of a producer's transaction.
+pub struct InTransaction<R> {
+    /// Whose.
+    pub pass: TransactionPass,
+    /// At least one.
+    pub records: Vec<R>,
+}
+
+/// Says that a producer may write in its transaction. Where that is not so any more when it comes to be
+/// written, whoever asked is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionPass {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its epoch.
+    pub producer_epoch: ProducerEpoch,
+    /// What the shard's partition gave, before the transaction's coordinator was asked.
+    pub verification: Verification,
+}
+
 impl<S: Shard> Default for Output<S> {
     fn default() -> Output<S> {
-        Output { records: Vec::new(), may_be_divided: false, replies: Vec::new(), effects: Vec::new() }
+        Output {
+            records: Vec::new(),
+            may_be_divided: false,
+            in_transaction: None,
+            replies: Vec::new(),
+            effects: Vec::new(),
+        }
     }
 }
 

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::batches::{BATCH_BYTES, Batches, Encoded};
+use super::batches::{BATCH_BYTES, Batches, Encoded, Write};
 use super::loading::{LoadError, load};
 use super::parking::{Addressed, Parking, ReplyTo};
 use super::runtime::Shared;
-use super::seat::{Event, Phase, QUEUE_MAX, Seat};
+use super::seat::{Ended, Ending, Event, Phase, QUEUE_MAX, Requested, Seat};
 use super::shard_clock::ShardClock;
-use super::{CoordinatorError, Moment, Output, Shard, Surroundings};
+use super::{CoordinatorError, InTransaction, Moment, Output, Shard, Surroundings};
 use crate::env::time::{self, Deadline};
 use crate::model::Offset;
 use crate::partition::{
     Admission, AdmissionError, AppendError, Credits, FetchWaiter, Partition, PartitionStatus, Purpose,
+    TransactionMarker,
 };
-use crate::protocol::batch::ProducedBatch;
 
 /// Requests that are taken from the queue at a time.
 const EVENTS_MAX: usize = 512;
@@ -29,6 +29,8 @@ const EVENTS_MAX: usize = 512;
 const PARKED_MAX: usize = 16_384;
 /// Batches for which there is room before a turn is run: one that is closed, and the one behind it.
 const BATCHES_RESERVED: usize = 2;
+/// Markers that are written at a time.
+const ENDINGS_MAX: usize = 64;
 /// Records that may be divided go into batches of so much.
 const PART_BYTES: usize = BATCH_BYTES / 2;
 /// Pause before a shard is loaded again whose log could not be read.
@@ -160,9 +162,8 @@ impl<S: Shard> Task<S> {
         while let Ok(event) = self.events.try_recv() {
             self.taken.push_back(event);
         }
-        let taken = self.taken.drain(..).map(|event| event.reply_to);
-        let told = taken.chain(self.waiting.drain().map(|(_, reply_to)| reply_to));
-        told.for_each(|reply_to| drop(reply_to.send(Err(error))));
+        self.taken.drain(..).for_each(|event| event.fail(error));
+        self.waiting.drain().for_each(|(_, reply_to)| drop(reply_to.send(Err(error))));
     }
 
     /// A partition that stopped may serve again, or go.
@@ -238,13 +239,16 @@ impl<S: Shard> Task<S> {
         }
         self.release()?;
         let world = self.look()?;
+        if self.is_told && matches!(self.taken.front(), Some(Event::End(_))) {
+            return self.end_transactions(world.rules.timeout).await;
+        }
         let is_due = self.is_due();
         if is_due {
             self.hear();
         }
-        let writes = is_due || !self.is_told || self.taken.iter().any(|event| S::may_write(&event.request));
+        let writes = is_due || !self.is_told || self.taken.iter().any(Event::may_write);
         let credits = match writes {
-            true => self.admit(world.rules.timeout).await?,
+            true => self.admit(&[BATCH_BYTES; BATCHES_RESERVED], world.rules.timeout).await?,
             false => None,
         };
         let may_write = credits.is_some();
@@ -348,13 +352,9 @@ impl<S: Shard> Task<S> {
 
     /// Room for what a turn writes, before it is run: so that a full disk costs no state. Replies leave while
     /// it waits.
-    async fn admit(&mut self, patience: Duration) -> Result<Option<Credits>, Unload> {
+    async fn admit(&mut self, payloads: &[usize], patience: Duration) -> Result<Option<Credits>, Unload> {
         let shared = self.shared.clone();
-        let mut admission = std::pin::pin!(shared.storage.admit(
-            Purpose::Records,
-            &[BATCH_BYTES; BATCHES_RESERVED],
-            patience
-        ));
+        let mut admission = std::pin::pin!(shared.storage.admit(Purpose::Records, payloads, patience));
         loop {
             let waiter = self.waiter.clone();
             tokio::select! {
@@ -377,11 +377,9 @@ impl<S: Shard> Task<S> {
     fn refuse_writes(&mut self) {
         let is_told = self.is_told;
         let (refused, left): (VecDeque<_>, VecDeque<_>) =
-            self.taken.drain(..).partition(|event| !is_told || S::may_write(&event.request));
+            self.taken.drain(..).partition(|event| !is_told || event.may_write());
         self.taken = left;
-        for event in refused {
-            let _ = event.reply_to.send(Err(CoordinatorError::NotAvailable));
-        }
+        refused.into_iter().for_each(|event| event.fail(CoordinatorError::NotAvailable));
     }
 
     /// Runs what is due and what was taken, until its records fill a batch. Waits for nothing.
@@ -405,8 +403,10 @@ impl<S: Shard> Task<S> {
             self.tell(shard, &mut turn, moment, world.rules.expiry_interval);
         }
         while !turn.batches.are_full()
-            && let Some(Event { ticket, request, reply_to }) = self.taken.pop_front()
+            && let Some(Event::Request(requested)) =
+                self.taken.pop_front_if(|event| matches!(event, Event::Request(_)))
         {
+            let Requested { ticket, request, reply_to } = requested;
             self.waiting.insert(ticket, reply_to);
             let output = shard.request(moment, ticket, request);
             self.take(shard, output, &mut turn, moment);
@@ -476,7 +476,7 @@ impl<S: Shard> Task<S> {
         turn: &mut Turn<S>,
         moment: Moment<'_, S::Settings>,
     ) {
-        let Output { records, may_be_divided, replies, effects } = output;
+        let Output { records, may_be_divided, in_transaction, replies, effects } = output;
         let bytes_max = moment.batch_bytes_max;
         let part_bytes = if may_be_divided { PART_BYTES.min(bytes_max) } else { usize::MAX };
         let mut is_too_large = false;
@@ -489,15 +489,74 @@ impl<S: Shard> Task<S> {
             turn.batches.add(&encoded);
             records.into_iter().for_each(|record| shard.replay(record));
         }
-        if !is_too_large {
+        let mut written = if is_too_large { Err(CoordinatorError::TooLarge) } else { Ok(()) };
+        if let Some(in_transaction) = in_transaction {
+            written = written.and(self.take_in_transaction(shard, in_transaction, turn, bytes_max));
+        }
+        if written.is_ok() {
             turn.effects.extend(effects);
         }
         for (ticket, reply) in replies {
             if let Some(reply_to) = self.waiting.remove(&ticket) {
-                let reply = if is_too_large { Err(CoordinatorError::TooLarge) } else { Ok(reply) };
-                turn.replies.push((reply_to, reply));
+                turn.replies.push((reply_to, written.map(|()| reply)));
             }
         }
+    }
+
+    /// The same with records of a producer's transaction. They are refused where it is not open: before they
+    /// are applied, as what is applied must be written. Nothing comes in between: only this task writes
+    /// transactions and markers to the partition.
+    fn take_in_transaction(
+        &self,
+        shard: &mut S,
+        InTransaction { pass, records }: InTransaction<S::Record>,
+        turn: &mut Turn<S>,
+        bytes_max: usize,
+    ) -> Result<(), CoordinatorError> {
+        let encoded: Vec<Encoded> = records.iter().map(S::encode).collect();
+        if Batches::bytes_of(&encoded) > bytes_max {
+            return Err(CoordinatorError::TooLarge);
+        }
+        let write = turn.batches.in_transaction(&encoded, pass);
+        self.partition.check_transaction(&write.batch, write.appender).map_err(|error| match error {
+            AppendError::InvalidProducerEpoch(_) => CoordinatorError::InvalidProducerEpoch,
+            AppendError::InvalidTransactionState(_) => CoordinatorError::InvalidTransactionState,
+            _ => CoordinatorError::NotCoordinator,
+        })?;
+        turn.batches.add_write(write);
+        records.into_iter().for_each(|record| shard.replay_in_transaction(pass.producer_id, record));
+        Ok(())
+    }
+
+    /// Writes the markers that are next in the queue, and applies each once it is in the log.
+    async fn end_transactions(&mut self, patience: Duration) -> Result<(), Unload> {
+        let mut endings: Vec<Ending> = Vec::new();
+        while endings.len() < ENDINGS_MAX
+            && let Some(Event::End(ending)) = self.taken.pop_front_if(|event| matches!(event, Event::End(_)))
+        {
+            endings.push(ending);
+        }
+        let payloads = vec![TransactionMarker::PAYLOAD_BYTES; endings.len()];
+        let Some(mut credits) = self.admit(&payloads, patience).await? else {
+            endings.into_iter().for_each(|it| Event::<S>::End(it).fail(CoordinatorError::NotAvailable));
+            return Ok(());
+        };
+        let markers: Vec<_> = endings.iter().map(|it| (self.partition.clone(), it.marker)).collect();
+        let appended = self.shared.storage.append_markers(&mut credits, &markers);
+        for (Ending { marker, reply_to }, appended) in endings.into_iter().zip(appended) {
+            let ended: Ended = appended.map(|admission| match admission {
+                Admission::Appended { end_offset, .. } => {
+                    self.written_end = end_offset;
+                    if let Some(shard) = self.seat.shard.lock().as_mut() {
+                        shard.end_transaction(marker.producer_id, marker.result);
+                    }
+                    end_offset
+                }
+                Admission::Duplicate { end_offset, .. } => end_offset,
+            });
+            let _ = reply_to.send(Ok(ended));
+        }
+        self.release()
     }
 
     fn refuse(
@@ -538,11 +597,11 @@ impl<S: Shard> Task<S> {
 
     async fn append(
         &mut self,
-        batches: Vec<ProducedBatch>,
+        writes: Vec<Write>,
         mut credits: Option<Credits>,
         patience: Duration,
     ) -> Result<(), Unload> {
-        for (index, batch) in batches.into_iter().enumerate() {
+        for (index, Write { batch, appender }) in writes.into_iter().enumerate() {
             let mut own;
             let credits = match &mut credits {
                 Some(credits) if index < BATCHES_RESERVED && batch.bytes.len() <= BATCH_BYTES => credits,
@@ -554,7 +613,7 @@ impl<S: Shard> Task<S> {
                     &mut own
                 }
             };
-            match self.shared.storage.append(&self.partition, credits, &batch)? {
+            match self.shared.storage.append_by(appender, &self.partition, credits, &batch)? {
                 Admission::Appended { end_offset, .. } => self.written_end = end_offset,
                 // Of a producer, which a shard is not.
                 Admission::Duplicate { .. } => {

@@ -151,6 +151,8 @@ impl KafkaError for CoordinatorError {
             CoordinatorError::Loading => ErrorCode::CoordinatorLoadInProgress,
             CoordinatorError::NotCoordinator => ErrorCode::NotCoordinator,
             CoordinatorError::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+            CoordinatorError::InvalidTransactionState => ErrorCode::InvalidTxnState,
+            CoordinatorError::InvalidProducerEpoch => ErrorCode::InvalidProducerEpoch,
             CoordinatorError::TooLarge => ErrorCode::UnknownServerError,
         }
     }

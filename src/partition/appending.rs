@@ -52,6 +52,15 @@ impl Partition {
         Ok(admission)
     }
 
+    /// Whether a batch of a transaction would be let in now. Whoever alone appends such batches and markers
+    /// to this partition may go by it until it does that next.
+    pub fn check_transaction(&self, batch: &ProducedBatch, appender: Appender) -> Result<(), AppendError> {
+        let state = self.state.lock();
+        state.online()?;
+        let standing = state.transactions.standing(batch.header.producer_id, appender);
+        refuse(&batch.header, state.producers.check(&batch.header, standing))
+    }
+
     /// The same with a marker. One that was written before is not written again: like a duplicate, it is to
     /// be answered once everything below its `end_offset` is committed.
     pub(super) fn append_marker(

@@ -63,6 +63,8 @@ pub struct Appender {
 impl Appender {
     /// A producer that has begun its transaction before, or is in none.
     pub const CLIENT: Appender = Appender { is_client: true, verification: Verification::Ongoing };
+    /// A coordinator, for itself.
+    pub const COORDINATOR: Appender = Appender { is_client: false, verification: Verification::Ongoing };
 }
 
 /// A producer whose transaction is being verified.

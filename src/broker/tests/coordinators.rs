@@ -11,13 +11,18 @@ use parking_lot::Mutex;
 use self::toy::{Ask, EXPIRED_MAX, Toy};
 use super::machine::{Machine, Model, ROOT, options};
 use crate::cluster::EmbeddedMetadata;
-use crate::coordinator::{Asked, Coordinator, CoordinatorError, Surroundings, World, WriteRules};
+use crate::coordinator::{
+    Asked, Coordinator, CoordinatorError, Surroundings, TransactionPass, World, WriteRules,
+};
 use crate::env::simulated::{CrashPlan, SimulatedWorld};
 use crate::env::time;
 use crate::metadata::ClusterImage;
-use crate::model::{NodeId, Offset, TopicPartition};
+use crate::model::{
+    CoordinatorEpoch, NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionResult,
+};
 use crate::partition::{
-    BrokerDirectory, Catalogue, CheckpointReach, LogConfig, Partition, Purpose, Storage, StorageOptions,
+    AppendError, BrokerDirectory, Catalogue, CheckpointReach, LogConfig, Partition, Purpose, Storage,
+    StorageOptions, TransactionMarker, Verification,
 };
 use crate::protocol::batch::{BatchBuilder, CompressionType, NewRecord, ProduceRules, validate_produced};
 use crate::wal::SyncMode;
@@ -249,6 +254,75 @@ async fn what_is_to_be_done_in_the_world_waits_for_the_commit_and_for_nothing_el
     stage.commit();
     settle().await;
     assert_eq!(done(), [5, 6]);
+}
+
+const PRODUCER: (ProducerId, ProducerEpoch) = (ProducerId(7), ProducerEpoch(0));
+
+impl Stage {
+    /// As a coordinator of transactions lets it write.
+    fn pass(&self) -> TransactionPass {
+        let (producer_id, producer_epoch) = PRODUCER;
+        let guard = self.partition().begin_verification(PRODUCER, -1, true, Timestamp(0)).unwrap();
+        let verification = guard.map_or(Verification::Ongoing, Verification::Verified);
+        TransactionPass { producer_id, producer_epoch, verification }
+    }
+
+    async fn end(&self, epoch: i16, result: TransactionResult) -> Result<Offset, AppendError> {
+        let marker = TransactionMarker {
+            producer_id: PRODUCER.0,
+            producer_epoch: ProducerEpoch(epoch),
+            coordinator_epoch: CoordinatorEpoch(1),
+            result,
+            transaction_version: 2,
+        };
+        self.coordinator.end_transaction(self.id, marker).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn records_of_a_transaction_count_from_its_marker_on_also_after_a_power_cut() {
+    let mut stage = Stage::new();
+    stage.lead().await;
+    for (epoch, result, expected) in [
+        (1, TransactionResult::Commit, 5),
+        (2, TransactionResult::Abort, 5),
+        (3, TransactionResult::Commit, 10),
+    ] {
+        let pass = TransactionPass { producer_epoch: ProducerEpoch(epoch - 1), ..stage.pass() };
+        let in_transaction = stage.answer(Ask::InTransaction(5, pass)).await;
+        let before = stage.answer(Ask::Get).await;
+        assert_eq!(in_transaction, before, "nothing counts yet");
+        let world = stage.machine.world.after_crash(CrashPlan::DropUnsynced);
+        stage = stage.after(world);
+        assert_eq!(stage.answer_after_lead(Ask::Get).await, before);
+        let end = stage.end(epoch, result).await.unwrap();
+        assert_eq!(stage.answer(Ask::Get).await, Ok(expected));
+        assert_eq!(stage.end(epoch, result).await, Ok(end), "one that comes again is not written again");
+        let world = stage.machine.world.after_crash(CrashPlan::DropUnsynced);
+        stage = stage.after(world);
+        assert_eq!(stage.answer_after_lead(Ask::Get).await, Ok(expected));
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_transaction_open_writes_nothing_and_costs_nobody_else_anything() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Add(1)).await, Ok(1));
+    let late = stage.pass();
+    // A marker comes between the look at the transaction and the write.
+    stage.end(1, TransactionResult::Abort).await.unwrap();
+    let refused = stage.answer(Ask::InTransaction(5, late)).await;
+    assert_eq!(refused, Err(CoordinatorError::InvalidProducerEpoch));
+    let stranger = TransactionPass {
+        producer_id: ProducerId(8),
+        producer_epoch: ProducerEpoch(0),
+        verification: Verification::Ongoing,
+    };
+    let refused = stage.answer(Ask::InTransaction(5, stranger)).await;
+    assert_eq!(refused, Err(CoordinatorError::InvalidTransactionState));
+    assert!(matches!(stage.end(0, TransactionResult::Commit).await, Err(AppendError::InvalidProducerEpoch(_))));
+    assert_eq!(stage.answer(Ask::Add(1)).await, Ok(2), "it was not unloaded");
 }
 
 #[tokio::test]

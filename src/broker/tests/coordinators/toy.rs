@@ -1,8 +1,10 @@
 //! A shard that counts: its total is what its records add up to.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::coordinator::{Moment, Output, Shard};
+use crate::coordinator::{InTransaction, Moment, Output, Shard, TransactionPass};
+use crate::model::{ProducerId, TransactionResult};
 
 /// Records that one call of `expire` gives: together more than a batch may hold.
 pub(super) const EXPIRED_MAX: u64 = 2000;
@@ -27,12 +29,16 @@ pub(super) enum Ask {
     Forgotten,
     /// Writes a number, and has it done in the world.
     Do(u64),
+    /// Writes a number in a producer's transaction.
+    InTransaction(u64, TransactionPass),
 }
 
 /// The total; for a record, a number and padding.
 #[derive(Debug, Default)]
 pub(super) struct Toy {
     total: u64,
+    /// What transactions will add.
+    pending: HashMap<ProducerId, u64>,
     forgotten: u64,
     waiting: Vec<(Duration, u64)>,
     /// Records that were too large for the log.
@@ -68,6 +74,10 @@ impl Shard for Toy {
                 records: vec![Added(number, 0)],
                 effects: vec![number],
                 ..replies(vec![(ticket, 0)])
+            },
+            Ask::InTransaction(number, pass) => Output {
+                in_transaction: Some(InTransaction { pass, records: vec![Added(number, 0)] }),
+                ..replies(vec![(ticket, self.total)])
             },
             Ask::Get => replies(vec![(ticket, self.total)]),
             Ask::Expire(count) => {
@@ -130,6 +140,17 @@ impl Shard for Toy {
 
     fn replay(&mut self, Added(number, _): Added) {
         self.total = self.total.wrapping_add(number);
+    }
+
+    fn replay_in_transaction(&mut self, producer_id: ProducerId, record: Added) {
+        *self.pending.entry(producer_id).or_default() += record.0;
+    }
+
+    fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult) {
+        let pending = self.pending.remove(&producer_id).unwrap_or_default();
+        if result == TransactionResult::Commit {
+            self.total += pending;
+        }
     }
 
     fn loaded(&mut self, _: Moment<'_, ()>) -> Output<Toy> {
