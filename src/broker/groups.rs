@@ -17,8 +17,8 @@ use crate::group::{
     MigrationPolicy,
 };
 use crate::metadata::{GroupConfigs, TopicImage};
-use crate::model::{Timestamp, TopicPartition};
-use crate::partition::Storage;
+use crate::model::{Offset, Timestamp, TopicPartition};
+use crate::partition::{AppendError, Storage, TransactionMarker};
 use crate::protocol::batch::{Attributes, CompressionType};
 
 /// The topic that holds groups and their offsets.
@@ -52,6 +52,15 @@ impl Groups {
 
     pub(super) fn close(&self) {
         self.0.close();
+    }
+
+    /// Ends a producer's transaction in a partition that holds groups.
+    pub(super) async fn end_transaction(
+        &self,
+        partition: TopicPartition,
+        marker: TransactionMarker,
+    ) -> Result<Result<Offset, AppendError>, CoordinatorError> {
+        self.0.end_transaction(partition, marker).await
     }
 }
 
@@ -144,7 +153,7 @@ fn group_overrides(config: &ServerConfig, stored: &GroupConfigs) -> BTreeMap<Arc
 
 /// The partition of a key among so many. As Kafka's `Utils.abs(key.hashCode()) % partitions`: by the hash of
 /// Java's strings, over UTF-16 units.
-fn partition_of(key: &str, partitions: i32) -> i32 {
+pub(super) fn partition_of(key: &str, partitions: i32) -> i32 {
     let hash = key.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
     hash.checked_abs().unwrap_or(0) % partitions.max(1)
 }
@@ -152,28 +161,32 @@ fn partition_of(key: &str, partitions: i32) -> i32 {
 impl Broker {
     /// Makes the topic that holds groups, unless it exists.
     pub async fn ensure_offsets_topic(&self) -> Result<Arc<TopicImage>, TopicError> {
-        if let Some(topic) = self.image().topic(OFFSETS_TOPIC) {
-            return Ok(topic.clone());
-        }
         let config = self.config();
         let configs = [
             ("cleanup.policy", "compact".to_owned()),
             ("compression.type", "producer".to_owned()),
             ("segment.bytes", config.groups.topic_segment_bytes.to_string()),
         ];
-        let topic = NewTopic {
+        self.ensure_topic(NewTopic {
             name: OFFSETS_TOPIC.to_owned(),
             partitions: config.groups.topic_partitions,
             replication_factor: config.groups.topic_replication_factor,
             configs: BTreeMap::from(configs.map(|(key, value)| (key.to_owned(), value))),
-        };
+        })
+        .await
+    }
+
+    /// Makes a topic, unless it exists.
+    pub(super) async fn ensure_topic(&self, topic: NewTopic) -> Result<Arc<TopicImage>, TopicError> {
+        let name = topic.name.clone();
+        if let Some(topic) = self.image().topic(&name) {
+            return Ok(topic.clone());
+        }
         let created = self.create_topics(vec![topic], false).await;
         match created.into_iter().next().expect("a result for the topic") {
             Ok(created) => Ok(created.topic),
             // Somebody else was quicker.
-            Err(TopicError::Exists(_)) => {
-                self.image().topic(OFFSETS_TOPIC).cloned().ok_or(TopicError::Unknown)
-            }
+            Err(TopicError::Exists(_)) => self.image().topic(&name).cloned().ok_or(TopicError::Unknown),
             Err(error) => Err(error),
         }
     }

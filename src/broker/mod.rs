@@ -1,8 +1,8 @@
 //! The broker: wires storage, catalogue and settings together and keeps the long-lived tasks.
 //!
 //! **Owns** what handlers call: topics by name and id, their creation, growth and deletion, deletion of
-//! records, producer ids, fetching from many partitions and fetch sessions, where groups live, retention, and
-//! the start and stop of everything below.
+//! records, producer ids, fetching from many partitions and fetch sessions, where groups and transactions
+//! live, retention, and the start and stop of everything below.
 //! **Does not own** wire formats and versions (`handlers`), sockets (`server`), or how anything is stored.
 //! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
 //! when it is durable, and disappears before its partitions do.
@@ -46,7 +46,9 @@ pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
-pub use transactions::{TransactionCheck, VerificationRules};
+pub use transactions::{
+    MarkerRefused, TRANSACTIONS_TOPIC, TransactionCheck, TransactionRefused, VerificationRules,
+};
 
 use crate::cluster::EmbeddedMetadata;
 use crate::config::{ServerConfig, TopicConfig};
@@ -89,6 +91,7 @@ pub struct Broker {
     removals: Arc<delete_records::Removals>,
     fetch_sessions: FetchSessions,
     groups: groups::Groups,
+    transactions: transactions::Transactions,
     threads: Mutex<Option<StorageThreads>>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
@@ -191,6 +194,7 @@ impl Broker {
         let config = self.live.under(image.broker_configs());
         *self.image.write() = image;
         self.lead_groups();
+        self.lead_transactions();
         if !Arc::ptr_eq(&*self.config.read(), &config) {
             *self.config.write() = config.clone();
             self.observers.lock().iter().for_each(|observer| observer(&config));

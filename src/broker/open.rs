@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::groups::Groups;
 use super::live_config::LiveConfig;
+use super::transactions::Transactions;
 use super::{Broker, BrokerError, FetchSessions, cleaning, retention, scrub, transactions};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
@@ -111,6 +112,7 @@ impl Broker {
         let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
         let broker = Arc::new_cyclic(|broker: &Weak<Broker>| Broker {
             groups: Groups::new(&env, &storage, &config, broker.clone()),
+            transactions: Transactions::new(&env, &storage, &config, broker.clone()),
             env,
             node_id: config.node_id,
             config: RwLock::new(live.under(image.broker_configs())),
@@ -136,6 +138,7 @@ impl Broker {
             tokio::spawn(transactions::watch(Arc::downgrade(&broker))),
         ]);
         broker.lead_groups();
+        broker.lead_transactions();
         Ok(broker)
     }
 
@@ -144,6 +147,7 @@ impl Broker {
     pub async fn close(&self) -> Result<(), StorageFailed> {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.transactions.close();
         self.groups.close();
         let Some(threads) = self.threads.lock().take() else { return Ok(()) };
         let stopped = tokio::task::spawn_blocking(move || threads.stop()).await;

@@ -1,75 +1,107 @@
-//! Where partitions ask whether a transaction goes on before they let records of it in, and a look at those
-//! that do not end.
+//! Where transactions live: `__transaction_state`, the coordinators of its partitions, and what partitions
+//! ask them before they let records of a transaction in.
 
-use std::collections::HashMap;
+mod markers;
+mod watch;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::Broker;
-use crate::env::time;
-use crate::model::{Offset, ProducerEpoch, ProducerId, Timestamp, TopicPartition};
-use crate::partition::{OpenTransactions, Partition};
-use crate::protocol::ErrorCode;
+use parking_lot::Mutex;
 
-/// Time between two looks at all partitions.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// A transaction that is open for longer than this should have been ended by its time-out: the default of
-/// `transaction.max.timeout.ms`, and the five minutes that Kafka adds for the end itself.
-const LATE_AFTER: Duration = Duration::from_secs(20 * 60);
+use super::groups::partition_of;
+use super::{Broker, NewTopic, TopicError};
+use crate::config::ServerConfig;
+use crate::coordinator::{Asked, Coordinator, CoordinatorError, Surroundings, World, WriteRules};
+use crate::env::Env;
+use crate::metadata::TopicImage;
+use crate::model::{ProducerEpoch, ProducerId, TopicPartition};
+use crate::partition::Storage;
+use crate::protocol::batch::CompressionType;
+use crate::transaction::{
+    AddPartitions, Effect, NamedPartition, ProducerIdAndEpoch, TransactionError, TransactionReply,
+    TransactionRequest, TransactionSettings, TransactionShard, TransactionVersion, VerifyPartitions,
+};
 
-/// Tells, once for each, of transactions that hold a last stable offset for too long, until the broker is
-/// gone.
-pub(super) async fn watch(broker: Weak<Broker>) {
-    let mut late = LateTransactions::default();
-    loop {
-        time::sleep(LOOK_INTERVAL).await;
-        let Some(broker) = broker.upgrade() else { return };
-        let partitions = broker.storage.all_partitions();
-        for (partition, open) in late.look(&partitions, broker.storage.believed_now()) {
-            let (topic, index) = (partition.topic(), partition.topic_partition().partition);
-            let (first, last_stable_offset) = (open.first, open.last_stable_offset);
-            let first_offset = first.transaction.map(|transaction| transaction.first_offset.0);
-            let age = open.first_age(broker.storage.believed_now());
-            tracing::warn!(
-                %topic, partition = index, producer_id = %first.producer_id,
-                producer_epoch = %first.producer_epoch, first_offset, %last_stable_offset, ?age,
-                "a transaction stays open: consumers of committed records wait at the last stable offset; \
-                 kafka-transactions can abort it"
-            );
-        }
+pub use markers::MarkerRefused;
+#[cfg(test)]
+pub(super) use watch::LateTransactions;
+pub(super) use watch::watch;
+
+/// The topic that holds transactions.
+pub const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+
+/// Times that a producer id is fetched for one request: each is used up only by a request that came between.
+const PRODUCER_IDS_MAX: usize = 3;
+
+/// The coordinators of all transactions.
+pub(super) struct Transactions(Coordinator<TransactionShard>);
+
+impl Transactions {
+    pub(super) fn new(
+        env: &Env,
+        storage: &Arc<Storage>,
+        config: &ServerConfig,
+        broker: Weak<Broker>,
+    ) -> Transactions {
+        let settings = Mutex::new((Arc::new(config.clone()), Arc::new(transaction_settings(config))));
+        let world = TransactionWorld { broker, settings };
+        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
+        Transactions(Coordinator::new(env.clone(), storage.clone(), world, lanes))
+    }
+
+    pub(super) fn close(&self) {
+        self.0.close();
     }
 }
 
-/// Which were told of.
-#[derive(Default)]
-pub(super) struct LateTransactions {
-    told: HashMap<TopicPartition, (ProducerId, Offset)>,
+/// What shards of transactions are told of the broker.
+struct TransactionWorld {
+    broker: Weak<Broker>,
+    /// The newest, and what they were computed from.
+    settings: Mutex<(Arc<ServerConfig>, Arc<TransactionSettings>)>,
 }
 
-impl LateTransactions {
-    /// Those that nobody was told of yet. What has ended since is forgotten.
-    pub(super) fn look<'a>(
-        &mut self,
-        partitions: &'a [Arc<Partition>],
-        now: Timestamp,
-    ) -> Vec<(&'a Arc<Partition>, OpenTransactions)> {
-        let mut told = HashMap::new();
-        let mut new = Vec::new();
-        for partition in partitions {
-            let Some(open) = partition.open_transactions() else { continue };
-            let Some(transaction) = open.first.transaction else { continue };
-            if open.first_age(now) < LATE_AFTER {
-                continue;
-            }
-            let id = partition.topic_partition();
-            let which = (open.first.producer_id, transaction.first_offset);
-            if self.told.get(&id) != Some(&which) {
-                new.push((partition, open));
-            }
-            told.insert(id, which);
+impl TransactionWorld {
+    fn settings(&self, config: &Arc<ServerConfig>) -> Arc<TransactionSettings> {
+        let mut newest = self.settings.lock();
+        if !Arc::ptr_eq(&newest.0, config) {
+            *newest = (config.clone(), Arc::new(transaction_settings(config)));
         }
-        self.told = told;
-        new
+        newest.1.clone()
+    }
+}
+
+impl World<TransactionShard> for TransactionWorld {
+    fn look(&self) -> Option<Surroundings<TransactionSettings>> {
+        let broker = self.broker.upgrade()?;
+        let (image, config) = (broker.image(), broker.config());
+        let batch_bytes_max =
+            image.topic(TRANSACTIONS_TOPIC).map_or(0, |topic| broker.topic_config(topic).max_message_bytes);
+        let rules = WriteRules {
+            // As in Kafka, which makes the topic with compression.type=uncompressed.
+            compression: CompressionType::None,
+            batch_bytes_max: usize::try_from(batch_bytes_max).unwrap_or(usize::MAX),
+            timeout: config.groups.commit_timeout,
+            load_bytes: config.transactions.load_bytes.into(),
+            expiry_interval: config.transactions.expiration_check_interval,
+        };
+        Some(Surroundings { settings: self.settings(&config), image, rules })
+    }
+
+    /// One task for each transaction that is being ended: as many as there are transactional ids, which the
+    /// shard holds in memory, at most.
+    fn perform(&self, shard: TopicPartition, effect: Effect) {
+        let Effect::WriteMarkers(markers) = effect;
+        tokio::spawn(markers::write(self.broker.clone(), shard, markers));
+    }
+}
+
+fn transaction_settings(config: &ServerConfig) -> TransactionSettings {
+    TransactionSettings {
+        transaction_max_timeout: config.transactions.timeout_max,
+        transactional_id_expiration: config.transactions.id_expiration,
     }
 }
 
@@ -100,21 +132,162 @@ pub struct VerificationRules {
     pub retry_max: Duration,
 }
 
+/// Why a partition may not be written to in a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransactionRefused {
+    /// The coordinator cannot tell.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
+    /// It refuses.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// TRANSACTION_ABORTABLE: the partition is not in the transaction.
+    #[error("the partition was not added to the transaction")]
+    NotAdded,
+}
+
 impl Broker {
+    /// Makes the topic that holds transactions, unless it exists.
+    pub async fn ensure_transactions_topic(&self) -> Result<Arc<TopicImage>, TopicError> {
+        let config = self.config();
+        let transactions = &config.transactions;
+        let configs = [
+            ("cleanup.policy", "compact".to_owned()),
+            ("compression.type", "uncompressed".to_owned()),
+            ("segment.bytes", transactions.topic_segment_bytes.to_string()),
+        ];
+        self.ensure_topic(NewTopic {
+            name: TRANSACTIONS_TOPIC.to_owned(),
+            partitions: transactions.topic_partitions,
+            replication_factor: transactions.topic_replication_factor,
+            configs: BTreeMap::from(configs.map(|(key, value)| (key.to_owned(), value))),
+        })
+        .await
+    }
+
+    /// Runs the coordinators of all partitions that are open. Does nothing for those that run.
+    pub(super) fn lead_transactions(&self) {
+        let image = self.image();
+        let Some(topic) = image.topic(TRANSACTIONS_TOPIC) else { return };
+        for partition in topic.topic_partitions().filter_map(|id| self.storage.partition(id)) {
+            self.transactions.0.lead(&partition);
+        }
+    }
+
+    /// The partition that holds a transactional id; `None` before there is any.
+    pub fn transaction_partition(&self, transactional_id: &str) -> Option<TopicPartition> {
+        let image = self.image();
+        let topic = image.topic(TRANSACTIONS_TOPIC)?;
+        let partition = partition_of(transactional_id, topic.partitions);
+        Some(TopicPartition { topic_id: topic.topic_id, partition })
+    }
+
+    /// Hands a request to the coordinator of a transactional id. Requests of one caller reach it in the order
+    /// of these calls.
+    pub fn ask_transaction(
+        &self,
+        transactional_id: &str,
+        request: TransactionRequest,
+    ) -> Result<Asked<TransactionReply>, CoordinatorError> {
+        let partition =
+            self.transaction_partition(transactional_id).ok_or(CoordinatorError::NotCoordinator)?;
+        self.transactions.0.ask(partition, request)
+    }
+
+    /// Waits for the reply to a request that may need a producer id, which `with_id` puts in before it is
+    /// asked again.
+    pub async fn transaction_reply<R: Clone>(
+        &self,
+        transactional_id: &str,
+        mut asked: Result<Asked<TransactionReply>, CoordinatorError>,
+        mut request: R,
+        with_id: impl Fn(&mut R, ProducerId) -> TransactionRequest,
+    ) -> Result<TransactionReply, CoordinatorError> {
+        for _ in 0..PRODUCER_IDS_MAX {
+            match asked?.reply().await? {
+                TransactionReply::NeedsProducerId => {
+                    let id = self.allocate_producer_id().await.map_err(|_| CoordinatorError::NotAvailable)?;
+                    asked = self.ask_transaction(transactional_id, with_id(&mut request, id));
+                }
+                reply => return Ok(reply),
+            }
+        }
+        Err(CoordinatorError::NotAvailable)
+    }
+
+    /// Shows each coordinator's transactions as they are now, committed or not; none of those that load.
+    pub fn look_at_transactions(&self, mut look: impl FnMut(&TransactionShard)) {
+        for partition in self.transactions.0.partitions() {
+            self.transactions.0.look(partition, &mut look);
+        }
+    }
+
+    /// Hands a request to the coordinators of all transactional ids that run here.
+    pub fn ask_all_transactions(
+        &self,
+        request: &TransactionRequest,
+    ) -> Vec<Result<Asked<TransactionReply>, CoordinatorError>> {
+        let partitions = self.transactions.0.partitions().into_iter();
+        partitions.map(|partition| self.transactions.0.ask(partition, request.clone())).collect()
+    }
+
     /// What holds now.
     pub fn verification_rules(&self) -> VerificationRules {
+        let config = self.config();
+        let transactions = &config.transactions;
         VerificationRules {
-            is_enabled: true,
-            retry_backoff: Duration::from_millis(20),
-            retry_max: Duration::from_millis(100),
+            is_enabled: transactions.verifies_partitions,
+            retry_backoff: transactions.add_partitions_backoff,
+            retry_max: transactions.add_partitions_backoff_max,
         }
     }
 
     /// Asks the coordinator of a transaction whether partitions belong to it, or adds them. One answer for
-    /// each, in their order: no error, or the one that AddPartitionsToTxn would answer with. Where it adds,
-    /// its record comes before everything that is appended after this returns.
-    pub async fn verify_transaction(&self, check: TransactionCheck) -> Vec<ErrorCode> {
-        // Until there is a coordinator.
-        check.partitions.iter().map(|_| ErrorCode::CoordinatorNotAvailable).collect()
+    /// each, in their order. Where it adds, its record comes before everything that is appended after this
+    /// returns.
+    pub async fn verify_transaction(&self, check: TransactionCheck) -> Vec<Result<(), TransactionRefused>> {
+        let named = |(topic, partition): &(String, i32)| NamedPartition {
+            topic: topic.as_str().into(),
+            partition: *partition,
+        };
+        let partitions: Vec<_> = check.partitions.iter().map(named).collect();
+        match self.not_in_transaction(check, partitions.clone()).await {
+            Err(refused) => partitions.iter().map(|_| Err(refused.clone())).collect(),
+            Ok(missing) => {
+                let answer = |partition| match missing.contains(partition) {
+                    true => Err(TransactionRefused::NotAdded),
+                    false => Ok(()),
+                };
+                partitions.iter().map(answer).collect()
+            }
+        }
+    }
+
+    async fn not_in_transaction(
+        &self,
+        check: TransactionCheck,
+        partitions: Vec<NamedPartition>,
+    ) -> Result<Vec<NamedPartition>, TransactionRefused> {
+        let TransactionCheck { transactional_id, producer_id, producer_epoch, adds, .. } = check;
+        let transactional_id: Arc<str> = transactional_id.into();
+        let producer = ProducerIdAndEpoch { producer_id, producer_epoch };
+        let request = match adds {
+            true => TransactionRequest::AddPartitions(AddPartitions {
+                transactional_id: transactional_id.clone(),
+                producer,
+                partitions,
+                transaction_version: TransactionVersion::V2,
+            }),
+            false => TransactionRequest::VerifyPartitions(VerifyPartitions {
+                transactional_id: transactional_id.clone(),
+                producer,
+                partitions,
+            }),
+        };
+        match self.ask_transaction(&transactional_id, request)?.reply().await? {
+            TransactionReply::AddPartitions(added) => Ok(added.map(|()| Vec::new())?),
+            TransactionReply::VerifyPartitions(verified) => Ok(verified?),
+            other => unreachable!("a reply is of its request's kind: {other:?}"),
+        }
     }
 }

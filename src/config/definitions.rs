@@ -283,6 +283,33 @@ pub const BROKER: &[Definition] = &[
         "Whether groups with members may change between the classic protocol and KIP-848: bidirectional, \
          upgrade, downgrade or disabled."),
 
+    // Transactions.
+    key("transaction.state.log.num.partitions", Int, Some("50"), Between(1, 100_000),
+        "Partitions of __transaction_state, which is made when somebody first asks for a transaction's \
+         coordinator. Not to be changed after that: a transaction's partition follows from their number."),
+    key("transaction.state.log.replication.factor", Short, Some("3"), AtLeast(1),
+        "Replication factor of __transaction_state; remembered and shown, as that of any topic."),
+    key("transaction.state.log.segment.bytes", Int, Some("104857600"), AtLeast(1_048_576),
+        "Size at which a segment of __transaction_state is closed; small ones are compacted sooner. Not below \
+         what any topic may have."),
+    key("transaction.state.log.load.buffer.size", Int, Some("5242880"), AtLeast(1),
+        "Bytes of __transaction_state that are read at a time when its transactions are loaded."),
+    key("transaction.max.timeout.ms", Int, Some("900000"), AtLeast(1),
+        "Longest time that a producer may ask a transaction to be allowed. After it, the transaction is \
+         aborted."),
+    key("transactional.id.expiration.ms", Int, Some("604800000"), AtLeast(1),
+        "How long a transactional id is remembered that nobody uses."),
+    key("transaction.remove.expired.transaction.cleanup.interval.ms", Int, Some("3600000"), AtLeast(1),
+        "How often that is looked at."),
+    live("transaction.partition.verification.enable", Boolean, Some("true"), Any,
+        "Whether a partition asks the coordinator before it lets records of a transaction in whose producer \
+         does not have it added by writing (before KIP-890's second version). Without it a record that comes \
+         late can leave a transaction open for ever."),
+    key("add.partitions.to.txn.retry.backoff.ms", Int, Some("20"), AtLeast(1),
+        "Pause before a partition is added again to a transaction that waits for the end of the one before."),
+    key("add.partitions.to.txn.retry.backoff.max.ms", Int, Some("100"), AtLeast(0),
+        "How long that is tried before the producer is told to come again."),
+
     // Our own.
     key("highwater.cluster.id", String, None, Any,
         "The cluster's id, for a data directory that has none yet; without it one is made up. CLUSTER_ID \

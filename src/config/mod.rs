@@ -29,6 +29,7 @@ mod server_config;
 mod settings;
 mod suggest;
 mod topic_config;
+mod transaction_settings;
 mod value;
 
 pub use alteration::{
@@ -53,4 +54,5 @@ pub use settings::{Layers, Origin, Setting, Settings, Warning};
 pub use topic_config::{
     Cleanup, Compression, InvalidTopicConfig, TimestampType, TopicConfig, TopicOverrides,
 };
+pub use transaction_settings::TransactionConfig;
 pub use value::{InvalidValue, Value};

@@ -53,14 +53,9 @@ const STREAMS: Group = ("streams groups are not served", &[
 ]);
 
 #[rustfmt::skip]
-const TRANSACTIONS: Group = ("transactions are not served yet", &[
-    "add.partitions.to.txn.retry.backoff.max.ms", "add.partitions.to.txn.retry.backoff.ms",
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms", "transaction.max.timeout.ms",
-    "transaction.partition.verification.enable",
-    "transaction.remove.expired.transaction.cleanup.interval.ms", "transaction.state.log.load.buffer.size",
-    "transaction.state.log.min.isr", "transaction.state.log.num.partitions",
-    "transaction.state.log.replication.factor", "transaction.state.log.segment.bytes",
-    "transaction.two.phase.commit.enable", "transactional.id.expiration.ms",
+const TRANSACTIONS: Group = ("a transaction is aborted the moment it times out, and there is one replica", &[
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms", "transaction.state.log.min.isr",
+    "transaction.two.phase.commit.enable",
 ]);
 
 #[rustfmt::skip]

@@ -7,6 +7,7 @@ use super::error::ConfigError;
 use super::group_settings::{self, GroupConfig};
 use super::listeners::{self, Host, Listener, ListenerSettings};
 use super::settings::{Layers, Origin, Settings, Warning};
+use super::transaction_settings::{self, TransactionConfig};
 use super::value::Value;
 use crate::env::Files;
 use crate::model::NodeId;
@@ -149,6 +150,8 @@ pub struct ServerConfig {
     pub cleaner: CleanerSettings,
     /// Consumer groups and their topic.
     pub groups: GroupConfig,
+    /// Transactions and their topic.
+    pub transactions: TransactionConfig,
     /// `highwater.shutdown.timeout.ms`.
     pub shutdown_timeout: Duration,
     /// `highwater.admin.listener`; `None` is switched off.
@@ -206,6 +209,7 @@ impl ServerConfig {
             log: log(&settings),
             cleaner: cleaner(&settings)?,
             groups: group_settings::groups(&settings)?,
+            transactions: transaction_settings::transactions(&settings),
             shutdown_timeout: duration(&settings, "highwater.shutdown.timeout.ms"),
             admin: admin(&settings)?,
             metrics_partitions_max: number(&settings, "highwater.metrics.partitions.max"),

@@ -8,7 +8,9 @@ use super::Shard;
 use crate::env::FileExtent;
 use crate::model::Offset;
 use crate::partition::{Partition, PartitionRead, ReadError};
-use crate::protocol::batch::{BatchError, BatchHeader, DecompressionCaps, EndTransactionMarker, records, verify_crc};
+use crate::protocol::batch::{
+    BatchError, BatchHeader, DecompressionCaps, EndTransactionMarker, records, verify_crc,
+};
 
 /// Why a shard could not be loaded.
 #[derive(Debug, thiserror::Error)]

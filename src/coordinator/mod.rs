@@ -21,6 +21,7 @@ mod seat;
 mod shard;
 mod shard_clock;
 mod task;
+mod transactions;
 
 pub use error::CoordinatorError;
 pub use groups::GroupAsk;

@@ -88,8 +88,8 @@ impl<S: Shard> Coordinator<S> {
         }
     }
 
-    /// Ends a producer's transaction in the partition of a shard: writes the marker, and applies it. Gives the
-    /// end of what is to be committed then, or why the partition refuses the marker. May be repeated.
+    /// Ends a producer's transaction in the partition of a shard: writes the marker, and applies it. Gives
+    /// the end of what is to be committed then, or why the partition refuses the marker. May be repeated.
     pub async fn end_transaction(
         &self,
         partition: TopicPartition,

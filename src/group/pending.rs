@@ -9,13 +9,16 @@ use crate::model::{ProducerId, TransactionResult};
 /// A group, a topic and a partition.
 type Place = (Arc<str>, Arc<str>, i32);
 
+/// Whose transactions may change the offset of a partition, by index; never empty.
+type Partitions = BTreeMap<i32, BTreeSet<ProducerId>>;
+
 /// By producer, for its marker; and by group, for who reads.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct PendingOffsets {
     /// A place without an offset: something later was committed there, which the transaction does not undo.
     /// It is unstable all the same, as in Kafka, until the marker comes.
     by_producer: HashMap<ProducerId, BTreeMap<Place, Option<Pending>>>,
-    by_group: HashMap<Arc<str>, BTreeMap<Arc<str>, BTreeMap<i32, BTreeSet<ProducerId>>>>,
+    by_group: HashMap<Arc<str>, BTreeMap<Arc<str>, Partitions>>,
     /// Counts what was added, in the order of the log.
     added: u64,
 }

@@ -133,7 +133,8 @@ pub struct LeavingMember {
     pub reason: Option<Arc<str>>,
 }
 
-/// OffsetCommit or TxnOffsetCommit. The handler has taken out topics and partitions that do not exist, and answers for them.
+/// OffsetCommit or TxnOffsetCommit. The handler has taken out topics and partitions that do not exist, and
+/// answers for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommit {
     /// The group.

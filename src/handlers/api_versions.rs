@@ -36,8 +36,10 @@ pub(super) struct Feature {
     pub(super) levels: RangeInclusive<i16>,
 }
 
-/// `transaction.version` comes with transactions.
-const FEATURES: &[Feature] = &[Feature { name: "group.version", levels: 0..=1 }];
+const FEATURES: &[Feature] = &[
+    Feature { name: "group.version", levels: 0..=1 },
+    Feature { name: "transaction.version", levels: 0..=2 },
+];
 
 fn handle(context: &RequestContext, mut body: Bytes) -> Reply {
     let header = &context.header;

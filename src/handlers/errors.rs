@@ -2,13 +2,17 @@
 //! variants, so that a new one cannot be forgotten.
 
 use super::exchange::Failure;
-use crate::broker::{AlterConfigsError, DeleteRecordsError, FetchFailure, SessionError, TopicError};
+use crate::broker::{
+    AlterConfigsError, DeleteRecordsError, FetchFailure, MarkerRefused, SessionError, TopicError,
+    TransactionRefused,
+};
 use crate::cluster::MetadataError;
 use crate::coordinator::CoordinatorError;
 use crate::group::GroupError;
 use crate::log::LogError;
 use crate::partition::{AdmissionError, AppendError, ReadError, StorageFailed};
 use crate::protocol::ErrorCode;
+use crate::transaction::TransactionError;
 
 /// The Kafka code of a room's error.
 pub(super) trait KafkaError: std::fmt::Display {
@@ -91,6 +95,42 @@ impl KafkaError for LogError {
             | LogError::Corrupt { .. }
             | LogError::WrongTopic { .. }
             | LogError::NotAppendable { .. } => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl KafkaError for TransactionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            TransactionError::InvalidRequest => ErrorCode::InvalidRequest,
+            TransactionError::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+            TransactionError::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+            TransactionError::ProducerFenced => ErrorCode::ProducerFenced,
+            TransactionError::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+            TransactionError::InvalidTxnState => ErrorCode::InvalidTxnState,
+            TransactionError::TransactionalIdNotFound => ErrorCode::TransactionalIdNotFound,
+            TransactionError::UnknownServerError(_) => ErrorCode::UnknownServerError,
+        }
+    }
+}
+
+impl KafkaError for TransactionRefused {
+    fn code(&self) -> ErrorCode {
+        match self {
+            TransactionRefused::Coordinator(error) => error.code(),
+            TransactionRefused::Transaction(error) => error.code(),
+            TransactionRefused::NotAdded => ErrorCode::TransactionAbortable,
+        }
+    }
+}
+
+impl KafkaError for MarkerRefused {
+    fn code(&self) -> ErrorCode {
+        match self {
+            MarkerRefused::UnknownPartition => ErrorCode::UnknownTopicOrPartition,
+            MarkerRefused::Append(error) => error.code(),
+            MarkerRefused::Coordinator(error) => error.code(),
+            MarkerRefused::NoRoom => ErrorCode::KafkaStorageError,
         }
     }
 }

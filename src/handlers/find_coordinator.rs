@@ -1,8 +1,9 @@
 //! FindCoordinator, key 10, versions 0 to 6.
 //!
-//! Names this broker as the coordinator of groups; the topic that holds them is made when it is first asked
-//! for, and unlike in Kafka, where the client is told to ask again, it is there when the answer leaves.
-//! Left out: transactions and share groups (COORDINATOR_NOT_AVAILABLE).
+//! Names this broker as the coordinator of groups and of transactions; the topic that holds them is made when
+//! it is first asked for, and unlike in Kafka, where the client is told to ask again, it is there when the
+//! answer leaves.
+//! Left out: share groups (COORDINATOR_NOT_AVAILABLE).
 //!
 //! v0: groups. v1: key type, throttling (KIP-98). v2: nothing. v3: flexible. v4: many keys (KIP-699).
 //! v5: TRANSACTION_ABORTABLE (KIP-890). v6: share groups (KIP-932).
@@ -14,6 +15,7 @@ use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinator
 use super::exchange::{answer, decode, text};
 use super::view::{node_id, to_the_end};
 use super::{Api, Reply, RequestContext};
+use crate::model::TopicPartition;
 use crate::partition::PartitionStatus;
 use crate::protocol::ErrorCode;
 
@@ -39,9 +41,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    if request.key_type == GROUP {
-        make_topic(&context).await;
-    }
+    make_topic(&context, request.key_type).await;
     let found = |key: &str| {
         let found = find(&context, request.key_type, key);
         if let Err(code) = found {
@@ -85,28 +85,35 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
 /// Measured against Kafka 4.3: what the message says where nothing is wrong.
 const NO_ERROR: &str = "NONE";
 
-/// Makes the topic that holds groups, once.
-async fn make_topic(context: &RequestContext) {
+/// Makes the topic that holds what is asked for, once.
+async fn make_topic(context: &RequestContext, key_type: i8) {
     let broker = context.broker.clone();
-    if let Err(error) = to_the_end(async move { broker.ensure_offsets_topic().await }).await {
-        tracing::warn!(%error, "the topic that holds groups cannot be made; tried again when asked for");
+    let made = match key_type {
+        GROUP => to_the_end(async move { broker.ensure_offsets_topic().await }).await,
+        TRANSACTION => to_the_end(async move { broker.ensure_transactions_topic().await }).await,
+        _ => return,
+    };
+    if let Err(error) = made {
+        let holds = if key_type == GROUP { "groups" } else { "transactions" };
+        tracing::warn!(%error, holds, "a coordinators' topic cannot be made; tried again when asked for");
     }
 }
 
 /// Measured against Kafka 4.3: an unknown key type is INVALID_REQUEST.
 fn find(context: &RequestContext, key_type: i8, key: &str) -> Result<(), ErrorCode> {
     match key_type {
-        GROUP => {
-            let id = context.broker.group_partition(key);
-            let partition = id.and_then(|id| context.broker.partition(id));
-            match partition.is_some_and(|partition| partition.status() == PartitionStatus::Online) {
-                true => Ok(()),
-                false => Err(ErrorCode::CoordinatorNotAvailable),
-            }
-        }
-        TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        GROUP => online(context, context.broker.group_partition(key)),
+        TRANSACTION => online(context, context.broker.transaction_partition(key)),
         SHARE if context.header.api_version >= VERSION_WITH_SHARE => Err(ErrorCode::CoordinatorNotAvailable),
         _ => Err(ErrorCode::InvalidRequest),
+    }
+}
+
+fn online(context: &RequestContext, id: Option<TopicPartition>) -> Result<(), ErrorCode> {
+    let partition = id.and_then(|id| context.broker.partition(id));
+    match partition.is_some_and(|partition| partition.status() == PartitionStatus::Online) {
+        true => Ok(()),
+        false => Err(ErrorCode::CoordinatorNotAvailable),
     }
 }
 

@@ -9,6 +9,8 @@
 //! - A handler runs in connection order until its work is admitted; what may wait goes into `Reply::Pending`,
 //!   or, if it may wait in vain, into `Reply::Waiting`.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api;
 mod api_versions;
@@ -28,6 +30,8 @@ mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod errors;
 mod exchange;
 mod fetch;
@@ -41,6 +45,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -54,7 +59,10 @@ mod sync_group;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod transactions;
+mod txn_offset_commit;
 mod view;
+mod write_txn_markers;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -133,6 +141,11 @@ pub const APIS: &[Api] = &[
     delete_records::API,
     init_producer_id::API,
     offset_for_leader_epoch::API,
+    add_partitions_to_txn::API,
+    add_offsets_to_txn::API,
+    end_txn::API,
+    write_txn_markers::API,
+    txn_offset_commit::API,
     describe_configs::API,
     alter_configs::API,
     describe_log_dirs::API,
@@ -142,6 +155,8 @@ pub const APIS: &[Api] = &[
     offset_delete::API,
     describe_cluster::API,
     describe_producers::API,
+    describe_transactions::API,
+    list_transactions::API,
     consumer_group_heartbeat::API,
     consumer_group_describe::API,
     list_config_resources::API,

@@ -67,7 +67,10 @@ async fn write(
     marker: TransactionMarker,
 ) -> Vec<ErrorCode> {
     let written = broker.end_transactions(partitions.iter().map(|partition| (partition, marker))).await;
-    written.into_iter().map(|written| written.map_or_else(|refused| refused.code(), |()| ErrorCode::None)).collect()
+    written
+        .into_iter()
+        .map(|written| written.map_or_else(|refused| refused.code(), |()| ErrorCode::None))
+        .collect()
 }
 
 fn shown(marker: &WritableTxnMarker, mut codes: impl Iterator<Item = ErrorCode>) -> WritableTxnMarkerResult {

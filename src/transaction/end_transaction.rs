@@ -8,9 +8,10 @@ use super::input::Input;
 use super::metadata::{EPOCH_MAX, ProducerIdAndEpoch, TransactionMetadata, TransactionVersion, is_exhausted};
 use super::outcome::Outcome;
 use super::reply::TransactionReply;
-use super::request::{EndTransaction, TransactionResult};
+use super::request::EndTransaction;
 use super::shard::{TransactionShard, decide};
 use super::state::TransactionState;
+use crate::model::TransactionResult;
 use crate::model::{ProducerEpoch, ProducerId};
 
 /// What an end comes to.

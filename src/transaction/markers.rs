@@ -7,9 +7,10 @@ use super::input::Input;
 use super::metadata::TransactionMetadata;
 use super::outcome::{Outcome, WriteMarkers};
 use super::record::TransactionRecord;
-use super::request::{MarkersWritten, TransactionResult};
+use super::request::MarkersWritten;
 use super::shard::TransactionShard;
 use super::state::TransactionState;
+use crate::model::TransactionResult;
 
 /// The markers of a decided transaction.
 pub(super) fn markers(

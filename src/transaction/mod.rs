@@ -36,6 +36,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use crate::model::TransactionResult;
 pub use error::TransactionError;
 pub use input::Input;
 pub use metadata::{NamedPartition, ProducerIdAndEpoch, TransactionMetadata, TransactionVersion};
@@ -44,7 +45,7 @@ pub use record::TransactionRecord;
 pub use reply::{DescribedTransaction, ListedTransaction, ListedTransactions, TransactionReply};
 pub use request::{
     AddPartitions, EndTransaction, InitProducerId, ListTransactions, MarkersWritten, TransactionRequest,
-    TransactionResult, VerifyPartitions,
+    VerifyPartitions,
 };
 pub use settings::TransactionSettings;
 pub use shard::TransactionShard;

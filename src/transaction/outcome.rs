@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::metadata::{NamedPartition, ProducerIdAndEpoch, TransactionVersion};
 use super::record::TransactionRecord;
 use super::reply::TransactionReply;
-use super::request::TransactionResult;
-use crate::model::{LeaderEpoch, Timestamp};
+use crate::model::{LeaderEpoch, Timestamp, TransactionResult};
 
 /// One request whose reply is awaited. Numbers are never reused while a shard is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

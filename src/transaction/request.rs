@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::metadata::{NamedPartition, ProducerIdAndEpoch, TransactionVersion};
 use crate::group::Expression;
-use crate::model::{ProducerId, Timestamp};
+use crate::model::{ProducerId, Timestamp, TransactionResult};
 
 /// One request. Those of Kafka that name several transactional ids are one for each.
 #[derive(Debug, Clone)]
@@ -65,15 +65,6 @@ pub struct VerifyPartitions {
     pub producer: ProducerIdAndEpoch,
     /// Which.
     pub partitions: Vec<NamedPartition>,
-}
-
-/// How a transaction ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TransactionResult {
-    /// With everything.
-    Commit,
-    /// With nothing.
-    Abort,
 }
 
 /// Ends the transaction.

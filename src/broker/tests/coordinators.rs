@@ -256,21 +256,22 @@ async fn what_is_to_be_done_in_the_world_waits_for_the_commit_and_for_nothing_el
     assert_eq!(done(), [5, 6]);
 }
 
-const PRODUCER: (ProducerId, ProducerEpoch) = (ProducerId(7), ProducerEpoch(0));
+const PRODUCER: ProducerId = ProducerId(7);
 
 impl Stage {
     /// As a coordinator of transactions lets it write.
-    fn pass(&self) -> TransactionPass {
-        let (producer_id, producer_epoch) = PRODUCER;
-        let guard = self.partition().begin_verification(PRODUCER, -1, true, Timestamp(0)).unwrap();
+    fn pass(&self, producer_epoch: i16) -> TransactionPass {
+        let (producer_id, producer_epoch) = (PRODUCER, ProducerEpoch(producer_epoch));
+        let producer = (producer_id, producer_epoch);
+        let guard = self.partition().begin_verification(producer, -1, true, Timestamp(0)).unwrap();
         let verification = guard.map_or(Verification::Ongoing, Verification::Verified);
         TransactionPass { producer_id, producer_epoch, verification }
     }
 
-    async fn end(&self, epoch: i16, result: TransactionResult) -> Result<Offset, AppendError> {
+    async fn end(&self, producer_epoch: i16, result: TransactionResult) -> Result<Offset, AppendError> {
         let marker = TransactionMarker {
-            producer_id: PRODUCER.0,
-            producer_epoch: ProducerEpoch(epoch),
+            producer_id: PRODUCER,
+            producer_epoch: ProducerEpoch(producer_epoch),
             coordinator_epoch: CoordinatorEpoch(1),
             result,
             transaction_version: 2,
@@ -283,21 +284,24 @@ impl Stage {
 async fn records_of_a_transaction_count_from_its_marker_on_also_after_a_power_cut() {
     let mut stage = Stage::new();
     stage.lead().await;
-    for (epoch, result, expected) in [
+    for (producer_epoch, result, expected) in [
         (1, TransactionResult::Commit, 5),
         (2, TransactionResult::Abort, 5),
         (3, TransactionResult::Commit, 10),
     ] {
-        let pass = TransactionPass { producer_epoch: ProducerEpoch(epoch - 1), ..stage.pass() };
-        let in_transaction = stage.answer(Ask::InTransaction(5, pass)).await;
+        let in_transaction = stage.answer(Ask::InTransaction(5, stage.pass(producer_epoch - 1))).await;
         let before = stage.answer(Ask::Get).await;
         assert_eq!(in_transaction, before, "nothing counts yet");
         let world = stage.machine.world.after_crash(CrashPlan::DropUnsynced);
         stage = stage.after(world);
         assert_eq!(stage.answer_after_lead(Ask::Get).await, before);
-        let end = stage.end(epoch, result).await.unwrap();
+        let end = stage.end(producer_epoch, result).await.unwrap();
         assert_eq!(stage.answer(Ask::Get).await, Ok(expected));
-        assert_eq!(stage.end(epoch, result).await, Ok(end), "one that comes again is not written again");
+        assert_eq!(
+            stage.end(producer_epoch, result).await,
+            Ok(end),
+            "one that comes again is not written again"
+        );
         let world = stage.machine.world.after_crash(CrashPlan::DropUnsynced);
         stage = stage.after(world);
         assert_eq!(stage.answer_after_lead(Ask::Get).await, Ok(expected));
@@ -309,7 +313,7 @@ async fn who_has_no_transaction_open_writes_nothing_and_costs_nobody_else_anythi
     let stage = Stage::new();
     stage.lead().await;
     assert_eq!(stage.answer(Ask::Add(1)).await, Ok(1));
-    let late = stage.pass();
+    let late = stage.pass(0);
     // A marker comes between the look at the transaction and the write.
     stage.end(1, TransactionResult::Abort).await.unwrap();
     let refused = stage.answer(Ask::InTransaction(5, late)).await;
@@ -321,7 +325,10 @@ async fn who_has_no_transaction_open_writes_nothing_and_costs_nobody_else_anythi
     };
     let refused = stage.answer(Ask::InTransaction(5, stranger)).await;
     assert_eq!(refused, Err(CoordinatorError::InvalidTransactionState));
-    assert!(matches!(stage.end(0, TransactionResult::Commit).await, Err(AppendError::InvalidProducerEpoch(_))));
+    assert!(matches!(
+        stage.end(0, TransactionResult::Commit).await,
+        Err(AppendError::InvalidProducerEpoch(_))
+    ));
     assert_eq!(stage.answer(Ask::Add(1)).await, Ok(2), "it was not unloaded");
 }
 

@@ -35,8 +35,8 @@ fn seen(driver: &mut Driver) -> Seen {
     }
     let stable = match stable.error {
         None => Ok(stable.offset.0),
-        Some(GroupError::UnstableOffsetCommit) => Err(assert_eq!(stable.offset.0, -1)),
-        Some(error) => panic!("{error}"),
+        Some(GroupError::UnstableOffsetCommit) if stable.offset.0 == -1 => Err(()),
+        Some(ref error) => panic!("{error}: {stable:?}"),
     };
     Seen(any.offset.0, stable)
 }

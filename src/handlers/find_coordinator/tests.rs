@@ -14,7 +14,7 @@ fn request(version: i16, key_type: i8, keys: &[&str]) -> FindCoordinatorRequest 
 async fn trap_62_every_type_in_every_version() {
     let test = TestBroker::start();
     for version in 0..=6 {
-        for (key_type, code) in [(0, 0), (1, 15), (2, if version >= 6 { 15 } else { 42 }), (9, 42)] {
+        for (key_type, code) in [(0, 0), (1, 0), (2, if version >= 6 { 15 } else { 42 }), (9, 42)] {
             if version == 0 && key_type != 0 {
                 continue;
             }
@@ -46,6 +46,11 @@ async fn the_topic_is_made_by_the_first_who_asks_for_a_group() {
     let test = TestBroker::with(&settings);
     test.ask(3, &request(3, 1, &["t"])).await;
     assert!(test.broker.image().topic("__consumer_offsets").is_none(), "a transaction needs another one");
+    let topic = test.broker.image().topic("__transaction_state").unwrap().clone();
+    let configs: Vec<_> = topic.configs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let uncompressed = ("compression.type", "uncompressed");
+    let expected = [("cleanup.policy", "compact"), uncompressed, ("segment.bytes", "104857600")];
+    assert_eq!((topic.partitions, configs.as_slice()), (50, &expected[..]));
     test.ask(3, &request(3, 0, &["g"])).await;
     let topic = test.broker.image().topic("__consumer_offsets").unwrap().clone();
     assert_eq!((topic.partitions, topic.replication_factor), (7, 2));

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use kafka_protocol::messages::{InitProducerIdRequest, ProducerId, TransactionalId};
 
 use crate::handlers::testing::{TestBroker, str_bytes};
+use crate::handlers::transactions::tests::coordinated;
 
 fn request(transactional_id: Option<&str>, producer_id: i64, producer_epoch: i16) -> InitProducerIdRequest {
     InitProducerIdRequest::default()
@@ -30,8 +31,9 @@ async fn ids_never_repeat_not_even_after_a_restart() {
 async fn refusals() {
     let test = TestBroker::start();
     let cases = [
-        (Some("x"), -1, -1, 15),
-        (Some("x"), 5, 1, 15),
+        // Nobody has asked for a coordinator.
+        (Some("x"), -1, -1, 16),
+        (Some("x"), 5, 1, 16),
         (Some(""), -1, -1, 42),
         (None, 5, -1, 42),
         (None, -1, 5, 42),
@@ -48,8 +50,9 @@ async fn refusals() {
 /// Measured against Kafka 4.3; without a transactional id the time-out means nothing.
 #[tokio::test]
 async fn transactions_may_last_a_quarter_of_an_hour() {
-    let test = TestBroker::start();
-    for (timeout_ms, code) in [(-1, 50), (0, 50), (1, 15), (900_000, 15), (900_001, 50), (i32::MAX, 50)] {
+    let test = TestBroker::with(&[("transaction.state.log.num.partitions", "1")]);
+    coordinated(&test, "x").await;
+    for (timeout_ms, code) in [(-1, 50), (0, 50), (1, 0), (900_000, 0), (900_001, 50), (i32::MAX, 50)] {
         let asked = request(Some("x"), -1, -1).with_transaction_timeout_ms(timeout_ms);
         assert_eq!(test.ask(4, &asked).await.error_code, code, "{timeout_ms}");
         let plain = request(None, -1, -1).with_transaction_timeout_ms(timeout_ms);

@@ -9,8 +9,9 @@ use kafka_protocol::messages::ProduceRequest;
 
 use super::outcome::Outcome;
 use super::{Failure, RequestContext, Topic, outcomes};
-use crate::broker::TransactionCheck;
+use crate::broker::{TransactionCheck, TransactionRefused};
 use crate::env::time;
+use crate::handlers::errors::KafkaError;
 use crate::model::{ProducerEpoch, ProducerId};
 use crate::partition::{Partition, Verification};
 use crate::protocol::ErrorCode;
@@ -76,7 +77,13 @@ pub(super) async fn verify(
             .collect();
         let Some(check) = check(transactional_id, &asked, adds) else { return };
         let answer = time::timeout(patience, context.broker.verify_transaction(check)).await;
-        let codes = answer.unwrap_or_else(|_| vec![ErrorCode::RequestTimedOut; asked.len()]);
+        let code = |answer: Result<(), TransactionRefused>| {
+            answer.map_or_else(|refused| refused.code(), |()| ErrorCode::None)
+        };
+        let codes = match answer {
+            Ok(answers) => answers.into_iter().map(code).collect(),
+            Err(_) => vec![ErrorCode::RequestTimedOut; asked.len()],
+        };
         // The transaction before is being ended: that takes a moment, and the client would wait longer.
         let is_early = adds && codes.contains(&ErrorCode::ConcurrentTransactions);
         if is_early && clock.monotonic() < give_up {

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::model::{LeaderEpoch, ProducerEpoch, ProducerId, Timestamp};
+use crate::model::{LeaderEpoch, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::transaction::{
     AddPartitions, DescribedTransaction, Effect, EndTransaction, InitProducerId, Input, ListTransactions,
     ListedTransactions, MarkersWritten, NamedPartition, Outcome, ProducerIdAndEpoch, Ticket,
-    TransactionError, TransactionRecord, TransactionReply, TransactionRequest, TransactionResult,
-    TransactionSettings, TransactionShard, TransactionState, TransactionVersion, VerifyPartitions,
-    WriteMarkers,
+    TransactionError, TransactionRecord, TransactionReply, TransactionRequest, TransactionSettings,
+    TransactionShard, TransactionState, TransactionVersion, VerifyPartitions, WriteMarkers,
 };
 
 pub const ID: &str = "transfers";

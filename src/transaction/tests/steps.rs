@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::driver::{Driver, TIMEOUT, partition, producer};
-use crate::transaction::TransactionResult::{Abort, Commit};
+use crate::model::TransactionResult::{Abort, Commit};
 use crate::transaction::TransactionState::*;
 use crate::transaction::TransactionVersion::{V0, V2};
 use crate::transaction::{ListTransactions, Outcome, ProducerIdAndEpoch, TransactionError};

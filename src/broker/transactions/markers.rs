@@ -1,0 +1,200 @@
+//! What ends transactions in their partitions.
+//!
+//! The order, and why it is right: a transaction is decided in the coordinator's log (Prepare...) and that is
+//! committed before the first marker is written; it is complete (Complete...) not before all markers are
+//! committed. A crash in between finds it decided: the shard that is loaded asks for all markers once more.
+//! One that was written is known by its partition, or does no harm.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::Broker;
+use crate::broker::OFFSETS_TOPIC;
+use crate::coordinator::CoordinatorError;
+use crate::env::time;
+use crate::model::{CoordinatorEpoch, Offset, TopicPartition};
+use crate::partition::{Admission, AppendError, Partition, Purpose, TransactionMarker};
+use crate::transaction::{
+    MarkersWritten, NamedPartition, TransactionReply, TransactionRequest, WriteMarkers,
+};
+
+/// Pause before what could not be written is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+/// Longest wait for room in the log.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Markers that are written at once.
+const MARKERS_MAX: usize = 1024;
+
+/// Why a partition has no marker.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MarkerRefused {
+    /// There is no such partition.
+    #[error("there is no such partition")]
+    UnknownPartition,
+    /// The partition refuses it.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The coordinator of the groups that are kept there cannot write it now.
+    #[error(transparent)]
+    Coordinator(#[from] CoordinatorError),
+    /// There was no room in the log for so long, or it has failed.
+    #[error("the log has no room")]
+    NoRoom,
+}
+
+impl MarkerRefused {
+    /// Whether trying again may help. A partition that is gone needs no marker; one that has seen a newer
+    /// epoch of the producer, or of the coordinator, has been told how the transaction ended.
+    fn may_pass(&self) -> bool {
+        match self {
+            MarkerRefused::UnknownPartition => false,
+            MarkerRefused::Append(error) => matches!(error, AppendError::Stopped(_)),
+            MarkerRefused::Coordinator(_) | MarkerRefused::NoRoom => true,
+        }
+    }
+}
+
+/// Writes the markers of a transaction until none is owed, and tells its coordinator. Ends early when the
+/// shard that asked is unloaded, or the broker is gone.
+pub(super) async fn write(broker: Weak<Broker>, shard: TopicPartition, asked: WriteMarkers) {
+    let mut owed = asked.partitions.clone();
+    let mut untold: Vec<NamedPartition> = Vec::new();
+    let marker = TransactionMarker {
+        producer_id: asked.producer.producer_id,
+        producer_epoch: asked.producer.producer_epoch,
+        coordinator_epoch: CoordinatorEpoch(asked.coordinator_epoch.0),
+        result: asked.result,
+        transaction_version: asked.transaction_version.level(),
+    };
+    loop {
+        let Some(broker) = broker.upgrade() else { return };
+        let results = broker.end_transactions(owed.iter().map(|partition| (partition, marker))).await;
+        let mut left = Vec::new();
+        for (partition, result) in owed.drain(..).zip(results) {
+            match result {
+                Err(refused) if refused.may_pass() => left.push(partition),
+                result => {
+                    if let Err(refused) = result {
+                        let (transactional_id, topic) = (&asked.transactional_id, &partition.topic);
+                        let partition = partition.partition;
+                        tracing::info!(%transactional_id, %topic, partition, %refused, "no marker needed");
+                    }
+                    untold.push(partition);
+                }
+            }
+        }
+        owed = left;
+        match broker.tell_written(shard, &asked, &untold).await {
+            Ok(()) => untold.clear(),
+            Err(CoordinatorError::NotAvailable | CoordinatorError::TooLarge) => {}
+            // The shard asks again when it is loaded.
+            Err(_) => return,
+        }
+        if owed.is_empty() && untold.is_empty() {
+            return;
+        }
+        drop(broker);
+        time::sleep(TRY_AGAIN).await;
+    }
+}
+
+/// A marker that is on its way in a partition's log.
+type Pending = Result<(Arc<Partition>, Offset), MarkerRefused>;
+
+impl Broker {
+    async fn tell_written(
+        &self,
+        shard: TopicPartition,
+        asked: &WriteMarkers,
+        written: &[NamedPartition],
+    ) -> Result<(), CoordinatorError> {
+        if written.is_empty() {
+            return Ok(());
+        }
+        let (transactional_id, producer, decided_at) =
+            (asked.transactional_id.clone(), asked.producer, asked.decided_at);
+        let partitions = written.to_vec();
+        let told = MarkersWritten { transactional_id, producer, decided_at, partitions };
+        let reply = self.transactions.0.ask(shard, TransactionRequest::MarkersWritten(told))?.reply().await?;
+        debug_assert!(matches!(reply, TransactionReply::MarkersWritten { .. }), "{reply:?}");
+        Ok(())
+    }
+
+    /// Ends transactions in partitions, and waits until that is committed. The answers are in the order of
+    /// the markers. Those of partitions that hold groups are written, and applied, by their coordinators.
+    pub async fn end_transactions<'a>(
+        &self,
+        markers: impl Iterator<Item = (&'a NamedPartition, TransactionMarker)>,
+    ) -> Vec<Result<(), MarkerRefused>> {
+        let markers: Vec<_> = markers.collect();
+        let mut results = Vec::with_capacity(markers.len());
+        for some in markers.chunks(MARKERS_MAX) {
+            let mut pending = Vec::with_capacity(some.len());
+            for append in self.append_markers(some).await {
+                pending.push(append);
+            }
+            for pending in pending {
+                results.push(match pending {
+                    Ok((partition, end)) => partition.committed(end).await.map_err(MarkerRefused::from),
+                    Err(refused) => Err(refused),
+                });
+            }
+        }
+        results
+    }
+
+    /// Puts markers into the log: those of partitions without a coordinator all in one commit.
+    async fn append_markers(&self, markers: &[(&NamedPartition, TransactionMarker)]) -> Vec<Pending> {
+        let image = self.image();
+        let mut results: Vec<Option<Pending>> = Vec::with_capacity(markers.len());
+        let mut plain = Vec::new();
+        let mut of_groups = Vec::new();
+        for (at, (named, marker)) in markers.iter().enumerate() {
+            let topic =
+                image.topic(&named.topic).filter(|topic| (0..topic.partitions).contains(&named.partition));
+            let Some(topic) = topic else {
+                results.push(Some(Err(MarkerRefused::UnknownPartition)));
+                continue;
+            };
+            let id = TopicPartition { topic_id: topic.topic_id, partition: named.partition };
+            results.push(None);
+            match self.storage.partition(id) {
+                // In the catalogue and not open: it is about to be.
+                None => results[at] = Some(Err(MarkerRefused::NoRoom)),
+                Some(partition) if *named.topic == *OFFSETS_TOPIC => of_groups.push((at, partition, *marker)),
+                Some(partition) => plain.push((at, partition, *marker)),
+            }
+        }
+        let places: Vec<usize> = plain.iter().map(|(at, ..)| *at).collect();
+        let plain: Vec<_> = plain.into_iter().map(|(_, partition, marker)| (partition, marker)).collect();
+        for (at, result) in places.into_iter().zip(self.append_plain(plain).await) {
+            results[at] = Some(result);
+        }
+        for (at, partition, marker) in of_groups {
+            let ended = self.groups.end_transaction(partition.topic_partition(), marker).await;
+            results[at] = Some(match ended {
+                Ok(Ok(end)) => Ok((partition, end)),
+                Ok(Err(error)) => Err(error.into()),
+                Err(error) => Err(error.into()),
+            });
+        }
+        results.into_iter().map(|result| result.expect("each has got one")).collect()
+    }
+
+    async fn append_plain(&self, markers: Vec<(Arc<Partition>, TransactionMarker)>) -> Vec<Pending> {
+        let payloads = vec![TransactionMarker::PAYLOAD_BYTES; markers.len()];
+        if payloads.is_empty() {
+            return Vec::new();
+        }
+        let Ok(mut credits) = self.storage.admit(Purpose::Records, &payloads, ROOM_WAIT_MAX).await else {
+            return markers.iter().map(|_| Err(MarkerRefused::NoRoom)).collect();
+        };
+        let appended = self.storage.append_markers(&mut credits, &markers);
+        let ends = markers.into_iter().zip(appended).map(|((partition, _), appended)| {
+            let (Admission::Appended { end_offset, .. } | Admission::Duplicate { end_offset, .. }) =
+                appended?;
+            Ok((partition, end_offset))
+        });
+        ends.collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! A look at transactions that do not end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::Broker;
+use crate::env::time;
+use crate::model::{Offset, ProducerId, Timestamp, TopicPartition};
+use crate::partition::{OpenTransactions, Partition};
+
+/// Time between two looks at all partitions.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// A transaction that is open for longer than this should have been ended by its time-out: the default of
+/// `transaction.max.timeout.ms`, and the five minutes that Kafka adds for the end itself.
+const LATE_AFTER: Duration = Duration::from_secs(20 * 60);
+
+/// Tells, once for each, of transactions that hold a last stable offset for too long, until the broker is
+/// gone.
+pub(in crate::broker) async fn watch(broker: Weak<Broker>) {
+    let mut late = LateTransactions::default();
+    loop {
+        time::sleep(LOOK_INTERVAL).await;
+        let Some(broker) = broker.upgrade() else { return };
+        let partitions = broker.storage.all_partitions();
+        for (partition, open) in late.look(&partitions, broker.storage.believed_now()) {
+            let (topic, index) = (partition.topic(), partition.topic_partition().partition);
+            let (first, last_stable_offset) = (open.first, open.last_stable_offset);
+            let first_offset = first.transaction.map(|transaction| transaction.first_offset.0);
+            let age = open.first_age(broker.storage.believed_now());
+            tracing::warn!(
+                %topic, partition = index, producer_id = %first.producer_id,
+                producer_epoch = %first.producer_epoch, first_offset, %last_stable_offset, ?age,
+                "a transaction stays open: consumers of committed records wait at the last stable offset; \
+                 kafka-transactions can abort it"
+            );
+        }
+    }
+}
+
+/// Which were told of.
+#[derive(Default)]
+pub(in crate::broker) struct LateTransactions {
+    told: HashMap<TopicPartition, (ProducerId, Offset)>,
+}
+
+impl LateTransactions {
+    /// Those that nobody was told of yet. What has ended since is forgotten.
+    pub(in crate::broker) fn look<'a>(
+        &mut self,
+        partitions: &'a [Arc<Partition>],
+        now: Timestamp,
+    ) -> Vec<(&'a Arc<Partition>, OpenTransactions)> {
+        let mut told = HashMap::new();
+        let mut new = Vec::new();
+        for partition in partitions {
+            let Some(open) = partition.open_transactions() else { continue };
+            let Some(transaction) = open.first.transaction else { continue };
+            if open.first_age(now) < LATE_AFTER {
+                continue;
+            }
+            let id = partition.topic_partition();
+            let which = (open.first.producer_id, transaction.first_offset);
+            if self.told.get(&id) != Some(&which) {
+                new.push((partition, open));
+            }
+            told.insert(id, which);
+        }
+        self.told = told;
+        new
+    }
+}
