@@ -4,6 +4,7 @@ mod compaction;
 mod coordinators;
 mod crash_points;
 mod faults;
+mod group_crashes;
 mod machine;
 mod races;
 mod transactions;

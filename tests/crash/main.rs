@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "fixtures serve other unit tests too")]
 #![expect(clippy::unwrap_used, reason = "they are tests")]
 
-use highwater::{cluster, env, inspect, log, metadata, model, partition, protocol, wal};
+use highwater::{cluster, coordinator, env, group, inspect, log, metadata, model, partition, protocol, wal};
 
 // Storage, WAL and segments together.
 #[path = "../../src/broker/tests/compaction.rs"]
@@ -15,6 +15,8 @@ mod compaction;
 mod crash_points;
 #[path = "../../src/broker/tests/faults.rs"]
 mod faults;
+#[path = "../../src/broker/tests/group_crashes.rs"]
+mod group_crashes;
 #[path = "../../src/broker/tests/machine.rs"]
 mod machine;
 #[path = "../../src/broker/tests/verify.rs"]

@@ -20,7 +20,7 @@ const STEPS: u64 = 60;
 /// Most partitions that a topic of a workload grows to.
 const PARTITIONS_MAX: usize = 5;
 
-fn crash_points() -> u64 {
+pub(super) fn crash_points() -> u64 {
     std::env::var("HIGHWATER_CRASH_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(CRASH_POINTS)
 }
 

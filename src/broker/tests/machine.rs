@@ -180,11 +180,19 @@ impl From<MetadataError> for Ended {
 
 impl Machine {
     pub(super) fn open(world: SimulatedWorld, model: Model, sync: SyncMode) -> Result<Machine, OpenError> {
+        Machine::open_with(world, model, options(sync))
+    }
+
+    pub(super) fn open_with(
+        world: SimulatedWorld,
+        model: Model,
+        options: StorageOptions,
+    ) -> Result<Machine, OpenError> {
         let env: Env = world.env();
         let directory = BrokerDirectory::open(&env, Path::new(ROOT), NodeId(1), None)?;
         let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_config)));
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
-        let storage = Arc::new(Storage::open(env, directory, options(sync), catalogue)?);
+        let storage = Arc::new(Storage::open(env, directory, options, catalogue)?);
         metadata.attach(&storage);
         Ok(Machine { world, storage, metadata, model, alone: true, compacts: false })
     }
