@@ -38,6 +38,7 @@ mod python_client;
 mod real_input;
 mod restart;
 mod topics;
+mod transactions;
 mod tshark;
 mod wire;
 
@@ -110,6 +111,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "group-crowd", oracle: true, run: group_crowd::run },
     Scenario { name: "group-load", oracle: false, run: group_load::run },
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
+    Scenario { name: "transactions", oracle: true, run: transactions::run },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },

@@ -124,6 +124,11 @@ impl Tools {
         Ok(Command::new(rust::build(&self.cache)?.join(rust::MEMBER)))
     }
 
+    /// The same library with transactions.
+    pub fn rust_rdkafka_transactions(&self) -> Result<Command> {
+        Ok(Command::new(rust::build(&self.cache)?.join(rust::TRANSACTIONS)))
+    }
+
     /// librdkafka's own load generator, on the same librdkafka.
     pub fn rdkafka_performance(&self) -> Result<Command> {
         Ok(Command::new(rust::build(&self.cache)?.join(rust::PERFORMANCE)))

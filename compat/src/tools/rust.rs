@@ -14,10 +14,12 @@ use crate::process::run;
 pub const PROGRAM: &str = "rust-rdkafka";
 /// Our member of a group.
 pub const MEMBER: &str = "rust-rdkafka-member";
+/// Our producer with transactions.
+pub const TRANSACTIONS: &str = "rust-rdkafka-transactions";
 /// Theirs.
 pub const PERFORMANCE: &str = "rdkafka_performance";
 
-/// A folder with all three programs; librdkafka's sources come with the crate and are compiled into them.
+/// A folder with all four programs; librdkafka's sources come with the crate and are compiled into them.
 pub fn build(cache: &Path) -> Result<PathBuf> {
     programs::find_or_install("make", "make")?;
     programs::find_or_install("g++", "g++")?;
@@ -31,7 +33,7 @@ pub fn build(cache: &Path) -> Result<PathBuf> {
         command.arg(package.join("Cargo.toml")).arg("--target-dir").arg(&target);
         run(command, b"", BUILD_DEADLINE)?.success()?;
         compile_performance(&target.join("release/build"), &built.join(PERFORMANCE))?;
-        for ours in [PROGRAM, MEMBER] {
+        for ours in [PROGRAM, MEMBER, TRANSACTIONS] {
             fs::rename(target.join("release").join(ours), built.join(ours))?;
         }
         Ok(fs::remove_dir_all(target)?)
