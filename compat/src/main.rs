@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use compat::broker::Flavor;
 use compat::report;
+use compat::scenario::transaction_copier::Plan as Copied;
 use compat::scenario::{self, Context, Scale, Scenario};
 use compat::tools::Tools;
 use compat::transcript::Transcript;
@@ -25,6 +26,7 @@ oracle   records the transcripts from Apache Kafka again; without names, or with
 list     names the scenarios";
 
 const CI: Scale = Scale {
+    copied: Copied { messages: 6_000, per_transaction: 40, kills: 5 },
     stream_bytes: 64 << 20,
     kills_count: 20,
     storm: Plan { groups: 60, members: 3, crowd: 25, seed: 1 },
@@ -34,6 +36,7 @@ const CI: Scale = Scale {
     crowd_time: Duration::from_secs(8),
 };
 const SOAK: Scale = Scale {
+    copied: Copied { messages: 100_000, per_transaction: 750, kills: 15 },
     stream_bytes: 1 << 30,
     kills_count: 100,
     storm: Plan { groups: 500, members: 3, crowd: 100, seed: 2 },

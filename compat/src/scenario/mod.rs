@@ -38,6 +38,7 @@ mod python_client;
 mod real_input;
 mod restart;
 mod topics;
+pub mod transaction_copier;
 mod transactions;
 mod tshark;
 mod wire;
@@ -112,6 +113,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "group-load", oracle: false, run: group_load::run },
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
     Scenario { name: "transactions", oracle: true, run: transactions::run },
+    Scenario { name: "transaction-copier", oracle: true, run: transaction_copier::run },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
@@ -140,6 +142,8 @@ pub fn by_field(scenario: &Scenario) -> bool {
 /// How much work the long scenarios do.
 #[derive(Clone, Copy)]
 pub struct Scale {
+    /// What copiers copy in transactions.
+    pub copied: transaction_copier::Plan,
     /// Bytes of the real input.
     pub stream_bytes: u64,
     /// How often the broker is killed under load.
