@@ -16,6 +16,14 @@ const BEFORE_CHECKSUM: [u8; 5] = [0, 0, 0, 0, 2];
 /// Of the records of [`RawProducer`].
 const TIMESTAMP_MS: i64 = 1_700_000_000_000;
 
+/// Whose a transaction is.
+pub struct Origin {
+    /// Its transactional id.
+    pub transactional_id: &'static str,
+    /// Its producer id; the epoch is 0.
+    pub producer_id: i64,
+}
+
 /// A connection to a broker.
 pub struct RawProducer {
     stream: TcpStream,
@@ -35,7 +43,18 @@ impl RawProducer {
     pub fn produce(&mut self, topic: &str, acks: i16, keys: &[String], value: &[u8]) -> Result<i64> {
         let records: Vec<(Option<&[u8]>, &[u8])> =
             keys.iter().map(|key| (Some(key.as_bytes()), value)).collect();
-        self.stream.write_all(&request(topic, 0, acks, &batch(&records, TIMESTAMP_MS)))?;
+        self.exchange(topic, &request(topic, 0, acks, &batch(&records, TIMESTAMP_MS)))
+    }
+
+    /// Sends one batch to partition 0 as the first of a transaction, and waits for the answer; the offset of
+    /// its first record.
+    pub fn begin(&mut self, topic: &str, origin: &Origin, batch: Vec<u8>) -> Result<i64> {
+        let batch = of_a_transaction(batch, origin);
+        self.exchange(topic, &request_of(Some(origin.transactional_id), topic, 0, -1, &batch))
+    }
+
+    fn exchange(&mut self, topic: &str, request: &[u8]) -> Result<i64> {
+        self.stream.write_all(request)?;
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;
         let length = usize::try_from(i32::from_be_bytes(length))?;
@@ -58,12 +77,28 @@ pub fn answer(topic: &str, response: &[u8]) -> Result<(i16, i64)> {
 
 /// A whole request for one partition of a topic, length first.
 pub fn request(topic: &str, partition: u32, acks: i16, batch: &[u8]) -> Vec<u8> {
+    request_of(None, topic, partition, acks, batch)
+}
+
+fn request_of(
+    transactional_id: Option<&str>,
+    topic: &str,
+    partition: u32,
+    acks: i16,
+    batch: &[u8],
+) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend(PRODUCE_KEY.to_be_bytes());
     body.extend(PRODUCE_VERSION.to_be_bytes());
     body.extend([0, 0, 0, 1]); // correlation id
     body.extend([0xff, 0xff]); // no client id
-    body.extend([0xff, 0xff]); // no transactional id
+    match transactional_id {
+        Some(id) => {
+            body.extend((id.len() as u16).to_be_bytes());
+            body.extend(id.as_bytes());
+        }
+        None => body.extend([0xff, 0xff]),
+    }
     body.extend(acks.to_be_bytes());
     body.extend(10_000_i32.to_be_bytes()); // timeout
     body.extend(1_i32.to_be_bytes()); // topics
@@ -107,6 +142,20 @@ pub fn batch(records: &[(Option<&[u8]>, &[u8])], timestamp_ms: i64) -> Vec<u8> {
     batch.extend(BEFORE_CHECKSUM);
     batch.extend(crc32c::crc32c(&covered).to_be_bytes());
     batch.extend(covered);
+    batch
+}
+
+/// The same batch as the first one of a producer's transaction.
+fn of_a_transaction(mut batch: Vec<u8>, origin: &Origin) -> Vec<u8> {
+    const ATTRIBUTES: usize = 21;
+    const PRODUCER_ID: usize = 43;
+    const TRANSACTIONAL: i16 = 0x10;
+    batch[ATTRIBUTES..ATTRIBUTES + 2].copy_from_slice(&TRANSACTIONAL.to_be_bytes());
+    batch[PRODUCER_ID..PRODUCER_ID + 8].copy_from_slice(&origin.producer_id.to_be_bytes());
+    // Epoch and base sequence.
+    batch[PRODUCER_ID + 8..PRODUCER_ID + 14].fill(0);
+    let checksum = crc32c::crc32c(&batch[ATTRIBUTES..]);
+    batch[ATTRIBUTES - 4..ATTRIBUTES].copy_from_slice(&checksum.to_be_bytes());
     batch
 }
 

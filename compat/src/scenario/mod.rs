@@ -40,6 +40,7 @@ mod restart;
 mod topics;
 pub mod transaction_copier;
 mod transactions;
+mod transactions_tool;
 mod tshark;
 mod wire;
 
@@ -92,6 +93,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kafka-broker-api-versions", oracle: true, run: api_versions::run },
     Scenario { name: "kafka-dump-log", oracle: true, run: dump_log::run },
     Scenario { name: "kafka-groups", oracle: true, run: groups::run },
+    Scenario { name: "kafka-transactions", oracle: true, run: transactions_tool::run },
     Scenario { name: "client-java", oracle: true, run: |c| clients::alone(c, "java") },
     Scenario { name: "client-java-3.9", oracle: true, run: |c| clients::alone(c, "java-3.9") },
     Scenario { name: "client-java-2.8", oracle: true, run: |c| clients::alone(c, "java-2.8") },

@@ -32,6 +32,7 @@ use anyhow::{Context as _, Result, anyhow};
 use super::{Context, committed, create_topics};
 use crate::broker::{Broker, Settings};
 use crate::tools::Tools;
+pub use program::Program;
 use story::Story;
 
 /// Of every topic.
