@@ -275,8 +275,8 @@ impl ProducerStates {
             entry.batches.remove(0);
         }
         if entry.batches.len() == entry.batches.capacity() {
-            // Most producers of short transactions need one, and there may be many.
-            entry.batches.reserve_exact(if entry.batches.is_empty() { 1 } else { BATCHES_MAX - 1 });
+            // All that it will ever need: growing in steps leaves holes as large as what it saves.
+            entry.batches.reserve_exact(BATCHES_MAX - entry.batches.len());
         }
         entry.batches.push(AppendedBatch {
             first_sequence: header.base_sequence,

@@ -18,8 +18,27 @@ fn pieces_are_written_one_behind_the_other_however_many_there_are() {
     assert_eq!(RealFiles.read(&dir.path().join("a"), 1 << 20).unwrap(), expected);
 }
 
+/// A look whether something is cached has the kernel begin to read it: on a busy machine the disk can be quicker
+/// than the look, which then takes it for cached. So what is to be seen may be missed, but not every time.
+fn at_last(mut attempt: impl FnMut() -> Result<(), &'static str>) {
+    const ATTEMPTS: usize = 20;
+    let mut missed = Ok(());
+    for _ in 0..ATTEMPTS {
+        missed = attempt();
+        if missed.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(missed, Ok(()));
+}
+
 #[test]
 fn whole_blocks_are_written_past_the_page_cache_and_anything_else_through_it() {
+    at_last(blocks_past_the_page_cache);
+}
+
+fn blocks_past_the_page_cache() -> Result<(), &'static str> {
+    let look = |seen: bool, what: &'static str| seen.then_some(()).ok_or(what);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a");
     let file = RealFiles.open_direct(&path, OpenMode::Create).unwrap();
@@ -35,21 +54,22 @@ fn whole_blocks_are_written_past_the_page_cache_and_anything_else_through_it() {
         file.sync_data().unwrap();
     };
     write(0, 1 << 20, 0, 1);
-    assert!(!cached(0), "a temporary folder on a file system that has O_DIRECT");
+    look(!cached(0), "a temporary folder on a file system that has O_DIRECT")?;
     write(256 << 10, 64 << 10, 0, 2);
     // Memory that is not aligned: little is copied, much goes through the cache.
     write(4096, 8192, 1, 3);
-    assert!(!cached(4096));
+    look(!cached(4096), "memory that is not aligned")?;
     write(512 << 10, 128 << 10, 1, 4);
     assert!(cached(512 << 10));
     // No whole blocks: in a place that was written directly, and the other way round.
     write(300_001, 5, 0, 5);
     assert!(cached(300_001));
     write(256 << 10, 64 << 10, 0, 6);
-    assert!(!cached(300_001), "what was cached is not what the file holds now");
+    look(!cached(300_001), "what was cached is not what the file holds now")?;
     write(700_000, 10_000, 0, 7);
     assert_eq!(RealFiles.read(&path, 1 << 20).unwrap(), expected);
     assert!(RealFiles.open_direct(&path, OpenMode::Create).is_err(), "it exists");
+    Ok(())
 }
 
 #[test]
@@ -69,8 +89,10 @@ fn in_haste_only_what_is_cached_is_read_and_only_so_often() {
     assert_eq!(without_waiting(9, open), Err(WouldBlock));
     let panicked = std::panic::catch_unwind(|| without_waiting(0, || panic!("on purpose")));
     assert!(panicked.is_err());
-    file.drop_cache(0, 64 << 10).unwrap();
-    assert_eq!(without_waiting(9, read), Err(WouldBlock));
+    at_last(|| {
+        file.drop_cache(0, 64 << 10).unwrap();
+        without_waiting(9, read).is_err_and(|kind| kind == WouldBlock).then_some(()).ok_or("it is cached")
+    });
     assert_eq!((read(), open()), (Ok([7; 100]), Ok(())), "there is time again");
 }
 
