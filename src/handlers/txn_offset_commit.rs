@@ -110,6 +110,9 @@ async fn pass(
     let adds = version >= VERSION_WITH_IMPLICIT_ADDING;
     let (producer_id, producer_epoch) =
         (ProducerId(request.producer_id.0), ProducerEpoch(request.producer_epoch));
+    if producer_id.0 < 0 || producer_epoch.0 < 0 {
+        return Err(ErrorCode::InvalidProducerIdMapping);
+    }
     let pass = |verification| TransactionPass { producer_id, producer_epoch, verification };
     if !adds && !context.broker.verification_rules().is_enabled {
         return Ok(pass(Verification::NotRequired));

@@ -126,7 +126,19 @@ impl Partition {
         let log = self.log();
         match below {
             None => log.read(from, log.written_end_offset(), bytes_max, at_least_one),
-            Some(last_stable_offset) => log.read_committed(from, last_stable_offset, bytes_max, at_least_one),
+            Some(last_stable_offset) => {
+                let rewrites = self.rewrites();
+                let is_behind = self.rewrite_end().is_some_and(|end| log.written_end_offset() < end);
+                let read = log.read_committed(from, last_stable_offset, bytes_max, at_least_one)?;
+                // While segments are written again after a full disk, aborted transactions are missing whose
+                // markers come last: their records must not be taken for committed ones.
+                if is_behind || self.rewrites() != rewrites {
+                    let (log_start_offset, log_end_offset) =
+                        (log.log_start_offset(), log.written_end_offset());
+                    return Err(LogError::OutOfRange { requested: from, log_start_offset, log_end_offset });
+                }
+                Ok(read)
+            }
         }
     }
 

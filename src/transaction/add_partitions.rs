@@ -59,6 +59,9 @@ impl TransactionShard {
         }
         let metadata =
             self.durable.get(transactional_id).ok_or(TransactionError::InvalidProducerIdMapping)?;
+        if metadata.is_next_producer(producer) {
+            return Err(TransactionError::ConcurrentTransactions);
+        }
         if metadata.producer_id != producer.producer_id {
             return Err(TransactionError::InvalidProducerIdMapping);
         }

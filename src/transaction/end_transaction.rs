@@ -99,10 +99,15 @@ fn end_2(request: &EndTransaction, metadata: &TransactionMetadata) -> Result<End
     let is_retry_of_last = metadata.previous_producer_id == producer.producer_id
         && producer.producer_epoch == ProducerEpoch(EPOCH_MAX.0 - 1)
         && metadata.producer_epoch == ProducerEpoch(0);
-    let is_retry =
-        is_retry_of_last || i32::from(metadata.producer_epoch.0) == i32::from(producer.producer_epoch.0) + 1;
+    // Not where a producer that keeps its epoch took the id meanwhile: its epoch is nobody else's.
+    let is_retry = is_retry_of_last
+        || (metadata.client_transaction_version.bumps_epoch()
+            && i32::from(metadata.producer_epoch.0) == i32::from(producer.producer_epoch.0) + 1);
     let is_current =
         metadata.producer_epoch == producer.producer_epoch && producer.producer_epoch != EPOCH_MAX;
+    if metadata.is_next_producer(producer) {
+        return Err(TransactionError::ConcurrentTransactions);
+    }
     if metadata.producer_id != producer.producer_id && !is_retry_of_last {
         return Err(TransactionError::InvalidProducerIdMapping);
     }

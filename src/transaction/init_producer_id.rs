@@ -60,6 +60,9 @@ impl TransactionShard {
         metadata: &TransactionMetadata,
     ) -> Result<(), TransactionError> {
         if let Some(expected) = request.expected {
+            if metadata.is_next_producer(expected) {
+                return Err(TransactionError::ConcurrentTransactions);
+            }
             // Its id was replaced, and it did not hear of it.
             let is_previous = expected.producer_id == metadata.previous_producer_id
                 && is_exhausted(expected.producer_epoch);

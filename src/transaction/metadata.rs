@@ -122,6 +122,14 @@ impl TransactionMetadata {
         ProducerIdAndEpoch { producer_id: self.producer_id, producer_epoch: self.producer_epoch }
     }
 
+    /// Whether this is what a client was told to go on with, before the markers of the transaction that used
+    /// up its id are written: it is to come again in a moment.
+    pub(super) fn is_next_producer(&self, producer: ProducerIdAndEpoch) -> bool {
+        let next =
+            ProducerIdAndEpoch { producer_id: self.next_producer_id, producer_epoch: ProducerEpoch(0) };
+        self.state.is_decided() && self.next_producer_id != ProducerId::NONE && producer == next
+    }
+
     /// Whether the coordinator aborts it after a while.
     pub(super) fn times_out(&self) -> bool {
         self.transaction_timeout < NO_TIMEOUT

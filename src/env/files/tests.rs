@@ -18,8 +18,9 @@ fn pieces_are_written_one_behind_the_other_however_many_there_are() {
     assert_eq!(RealFiles.read(&dir.path().join("a"), 1 << 20).unwrap(), expected);
 }
 
-/// A look whether something is cached has the kernel begin to read it: on a busy machine the disk can be quicker
-/// than the look, which then takes it for cached. So what is to be seen may be missed, but not every time.
+/// A look whether something is cached has the kernel begin to read it: on a busy machine the disk can be
+/// quicker than the look, which then takes it for cached. So what is to be seen may be missed, but not every
+/// time.
 fn at_last(mut attempt: impl FnMut() -> Result<(), &'static str>) {
     const ATTEMPTS: usize = 20;
     let mut missed = Ok(());

@@ -283,6 +283,11 @@ impl Cleaning {
         self.stats.mapped_bytes += bytes.len() as u64;
         let mapped = map_batch(&mut self.keys, transactions, &bytes, self.first_dirty_offset);
         if mapped.map_err(damaged(&source.segment, &found))?.is_err() {
+            // The last segment is copied to its end: aborted transactions behind the last key are sifted too,
+            // as the index that names them goes.
+            if self.survey.is_none() {
+                self.survey = Some(log.survey(self.first_dirty_offset)?);
+            }
             self.begin_copying();
         }
         Ok(())

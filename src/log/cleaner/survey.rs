@@ -39,7 +39,7 @@ impl PartitionLog {
                     {
                         survey.aborted.push(Aborted { producer_id: header.producer_id, first_offset });
                     }
-                } else if header.attributes.is_transactional() {
+                } else if header.attributes.is_transactional() && header.has_producer_id() {
                     open.entry(header.producer_id).or_insert(header.base_offset);
                 }
             }

@@ -123,8 +123,8 @@ fn the_last_transaction_of_an_id() {
         // Again, before the markers are written; and with what the client was told.
         let concurrent = Err(TransactionError::ConcurrentTransactions);
         assert_eq!(driver.end(producer(7, LAST), result, V2), concurrent);
-        let answer = driver.add(producer(1000, 0), &[partition("debits", 0)], V2);
-        assert_eq!(answer, Err(TransactionError::InvalidProducerIdMapping));
+        let added = driver.add(producer(1000, 0), &[partition("debits", 0)], V2);
+        assert_eq!(added, Err(TransactionError::ConcurrentTransactions));
         // The id to come is written down.
         driver.restart();
         driver.write_markers();
