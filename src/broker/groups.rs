@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::{Broker, NewTopic, TopicError};
+use super::coordinators::{CoordinatorTopic, lanes};
+use super::{Broker, TopicError};
 use crate::config::{ConsumerOverrides, ServerConfig};
 use crate::coordinator::{
     Asked, Coordinator, CoordinatorError, GroupAsk, Surroundings, TransactionPass, World, WriteRules,
@@ -40,8 +41,7 @@ impl Groups {
             settings: Arc::new(group_settings(config, &GroupConfigs::new())),
         });
         let world = GroupWorld { broker, settings };
-        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
-        Groups(Coordinator::new(env.clone(), storage.clone(), world, lanes))
+        Groups(Coordinator::new(env.clone(), storage.clone(), world, lanes()))
     }
 
     /// Offsets of a topic go with it: another one of that name must not inherit them.
@@ -97,12 +97,10 @@ impl World<GroupShard> for GroupWorld {
         let broker = self.broker.upgrade()?;
         let (image, config) = (broker.image(), broker.config());
         let groups = &config.groups;
-        let batch_bytes_max =
-            image.topic(OFFSETS_TOPIC).map_or(0, |topic| broker.topic_config(topic).max_message_bytes);
         let rules = WriteRules {
             // Kafka's numbers of codecs are those of batches.
             compression: Attributes(groups.topic_codec.into()).compression().unwrap_or(CompressionType::None),
-            batch_bytes_max: usize::try_from(batch_bytes_max).unwrap_or(usize::MAX),
+            batch_bytes_max: broker.batch_bytes_max(&image, OFFSETS_TOPIC),
             timeout: groups.commit_timeout,
             load_bytes: groups.load_bytes.into(),
             expiry_interval: groups.retention_check_interval,
@@ -151,61 +149,28 @@ fn group_overrides(config: &ServerConfig, stored: &GroupConfigs) -> BTreeMap<Arc
     overrides.filter(|(_, overrides)| *overrides != GroupOverrides::default()).collect()
 }
 
-/// The partition of a key among so many. As Kafka's `Utils.abs(key.hashCode()) % partitions`: by the hash of
-/// Java's strings, over UTF-16 units.
-pub(super) fn partition_of(key: &str, partitions: i32) -> i32 {
-    let hash = key.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
-    hash.checked_abs().unwrap_or(0) % partitions.max(1)
-}
-
 impl Broker {
     /// Makes the topic that holds groups, unless it exists.
     pub async fn ensure_offsets_topic(&self) -> Result<Arc<TopicImage>, TopicError> {
         let config = self.config();
-        let configs = [
-            ("cleanup.policy", "compact".to_owned()),
-            ("compression.type", "producer".to_owned()),
-            ("segment.bytes", config.groups.topic_segment_bytes.to_string()),
-        ];
-        self.ensure_topic(NewTopic {
-            name: OFFSETS_TOPIC.to_owned(),
+        self.ensure_coordinator_topic(CoordinatorTopic {
+            name: OFFSETS_TOPIC,
             partitions: config.groups.topic_partitions,
             replication_factor: config.groups.topic_replication_factor,
-            configs: BTreeMap::from(configs.map(|(key, value)| (key.to_owned(), value))),
+            compression: "producer",
+            segment_bytes: config.groups.topic_segment_bytes,
         })
         .await
     }
 
-    /// Makes a topic, unless it exists.
-    pub(super) async fn ensure_topic(&self, topic: NewTopic) -> Result<Arc<TopicImage>, TopicError> {
-        let name = topic.name.clone();
-        if let Some(topic) = self.image().topic(&name) {
-            return Ok(topic.clone());
-        }
-        let created = self.create_topics(vec![topic], false).await;
-        match created.into_iter().next().expect("a result for the topic") {
-            Ok(created) => Ok(created.topic),
-            // Somebody else was quicker.
-            Err(TopicError::Exists(_)) => self.image().topic(&name).cloned().ok_or(TopicError::Unknown),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Runs the coordinators of all partitions that are open. Does nothing for those that run.
     pub(super) fn lead_groups(&self) {
-        let image = self.image();
-        let Some(topic) = image.topic(OFFSETS_TOPIC) else { return };
-        for partition in topic.topic_partitions().filter_map(|id| self.storage.partition(id)) {
-            self.groups.0.lead(&partition);
-        }
+        self.lead(&self.groups.0, OFFSETS_TOPIC);
     }
 
     /// The partition that holds a group; `None` before there is any.
     pub fn group_partition(&self, group_id: &str) -> Option<TopicPartition> {
-        let image = self.image();
-        let topic = image.topic(OFFSETS_TOPIC)?;
-        let partition = partition_of(group_id, topic.partitions);
-        Some(TopicPartition { topic_id: topic.topic_id, partition })
+        self.partition_of_key(OFFSETS_TOPIC, group_id)
     }
 
     /// Hands a request to a group's coordinator. Requests of one caller reach it in the order of these calls.
@@ -231,10 +196,8 @@ impl Broker {
     }
 
     /// Shows each coordinator's groups as they are now, committed or not; none of those that are loading.
-    pub fn look_at_groups(&self, mut look: impl FnMut(&GroupShard)) {
-        for partition in self.groups.0.partitions() {
-            self.groups.0.look(partition, &mut look);
-        }
+    pub fn look_at_groups(&self, look: impl FnMut(&GroupShard)) {
+        self.groups.0.look_at_all(look);
     }
 
     /// Hands a request to the coordinators of all groups that run here.
@@ -243,10 +206,6 @@ impl Broker {
         caller: &Caller,
         request: &GroupRequest,
     ) -> Vec<Result<Asked<GroupReply>, CoordinatorError>> {
-        let ask = || GroupAsk { caller: caller.clone(), request: request.clone(), pass: None };
-        self.groups.0.partitions().into_iter().map(|partition| self.groups.0.ask(partition, ask())).collect()
+        self.groups.0.ask_all(|| GroupAsk { caller: caller.clone(), request: request.clone(), pass: None })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,6 +9,7 @@
 
 mod cleaning;
 mod configs;
+mod coordinators;
 mod delete_records;
 mod encoded_topics;
 mod error;

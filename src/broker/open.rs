@@ -112,7 +112,7 @@ impl Broker {
         let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
         let broker = Arc::new_cyclic(|broker: &Weak<Broker>| Broker {
             groups: Groups::new(&env, &storage, &config, broker.clone()),
-            transactions: Transactions::new(&env, &storage, &config, broker.clone()),
+            transactions: Transactions::new(&env, &storage, broker.clone()),
             env,
             node_id: config.node_id,
             config: RwLock::new(live.under(image.broker_configs())),

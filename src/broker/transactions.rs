@@ -4,19 +4,15 @@
 mod markers;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use super::groups::partition_of;
-use super::{Broker, NewTopic, TopicError};
-use crate::config::ServerConfig;
+use super::coordinators::{CoordinatorTopic, lanes};
+use super::{Broker, TopicError};
 use crate::coordinator::{Asked, Coordinator, CoordinatorError, Surroundings, World, WriteRules};
 use crate::env::Env;
 use crate::metadata::TopicImage;
-use crate::model::{ProducerEpoch, ProducerId, TopicPartition};
+use crate::model::{ProducerId, TopicPartition};
 use crate::partition::Storage;
 use crate::protocol::batch::CompressionType;
 use crate::transaction::{
@@ -39,16 +35,9 @@ const PRODUCER_IDS_MAX: usize = 3;
 pub(super) struct Transactions(Coordinator<TransactionShard>);
 
 impl Transactions {
-    pub(super) fn new(
-        env: &Env,
-        storage: &Arc<Storage>,
-        config: &ServerConfig,
-        broker: Weak<Broker>,
-    ) -> Transactions {
-        let settings = Mutex::new((Arc::new(config.clone()), Arc::new(transaction_settings(config))));
-        let world = TransactionWorld { broker, settings };
-        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
-        Transactions(Coordinator::new(env.clone(), storage.clone(), world, lanes))
+    pub(super) fn new(env: &Env, storage: &Arc<Storage>, broker: Weak<Broker>) -> Transactions {
+        let world = TransactionWorld(broker);
+        Transactions(Coordinator::new(env.clone(), storage.clone(), world, lanes()))
     }
 
     pub(super) fn close(&self) {
@@ -57,51 +46,32 @@ impl Transactions {
 }
 
 /// What shards of transactions are told of the broker.
-struct TransactionWorld {
-    broker: Weak<Broker>,
-    /// The newest, and what they were computed from.
-    settings: Mutex<(Arc<ServerConfig>, Arc<TransactionSettings>)>,
-}
-
-impl TransactionWorld {
-    fn settings(&self, config: &Arc<ServerConfig>) -> Arc<TransactionSettings> {
-        let mut newest = self.settings.lock();
-        if !Arc::ptr_eq(&newest.0, config) {
-            *newest = (config.clone(), Arc::new(transaction_settings(config)));
-        }
-        newest.1.clone()
-    }
-}
+struct TransactionWorld(Weak<Broker>);
 
 impl World<TransactionShard> for TransactionWorld {
     fn look(&self) -> Option<Surroundings<TransactionSettings>> {
-        let broker = self.broker.upgrade()?;
+        let broker = self.0.upgrade()?;
         let (image, config) = (broker.image(), broker.config());
-        let batch_bytes_max =
-            image.topic(TRANSACTIONS_TOPIC).map_or(0, |topic| broker.topic_config(topic).max_message_bytes);
         let rules = WriteRules {
             // As in Kafka, which makes the topic with compression.type=uncompressed.
             compression: CompressionType::None,
-            batch_bytes_max: usize::try_from(batch_bytes_max).unwrap_or(usize::MAX),
+            batch_bytes_max: broker.batch_bytes_max(&image, TRANSACTIONS_TOPIC),
             timeout: config.groups.commit_timeout,
             load_bytes: config.transactions.load_bytes.into(),
             expiry_interval: config.transactions.expiration_check_interval,
         };
-        Some(Surroundings { settings: self.settings(&config), image, rules })
+        let settings = TransactionSettings {
+            transaction_max_timeout: config.transactions.timeout_max,
+            transactional_id_expiration: config.transactions.id_expiration,
+        };
+        Some(Surroundings { settings: Arc::new(settings), image, rules })
     }
 
     /// One task for each transaction that is being ended: as many as there are transactional ids, which the
     /// shard holds in memory, at most.
     fn perform(&self, shard: TopicPartition, effect: Effect) {
         let Effect::WriteMarkers(markers) = effect;
-        tokio::spawn(markers::write(self.broker.clone(), shard, markers));
-    }
-}
-
-fn transaction_settings(config: &ServerConfig) -> TransactionSettings {
-    TransactionSettings {
-        transaction_max_timeout: config.transactions.timeout_max,
-        transactional_id_expiration: config.transactions.id_expiration,
+        tokio::spawn(markers::write(self.0.clone(), shard, markers));
     }
 }
 
@@ -109,13 +79,11 @@ fn transaction_settings(config: &ServerConfig) -> TransactionSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionCheck {
     /// Whose transaction.
-    pub transactional_id: String,
-    /// Its producer.
-    pub producer_id: ProducerId,
-    /// The epoch that writes.
-    pub producer_epoch: ProducerEpoch,
-    /// Topics and partitions that are about to be written to.
-    pub partitions: Vec<(String, i32)>,
+    pub transactional_id: Arc<str>,
+    /// Its producer, under the epoch that writes.
+    pub producer: ProducerIdAndEpoch,
+    /// What is about to be written to.
+    pub partitions: Vec<NamedPartition>,
     /// Takes the partitions into the transaction, which begins if it has not: version 2 (KIP-890). Otherwise
     /// they must be in it already.
     pub adds: bool,
@@ -151,35 +119,24 @@ impl Broker {
     pub async fn ensure_transactions_topic(&self) -> Result<Arc<TopicImage>, TopicError> {
         let config = self.config();
         let transactions = &config.transactions;
-        let configs = [
-            ("cleanup.policy", "compact".to_owned()),
-            ("compression.type", "uncompressed".to_owned()),
-            ("segment.bytes", transactions.topic_segment_bytes.to_string()),
-        ];
-        self.ensure_topic(NewTopic {
-            name: TRANSACTIONS_TOPIC.to_owned(),
+        self.ensure_coordinator_topic(CoordinatorTopic {
+            name: TRANSACTIONS_TOPIC,
             partitions: transactions.topic_partitions,
             replication_factor: transactions.topic_replication_factor,
-            configs: BTreeMap::from(configs.map(|(key, value)| (key.to_owned(), value))),
+            compression: "uncompressed",
+            segment_bytes: transactions.topic_segment_bytes,
         })
         .await
     }
 
     /// Runs the coordinators of all partitions that are open. Does nothing for those that run.
     pub(super) fn lead_transactions(&self) {
-        let image = self.image();
-        let Some(topic) = image.topic(TRANSACTIONS_TOPIC) else { return };
-        for partition in topic.topic_partitions().filter_map(|id| self.storage.partition(id)) {
-            self.transactions.0.lead(&partition);
-        }
+        self.lead(&self.transactions.0, TRANSACTIONS_TOPIC);
     }
 
     /// The partition that holds a transactional id; `None` before there is any.
     pub fn transaction_partition(&self, transactional_id: &str) -> Option<TopicPartition> {
-        let image = self.image();
-        let topic = image.topic(TRANSACTIONS_TOPIC)?;
-        let partition = partition_of(transactional_id, topic.partitions);
-        Some(TopicPartition { topic_id: topic.topic_id, partition })
+        self.partition_of_key(TRANSACTIONS_TOPIC, transactional_id)
     }
 
     /// Hands a request to the coordinator of a transactional id. Requests of one caller reach it in the order
@@ -216,10 +173,8 @@ impl Broker {
     }
 
     /// Shows each coordinator's transactions as they are now, committed or not; none of those that load.
-    pub fn look_at_transactions(&self, mut look: impl FnMut(&TransactionShard)) {
-        for partition in self.transactions.0.partitions() {
-            self.transactions.0.look(partition, &mut look);
-        }
+    pub fn look_at_transactions(&self, look: impl FnMut(&TransactionShard)) {
+        self.transactions.0.look_at_all(look);
     }
 
     /// Hands a request to the coordinators of all transactional ids that run here.
@@ -227,8 +182,7 @@ impl Broker {
         &self,
         request: &TransactionRequest,
     ) -> Vec<Result<Asked<TransactionReply>, CoordinatorError>> {
-        let partitions = self.transactions.0.partitions().into_iter();
-        partitions.map(|partition| self.transactions.0.ask(partition, request.clone())).collect()
+        self.transactions.0.ask_all(|| request.clone())
     }
 
     /// What holds now.
@@ -246,12 +200,8 @@ impl Broker {
     /// each, in their order. Where it adds, its record comes before everything that is appended after this
     /// returns.
     pub async fn verify_transaction(&self, check: TransactionCheck) -> Vec<Result<(), TransactionRefused>> {
-        let named = |(topic, partition): &(String, i32)| NamedPartition {
-            topic: topic.as_str().into(),
-            partition: *partition,
-        };
-        let partitions: Vec<_> = check.partitions.iter().map(named).collect();
-        match self.not_in_transaction(check, partitions.clone()).await {
+        let partitions = check.partitions.clone();
+        match self.not_in_transaction(check).await {
             Err(refused) => partitions.iter().map(|_| Err(refused.clone())).collect(),
             Ok(missing) => {
                 let answer = |partition| match missing.contains(partition) {
@@ -266,11 +216,8 @@ impl Broker {
     async fn not_in_transaction(
         &self,
         check: TransactionCheck,
-        partitions: Vec<NamedPartition>,
     ) -> Result<Vec<NamedPartition>, TransactionRefused> {
-        let TransactionCheck { transactional_id, producer_id, producer_epoch, adds, .. } = check;
-        let transactional_id: Arc<str> = transactional_id.into();
-        let producer = ProducerIdAndEpoch { producer_id, producer_epoch };
+        let TransactionCheck { transactional_id, producer, partitions, adds } = check;
         let request = match adds {
             true => TransactionRequest::AddPartitions(AddPartitions {
                 transactional_id: transactional_id.clone(),

@@ -119,6 +119,21 @@ impl<S: Shard> Coordinator<S> {
         shard.as_ref().map(look)
     }
 
+    /// Shows each shard as [`Coordinator::look`] does; none of those that are loading.
+    pub fn look_at_all(&self, mut look: impl FnMut(&S)) {
+        for partition in self.partitions() {
+            self.look(partition, &mut look);
+        }
+    }
+
+    /// Hands a request to every shard that runs, in the order of their partitions.
+    pub fn ask_all(
+        &self,
+        request: impl Fn() -> S::Request,
+    ) -> Vec<Result<Asked<S::Reply>, CoordinatorError>> {
+        self.partitions().into_iter().map(|partition| self.ask(partition, request())).collect()
+    }
+
     /// Ends all tasks. Who waits for a reply hears that this is not the coordinator any more.
     pub fn close(&self) {
         let _none_after_this = self.leading.lock();

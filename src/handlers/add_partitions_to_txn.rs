@@ -16,7 +16,7 @@ use kafka_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResp
 
 use super::errors::KafkaError;
 use super::exchange::{answer, decode};
-use super::transactions::{added, ask, code_for, counted, kept_id, named, producer, transactional_id};
+use super::transactions::{added, ask, code_for, counted, kept_id, named, producer, reply, transactional_id};
 use super::{Api, Reply, RequestContext};
 use crate::coordinator::{Asked, CoordinatorError};
 use crate::metadata::ClusterImage;
@@ -137,21 +137,18 @@ async fn outcome(asking: Asking, partitions: &[NamedPartition]) -> Vec<ErrorCode
     match asking {
         Asking::Refused(codes) => codes,
         Asking::Adding(asked) => all(added(asked).await),
-        Asking::Verifying(asked) => {
-            let reply = async { asked?.reply().await };
-            match reply.await {
-                Ok(TransactionReply::VerifyPartitions(Ok(missing))) => {
-                    let code = |named| match missing.contains(named) {
-                        true => ErrorCode::TransactionAbortable,
-                        false => ErrorCode::None,
-                    };
-                    partitions.iter().map(code).collect()
-                }
-                Ok(TransactionReply::VerifyPartitions(Err(error))) => all(error.code()),
-                Ok(other) => unreachable!("a reply is of its request's kind: {other:?}"),
-                Err(error) => all(error.code()),
+        Asking::Verifying(asked) => match reply(asked).await {
+            Ok(TransactionReply::VerifyPartitions(Ok(missing))) => {
+                let code = |named| match missing.contains(named) {
+                    true => ErrorCode::TransactionAbortable,
+                    false => ErrorCode::None,
+                };
+                partitions.iter().map(code).collect()
             }
-        }
+            Ok(TransactionReply::VerifyPartitions(Err(error))) => all(error.code()),
+            Ok(other) => unreachable!("a reply is of its request's kind: {other:?}"),
+            Err(error) => all(error.code()),
+        },
     }
 }
 

@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
 
 use super::errors::KafkaError;
 use super::exchange::{answer, decode, text};
-use super::transactions::{ask, counted, kept_id, transactional_id};
+use super::transactions::{ask, counted, kept_id, reply, transactional_id};
 use super::view::topic_name;
 use super::{Api, Reply, RequestContext};
 use crate::protocol::ErrorCode;
@@ -38,8 +38,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         };
         let asked: Vec<_> = some.iter().map(describe).collect();
         for (id, asked) in some.iter().zip(asked) {
-            let reply = async { asked?.reply().await };
-            let described = match reply.await {
+            let described = match reply(asked).await {
                 _ if id.is_empty() => Err(ErrorCode::InvalidRequest),
                 Ok(TransactionReply::DescribeTransaction(described)) => {
                     described.map_err(|error| error.code())

@@ -16,7 +16,7 @@ use kafka_protocol::messages::{
 use super::errors::KafkaError;
 use super::exchange::{answer, decode, text};
 use super::groups::kept;
-use super::transactions::{counted, transactional_id};
+use super::transactions::{counted, reply, transactional_id};
 use super::{Api, Reply, RequestContext};
 use crate::coordinator::CoordinatorError;
 use crate::group::Expression;
@@ -44,8 +44,7 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
     Reply::pending(async move {
         let mut listed = Ok(ListedTransactions::default());
         for asked in asked {
-            let reply = async { asked?.reply().await };
-            match reply.await {
+            match reply(asked).await {
                 Ok(TransactionReply::ListTransactions(some)) => {
                     listed = listed.map(|listed| and(listed, some));
                 }

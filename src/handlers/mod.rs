@@ -51,6 +51,7 @@ mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
+mod offset_outcomes;
 mod produce;
 mod reply;
 mod seldom;

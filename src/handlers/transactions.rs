@@ -10,9 +10,7 @@ use super::exchange::text;
 use crate::coordinator::{Asked, CoordinatorError};
 use crate::model::{ProducerEpoch, ProducerId};
 use crate::protocol::ErrorCode;
-use crate::transaction::{
-    NamedPartition, ProducerIdAndEpoch, TransactionError, TransactionReply, TransactionRequest,
-};
+use crate::transaction::{NamedPartition, ProducerIdAndEpoch, TransactionReply, TransactionRequest};
 
 /// Id and epoch as a request has them.
 pub(super) fn producer(id: kafka_protocol::messages::ProducerId, producer_epoch: i16) -> ProducerIdAndEpoch {
@@ -64,22 +62,19 @@ pub(super) fn ask(
     context.broker.ask_transaction(transactional_id, request)
 }
 
-/// The code of a reply that says nothing else.
-pub(super) fn code_of(reply: Result<Result<(), TransactionError>, CoordinatorError>) -> ErrorCode {
-    match reply {
-        Ok(Ok(())) => ErrorCode::None,
-        Ok(Err(error)) => error.code(),
-        Err(error) => error.code(),
-    }
+/// Waits for the reply to what was handed over, if it was.
+pub(super) async fn reply<R>(asked: Result<Asked<R>, CoordinatorError>) -> Result<R, CoordinatorError> {
+    asked?.reply().await
 }
 
 /// The code of an answer to AddPartitions.
 pub(super) async fn added(asked: Result<Asked<TransactionReply>, CoordinatorError>) -> ErrorCode {
-    let reply = async { asked?.reply().await };
-    code_of(reply.await.map(|reply| match reply {
-        TransactionReply::AddPartitions(added) => added,
-        other => unreachable!("a reply is of its request's kind: {other:?}"),
-    }))
+    match reply(asked).await {
+        Ok(TransactionReply::AddPartitions(Ok(()))) => ErrorCode::None,
+        Ok(TransactionReply::AddPartitions(Err(error))) => error.code(),
+        Ok(other) => unreachable!("a reply is of its request's kind: {other:?}"),
+        Err(error) => error.code(),
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,6 @@
 //! v1: throttling. v2: leader epochs (KIP-320). v3: who the consumer is (KIP-447); flexible. v4:
 //! TRANSACTION_ABORTABLE. v5: the group's partition is added to the transaction by itself (KIP-890).
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use kafka_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
 use kafka_protocol::messages::txn_offset_commit_response::{
@@ -16,16 +14,18 @@ use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 
 use super::errors::KafkaError;
 use super::exchange::{answer, decode};
-use super::groups::{caller, code_of, kept, kept_if_any};
+use super::groups::{caller, kept, kept_if_any};
+use super::offset_outcomes::{Outcomes, TopicOutcome, committed, existing, offset, refused};
+use super::transactions::{counted, kept_id, reply};
 use super::view::topic_name;
 use super::{Api, Reply, RequestContext};
-use crate::broker::{OFFSETS_TOPIC, TransactionCheck};
+use crate::broker::TransactionCheck;
 use crate::coordinator::{CoordinatorError, TransactionPass};
 use crate::group::{GroupReply, GroupRequest, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic};
-use crate::metadata::ClusterImage;
-use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
+use crate::model::{ProducerEpoch, ProducerId};
 use crate::partition::Verification;
 use crate::protocol::ErrorCode;
+use crate::transaction::{NamedPartition, ProducerIdAndEpoch};
 
 /// The row of `APIS`.
 pub(super) const API: Api = Api { key: 28, handle: |context, body| Box::pin(handle(context, body)) };
@@ -39,28 +39,26 @@ const VERSION_WITH_IMPLICIT_ADDING: i16 = 5;
 /// A coordinator's batches have no sequence numbers.
 const NO_SEQUENCE: i32 = -1;
 
-/// What became of each partition, by topic.
-type Results = Vec<(String, Vec<(i32, i16)>)>;
-
 async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let request: TxnOffsetCommitRequest = match decode(&context.header, body) {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    let mut results = Results::new();
-    let topics = existing(&context.broker.image(), &request.topics, &mut results);
+    let mut outcomes = Outcomes::default();
+    let asked = request.topics.iter().map(|topic| (topic.name.as_str(), offsets(topic)));
+    let topics = existing(&context.broker.image(), asked, &mut outcomes);
     if topics.is_empty() {
-        return answer(&context.header, &response(results));
+        return answer(&context.header, &response(outcomes));
     }
-    let code = match request.group_id.is_empty() {
+    let pass = match request.group_id.is_empty() {
         true => Err(ErrorCode::InvalidGroupId),
         false => pass(&context, &request).await,
     };
-    let pass = match code {
+    let pass = match pass {
         Ok(pass) => pass,
         Err(code) => {
-            refuse(&context, &topics, code, &mut results);
-            return answer(&context.header, &response(results));
+            outcomes.merge(told(&context, &topics, code));
+            return answer(&context.header, &response(outcomes));
         }
     };
     let commit = OffsetCommit {
@@ -81,22 +79,14 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         None => Err(CoordinatorError::NotCoordinator),
     };
     Reply::pending(async move {
-        let reply = async { asked?.reply().await };
-        match reply.await {
-            Ok(GroupReply::OffsetCommit(Ok(committed))) => {
-                for topic in committed {
-                    let partitions = topic.partitions.iter();
-                    let codes = partitions.map(|(index, error)| (*index, code_of(error.as_ref())));
-                    results.push((topic.name.to_string(), codes.collect()));
-                }
-            }
-            Ok(GroupReply::OffsetCommit(Err(error))) => {
-                refuse(&context, &topics, error.code(), &mut results);
-            }
+        let results = match reply(asked).await {
+            Ok(GroupReply::OffsetCommit(Ok(topics))) => committed(&topics),
+            Ok(GroupReply::OffsetCommit(Err(error))) => told(&context, &topics, error.code()),
             Ok(other) => unreachable!("a reply is of its request's kind: {other:?}"),
-            Err(error) => refuse(&context, &topics, error.code(), &mut results),
-        }
-        answer(&context.header, &response(results))
+            Err(error) => told(&context, &topics, error.code()),
+        };
+        outcomes.merge(results);
+        answer(&context.header, &response(outcomes))
     })
 }
 
@@ -123,10 +113,12 @@ async fn pass(
     let guard = partition.begin_verification((producer_id, producer_epoch), NO_SEQUENCE, adds, now);
     let Some(guard) = guard.map_err(|error| error.code())? else { return Ok(pass(Verification::Ongoing)) };
     let check = TransactionCheck {
-        transactional_id: request.transactional_id.to_string(),
-        producer_id,
-        producer_epoch,
-        partitions: vec![(OFFSETS_TOPIC.to_owned(), partition.topic_partition().partition)],
+        transactional_id: kept_id(&request.transactional_id),
+        producer: ProducerIdAndEpoch { producer_id, producer_epoch },
+        partitions: vec![NamedPartition {
+            topic: partition.topic().clone(),
+            partition: partition.topic_partition().partition,
+        }],
         adds,
     };
     let answer = context.broker.verify_transaction(check).await.pop().expect("one for the partition");
@@ -140,63 +132,28 @@ async fn pass(
     }
 }
 
-fn refuse(context: &RequestContext, topics: &[OffsetCommitTopic], code: ErrorCode, results: &mut Results) {
+/// A refusal of all, counted, in a code that the client knows.
+fn told(context: &RequestContext, topics: &[OffsetCommitTopic], code: ErrorCode) -> Vec<TopicOutcome> {
     let code = match code {
         ErrorCode::CoordinatorLoadInProgress if context.header.api_version < VERSION_WITH_LOADING => {
             ErrorCode::CoordinatorNotAvailable
         }
         code => code,
     };
-    context.broker.metrics().request_error(API.key, code.name());
-    for topic in topics {
-        let partitions = topic.partitions.iter().map(|partition| (partition.partition, code.code()));
-        results.push((topic.name.to_string(), partitions.collect()));
-    }
+    refused(topics, counted(context, code))
 }
 
-/// What of a request concerns partitions that exist; the rest is refused.
-fn existing(
-    image: &ClusterImage,
-    topics: &[TxnOffsetCommitRequestTopic],
-    results: &mut Results,
-) -> Vec<OffsetCommitTopic> {
-    let mut existing = Vec::with_capacity(topics.len());
-    for topic in topics {
-        let partitions_count = image.topic(&topic.name).map_or(0, |topic| topic.partitions);
-        let exists = |index: i32| (0..partitions_count).contains(&index);
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            topic.partitions.iter().partition(|partition| exists(partition.partition_index));
-        if !unknown.is_empty() {
-            let code = ErrorCode::UnknownTopicOrPartition.code();
-            let refused = unknown.iter().map(|partition| (partition.partition_index, code));
-            results.push((topic.name.to_string(), refused.collect()));
-        }
-        let partitions = known.into_iter().map(|partition| OffsetCommitPartition {
-            partition: partition.partition_index,
-            offset: Offset(partition.committed_offset),
-            leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
-            metadata: kept_if_any(partition.committed_metadata.as_ref()).unwrap_or_default(),
-        });
-        let partitions: Vec<_> = partitions.collect();
-        if !partitions.is_empty() {
-            existing.push(OffsetCommitTopic { topic_id: TopicId::ZERO, name: kept(&topic.name), partitions });
-        }
-    }
-    existing
+fn offsets(topic: &TxnOffsetCommitRequestTopic) -> Vec<OffsetCommitPartition> {
+    let offsets = topic.partitions.iter().map(|partition| {
+        let place = (partition.partition_index, partition.committed_offset);
+        offset(place, partition.committed_leader_epoch, partition.committed_metadata.as_ref())
+    });
+    offsets.collect()
 }
 
 /// As Kafka: what was found out of one topic at different times is told together.
-fn response(results: Results) -> TxnOffsetCommitResponse {
-    let mut merged = Results::new();
-    let mut places = HashMap::new();
-    for (name, partitions) in results {
-        let place = *places.entry(name.clone()).or_insert(merged.len());
-        match merged.get_mut(place) {
-            Some((_, known)) => known.extend(partitions),
-            None => merged.push((name, partitions)),
-        }
-    }
-    let topics = merged.into_iter().map(|(name, partitions)| {
+fn response(outcomes: Outcomes) -> TxnOffsetCommitResponse {
+    let topics = outcomes.into_topics().into_iter().map(|(name, partitions)| {
         let partitions = partitions.into_iter().map(|(index, code)| {
             TxnOffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
         });

@@ -34,8 +34,7 @@ impl Partition {
         let mut state = self.state.lock();
         state.online()?;
         let header = &batch.header;
-        let standing = state.transactions.standing(header.producer_id, appender);
-        let verdict = state.producers.check(header, standing);
+        let verdict = state.verdict(header, appender);
         if let SequenceVerdict::Duplicate(original) = verdict {
             let end_offset = original.last_offset.plus(1);
             let (base_offset, timestamp) = (original.base_offset, original.max_timestamp);
@@ -50,15 +49,6 @@ impl Partition {
             state.settle();
         }
         Ok(admission)
-    }
-
-    /// Whether a batch of a transaction would be let in now. Whoever alone appends such batches and markers
-    /// to this partition may go by it until it does that next.
-    pub fn check_transaction(&self, batch: &ProducedBatch, appender: Appender) -> Result<(), AppendError> {
-        let state = self.state.lock();
-        state.online()?;
-        let standing = state.transactions.standing(batch.header.producer_id, appender);
-        refuse(&batch.header, state.producers.check(&batch.header, standing))
     }
 
     /// The same with a marker. One that was written before is not written again: like a duplicate, it is to
@@ -108,6 +98,14 @@ impl Partition {
         }
         state.settle();
         Ok(admission)
+    }
+
+    /// Whether a batch of a transaction would be let in now. Whoever alone appends such batches and markers
+    /// to this partition may go by it until it does that next.
+    pub fn check_transaction(&self, batch: &ProducedBatch, appender: Appender) -> Result<(), AppendError> {
+        let state = self.state.lock();
+        state.online()?;
+        refuse(&batch.header, state.verdict(&batch.header, appender))
     }
 
     /// Puts a batch that may be appended behind the last one.
@@ -168,6 +166,12 @@ impl Partition {
         let transactions = &mut state.transactions;
         let producer = (producer_id, producer_epoch);
         Ok(Some(transactions.begin_verification(producer, base_sequence, supports_epoch_bump, now)))
+    }
+}
+
+impl State {
+    fn verdict(&self, header: &BatchHeader, appender: Appender) -> SequenceVerdict {
+        self.producers.check(header, self.transactions.standing(header.producer_id, appender))
     }
 }
 

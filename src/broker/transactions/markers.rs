@@ -140,11 +140,7 @@ impl Broker {
         let markers: Vec<_> = markers.collect();
         let mut results = Vec::with_capacity(markers.len());
         for some in markers.chunks(MARKERS_MAX) {
-            let mut pending = Vec::with_capacity(some.len());
-            for append in self.append_markers(some).await {
-                pending.push(append);
-            }
-            for pending in pending {
+            for pending in self.append_markers(some).await {
                 results.push(match pending {
                     Ok((partition, end)) => partition.committed(end).await.map_err(MarkerRefused::from),
                     Err(refused) => Err(refused),

@@ -12,10 +12,11 @@ use super::{Failure, RequestContext, Topic, outcomes};
 use crate::broker::{TransactionCheck, TransactionRefused};
 use crate::env::time;
 use crate::handlers::errors::KafkaError;
-use crate::model::{ProducerEpoch, ProducerId};
+use crate::model::ProducerId;
 use crate::partition::{Partition, Verification};
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::BatchHeader;
+use crate::transaction::{NamedPartition, ProducerIdAndEpoch};
 
 /// First version whose clients know TRANSACTION_ABORTABLE.
 const VERSION_WITH_ABORTABLE: i16 = 11;
@@ -99,16 +100,16 @@ pub(super) async fn verify(
 
 /// What is to be asked; `None` where nothing is.
 fn check(transactional_id: &str, asked: &[&mut &mut Outcome], adds: bool) -> Option<TransactionCheck> {
-    let (producer_id, producer_epoch): (ProducerId, ProducerEpoch) = {
-        let header = asked.first()?.transactional()?;
-        (header.producer_id, header.producer_epoch)
-    };
+    let header = asked.first()?.transactional()?;
+    let producer =
+        ProducerIdAndEpoch { producer_id: header.producer_id, producer_epoch: header.producer_epoch };
     let partitions = asked.iter().filter_map(|outcome| outcome.partition());
-    let named =
-        |partition: &Arc<Partition>| (partition.topic().to_string(), partition.topic_partition().partition);
+    let named = |partition: &Arc<Partition>| NamedPartition {
+        topic: partition.topic().clone(),
+        partition: partition.topic_partition().partition,
+    };
     let partitions = partitions.map(named).collect();
-    let transactional_id = transactional_id.to_owned();
-    Some(TransactionCheck { transactional_id, producer_id, producer_epoch, partitions, adds })
+    Some(TransactionCheck { transactional_id: transactional_id.into(), producer, partitions, adds })
 }
 
 /// What the client is told of an answer of the coordinator: what it can act on, by its version.

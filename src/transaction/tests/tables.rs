@@ -108,8 +108,8 @@ fn end(
     }
 }
 
-#[test]
-fn an_end_of_version_2() {
+/// Who ends a transaction, and how: the columns of a table of ends.
+fn check_ends(table: &str, version: TransactionVersion) {
     let columns = [
         (BEFORE, Abort),
         (CURRENT, Abort),
@@ -118,6 +118,14 @@ fn an_end_of_version_2() {
         (AFTER, Abort),
         (OTHER, Abort),
     ];
+    check(table, columns.len(), |state, column| {
+        let (asked, result) = columns[column];
+        end(state, asked, result, version)
+    });
+}
+
+#[test]
+fn an_end_of_version_2() {
     let table = "
         Empty             fenced     ok     fenced     state  fenced mapping
         Ongoing           fenced     ok     fenced     ok     fenced mapping
@@ -127,22 +135,11 @@ fn an_end_of_version_2() {
         CompleteAbort     again      ok     state      state  fenced mapping
         Dead              fenced     fault  fenced     fault  fenced mapping
         PrepareEpochFence fenced     fault  fenced     fault  fenced mapping";
-    check(table, columns.len(), |state, column| {
-        let (asked, result) = columns[column];
-        end(state, asked, result, V2)
-    });
+    check_ends(table, V2);
 }
 
 #[test]
 fn an_end_of_an_older_client() {
-    let columns = [
-        (BEFORE, Abort),
-        (CURRENT, Abort),
-        (BEFORE, Commit),
-        (CURRENT, Commit),
-        (AFTER, Abort),
-        (OTHER, Abort),
-    ];
     let table = "
         Empty             fenced state      fenced state      fenced mapping
         Ongoing           fenced ok         fenced ok         fenced mapping
@@ -152,10 +149,7 @@ fn an_end_of_an_older_client() {
         CompleteAbort     fenced again      fenced state      fenced mapping
         Dead              fenced fault      fenced fault      fenced mapping
         PrepareEpochFence fenced fault      fenced fault      fenced mapping";
-    check(table, columns.len(), |state, column| {
-        let (asked, result) = columns[column];
-        end(state, asked, result, V0)
-    });
+    check_ends(table, V0);
 }
 
 #[test]
