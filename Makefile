@@ -48,6 +48,7 @@ test:
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --package highwater --test crash --quiet -- -D warnings
 
 test-rust:
 	$(CARGO) test --workspace --quiet

@@ -5,6 +5,7 @@ mod coordinators;
 mod crash_points;
 mod faults;
 mod group_crashes;
+mod late_transactions;
 mod machine;
 mod races;
 mod transactions;

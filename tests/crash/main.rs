@@ -19,6 +19,8 @@ mod faults;
 mod group_crashes;
 #[path = "../../src/broker/tests/machine.rs"]
 mod machine;
+#[path = "../../src/broker/tests/transactions.rs"]
+mod transactions;
 #[path = "../../src/broker/tests/verify.rs"]
 mod verify;
 

@@ -23,13 +23,13 @@ use super::machine::{Batch, Ended, Machine, Model, Promised, id};
 
 const NOW: Timestamp = Timestamp(1000);
 
-fn machine(partitions: i32) -> Machine {
+pub(super) fn machine(partitions: i32) -> Machine {
     let mut machine = Machine::open(SimulatedWorld::new(7), Model::default(), SyncMode::Fsync).unwrap();
     machine.create_topic("bank", partitions).unwrap();
     machine
 }
 
-fn partition(machine: &Machine, index: i32) -> Arc<Partition> {
+pub(super) fn partition(machine: &Machine, index: i32) -> Arc<Partition> {
     machine.storage.partition(id(&machine.model.topics[0], index)).unwrap()
 }
 
@@ -73,7 +73,7 @@ fn append(
 }
 
 /// Has a producer write, after its coordinator was asked where it must be.
-fn write(machine: &Machine, partition: &Arc<Partition>, producer: (i64, i16), sequence: i32) {
+pub(super) fn write(machine: &Machine, partition: &Arc<Partition>, producer: (i64, i16), sequence: i32) {
     let identity = (ProducerId(producer.0), ProducerEpoch(producer.1));
     let guard = partition.begin_verification(identity, sequence, false, NOW).unwrap();
     let verification = guard.map_or(Verification::Ongoing, Verification::Verified);
@@ -81,7 +81,7 @@ fn write(machine: &Machine, partition: &Arc<Partition>, producer: (i64, i16), se
     append(machine, partition, &batch, Appender { is_client: true, verification }).unwrap();
 }
 
-fn mark(
+pub(super) fn mark(
     machine: &Machine,
     partition: &Arc<Partition>,
     marker: TransactionMarker,
@@ -397,28 +397,4 @@ fn workloads_abort_and_commit() {
         machine.verify();
     }
     assert!(aborted > 5 && open > 5, "{aborted} aborted, {open} open");
-}
-
-#[test]
-fn who_holds_the_last_stable_offset_for_long_is_told_of_once() {
-    use crate::broker::transactions::LateTransactions;
-    let machine = machine(2);
-    let partitions: Vec<_> = (0..2).map(|index| partition(&machine, index)).collect();
-    write(&machine, &partitions[1], (8, 0), 0);
-    write(&machine, &partitions[1], (7, 0), 0);
-    let now = machine.storage.believed_now();
-    let later = |minutes: i64| Timestamp(now.0 + minutes * 60_000);
-    let mut late = LateTransactions::default();
-    let mut told = |now: Timestamp| -> Vec<(i32, i64, usize)> {
-        let found = late.look(&partitions, now);
-        let shown = |(partition, open): &(&Arc<Partition>, crate::partition::OpenTransactions)| {
-            (partition.topic_partition().partition, open.first.producer_id.0, open.count)
-        };
-        found.iter().map(shown).collect()
-    };
-    assert_eq!(told(later(19)), []);
-    assert_eq!(told(later(20)), [(1, 8, 2)]);
-    assert_eq!(told(later(21)), []);
-    mark(&machine, &partitions[1], marker((8, 0), TransactionResult::Abort, 1)).unwrap();
-    assert_eq!(told(later(22)), [(1, 7, 1)], "now the other one holds it");
 }
