@@ -7,8 +7,10 @@
 pub mod broker;
 mod capture;
 mod differences;
+pub mod history;
 pub mod namespace;
 pub mod process;
+pub mod proxy;
 pub mod raw_producer;
 pub mod report;
 pub mod scenario;

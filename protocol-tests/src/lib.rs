@@ -27,4 +27,5 @@ pub mod schema;
 pub mod serving;
 pub mod storm;
 pub mod values;
+pub mod watermarks;
 pub mod wire;
