@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use compat::broker::Flavor;
 use compat::report;
+use compat::scenario::streams::{Pipeline, Plan as Streams};
 use compat::scenario::transaction_copier::Plan as Copied;
 use compat::scenario::{self, Context, Scale, Scenario};
 use compat::tools::Tools;
@@ -27,6 +28,9 @@ list     names the scenarios";
 
 const CI: Scale = Scale {
     copied: Copied { messages: 6_000, per_transaction: 40, kills: 5 },
+    streams_pipeline: Pipeline { readings: 4_000, partitions: 2, kills: 2 },
+    streams_smoke: Streams { many: 10, each: 400, seconds: 8, kills: 2 },
+    streams_relational: Streams { many: 100, each: 1_000, seconds: 6, kills: 2 },
     stream_bytes: 64 << 20,
     kills_count: 20,
     storm: Plan { groups: 60, members: 3, crowd: 25, seed: 1 },
@@ -37,6 +41,10 @@ const CI: Scale = Scale {
 };
 const SOAK: Scale = Scale {
     copied: Copied { messages: 100_000, per_transaction: 750, kills: 15 },
+    streams_pipeline: Pipeline { readings: 100_000, partitions: 4, kills: 12 },
+    // What Kafka's own programs send.
+    streams_smoke: Streams { many: 20, each: 1_000, seconds: 90, kills: 7 },
+    streams_relational: Streams { many: 1_000, each: 10_000, seconds: 60, kills: 5 },
     stream_bytes: 1 << 30,
     kills_count: 100,
     storm: Plan { groups: 500, members: 3, crowd: 100, seed: 2 },

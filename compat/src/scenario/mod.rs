@@ -37,6 +37,7 @@ mod produce_refusals;
 mod python_client;
 mod real_input;
 mod restart;
+pub mod streams;
 mod topics;
 pub mod transaction_copier;
 mod transactions;
@@ -116,6 +117,9 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
     Scenario { name: "transactions", oracle: true, run: transactions::run },
     Scenario { name: "transaction-copier", oracle: true, run: transaction_copier::run },
+    Scenario { name: "streams-pipeline", oracle: true, run: streams::run_pipeline },
+    Scenario { name: "streams-smoke", oracle: true, run: streams::run_exactly_once },
+    Scenario { name: "streams-relational", oracle: true, run: streams::run_relational },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
@@ -134,6 +138,9 @@ pub const SOAK: &[Scenario] = &[
     Scenario { name: "connect-standalone", oracle: true, run: connect::standalone },
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
     Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },
+    Scenario { name: "streams-smoke-at-least-once", oracle: true, run: streams::run_at_least_once },
+    Scenario { name: "streams-scaling-busy", oracle: true, run: streams::run_busy },
+    Scenario { name: "streams-scaling-waiting", oracle: true, run: streams::run_waiting },
 ];
 
 /// Whether a scenario's transcript is compared field by field, with a list of allowed differences of its own.
@@ -146,6 +153,12 @@ pub fn by_field(scenario: &Scenario) -> bool {
 pub struct Scale {
     /// What copiers copy in transactions.
     pub copied: transaction_copier::Plan,
+    /// What goes through the pipeline of Kafka Streams.
+    pub streams_pipeline: streams::Pipeline,
+    /// What Kafka Streams' smoke test sends.
+    pub streams_smoke: streams::Plan,
+    /// What its relational smoke test sends.
+    pub streams_relational: streams::Plan,
     /// Bytes of the real input.
     pub stream_bytes: u64,
     /// How often the broker is killed under load.

@@ -19,6 +19,17 @@ pub fn install_kafka(cache: &Path) -> Result<PathBuf> {
     })
 }
 
+/// Kafka Streams with its own tests, and the clients they stand on.
+pub fn install_streams(cache: &Path) -> Result<PathBuf> {
+    let pom = package_dir().join("streams/pom.xml");
+    let name = cache::name_for("streams-jars", std::slice::from_ref(&pom))?;
+    cache::once(cache, &name, |folder| {
+        println!("installing Kafka Streams through mvn");
+        copy_dependencies(&pom, &[], folder)
+    })
+    .context("Kafka Streams (mvn) cannot be had")
+}
+
 /// The Java client of one version, and nothing of Kafka besides.
 pub fn install_client(cache: &Path, version: &str) -> Result<PathBuf> {
     let pom = package_dir().join("java/client.pom.xml");
@@ -38,10 +49,10 @@ fn copy_dependencies(pom: &Path, words: &[String], folder: &Path) -> Result<()> 
     Ok(())
 }
 
-/// Our own Java programs, compiled against `jars`.
-pub fn compile(cache: &Path, jars: &Path) -> Result<PathBuf> {
-    let sources = cache::files_in(&package_dir().join("java"), &["java"])?;
-    cache::once(cache, &cache::name_for("classes", &sources)?, |folder| {
+/// Our own Java programs in `folder` of this package, compiled against `jars` and kept as `kind`.
+pub fn compile(cache: &Path, jars: &Path, folder: &str, kind: &str) -> Result<PathBuf> {
+    let sources = cache::files_in(&package_dir().join(folder), &["java"])?;
+    cache::once(cache, &cache::name_for(kind, &sources)?, |folder| {
         let mut command = Command::new("javac");
         command
             .arg("-Xlint:all,-classfile,-path,-processing")

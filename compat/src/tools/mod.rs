@@ -56,7 +56,8 @@ impl Tools {
         fs::create_dir_all(&cache)?;
         let jars = java::install_kafka(&cache).context("Apache Kafka's jars (mvn) cannot be had")?;
         let python = python::install(&cache, "confluent-kafka")?;
-        let classes = java::compile(&cache, &jars).context("our Java clients do not compile")?;
+        let classes =
+            java::compile(&cache, &jars, "java", "classes").context("our Java clients do not compile")?;
         Ok(Tools { cache, jars, classes, python })
     }
 
@@ -73,6 +74,14 @@ impl Tools {
     /// A Java program in one file that is no client, compiled as it starts, with Kafka's jars.
     pub fn java_source(&self, source: &Path) -> Command {
         java::source_command(&self.jars, source)
+    }
+
+    /// A Java program of Kafka Streams' tests, or one of ours that stands on Kafka Streams.
+    pub fn streams(&self, main_class: &str) -> Result<Command> {
+        let jars = java::install_streams(&self.cache)?;
+        let classes = java::compile(&self.cache, &jars, "streams", "streams-classes")
+            .context("our programs for Kafka Streams do not compile")?;
+        Ok(java::command(&java::OPTIONS, &classes, &jars, main_class))
     }
 
     /// One of our Python scripts, with confluent-kafka.
