@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::Broker;
 use crate::config::CleanerSettings;
 use crate::env::time;
-use crate::log::{Cleanable, CleaningLimits};
+use crate::log::{Cleanable, CleaningLimits, CleaningStats};
 use crate::model::TopicPartition;
 use crate::partition::{CleanStep, Partition};
 
@@ -62,17 +62,27 @@ impl Broker {
     }
 }
 
-/// One cleaning of one log, to its end.
+/// One cleaning of one log, to its end. One that came to nothing is followed by a pause: the reason may last,
+/// and the same log would be chosen again.
 async fn clean(broker: Weak<Broker>, partition: Arc<Partition>, cleanable: Cleanable) -> TopicPartition {
-    let id = partition.topic_partition();
-    let Some(strong) = broker.upgrade() else { return id };
+    if !clean_through(&broker, &partition, cleanable).await
+        && let Some(backoff) = broker.upgrade().map(|strong| strong.config().cleaner.backoff)
+    {
+        time::sleep(backoff.clamp(BACKOFF_MIN, BACKOFF_MAX)).await;
+    }
+    partition.topic_partition()
+}
+
+/// The same without the pause; whether the log is cleaner than before, or will not be chosen again.
+async fn clean_through(broker: &Weak<Broker>, partition: &Arc<Partition>, cleanable: Cleanable) -> bool {
+    let Some(strong) = broker.upgrade() else { return true };
     let (storage, limits, begun_at) =
         (strong.storage.clone(), limits(&strong.config().cleaner), strong.env.clock.monotonic());
     drop(strong);
     let cleaned = partition.clone();
     let begun =
         tokio::task::spawn_blocking(move || storage.begin_cleaning(&cleaned, &cleanable, limits)).await;
-    let Ok(Some(mut cleaning)) = begun else { return id };
+    let Ok(Some(mut cleaning)) = begun else { return false };
     while let Some(strong) = broker.upgrade() {
         let settings = strong.config().cleaner;
         let (storage, cleaned) = (strong.storage.clone(), partition.clone());
@@ -80,39 +90,32 @@ async fn clean(broker: Weak<Broker>, partition: Arc<Partition>, cleanable: Clean
             let step = storage.clean_step(&cleaned, &mut cleaning, step_bytes(&settings));
             (cleaning, step)
         });
-        let Ok((back, step)) = stepped.await else { return id };
+        let Ok((back, step)) = stepped.await else { return false };
         cleaning = back;
         let bytes = match step {
             CleanStep::Went(bytes) => bytes,
             CleanStep::Done(_, stats) => {
                 let took = strong.env.clock.monotonic().saturating_sub(begun_at);
-                strong.metrics.cleaned(
-                    stats.mapped_bytes + stats.read_bytes,
-                    stats.written_bytes,
-                    stats.key_map_utilization,
-                    took,
-                );
-                let (topic, partition) = (partition.topic(), id.partition);
-                let (read, written, first_dirty) =
-                    (stats.read_bytes, stats.written_bytes, stats.first_dirty_offset);
-                tracing::info!(%topic, partition, read, written, %first_dirty, ?took, "compacted");
-                return id;
+                report(&strong, partition, &stats, took);
+                return stats.first_dirty_offset > cleanable.first_dirty_offset;
             }
-            CleanStep::BrokeOff => {
-                // Not at once again: the reason may last.
-                drop(strong);
-                time::sleep(settings.backoff.clamp(BACKOFF_MIN, BACKOFF_MAX)).await;
-                return id;
-            }
+            CleanStep::BrokeOff => return false,
             CleanStep::Damaged => {
                 strong.metrics.uncleanable();
-                return id;
+                return true;
             }
         };
         drop(strong);
         pause(bytes, &settings).await;
     }
-    id
+    true
+}
+
+fn report(broker: &Broker, partition: &Partition, stats: &CleaningStats, took: Duration) {
+    let (topic, partition) = (partition.topic(), partition.topic_partition().partition);
+    let (read, written, first_dirty) = (stats.read_bytes, stats.written_bytes, stats.first_dirty_offset);
+    broker.metrics.cleaned(stats.mapped_bytes + read, written, stats.key_map_utilization, took);
+    tracing::info!(%topic, partition, read, written, %first_dirty, ?took, "compacted");
 }
 
 /// What each of the threads may take.

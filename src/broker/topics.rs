@@ -186,7 +186,7 @@ impl Broker {
         let applied = match self.metadata.transact(deletion(image, topic)).await {
             Ok(applied) => applied,
             Err(error) => {
-                self.storage.bring_back(topic_id, topic.topic_partitions());
+                self.bring_back(topic);
                 return Err(error.into());
             }
         };
@@ -197,6 +197,14 @@ impl Broker {
         self.encoded_topics.forget(topic_id);
         self.groups.topic_deleted(topic, deleted_at);
         self.remove_directories(topic.clone()).await
+    }
+
+    /// Has the partitions of a topic serve again whose deletion did not come about, and their coordinators,
+    /// which ended when they were taken offline.
+    pub(super) fn bring_back(&self, topic: &TopicImage) {
+        self.storage.bring_back(topic.topic_id, topic.topic_partitions());
+        self.lead_groups();
+        self.lead_transactions();
     }
 
     /// Renames the directories, so that the name can be used again, and leaves unlinking to the background.

@@ -1,14 +1,10 @@
 //! Records on their way into the log: gathered into batches. What belongs together is never split.
 
-use bytes::Bytes;
-
 use super::TransactionPass;
 use crate::group::RECORD_OVERHEAD_BYTES;
 use crate::model::Timestamp;
 use crate::partition::Appender;
-use crate::protocol::batch::{
-    BatchBuilder, CompressionType, NewRecord, ProduceRules, ProducedBatch, validate_produced,
-};
+use crate::protocol::batch::{BatchBuilder, CompressionType, NewRecord, ProducedBatch};
 
 /// Size up to which the records of several events share a batch. One event's are never split, so that a
 /// batch may be larger.
@@ -66,7 +62,7 @@ impl Batches {
     fn close(&mut self) {
         if self.open_bytes > 0 {
             let open = std::mem::replace(&mut self.open, Batches::empty(self.compression));
-            let batch = checked(open.build().into(), self.timestamp);
+            let batch = ProducedBatch::of_broker(open.build());
             self.closed.push(Write { batch, appender: Appender::COORDINATOR });
             self.open_bytes = 0;
         }
@@ -104,15 +100,10 @@ impl Batches {
     }
 }
 
-/// By the same door as what clients write.
-fn checked(bytes: Bytes, now: Timestamp) -> ProducedBatch {
-    let rules = ProduceRules { keys_required: true, ..ProduceRules::lenient() };
-    validate_produced(&bytes, now, &rules).expect("a batch of our own is a good one")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::batch::{ProduceRules, validate_produced};
 
     fn record(bytes: usize) -> Vec<Encoded> {
         vec![(vec![0; bytes], None)]
@@ -138,6 +129,27 @@ mod tests {
         batches.add(&large);
         assert!(batches.are_full());
         assert_eq!(counts(batches), [1, 4]);
+    }
+
+    /// They go into the log without being checked: whatever a client's batch must be they are.
+    #[test]
+    fn batches_are_such_as_clients_may_send() {
+        let rules = ProduceRules { keys_required: true, ..ProduceRules::lenient() };
+        for compression in [
+            CompressionType::None,
+            CompressionType::Gzip,
+            CompressionType::Snappy,
+            CompressionType::Lz4,
+            CompressionType::Zstd,
+        ] {
+            let mut batches = Batches::new(compression, Timestamp(5));
+            (0..300).for_each(|number| batches.add(&[(vec![3; number], Some(vec![4; 2 * number]))]));
+            batches.add(&[(b"gone".to_vec(), None)]);
+            for write in batches.build() {
+                let checked = validate_produced(&write.batch.bytes, Timestamp(9), &rules).unwrap();
+                assert_eq!((checked.bytes, checked.header), (write.batch.bytes, write.batch.header));
+            }
+        }
     }
 
     #[test]

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
-use tokio::task::AbortHandle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::seat::{Asked, Seat};
-use super::task::Task;
+use super::seat::{Asked, Event, Seat};
+use super::task::{LOAD_AGAIN, Task};
 use super::{CoordinatorError, Shard, World};
-use crate::env::Env;
+use crate::env::{Env, time};
 use crate::model::{Offset, TopicPartition};
-use crate::partition::{AppendError, Partition, Storage, TransactionMarker};
+use crate::partition::{AppendError, Partition, PartitionStatus, Storage, TransactionMarker};
 
 /// The seats, by the partitions that hold their shards' records.
 pub(super) type Seats<S> = Arc<RwLock<HashMap<TopicPartition, Taken<S>>>>;
@@ -64,14 +64,11 @@ impl<S: Shard> Coordinator<S> {
             return;
         }
         let (seat, events) = Seat::new();
-        let task = Task::new(self.shared.clone(), partition.clone(), seat.clone(), events);
-        let seats = self.seats.clone();
+        let (shared, seats) = (self.shared.clone(), self.seats.clone());
+        let life = Life { shared, seats, partition: partition.clone() };
         // Held over the start, so that a task that ends at once finds its seat to give up.
         let mut taken = self.seats.write();
-        let task = tokio::spawn(async move {
-            task.run().await;
-            seats.write().remove(&id);
-        });
+        let task = tokio::spawn(life.live(seat.clone(), events));
         taken.insert(id, Taken { seat, task: task.abort_handle() });
     }
 
@@ -139,6 +136,50 @@ impl<S: Shard> Coordinator<S> {
         let _none_after_this = self.leading.lock();
         self.shared.stopping.store(true, Ordering::Release);
         self.seats.write().drain().for_each(|(_, taken)| taken.task.abort());
+    }
+}
+
+/// The tasks of one partition's shards, one after the other.
+struct Life<S: Shard> {
+    shared: Arc<Shared<S>>,
+    seats: Seats<S>,
+    partition: Arc<Partition>,
+}
+
+impl<S: Shard> Life<S> {
+    /// Until the partition is deleted, the broker gone, or this aborted. A task that panics is followed by
+    /// another one, which loads its shard from the log; and so is one that ended for a deletion which did not
+    /// come about.
+    async fn live(self, mut seat: Arc<Seat<S>>, mut events: mpsc::Receiver<Event<S>>) {
+        let id = self.partition.topic_partition();
+        loop {
+            // Aborted when this is.
+            let mut running = JoinSet::new();
+            let (shared, partition) = (self.shared.clone(), self.partition.clone());
+            running.spawn(Task::new(shared, partition, seat.clone(), events).run());
+            if let Some(Err(error)) = running.join_next().await {
+                let topic = self.partition.topic();
+                tracing::error!(%topic, partition = id.partition, %error, "a coordinator's task ended");
+                time::sleep(LOAD_AGAIN).await;
+            }
+            let mut seats = self.seats.write();
+            // Under the lock: whoever brings the partition back leads it after that, and finds the seat either
+            // given up or taken for good.
+            if !self.goes_on() {
+                seats.remove(&id);
+                return;
+            }
+            (seat, events) = seat.successor();
+            if let Some(taken) = seats.get_mut(&id) {
+                taken.seat = seat.clone();
+            }
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.partition.status() != PartitionStatus::Deleted
+            && !self.shared.stopping.load(Ordering::Acquire)
+            && self.shared.world.look().is_some()
     }
 }
 

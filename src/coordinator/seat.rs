@@ -106,13 +106,22 @@ pub(super) struct Seat<S: Shard> {
 
 impl<S: Shard> Seat<S> {
     pub(super) fn new() -> (Arc<Seat<S>>, mpsc::Receiver<Event<S>>) {
+        Seat::with(VecDeque::new())
+    }
+
+    /// The seat of a task that follows the one that had this: it hears what that one has not heard.
+    pub(super) fn successor(&self) -> (Arc<Seat<S>>, mpsc::Receiver<Event<S>>) {
+        Seat::with(std::mem::take(&mut *self.notices.lock()))
+    }
+
+    fn with(notices: VecDeque<S::Notice>) -> (Arc<Seat<S>>, mpsc::Receiver<Event<S>>) {
         let (queue, events) = mpsc::channel(QUEUE_MAX);
         let seat = Seat {
             phase: AtomicU8::new(Phase::Loading as u8),
             queue,
             next_ticket: AtomicU64::new(1),
             forgotten: Arc::default(),
-            notices: Mutex::default(),
+            notices: Mutex::new(notices),
             shard: Mutex::new(None),
         };
         (Arc::new(seat), events)

@@ -33,8 +33,8 @@ const BATCHES_RESERVED: usize = 2;
 const ENDINGS_MAX: usize = 64;
 /// Records that may be divided go into batches of so much.
 const PART_BYTES: usize = BATCH_BYTES / 2;
-/// Pause before a shard is loaded again whose log could not be read.
-const LOAD_AGAIN: Duration = Duration::from_secs(1);
+/// Pause before a shard is loaded again whose log could not be read, or whose task panicked.
+pub(super) const LOAD_AGAIN: Duration = Duration::from_secs(1);
 /// Longest sleep: what stands for "no deadline".
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 

@@ -17,7 +17,7 @@ use crate::log::LogError;
 use crate::model::{
     CoordinatorEpoch, ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionResult,
 };
-use crate::partition::{Appender, Partition, Purpose, TransactionMarker, Verification};
+use crate::partition::{Appender, MarkerOrigin, Partition, Purpose, TransactionMarker, Verification};
 use crate::protocol::Piece;
 use crate::protocol::batch::{BatchBuilder, NewRecord, ProducedBatch};
 use crate::telemetry::Metrics;
@@ -213,6 +213,7 @@ pub(super) async fn end_transaction(
     result: TransactionResult,
 ) {
     let marker = TransactionMarker {
+        origin: MarkerOrigin::Client,
         producer_id: ProducerId(producer_id),
         producer_epoch: ProducerEpoch(0),
         coordinator_epoch: CoordinatorEpoch(4),

@@ -62,6 +62,11 @@ pub(super) fn ask(
     context.broker.ask_transaction(transactional_id, request)
 }
 
+/// Whether no later answer about this producer, under its epoch, would be another one.
+pub(super) fn is_final(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::ProducerFenced | ErrorCode::InvalidProducerIdMapping)
+}
+
 /// Waits for the reply to what was handed over, if it was.
 pub(super) async fn reply<R>(asked: Result<Asked<R>, CoordinatorError>) -> Result<R, CoordinatorError> {
     asked?.reply().await

@@ -16,7 +16,7 @@ use super::errors::KafkaError;
 use super::exchange::{answer, decode};
 use super::groups::{caller, kept, kept_if_any};
 use super::offset_outcomes::{Outcomes, TopicOutcome, committed, existing, offset, refused};
-use super::transactions::{counted, kept_id, reply};
+use super::transactions::{counted, is_final, kept_id, reply};
 use super::view::topic_name;
 use super::{Api, Reply, RequestContext};
 use crate::broker::TransactionCheck;
@@ -124,11 +124,20 @@ async fn pass(
     let answer = context.broker.verify_transaction(check).await.pop().expect("one for the partition");
     match answer {
         Ok(()) => Ok(pass(Verification::Verified(guard))),
-        Err(refused) => Err(match refused.code() {
-            ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
-            ErrorCode::TransactionAbortable if version < VERSION_WITH_ABORTABLE => ErrorCode::InvalidTxnState,
-            code => code,
-        }),
+        Err(refused) if is_final(refused.code()) => {
+            partition.end_verification(producer_id, guard);
+            Err(told_of(refused.code(), version))
+        }
+        Err(refused) => Err(told_of(refused.code(), version)),
+    }
+}
+
+/// What the client is told of an answer of the transaction's coordinator.
+fn told_of(code: ErrorCode, version: i16) -> ErrorCode {
+    match code {
+        ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        ErrorCode::TransactionAbortable if version < VERSION_WITH_ABORTABLE => ErrorCode::InvalidTxnState,
+        code => code,
     }
 }
 

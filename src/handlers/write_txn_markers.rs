@@ -18,7 +18,7 @@ use super::transactions::{counted, named};
 use super::view::to_the_end;
 use super::{Api, Reply, RequestContext};
 use crate::model::{CoordinatorEpoch, ProducerEpoch, ProducerId, TransactionResult};
-use crate::partition::TransactionMarker;
+use crate::partition::{MarkerOrigin, TransactionMarker};
 use crate::protocol::ErrorCode;
 use crate::transaction::NamedPartition;
 
@@ -53,6 +53,7 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
 
 fn understood(marker: &WritableTxnMarker) -> TransactionMarker {
     TransactionMarker {
+        origin: MarkerOrigin::Client,
         producer_id: ProducerId(marker.producer_id.0),
         producer_epoch: ProducerEpoch(marker.producer_epoch),
         coordinator_epoch: CoordinatorEpoch(marker.coordinator_epoch),

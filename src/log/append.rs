@@ -303,11 +303,11 @@ impl Session<'_> {
     fn flush_abort(&mut self, header: &BatchHeader, run: &mut Run<'_>) -> Result<(), LogError> {
         let Some(aborted) = self.writer.producers.aborted_by(header) else { return self.flush(run) };
         let active = Arc::clone(self.published.active());
-        let before = active.transaction_index.summary();
+        let before = active.transaction_index.mark();
         // Its file may be new.
-        self.writer.changed.names |= before.entries == 0;
+        self.writer.changed.names |= before.is_empty();
         active.add_aborted(&self.log.directory, &mut self.writer.dirty, &[aborted])?;
-        self.flush(run).inspect_err(|_| active.transaction_index.take_back(before))
+        self.flush(run).inspect_err(|_| active.transaction_index.take_back(&before))
     }
 
     fn flush(&mut self, run: &mut Run<'_>) -> Result<(), LogError> {

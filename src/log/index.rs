@@ -1,6 +1,5 @@
 use std::io;
 use std::marker::PhantomData;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -131,6 +130,21 @@ impl<E: IndexEntry> IndexFile<E> {
         handles.get_unless_retired(&self.retired, self.key, || self.open(files))
     }
 
+    /// Reads a piece of it. Who reads makes no file: one that is not there was removed meanwhile.
+    pub(super) fn read(
+        &self,
+        files: &dyn Files,
+        handles: &HandleCache,
+        position: u64,
+        length: usize,
+    ) -> io::Result<Vec<u8>> {
+        let open = || files.open(&self.path, OpenMode::Write);
+        let file = handles.get_unless_retired(&self.retired, self.key, open)?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, position)?;
+        Ok(bytes)
+    }
+
     /// Its handle, kept until the guard is dropped: a write that is to be synced goes through it.
     pub(super) fn pin(&self, files: &dyn Files, handles: &Arc<HandleCache>) -> io::Result<PinnedHandle> {
         handles.pin(self.key, || self.open(files))
@@ -173,26 +187,36 @@ impl<E: IndexEntry> IndexFile<E> {
         handles: &HandleCache,
         summary: IndexSummary,
     ) -> io::Result<bool> {
+        self.adopt_bytes(files, handles, summary).map(|bytes| bytes.is_some())
+    }
+
+    /// The same, and gives the bytes of the entries.
+    pub(super) fn adopt_bytes(
+        &self,
+        files: &dyn Files,
+        handles: &HandleCache,
+        summary: IndexSummary,
+    ) -> io::Result<Option<Vec<u8>>> {
         self.set(IndexSummary::default());
         if !files.exists(&self.path)? {
-            return Ok(summary.entries == 0);
+            return Ok((summary.entries == 0).then(Vec::new));
         }
         let file = self.handle(files, handles)?;
         let length = file.length()?;
         let expected = u64::from(summary.entries) * E::BYTES as u64;
         if length < expected {
-            return Ok(false);
+            return Ok(None);
         }
         let mut bytes = vec![0; usize::try_from(expected).map_err(io::Error::other)?];
         file.read_exact_at(&mut bytes, 0)?;
         if crc32c::crc32c(&bytes) != summary.crc {
-            return Ok(false);
+            return Ok(None);
         }
         if length > expected {
             file.set_len(expected)?;
         }
         self.set(summary);
-        Ok(true)
+        Ok(Some(bytes))
     }
 
     /// Empties the file.
@@ -227,11 +251,8 @@ impl<E: IndexEntry> IndexFile<E> {
         if high == 0 {
             return Ok(None);
         }
-        let file = self.handle(files, handles)?;
-        let read = |at: u32, count: u32| -> io::Result<Vec<u8>> {
-            let mut bytes = vec![0; count as usize * E::BYTES];
-            file.read_exact_at(&mut bytes, u64::from(at) * E::BYTES as u64)?;
-            Ok(bytes)
+        let read = |at: u32, count: u32| {
+            self.read(files, handles, u64::from(at) * E::BYTES as u64, count as usize * E::BYTES)
         };
         // Everything below `low` belongs, nothing from `high` on does.
         while high - low > SCAN_ENTRIES {
@@ -248,47 +269,6 @@ impl<E: IndexEntry> IndexFile<E> {
         Ok(bytes.chunks_exact(E::BYTES).map(E::decode).take_while(|entry| belongs(entry)).last())
     }
 
-    /// Visits the entries behind those for which `belongs` holds, which are a front part of the index, until
-    /// it is told to break off.
-    pub(super) fn visit_after(
-        &self,
-        files: &dyn Files,
-        handles: &HandleCache,
-        belongs: impl Fn(&E) -> bool,
-        visit: &mut dyn FnMut(E) -> ControlFlow<()>,
-    ) -> io::Result<ControlFlow<()>> {
-        let (mut low, count) = (0, self.entries_count());
-        if count == 0 {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let file = self.handle(files, handles)?;
-        let read = |at: u32, count: u32| -> io::Result<Vec<u8>> {
-            let mut bytes = vec![0; count as usize * E::BYTES];
-            file.read_exact_at(&mut bytes, u64::from(at) * E::BYTES as u64)?;
-            Ok(bytes)
-        };
-        let mut high = count;
-        while high - low > SCAN_ENTRIES {
-            let middle = low + (high - low) / 2;
-            if belongs(&E::decode(&read(middle, 1)?)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        while low < count {
-            let taken = (count - low).min(SCAN_ENTRIES);
-            let bytes = read(low, taken)?;
-            for entry in bytes.chunks_exact(E::BYTES).map(E::decode).filter(|entry| !belongs(entry)) {
-                if visit(entry).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-            low += taken;
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
     /// Forgets entries at the end again, the last ones that were added.
     pub(super) fn take_back(&self, summary: IndexSummary) {
         self.set(summary);
@@ -300,8 +280,7 @@ impl<E: IndexEntry> IndexFile<E> {
         if count == 0 {
             return Ok(None);
         }
-        let mut bytes = vec![0; E::BYTES];
-        self.handle(files, handles)?.read_exact_at(&mut bytes, u64::from(count - 1) * E::BYTES as u64)?;
+        let bytes = self.read(files, handles, u64::from(count - 1) * E::BYTES as u64, E::BYTES)?;
         Ok(Some(E::decode(&bytes)))
     }
 }

@@ -15,6 +15,7 @@
 //! Bytes on disk: `docs/formats/log-directory.md`, `docs/formats/partition-state.md`.
 
 mod append;
+mod checked_index;
 mod cleaner;
 mod cleanup;
 mod config;
@@ -51,8 +52,8 @@ pub use leader_epochs::{EpochStart, LeaderEpochs};
 pub use lookup::TimestampAndOffset;
 pub use partition_log::{LogState, PartitionLog, RecoveryPoint};
 pub use producer_state::{
-    AppendedBatch, BATCHES_MAX, EndedTransaction, MarkerVerdict, OpenTransaction, ProducerEntry,
-    ProducerStates, SequenceVerdict, Standing,
+    AppendedBatch, BATCHES_MAX, EndedTransaction, MarkerOrigin, MarkerVerdict, OpenTransaction,
+    ProducerEntry, ProducerStates, SequenceVerdict, Standing,
 };
 pub use read::LogRead;
 pub use retention_clock::RetentionClock;

@@ -105,6 +105,15 @@ pub enum SequenceVerdict {
     OutsideOfTransaction,
 }
 
+/// Who has a marker written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MarkerOrigin {
+    /// The coordinator of the transaction, which is decided.
+    Coordinator,
+    /// A client that may, whatever the coordinator says.
+    Client,
+}
+
 /// What a marker that is about to be written finds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MarkerVerdict {
@@ -117,7 +126,7 @@ pub enum MarkerVerdict {
         /// Its epoch here.
         current: ProducerEpoch,
     },
-    /// A newer coordinator has written one (TRANSACTION_COORDINATOR_FENCED).
+    /// One of a newer coordinator was written (TRANSACTION_COORDINATOR_FENCED).
     StaleCoordinator {
         /// The newer one.
         current: CoordinatorEpoch,
@@ -220,8 +229,11 @@ impl ProducerStates {
     ///
     /// KIP-1228: transactions of version 2 end under an epoch that no record of theirs has, so that a marker
     /// that comes late cannot end the next one. Under version 1 it has the records' own.
+    ///
+    /// No coordinator epoch fences the coordinator itself (ADR 27).
     pub fn check_marker(
         &self,
+        origin: MarkerOrigin,
         producer_id: ProducerId,
         producer_epoch: ProducerEpoch,
         coordinator_epoch: CoordinatorEpoch,
@@ -242,7 +254,7 @@ impl ProducerStates {
         if producer_epoch < current {
             return MarkerVerdict::StaleEpoch { current };
         }
-        if coordinator_epoch < known {
+        if coordinator_epoch < known && origin == MarkerOrigin::Client {
             return MarkerVerdict::StaleCoordinator { current: known };
         }
         MarkerVerdict::Append

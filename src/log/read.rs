@@ -115,8 +115,7 @@ impl PartitionLog {
         };
         for segment in &published.segments[published.position_of(from)..] {
             let index = &segment.transaction_index;
-            let visited = index.visit_after(files, handles, |entry| entry.last_offset < from, &mut take);
-            if visited.map_err(LogError::reading(index.path()))?.is_break() {
+            if index.visit_after(files, handles, |entry| entry.last_offset < from, &mut take)?.is_break() {
                 break;
             }
         }

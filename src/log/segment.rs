@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::env::{File, OpenMode};
+use crate::log::checked_index::CheckedIndex;
 use crate::log::dirty::Dirty;
 use crate::log::handles::{FileKey, FileKind, PinnedHandle};
 use crate::log::index::{IndexFile, OffsetEntry, TimeEntry};
@@ -48,7 +49,7 @@ pub(super) struct Segment {
     pub offset_index: IndexFile<OffsetEntry>,
     pub time_index: IndexFile<TimeEntry>,
     /// Of the transactions whose markers are in this segment.
-    pub transaction_index: IndexFile<AbortedTransaction>,
+    pub transaction_index: CheckedIndex<AbortedTransaction>,
     key: FileKey,
     bytes: AtomicU64,
     largest: Mutex<Largest>,
@@ -70,7 +71,7 @@ impl Segment {
             path: path(names::LOG),
             offset_index: IndexFile::new(key(FileKind::OffsetIndex), path(names::OFFSET_INDEX)),
             time_index: IndexFile::new(key(FileKind::TimeIndex), path(names::TIME_INDEX)),
-            transaction_index: IndexFile::new(
+            transaction_index: CheckedIndex::new(
                 key(FileKind::TransactionIndex),
                 path(names::TRANSACTION_INDEX),
             ),

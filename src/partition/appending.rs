@@ -63,6 +63,7 @@ impl Partition {
         let mut state = self.state.lock();
         state.online()?;
         let verdict = state.producers.check_marker(
+            marker.origin,
             producer_id,
             producer_epoch,
             coordinator_epoch,
@@ -166,6 +167,12 @@ impl Partition {
         let transactions = &mut state.transactions;
         let producer = (producer_id, producer_epoch);
         Ok(Some(transactions.begin_verification(producer, base_sequence, supports_epoch_bump, now)))
+    }
+
+    /// The coordinator has refused who asked under this guard, for good: nothing is kept of it, unless others
+    /// ask as well.
+    pub fn end_verification(&self, producer_id: ProducerId, guard: VerificationGuard) {
+        self.state.lock().transactions.refused(producer_id, guard);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Partition, PartitionStatus, Storage};
 use crate::log::{Cleanable, Cleaning, CleaningLimits, CleaningStats, LogError};
-use crate::model::TopicPartition;
+use crate::model::{Offset, TopicPartition};
 
 /// What a look at all compacted partitions found.
 #[derive(Default)]
@@ -31,6 +31,16 @@ pub enum CleanStep {
     Damaged,
 }
 
+impl Partition {
+    /// Below it segments alone tell how every transaction ended: a cleaning, which reads nothing else, gets so
+    /// far. Never above the last stable offset, to which markers count that are in memory yet.
+    pub fn decided_in_segments(&self) -> Offset {
+        let state = self.state.lock();
+        let last_stable_offset = state.watermarks.last_stable_offset;
+        state.transactions.first_unflushed_end().map_or(last_stable_offset, |it| it.min(last_stable_offset))
+    }
+}
+
 impl Storage {
     /// Looks which compacted partition is to be cleaned next. Waits for the disk where
     /// `max.compaction.lag.ms` is set.
@@ -42,8 +52,7 @@ impl Storage {
             {
                 continue;
             }
-            let last_stable_offset = partition.watermarks().last_stable_offset;
-            let cleanable = match partition.log().cleanable(last_stable_offset) {
+            let cleanable = match partition.log().cleanable(partition.decided_in_segments()) {
                 Ok(Some(cleanable)) => cleanable,
                 Ok(None) => continue,
                 Err(error) => {

@@ -6,11 +6,20 @@ use super::checkpoint::Checkpoint;
 use super::{CheckpointReach, Storage, StorageFailed};
 use crate::wal::{Lsn, ReplayStart};
 
+/// Times that a stop waits for somebody who holds a group of the WAL: who begins later is not waited for.
+const HOLDS_MAX: usize = 1000;
+
 impl Storage {
     /// Commits what is left, makes a checkpoint of everything, and gives the WAL up if nothing of it is
     /// needed: the next start has nothing to replay, and nothing to look for.
     pub fn conclude(&self) -> Result<(), StorageFailed> {
-        while self.commit_step()? {}
+        // A group that is held is not taken. Who holds one waits for nothing, so that this does not take long.
+        for _ in 0..HOLDS_MAX {
+            while self.commit_step()? {}
+            if !self.wal().wait_until_let_go() {
+                break;
+            }
+        }
         self.checkpoint_step(CheckpointReach::All)?;
         self.give_up_wal()
     }

@@ -52,4 +52,4 @@ pub use threads::StorageThreads;
 pub use transactions::{Appender, TransactionMarker, Verification, VerificationGuard};
 pub use waiters::FetchWaiter;
 
-pub use crate::log::LogConfig;
+pub use crate::log::{LogConfig, MarkerOrigin};

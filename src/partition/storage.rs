@@ -256,6 +256,12 @@ impl Storage {
         markers.iter().map(append).collect()
     }
 
+    /// Holds the group of the WAL that fills, as [`Storage::append_markers`] does for a moment.
+    #[cfg(test)]
+    pub fn hold_group(&self) -> impl Sized + '_ {
+        self.wal.together(0, 0)
+    }
+
     fn append_with<'a>(&'a self, credits: &'a mut Credits) -> Append<'a> {
         Append { wal: &self.wal, queue: &self.flush_queue, credits, now: self.logs.believed_now() }
     }

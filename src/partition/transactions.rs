@@ -3,18 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::log::{AbortedTransaction, EndedTransaction, Standing};
+use crate::log::{AbortedTransaction, EndedTransaction, MarkerOrigin, Standing};
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::protocol::batch::{EndTransactionMarker, ProducedBatch};
 
 /// What ends a producer's transaction in a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TransactionMarker {
+    /// Who says so.
+    pub origin: MarkerOrigin,
     /// Whose.
     pub producer_id: ProducerId,
     /// In version 2 one above that of the transaction's records, before it the same.
     pub producer_epoch: ProducerEpoch,
-    /// Of the coordinator that says so.
+    /// Of the coordinator.
     pub coordinator_epoch: CoordinatorEpoch,
     /// How it ends.
     pub result: TransactionResult,
@@ -37,7 +39,7 @@ impl TransactionMarker {
 
 /// Stands for one look that a partition has a coordinator take at one transaction, before records of it are
 /// let in (KIP-890). No two are the same: an answer that comes after a marker is of no use.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct VerificationGuard(u64);
 
 /// What the appender of a batch of a transaction has to show.
@@ -71,6 +73,8 @@ impl Appender {
 #[derive(Clone, Copy, Debug)]
 struct Verifying {
     guard: VerificationGuard,
+    /// How often it was asked under the guard, less those who were refused.
+    asking: u32,
     /// The lowest sequence number that was to be verified: one behind it must not be written before it, or
     /// the producer would try the lower one in vain.
     lowest_sequence: i32,
@@ -80,14 +84,22 @@ struct Verifying {
     since: Timestamp,
 }
 
+/// Producers of one partition whose transactions are being verified. Beyond it the one that has waited longest
+/// is forgotten, and refused: anybody may begin any number of verifications in vain.
+const VERIFYING_MAX: usize = 16_384;
+
 /// See the head of this file.
 #[derive(Default)]
 pub(super) struct Transactions {
-    /// One for each producer at most.
+    /// One for each producer at most, and [`VERIFYING_MAX`] in all.
     verifying: HashMap<ProducerId, Verifying>,
+    /// The same by their guards: the oldest is the first.
+    guarded: BTreeMap<VerificationGuard, ProducerId>,
     guards_given: u64,
     /// Transactions whose markers are not committed: by first offset, the marker's.
     ended: BTreeMap<Offset, Offset>,
+    /// The same of those whose markers are not in a segment: no more than the tail holds.
+    unflushed: BTreeMap<Offset, Offset>,
     /// Aborted ones whose markers are not in a segment, in the order of the markers.
     aborted: VecDeque<AbortedTransaction>,
 }
@@ -102,17 +114,22 @@ impl Transactions {
         supports_epoch_bump: bool,
         now: Timestamp,
     ) -> VerificationGuard {
-        let guards_given = &mut self.guards_given;
+        let is_new = !self.verifying.contains_key(&producer_id);
+        if is_new
+            && self.verifying.len() >= VERIFYING_MAX
+            && let Some((_, oldest)) = self.guarded.pop_first()
+        {
+            self.verifying.remove(&oldest);
+        }
+        let (guards_given, guarded) = (&mut self.guards_given, &mut self.guarded);
         let verifying = self.verifying.entry(producer_id).or_insert_with(|| {
             *guards_given += 1;
-            Verifying {
-                guard: VerificationGuard(*guards_given),
-                lowest_sequence: sequence,
-                producer_epoch,
-                supports_epoch_bump,
-                since: now,
-            }
+            let guard = VerificationGuard(*guards_given);
+            guarded.insert(guard, producer_id);
+            let (lowest_sequence, since) = (sequence, now);
+            Verifying { guard, asking: 0, lowest_sequence, producer_epoch, supports_epoch_bump, since }
         });
+        verifying.asking = verifying.asking.saturating_add(1);
         if producer_epoch > verifying.producer_epoch {
             (verifying.producer_epoch, verifying.lowest_sequence) = (producer_epoch, sequence);
         } else if producer_epoch == verifying.producer_epoch {
@@ -137,7 +154,24 @@ impl Transactions {
 
     /// A transactional batch was appended: the transaction is open now.
     pub(super) fn wrote(&mut self, producer_id: ProducerId) {
-        self.verifying.remove(&producer_id);
+        self.forget(producer_id);
+    }
+
+    /// Whoever has asked under the guard once was refused for good. Nothing waits when all were.
+    pub(super) fn refused(&mut self, producer_id: ProducerId, guard: VerificationGuard) {
+        let Some(known) = self.verifying.get_mut(&producer_id).filter(|known| known.guard == guard) else {
+            return;
+        };
+        known.asking = known.asking.saturating_sub(1);
+        if known.asking == 0 {
+            self.forget(producer_id);
+        }
+    }
+
+    fn forget(&mut self, producer_id: ProducerId) {
+        if let Some(known) = self.verifying.remove(&producer_id) {
+            self.guarded.remove(&known.guard);
+        }
     }
 
     /// A marker was appended. In version 2 it has the epoch of the next transaction, which may be verifying
@@ -146,13 +180,14 @@ impl Transactions {
         let is_of_the_next =
             |known: &Verifying| known.supports_epoch_bump && known.producer_epoch == marker.producer_epoch;
         if !self.verifying.get(&marker.producer_id).is_some_and(is_of_the_next) {
-            self.verifying.remove(&marker.producer_id);
+            self.forget(marker.producer_id);
         }
     }
 
     /// A transaction has a marker; `first_undecided` is the oldest that has none now.
     pub(super) fn ended(&mut self, ended: EndedTransaction, first_undecided: Option<Offset>) {
         self.ended.insert(ended.first_offset, ended.last_offset);
+        self.unflushed.insert(ended.first_offset, ended.last_offset);
         self.aborted.extend(AbortedTransaction::of(ended, first_undecided));
     }
 
@@ -164,6 +199,12 @@ impl Transactions {
     /// Everything below stands in segments.
     pub(super) fn flushed(&mut self, end: Offset) {
         while self.aborted.pop_front_if(|aborted| aborted.last_offset < end).is_some() {}
+        self.unflushed.retain(|_, marker| *marker >= end);
+    }
+
+    /// First offset of the oldest transaction that has a marker which is not in a segment.
+    pub(super) fn first_unflushed_end(&self) -> Option<Offset> {
+        self.unflushed.keys().next().copied()
     }
 
     /// First offset of the oldest transaction that has a marker which is not committed.
@@ -179,6 +220,7 @@ impl Transactions {
     /// Forgets who began to verify and never wrote.
     pub(super) fn expire(&mut self, now: Timestamp, expiration_ms: i64) {
         self.verifying.retain(|_, known| now.0.saturating_sub(known.since.0) < expiration_ms);
+        self.guarded.retain(|_, producer_id| self.verifying.contains_key(producer_id));
     }
 }
 

@@ -121,6 +121,9 @@ fn end_2(request: &EndTransaction, metadata: &TransactionMetadata) -> Result<End
     }
     match (metadata.state, result) {
         (Ongoing, _) => Ok(End::Decide),
+        // It timed out at the last epoch that a client can have: what it would be told nobody may be told.
+        // So this abort is one to be sure, which gives it another id.
+        (CompleteAbort, Abort) if is_retry && metadata.producer_epoch == EPOCH_MAX => Ok(End::Decide),
         (CompleteCommit, Commit) | (CompleteAbort, Abort) if is_retry => Ok(End::Done),
         // A client that does not know whether anything reached the broker aborts to be sure.
         (CompleteCommit | CompleteAbort, Abort) if !is_retry => Ok(End::Decide),

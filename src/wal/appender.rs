@@ -246,6 +246,14 @@ impl<M: Send> WalAppender<M> {
         Together { shared: &self.shared }
     }
 
+    /// Blocks until nobody holds the group that fills; whether somebody did.
+    pub fn wait_until_let_go(&self) -> bool {
+        let mut filling = self.shared.filling.lock();
+        let was_held = filling.held > 0;
+        self.shared.work.wait_while(&mut filling, |filling| filling.held > 0);
+        was_held
+    }
+
     /// Exclusive end of what `fdatasync` has returned for, in either mode.
     pub fn durable_lsn(&self) -> Lsn {
         self.shared.durable_lsn()
@@ -299,6 +307,7 @@ pub struct Together<'a, M> {
 impl<M> Drop for Together<'_, M> {
     fn drop(&mut self) {
         self.shared.filling.lock().held -= 1;
-        self.shared.work.notify_one();
+        // The writer, and who waits for this.
+        self.shared.work.notify_all();
     }
 }

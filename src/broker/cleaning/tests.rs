@@ -1,7 +1,15 @@
+use std::collections::BTreeMap;
+use std::pin::pin;
+
 use super::*;
+use crate::broker::NewTopic;
+use crate::config::ServerConfig;
+use crate::env::{Env, RealFiles};
+use crate::model::{Offset, Timestamp};
+use crate::telemetry::Metrics;
 
 fn settings() -> CleanerSettings {
-    crate::config::ServerConfig::defaults().cleaner
+    ServerConfig::defaults().cleaner
 }
 
 #[test]
@@ -18,4 +26,43 @@ fn threads_share_memory_and_speed() {
         let least = CleanerSettings { io_bytes_per_second: speed, ..settings() };
         assert_eq!((rate(&least), step_bytes(&least)), (1.0, 1), "{speed}");
     }
+}
+
+/// The same log would be chosen again at once, and so on.
+#[tokio::test]
+async fn a_cleaning_that_came_to_nothing_is_followed_by_a_pause() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = [
+        ("log.dirs", directory.path().to_str().unwrap()),
+        ("highwater.wal.sync", "os"),
+        ("highwater.wal.file.bytes", "8388608"),
+        ("highwater.wal.capacity.bytes", "33554432"),
+        ("highwater.segment.disk.reserve.bytes", "0"),
+    ];
+    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
+    let metrics = Metrics::new(Timestamp(0), 100);
+    let broker = Broker::open(Env::real(), config, metrics.clone()).unwrap();
+    let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
+    let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
+    let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
+    let id = TopicPartition { topic_id: created.topic.topic_id, partition: 0 };
+    let nothing = Cleanable {
+        first_dirty_offset: Offset(0),
+        first_uncleanable_offset: Offset(0),
+        clean_bytes: 0,
+        cleanable_bytes: 1,
+        overdue: Duration::ZERO,
+    };
+    let mut cleaning = pin!(clean(Arc::downgrade(&broker), broker.partition(id).unwrap(), nothing));
+    let through = async {
+        while !metrics.render().contains("highwater_cleaner_runs_total 1") {
+            tokio::select! {
+                biased;
+                _ = &mut cleaning => panic!("it is chosen again at once"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    };
+    time::timeout(Duration::from_secs(30), through).await.expect("it comes to an end");
 }

@@ -5,7 +5,10 @@ use std::io;
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
 use crate::wal::SyncMode;
 
-use super::machine::{Machine, Model};
+use super::machine::{Machine, Model, id};
+
+/// Turns in which a thread that waits for nothing comes to its end.
+const TURNS: usize = 100_000;
 
 /// A topic with some committed batches of which no segment knows.
 fn filled(seed: u64) -> Machine {
@@ -51,4 +54,28 @@ fn a_wal_that_segments_do_not_hold_is_not_given_up() {
         machine.storage.conclude().unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         started_again(&machine, &[]).verify();
     }
+}
+
+/// Markers of many partitions are being appended: the stop waits until they are, and commits them.
+#[test]
+fn a_clean_stop_waits_for_who_holds_a_group() {
+    let mut machine = filled(9);
+    let storage = machine.storage.clone();
+    let held = storage.hold_group();
+    machine.append(0, 0, &[7; 100], 1).unwrap();
+    let open = storage.partition(id(&machine.model.topics[0], 0)).unwrap();
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| machine.storage.conclude());
+        // Without a wait it would be through soon.
+        for _ in 0..TURNS {
+            if stop.is_finished() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        drop(held);
+        stop.join().unwrap().unwrap();
+    });
+    let watermarks = open.watermarks();
+    assert_eq!(watermarks.high_watermark, watermarks.log_end_offset);
 }

@@ -21,10 +21,12 @@ use crate::model::{
     CoordinatorEpoch, NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionResult,
 };
 use crate::partition::{
-    AppendError, BrokerDirectory, Catalogue, CheckpointReach, LogConfig, Partition, Purpose, Storage,
-    StorageOptions, TransactionMarker, Verification,
+    AppendError, BrokerDirectory, Catalogue, CheckpointReach, LogConfig, MarkerOrigin, Partition, Purpose,
+    Storage, StorageOptions, TransactionMarker, Verification,
 };
-use crate::protocol::batch::{BatchBuilder, CompressionType, NewRecord, ProduceRules, validate_produced};
+use crate::protocol::batch::{
+    BatchBuilder, CompressionType, NewRecord, ProduceRules, validate_produced,
+};
 use crate::wal::SyncMode;
 
 /// Longest wait for something that a task does.
@@ -268,14 +270,19 @@ impl Stage {
         TransactionPass { producer_id, producer_epoch, verification }
     }
 
-    async fn end(&self, producer_epoch: i16, result: TransactionResult) -> Result<Offset, AppendError> {
-        let marker = TransactionMarker {
+    fn marker(&self, producer_epoch: i16, result: TransactionResult) -> TransactionMarker {
+        TransactionMarker {
+            origin: MarkerOrigin::Client,
             producer_id: PRODUCER,
             producer_epoch: ProducerEpoch(producer_epoch),
             coordinator_epoch: CoordinatorEpoch(1),
             result,
             transaction_version: 2,
-        };
+        }
+    }
+
+    async fn end(&self, producer_epoch: i16, result: TransactionResult) -> Result<Offset, AppendError> {
+        let marker = self.marker(producer_epoch, result);
         self.coordinator.end_transaction(self.id, marker).await.unwrap()
     }
 }
@@ -584,6 +591,45 @@ async fn a_deleted_topic_keeps_no_task() {
     assert_eq!(waits.reply().await, Err(CoordinatorError::NotCoordinator));
     eventually(|| stage.coordinator.partitions().is_empty().then_some(())).await;
     assert_eq!(stage.ask(Ask::Get).err(), Some(CoordinatorError::NotCoordinator));
+}
+
+/// Whatever its task has come to when the partition serves again: on threads of their own, so that it comes to
+/// anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_that_fails_leaves_the_shard_or_brings_it_back() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
+    let ids = || std::iter::once(stage.id);
+    for turns in 0..400 {
+        stage.machine.storage.take_offline(stage.id.topic_id, ids());
+        for _ in 0..turns % 40 {
+            std::thread::yield_now();
+        }
+        stage.machine.storage.bring_back(stage.id.topic_id, ids());
+        stage.coordinator.lead(&stage.partition());
+        eventually(|| stage.ask(Ask::Get).ok()).await;
+    }
+    assert_eq!(stage.answer(Ask::Get).await, Ok(5));
+}
+
+/// Also one outside of the shard's own calls: as it is loaded from the log, what was written counts.
+#[tokio::test]
+async fn a_task_that_panics_is_followed_by_another_one() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::InTransaction(5, stage.pass(0))).await, Ok(0));
+    assert_eq!(stage.answer(Ask::FailAtEnds).await, Ok(0));
+    let marker = stage.marker(1, TransactionResult::Commit);
+    let ended = stage.coordinator.end_transaction(stage.id, marker).await;
+    assert_eq!(ended, Err(CoordinatorError::NotCoordinator));
+    // It has not heard of this.
+    stage.coordinator.notify(&1);
+    stage.commit();
+    eventually(|| stage.ask(Ask::Get).ok()).await;
+    let down = async { while stage.answer(Ask::Get).await != Ok(0) {} };
+    time::timeout(PATIENCE, down).await.expect("it hears of it");
+    stage.appended(2 + 5).await;
 }
 
 #[tokio::test]

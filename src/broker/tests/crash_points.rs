@@ -35,6 +35,8 @@ pub(super) enum Workload {
     Compacting(u64),
     /// As `Changing`, and transactions beside what is in none.
     Transactional(u64),
+    /// Both: transactions in compacted topics, which are cleaned.
+    Mixed(u64),
 }
 
 impl Workload {
@@ -43,7 +45,8 @@ impl Workload {
             Workload::Plain(seed)
             | Workload::Changing(seed)
             | Workload::Compacting(seed)
-            | Workload::Transactional(seed) => seed,
+            | Workload::Transactional(seed)
+            | Workload::Mixed(seed) => seed,
         }
     }
 
@@ -54,6 +57,7 @@ impl Workload {
             Workload::Changing(seed) => Workload::Changing(seed ^ 1),
             Workload::Compacting(seed) => Workload::Compacting(seed ^ 1),
             Workload::Transactional(seed) => Workload::Transactional(seed ^ 1),
+            Workload::Mixed(seed) => Workload::Mixed(seed ^ 1),
         }
     }
 }
@@ -64,10 +68,10 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
     let kinds = match workload {
         Workload::Plain(_) => 32,
         Workload::Changing(_) => 40,
-        Workload::Transactional(_) => 64,
+        Workload::Transactional(_) | Workload::Mixed(_) => 64,
         Workload::Compacting(_) => 46,
     };
-    machine.compacts = matches!(workload, Workload::Compacting(_));
+    machine.compacts = matches!(workload, Workload::Compacting(_) | Workload::Mixed(_));
     let mut name = 0;
     for _ in 0..STEPS {
         let live: Vec<usize> = machine
@@ -120,6 +124,14 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             37 => machine.remove_old_segments(topic, partition)?,
             40..=63 if matches!(workload, Workload::Transactional(_)) => {
                 machine.go_on_with_a_transaction(topic, partition, random.next_u64())?;
+            }
+            46..=63 if matches!(workload, Workload::Mixed(_)) => {
+                machine.run_transactions(topic, partition, random.next_u64())?;
+            }
+            40..=45 if matches!(workload, Workload::Mixed(_)) => {
+                // Else there would seldom be something to clean.
+                machine.storage.checkpoint_step(CheckpointReach::All)?;
+                machine.clean(topic, partition, random.next_u64())?;
             }
             40..=45 => drop(machine.clean(topic, partition, random.next_u64())?),
             _ => {
@@ -208,10 +220,12 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
     let mut seed: u64 = 0;
     while tried < crash_points() {
         seed += 1;
-        // Every fourth is compacted; of the others two in three grow and delete.
+        // Every other one is compacted, half of these with transactions; of the others two in three grow and
+        // delete.
         let workload = match seed {
             _ if seed.is_multiple_of(4) => Workload::Compacting(seed),
             _ if seed.is_multiple_of(5) => Workload::Transactional(seed),
+            _ if seed.is_multiple_of(2) => Workload::Mixed(seed),
             _ if seed.is_multiple_of(3) => Workload::Plain(seed),
             _ => Workload::Changing(seed),
         };
@@ -252,10 +266,10 @@ fn points_that_failed_once() {
 /// The workloads would prove nothing of compaction if there were none in them.
 #[test]
 fn workloads_compact() {
-    let swapped = |seed| {
-        let world = SimulatedWorld::new(seed);
+    let swapped = |workload: Workload| {
+        let world = SimulatedWorld::new(workload.seed());
         let mut machine = Machine::open(world, Model::default(), SyncMode::Fsync).unwrap();
-        work(&mut machine, Workload::Compacting(seed)).unwrap();
+        work(&mut machine, workload).unwrap();
         let mut swapped = 0;
         machine.verify();
         machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
@@ -268,6 +282,8 @@ fn workloads_compact() {
         machine.verify();
         swapped
     };
-    let all: u32 = (0..10).map(swapped).sum();
-    assert!(all > 5, "{all}");
+    for kind in [Workload::Compacting, Workload::Mixed] {
+        let all: u32 = (0..10).map(|seed| swapped(kind(seed))).sum();
+        assert!(all > 5, "{all}");
+    }
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Files;
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
-use crate::model::TopicPartition;
-use crate::partition::{CheckpointReach, PartitionStatus};
+use crate::model::{Offset, TopicPartition, TransactionResult};
+use crate::partition::{CheckpointReach, PartitionStatus, ReadError};
 use crate::wal::SyncMode;
 
 use super::crash_points::{Workload, work};
 use super::machine::{Ended, Machine, Model, ROOT, id};
+use super::transactions;
 
 fn fresh(seed: u64) -> Machine {
     let world = SimulatedWorld::new(seed);
@@ -279,6 +280,41 @@ fn a_disk_that_fills_up_again_during_a_rewrite_loses_nothing() {
         machine.verify();
         reopen(machine, CrashPlan::DropUnsynced).verify();
     }
+}
+
+/// Segments are cut behind a record of an aborted transaction, and its marker is not written again yet.
+#[test]
+fn what_was_aborted_is_not_read_as_committed_during_a_rewrite() {
+    let mut machine = transactions::machine(1);
+    let partition = transactions::partition(&machine, 0);
+    transactions::write(&machine, &partition, (1, 0), 0);
+    machine.commit().unwrap();
+    machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+    let marker = transactions::marker((1, 0), TransactionResult::Abort, 1);
+    transactions::mark(&machine, &partition, marker).unwrap();
+    machine.commit().unwrap();
+    machine.storage.flush_step(0).unwrap();
+    let read = || {
+        let below = Some(partition.watermarks().last_stable_offset);
+        partition.read_segments_below(below, Offset(0), 1 << 20, true)
+    };
+    assert_eq!(read().unwrap().aborted.len(), 1);
+
+    let full = |operation| Fault::new(operation, ".log", 0).with_error(io::ErrorKind::StorageFull);
+    machine.world.files.inject(full(Operation::Sync));
+    machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+    machine.storage.disk_step();
+    machine.world.files.inject(full(Operation::Write));
+    machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+    assert_eq!(partition.log().written_end_offset(), Offset(1), "the marker is not there");
+    let during = read().map(|read| (read.bytes, read.aborted));
+    assert!(matches!(during, Err(ReadError::Stopped(_))), "{during:?}");
+    assert!(partition.read_segments_at_once(Some(Offset(2)), Offset(0), 1 << 20, true).is_none());
+    assert_eq!(partition.status(), PartitionStatus::Online);
+
+    machine.storage.disk_step();
+    machine.storage.checkpoint_step(CheckpointReach::All).unwrap();
+    assert_eq!(read().unwrap().aborted.len(), 1);
 }
 
 #[test]

@@ -608,7 +608,7 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised, is_compac
     }
     assert_eq!(at, end.max(start), "{name}: the log has a hole");
     if is_compacted {
-        verify_compacted(name, &found, promised, [start, end]);
+        verify_compacted(name, open, &found, promised, [start, end]);
     } else {
         transactions::verify(name, open, promised);
     }

@@ -10,8 +10,8 @@ use crate::env::simulated::{CrashPlan, SimulatedWorld};
 use crate::log::AbortedTransaction;
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::partition::{
-    Admission, AppendError, Appender, CheckpointReach, Credits, Partition, PartitionRead, Purpose,
-    TransactionMarker, Verification,
+    Admission, AppendError, Appender, CheckpointReach, Credits, MarkerOrigin, Partition, PartitionRead,
+    Purpose, TransactionMarker, Verification,
 };
 use crate::protocol::batch::{
     BatchBuilder, BatchHeader, EndTransactionMarker, NewRecord, ProduceRules, ProducedBatch,
@@ -19,9 +19,12 @@ use crate::protocol::batch::{
 };
 use crate::wal::SyncMode;
 
+use super::compaction::KEYS;
 use super::machine::{Batch, Ended, Machine, Model, Promised, id};
 
 const NOW: Timestamp = Timestamp(1000);
+/// Steps of transactions that follow each other in one partition.
+const STEPS_AT_ONCE: u32 = 6;
 
 pub(super) fn machine(partitions: i32) -> Machine {
     let mut machine = Machine::open(SimulatedWorld::new(7), Model::default(), SyncMode::Fsync).unwrap();
@@ -39,12 +42,15 @@ pub(super) fn transactional(producer: (i64, i16), sequence: i32) -> ProducedBatc
     builder.producer_epoch = ProducerEpoch(producer.1);
     builder.base_sequence = sequence;
     builder.is_transactional = true;
-    builder.push(NewRecord { timestamp: NOW, value: Some(b"debit"), ..NewRecord::default() });
+    let key = [(sequence % i32::from(KEYS)) as u8];
+    let key = Some(&key[..]);
+    builder.push(NewRecord { timestamp: NOW, key, value: Some(b"debit"), ..NewRecord::default() });
     validate_produced(&builder.build().into(), NOW, &ProduceRules::lenient()).unwrap()
 }
 
 pub(super) fn marker(producer: (i64, i16), result: TransactionResult, version: i16) -> TransactionMarker {
     TransactionMarker {
+        origin: MarkerOrigin::Client,
         producer_id: ProducerId(producer.0),
         producer_epoch: ProducerEpoch(producer.1),
         coordinator_epoch: CoordinatorEpoch(3),
@@ -251,23 +257,55 @@ fn replayed(batches: &[Batch]) -> (BTreeMap<i64, Place>, Vec<AbortedTransaction>
 /// After a recovery, when all that is in a log is committed: how far readers of committed transactions get,
 /// and which they leave out, is what the batches say.
 pub(super) fn verify(name: &str, open: &Partition, promised: &Promised) {
-    let watermarks = open.watermarks();
-    let (start, end) = (watermarks.log_start_offset, watermarks.high_watermark);
-    let in_log: Vec<_> = promised.batches.iter().filter(|batch| batch.end_offset <= end).cloned().collect();
-    let (places, mut aborted) = replayed(&in_log);
-    let first_open = places.values().filter_map(|place| place.first_offset).min();
-    let expected = first_open.unwrap_or(end).max(start);
-    assert_eq!(watermarks.last_stable_offset, expected, "{name}: last stable offset, {start} to {end}");
+    let (start, expected, mut aborted) = verify_ends(name, open, promised);
     aborted.retain(|aborted| start < expected && aborted.overlaps(start, expected));
     aborted.sort_by_key(|aborted| aborted.last_offset);
     assert_eq!(aborted_from(open, start, expected), aborted, "{name}: aborted transactions");
+}
+
+/// The last stable offset, and which producers have a transaction open. Gives the log start, the last stable
+/// offset, and all that was ever aborted.
+pub(super) fn verify_ends(
+    name: &str,
+    open: &Partition,
+    promised: &Promised,
+) -> (Offset, Offset, Vec<AbortedTransaction>) {
+    let watermarks = open.watermarks();
+    let (start, end) = (watermarks.log_start_offset, watermarks.high_watermark);
+    let in_log: Vec<_> = promised.batches.iter().filter(|batch| batch.end_offset <= end).cloned().collect();
+    let (places, aborted) = replayed(&in_log);
+    let first_open = places.values().filter_map(|place| place.first_offset).min();
+    let expected = first_open.unwrap_or(end).max(start);
+    assert_eq!(watermarks.last_stable_offset, expected, "{name}: last stable offset, {start} to {end}");
     let open_now = open.active_producers().unwrap();
     let found = open_now.iter().filter(|producer| producer.transaction.is_some()).count();
     assert_eq!(found, places.values().filter(|place| place.first_offset.is_some()).count(), "{name}");
+    (start, expected, aborted)
+}
+
+/// Batches of records that count: of no transaction, or of one that was committed. Beside them those of
+/// aborted ones, which a reader is to leave out; what is open is in neither.
+pub(super) fn settled(batches: &[Batch]) -> (Vec<Batch>, Vec<Batch>) {
+    let (mut counting, mut aborted) = (Vec::new(), Vec::new());
+    let mut open: BTreeMap<ProducerId, Vec<Batch>> = BTreeMap::new();
+    for batch in batches {
+        let header = BatchHeader::parse(&batch.bytes).unwrap();
+        if !header.attributes.is_transactional() {
+            counting.push(batch.clone());
+        } else if !header.attributes.is_control() {
+            open.entry(header.producer_id).or_default().push(batch.clone());
+        } else {
+            let marker = EndTransactionMarker::of_batch(&batch.bytes).unwrap().unwrap();
+            let ended = open.remove(&header.producer_id).unwrap_or_default();
+            let commits = marker.result == TransactionResult::Commit;
+            if commits { counting.extend(ended) } else { aborted.extend(ended) }
+        }
+    }
+    (counting, aborted)
 }
 
 /// What a reader of committed transactions is told, a small piece of the log at a time.
-fn aborted_from(open: &Partition, start: Offset, end: Offset) -> Vec<AbortedTransaction> {
+pub(super) fn aborted_from(open: &Partition, start: Offset, end: Offset) -> Vec<AbortedTransaction> {
     let mut all: Vec<AbortedTransaction> = Vec::new();
     let mut at = start;
     while at < end {
@@ -336,6 +374,28 @@ impl Machine {
         };
         let promised = &mut self.model.topics[index].partitions[partition as usize];
         promised.batches.push(Batch { base_offset, end_offset, bytes, sequence });
+        Ok(())
+    }
+}
+
+impl Machine {
+    /// Some steps of all three producers. In three cases of four nothing is open behind them.
+    pub(super) fn run_transactions(&mut self, index: usize, partition: i32, draw: u64) -> Result<(), Ended> {
+        for step in 0..STEPS_AT_ONCE {
+            self.go_on_with_a_transaction(index, partition, draw.rotate_right(7 * step) >> 8)?;
+        }
+        if draw.is_multiple_of(4) {
+            return Ok(());
+        }
+        for producer in 0..3 {
+            let promised = &self.model.topics[index].partitions[partition as usize];
+            let place = replayed(&promised.batches).0.get(&(21 + producer as i64)).copied();
+            if place.is_some_and(|place| place.first_offset.is_some()) {
+                let ends = |draw: &u64| draw % 3 == producer && draw % 5 < 2;
+                let draw = (draw >> 8..).find(ends).expect("one in eight does");
+                self.go_on_with_a_transaction(index, partition, draw)?;
+            }
+        }
         Ok(())
     }
 }

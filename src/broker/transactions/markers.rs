@@ -13,7 +13,7 @@ use crate::broker::OFFSETS_TOPIC;
 use crate::coordinator::CoordinatorError;
 use crate::env::time;
 use crate::model::{CoordinatorEpoch, Offset, TopicPartition};
-use crate::partition::{Admission, AppendError, Partition, Purpose, TransactionMarker};
+use crate::partition::{Admission, AppendError, MarkerOrigin, Partition, Purpose, TransactionMarker};
 use crate::transaction::{
     MarkersWritten, NamedPartition, TransactionReply, TransactionRequest, WriteMarkers,
 };
@@ -44,7 +44,7 @@ pub enum MarkerRefused {
 
 impl MarkerRefused {
     /// Whether trying again may help. A partition that is gone needs no marker; one that has seen a newer
-    /// epoch of the producer, or of the coordinator, has been told how the transaction ended.
+    /// epoch of the producer has been told how the transaction ended.
     fn may_pass(&self) -> bool {
         match self {
             MarkerRefused::UnknownPartition => false,
@@ -61,6 +61,7 @@ pub(super) async fn write(weak: Weak<Broker>, shard: TopicPartition, asked: Writ
     let mut owed = asked.partitions.clone();
     let mut untold: Vec<NamedPartition> = Vec::new();
     let marker = TransactionMarker {
+        origin: MarkerOrigin::Coordinator,
         producer_id: asked.producer.producer_id,
         producer_epoch: asked.producer.producer_epoch,
         coordinator_epoch: CoordinatorEpoch(asked.coordinator_epoch.0),
@@ -205,3 +206,6 @@ impl Broker {
         ends.collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

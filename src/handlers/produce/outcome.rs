@@ -93,6 +93,16 @@ impl Outcome {
         }
     }
 
+    /// The coordinator does not vouch for it; `is_final`: and never will.
+    pub(super) fn refuse(&mut self, failure: Failure, is_final: bool) {
+        if let Outcome::Checked { partition, batch, verification: Verification::Verified(guard) } = self
+            && is_final
+        {
+            partition.end_verification(batch.header.producer_id, *guard);
+        }
+        *self = Outcome::refused(failure);
+    }
+
     /// Bytes that are still to be written.
     pub(super) fn payload(&self) -> Option<usize> {
         match self {

@@ -12,6 +12,7 @@ use super::{Failure, RequestContext, Topic, outcomes};
 use crate::broker::{TransactionCheck, TransactionRefused};
 use crate::env::time;
 use crate::handlers::errors::KafkaError;
+use crate::handlers::transactions::is_final;
 use crate::model::ProducerId;
 use crate::partition::{Partition, Verification};
 use crate::protocol::ErrorCode;
@@ -92,7 +93,7 @@ pub(super) async fn verify(
             continue;
         }
         for (outcome, code) in asked.iter_mut().zip(codes).filter(|(_, code)| code.is_error()) {
-            ***outcome = Outcome::refused(told(code, version));
+            outcome.refuse(told(code, version), is_final(code));
         }
         return;
     }

@@ -51,7 +51,13 @@ async fn eventually(mut look: impl AsyncFnMut() -> bool) {
 
 /// A broker with a topic `t` of two partitions, one partition of transactions and one of groups.
 async fn started() -> TestBroker {
-    let settings = [("transaction.state.log.num.partitions", "1"), ("offsets.topic.num.partitions", "1")];
+    started_with(&[]).await
+}
+
+async fn started_with(more: &[(&str, &str)]) -> TestBroker {
+    let mut settings =
+        vec![("transaction.state.log.num.partitions", "1"), ("offsets.topic.num.partitions", "1")];
+    settings.extend(more);
     let test = TestBroker::with(&settings);
     test.topic("t", 2, &[]).await;
     coordinated(&test, "x").await;
@@ -422,4 +428,53 @@ async fn trap_83_transactions_are_described_listed_and_ended_by_administrators()
         .collect();
     assert_eq!(codes, [0, 3, 3]);
     assert_eq!(readable(&test, 1).await, (2, 1));
+}
+
+/// Else its next transactions would be decided, and hold readers of committed ones for ever.
+#[tokio::test]
+async fn a_client_that_writes_markers_does_not_fence_the_coordinator() {
+    for is_version_2 in [false, true] {
+        let test = started().await;
+        let mut producer = Producer::new(&test, is_version_2).await;
+        producer.send().await;
+        let topic =
+            WritableTxnMarkerTopic::default().with_name(topic_name("t")).with_partition_indexes(vec![0]);
+        let marker = WritableTxnMarker::default()
+            .with_producer_id(ProducerId(producer.id))
+            .with_producer_epoch(producer.producer_epoch)
+            .with_coordinator_epoch(i32::MAX)
+            .with_topics(vec![topic]);
+        let written = test.ask(1, &WriteTxnMarkersRequest::default().with_markers(vec![marker])).await;
+        assert_eq!(written.markers[0].topics[0].partitions[0].error_code, 0);
+        assert_eq!(readable(&test, 1).await, (2, 1), "it ends what is open");
+        let before = producer.end(true).await;
+        assert_eq!(before, 0, "the coordinator does not know");
+        eventually(async || {
+            let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id("x")]);
+            let state = test.ask(0, &request).await.transaction_states.remove(0).transaction_state;
+            state.as_str() == "CompleteCommit"
+        })
+        .await;
+        let end = readable(&test, 0).await.0;
+        for (more, commits) in [(2, true), (4, false)] {
+            producer.send().await;
+            assert_eq!(producer.end(commits).await, 0);
+            stable(&test, end + more).await;
+        }
+    }
+}
+
+/// What is kept for no producer no marker would ever end, and the group's offsets would be unstable for ever.
+#[tokio::test]
+async fn offsets_of_no_producer_are_refused() {
+    let test = started_with(&[("transaction.partition.verification.enable", "false")]).await;
+    let mut producer = Producer::new(&test, false).await;
+    eventually(async || committed(&test, false).await == (-1, 0)).await;
+    let (id, producer_epoch) = (producer.id, producer.producer_epoch);
+    for (id, producer_epoch, code) in [(-1, 0, 49), (-1, -1, 49), (id, -1, 49), (id, producer_epoch, 0)] {
+        (producer.id, producer.producer_epoch) = (id, producer_epoch);
+        assert_eq!(producer.commit_offset(3, 5).await, code, "{id} {producer_epoch}");
+        let unstable = committed(&test, true).await.1 == 88;
+        assert_eq!(unstable, code == 0, "{id} {producer_epoch}");
+    }
 }

@@ -102,9 +102,9 @@ struct Copy {
 }
 
 impl PartitionLog {
-    /// How far the log could be cleaned now; `None` where it is not compacted. Nothing at or above
-    /// `last_stable_offset` is decided.
-    pub fn cleanable(&self, last_stable_offset: Offset) -> Result<Option<Cleanable>, LogError> {
+    /// How far the log could be cleaned now; `None` where it is not compacted. Of what lies below
+    /// `decided_end` its segments tell how it was decided.
+    pub fn cleanable(&self, decided_end: Offset) -> Result<Option<Cleanable>, LogError> {
         let config = self.config();
         let Some(compaction) = config.compaction else { return Ok(None) };
         let reads_first =
@@ -116,7 +116,7 @@ impl PartitionLog {
             (writer.cleaned, writer.checkpointed)
         };
         let first_dirty_offset = cleaned.first_dirty_offset.max(self.log_start_offset());
-        let end_max = last_stable_offset.min(checkpointed);
+        let end_max = decided_end.min(checkpointed);
         Ok(Some(plan::cleanable(&facts, &compaction, first_dirty_offset, end_max)))
     }
 

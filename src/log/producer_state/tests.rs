@@ -1,4 +1,6 @@
-use super::{BATCHES_MAX, EndedTransaction, MarkerVerdict, ProducerStates, SequenceVerdict, Standing};
+use super::{
+    BATCHES_MAX, EndedTransaction, MarkerOrigin, MarkerVerdict, ProducerStates, SequenceVerdict, Standing,
+};
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::protocol::batch::{BatchBuilder, BatchHeader, EndTransactionMarker, NewRecord};
 
@@ -262,8 +264,13 @@ fn verdicts_on_markers() {
         let (states, _) = after(steps);
         let (producer_epoch, coordinator_epoch) =
             (ProducerEpoch(producer_epoch), CoordinatorEpoch(coordinator_epoch));
-        let verdict = states.check_marker(ProducerId(7), producer_epoch, coordinator_epoch, version);
+        let check =
+            |origin| states.check_marker(origin, ProducerId(7), producer_epoch, coordinator_epoch, version);
+        let verdict = check(MarkerOrigin::Client);
         assert_eq!(verdict, expected, "{steps:?}, version {version}, {producer_epoch} {coordinator_epoch}");
+        let is_fenced = matches!(expected, MarkerVerdict::StaleCoordinator { .. });
+        let of_coordinator = if is_fenced { append } else { expected };
+        assert_eq!(check(MarkerOrigin::Coordinator), of_coordinator, "{steps:?}, of the coordinator");
     }
 }
 

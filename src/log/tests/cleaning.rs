@@ -13,7 +13,9 @@ use crate::env::simulated::SimulatedWorld;
 use crate::log::inspect::{Finding, PartitionCheck, Severity, Watcher};
 use crate::log::{Compaction, LogConfig, PartitionLog, RecoveryPoint, ScrubPlace};
 use crate::model::{Offset, ProducerId, Timestamp};
-use crate::protocol::batch::{BatchBuilder, BatchHeader, CompressionType, NewRecord};
+use crate::protocol::batch::{
+    BatchBuilder, BatchHeader, CompressionType, DecompressionCaps, NewRecord, records,
+};
 
 /// A log with that history, synced and checkpointed.
 fn filled(world: &SimulatedWorld, history: &History) -> PartitionLog {
@@ -371,4 +373,64 @@ fn transactions_are_decided_before_they_are_compacted() {
         assert_eq!((header.base_offset.0, header.records_count), (offset, i32::from(offset != 2)));
         rest = &rest[header.size_bytes()..];
     }
+}
+
+/// Batches of key 6 behind these: the active segment, which no cleaning touches, is another one.
+fn followed_by_others(mut batches: Vec<Bytes>) -> Vec<Bytes> {
+    let mut history = History { records: vec![(9, Some(0)); batches.len()], batches: Vec::new() };
+    (0..40).for_each(|at| history.push(&[(6, Some(at))], (9, at as i32), CompressionType::None));
+    batches.append(&mut history.batches);
+    batches
+}
+
+/// The map is full before a transaction is met that was aborted in the segment that is copied to its end.
+#[test]
+fn an_aborted_record_does_not_outlive_the_index_that_names_it() {
+    let world = SimulatedWorld::new(1);
+    let log = create(&world, config());
+    let mut history = History::default();
+    for (at, key) in [0, 0, 1, 2].into_iter().enumerate() {
+        history.push(&[(key, Some(7))], (9, at as i32), CompressionType::None);
+    }
+    let mut batches = history.batches;
+    batches.extend([in_transaction(4, 1, 5, None), in_transaction(5, 1, 0, Some(false))]);
+    log.append(&followed_by_others(batches)).unwrap();
+    checkpoint(&log).unwrap();
+    assert!(log.published().segments[0].bytes() > 0 && log.published().segments[1].base_offset > Offset(5));
+    let stats = clean(&log, limits(3)).unwrap().unwrap();
+    assert_eq!(stats.first_dirty_offset, Offset(3), "it has room for two keys");
+    let mut at = Offset(0);
+    let mut told = 0;
+    while at < Offset(6) {
+        let read = log.read_committed(at, Offset(6), 1, true).unwrap();
+        told += read.aborted.len();
+        at = read.next_offset;
+    }
+    let left = records_in(&content(&log));
+    assert!(!left.contains(&0) && left.contains(&1), "it was cleaned: {left:?}");
+    assert!(told > 0 || !left.contains(&4), "readers are told nothing of what was aborted");
+}
+
+/// Offsets of all records in these batches.
+fn records_in(mut bytes: &[u8]) -> Vec<i64> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let set = records(bytes, &DecompressionCaps::default()).unwrap();
+        let base = set.header().base_offset.0;
+        found.extend((&set).into_iter().map(|record| base + i64::from(record.unwrap().offset_delta)));
+        bytes = &bytes[set.header().size_bytes()..];
+    }
+    found
+}
+
+/// Nobody can end what has no producer, so that it would never be decided.
+#[test]
+fn a_transactional_batch_of_no_producer_does_not_hold_up_a_cleaning() {
+    let world = SimulatedWorld::new(1);
+    let log = create(&world, config());
+    log.append(&followed_by_others(vec![in_transaction(0, -1, 5, None)])).unwrap();
+    checkpoint(&log).unwrap();
+    let active = log.published().active().base_offset;
+    let stats = clean(&log, limits(100)).unwrap().unwrap();
+    assert_eq!(stats.first_dirty_offset, active);
 }

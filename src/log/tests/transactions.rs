@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::fixture::{content, create, names, open, path, small};
 use crate::env::Files;
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
-use crate::log::{AbortedTransaction, LogError, PartitionLog};
+use crate::log::{AbortedTransaction, LogError, PartitionLog, ScrubPlace};
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::protocol::batch::{BatchBuilder, EndTransactionMarker, NewRecord, patch_base_offset_and_epoch};
 
@@ -156,4 +156,43 @@ fn a_damaged_index_is_written_anew() {
         drop(log);
         assert_eq!(world.files.read(&path(name), 1 << 20).unwrap(), before, "{name} {what}");
     }
+}
+
+/// Rot that comes while the log is open: no reader takes an aborted record for a committed one.
+#[test]
+fn a_damaged_index_is_noticed_by_readers_and_by_the_scrub() {
+    let world = SimulatedWorld::new(6);
+    let log = create(&world, small());
+    log.append(&rows(0, 60)).unwrap();
+    check(&log, 60, "before");
+    let named: Vec<String> = names(&world).into_iter().filter(|name| name.ends_with(".txnindex")).collect();
+    assert!(named.len() > 2, "{named:?}");
+    let scrubbed = |bytes_max: u64| -> Result<u64, LogError> {
+        let (mut place, mut bytes) = (Some(ScrubPlace::default()), 0);
+        while let Some(from) = place {
+            let step = log.scrub(from, bytes_max)?;
+            (place, bytes) = (step.next, bytes + step.bytes);
+        }
+        Ok(bytes)
+    };
+    let sizes = named.iter().map(|name| world.files.read(&path(name), 1 << 20).unwrap().len());
+    let all = (rows(0, 60).concat().len() + sizes.sum::<usize>()) as u64;
+    for bytes_max in [1, 100, u64::MAX] {
+        assert_eq!(scrubbed(bytes_max).unwrap(), all, "every byte once, {bytes_max} at a time");
+    }
+    for name in &named {
+        // The version, the producer, the first offset, the last one, the last stable offset.
+        for byte in [1, 9, 17, 25, 33] {
+            world.files.flip_bit(&path(name), byte, 0).unwrap();
+            let read = log.read_committed(Offset(0), Offset(60), u64::MAX, true);
+            let read = read.err().filter(|error| matches!(error, LogError::Corrupt { .. }));
+            assert!(read.is_some(), "{name}, byte {byte}: a reader is told nothing");
+            for bytes_max in [1, u64::MAX] {
+                let scrub = scrubbed(bytes_max);
+                assert!(matches!(scrub, Err(LogError::Corrupt { .. })), "{name}, byte {byte}: {scrub:?}");
+            }
+            world.files.flip_bit(&path(name), byte, 0).unwrap();
+        }
+    }
+    check(&log, 60, "after");
 }

@@ -1,5 +1,5 @@
-use super::{Appender, TransactionMarker, Transactions, Verification};
-use crate::log::{EndedTransaction, Standing};
+use super::{Appender, TransactionMarker, Transactions, VERIFYING_MAX, Verification};
+use crate::log::{EndedTransaction, MarkerOrigin, Standing};
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 
 const PRODUCER: ProducerId = ProducerId(7);
@@ -16,6 +16,7 @@ fn standing(transactions: &Transactions, verification: Verification) -> Standing
 
 fn marker(producer_epoch: i16, transaction_version: i16) -> TransactionMarker {
     TransactionMarker {
+        origin: MarkerOrigin::Client,
         producer_id: PRODUCER,
         producer_epoch: ProducerEpoch(producer_epoch),
         coordinator_epoch: CoordinatorEpoch(0),
@@ -69,6 +70,50 @@ fn the_lowest_sequence_that_waits_is_kept() {
 }
 
 #[test]
+fn what_all_who_asked_were_refused_is_forgotten() {
+    let mut transactions = Transactions::default();
+    let Verification::Verified(guard) = begin(&mut transactions, 0, 5, 1) else { panic!() };
+    let known = |transactions: &Transactions| standing(transactions, Verification::Ongoing).lowest_sequence;
+    begin(&mut transactions, 0, 6, 1);
+    transactions.refused(PRODUCER, guard);
+    assert_eq!(known(&transactions), Some(5), "the other one waits");
+    transactions.refused(PRODUCER, guard);
+    assert_eq!(
+        (known(&transactions), transactions.verifying.len(), transactions.guarded.len()),
+        (None, 0, 0)
+    );
+    // Nobody's answer concerns a later guard.
+    begin(&mut transactions, 0, 7, 1);
+    transactions.refused(PRODUCER, guard);
+    assert_eq!(known(&transactions), Some(7));
+}
+
+#[test]
+fn verifications_are_bounded_and_the_oldest_gives_way() {
+    let mut transactions = Transactions::default();
+    let begin = |transactions: &mut Transactions, id: i64| {
+        transactions.begin_verification((ProducerId(id), ProducerEpoch(0)), 0, false, NOW)
+    };
+    let may_begin = |transactions: &Transactions, id: i64, guard| {
+        let appender = Appender { is_client: true, verification: Verification::Verified(guard) };
+        transactions.standing(ProducerId(id), appender).may_begin
+    };
+    let count = VERIFYING_MAX as i64;
+    let guards: Vec<_> = (0..count + 5).map(|id| begin(&mut transactions, id)).collect();
+    assert_eq!((transactions.verifying.len(), transactions.guarded.len()), (VERIFYING_MAX, VERIFYING_MAX));
+    for (id, guard) in (0..).zip(guards) {
+        assert_eq!(may_begin(&transactions, id, guard), id >= 5, "producer {id}");
+    }
+    // One that is known takes nobody's place, and who has written or gone gives its own back.
+    begin(&mut transactions, 10);
+    transactions.wrote(ProducerId(11));
+    begin(&mut transactions, count + 5);
+    assert!(transactions.verifying.contains_key(&ProducerId(5)));
+    transactions.expire(Timestamp(i64::MAX), 1);
+    assert_eq!((transactions.verifying.len(), transactions.guarded.len()), (0, 0));
+}
+
+#[test]
 fn an_end_counts_once_its_marker_is_committed() {
     let mut transactions = Transactions::default();
     let ended = |first: i64, last: i64, result| EndedTransaction {
@@ -92,6 +137,10 @@ fn an_end_counts_once_its_marker_is_committed() {
     }
     transactions.flushed(Offset(20));
     assert_eq!(transactions.aborted(Offset(0), Offset(30)).len(), 1, "the marker is not in a segment");
+    assert_eq!(transactions.first_unflushed_end(), Some(Offset(10)));
     transactions.flushed(Offset(21));
     assert!(transactions.aborted(Offset(0), Offset(30)).is_empty());
+    assert_eq!(transactions.first_unflushed_end(), Some(Offset(12)));
+    transactions.flushed(Offset(22));
+    assert_eq!(transactions.first_unflushed_end(), None);
 }

@@ -125,6 +125,14 @@ fn the_last_transaction_of_an_id() {
         assert_eq!(driver.end(producer(7, LAST), result, V2), concurrent);
         let added = driver.add(producer(1000, 0), &[partition("debits", 0)], V2);
         assert_eq!(added, Err(TransactionError::ConcurrentTransactions));
+        let verified = driver.verify(producer(1000, 0), &[partition("debits", 0)]);
+        assert_eq!(verified, Err(TransactionError::ConcurrentTransactions));
+        for other in [Commit, Abort] {
+            assert_eq!(driver.end(producer(1000, 0), other, V2), concurrent);
+        }
+        assert_eq!(driver.init(Some(producer(1000, 0))), concurrent);
+        // Not of anybody else.
+        assert_eq!(driver.init(Some(producer(1000, 1))), Err(TransactionError::ProducerFenced));
         // The id to come is written down.
         driver.restart();
         driver.write_markers();
@@ -196,6 +204,28 @@ fn a_fence_at_the_last_epoch() {
     }
 }
 
+/// The client's own abort comes after the coordinator's: it goes on with another id, as often as it asks.
+#[test]
+fn an_abort_after_a_time_out_at_the_last_epoch_gives_another_id() {
+    let mut driver = at_epoch(Ongoing, V2, LAST);
+    driver.pass(TIMEOUT);
+    let abort = |driver: &mut Driver| driver.end(producer(7, LAST), Abort, V2);
+    assert_eq!(abort(&mut driver), Err(TransactionError::ConcurrentTransactions));
+    driver.write_markers();
+    for _ in 0..2 {
+        assert_eq!(abort(&mut driver), Ok(producer(1000, 0)));
+        driver.restart();
+    }
+    assert_eq!((driver.state(), &driver.owed[..]), (CompleteAbort, &[][..]));
+    driver.add(producer(1000, 0), &[partition("debits", 0)], V2).unwrap();
+    assert_eq!(driver.end(producer(1000, 0), Commit, V2), Ok(producer(1000, 1)));
+    // Below the last epoch it goes on with its id.
+    let mut driver = at_epoch(Ongoing, V2, LAST - 1);
+    driver.pass(TIMEOUT);
+    driver.write_markers();
+    assert_eq!(driver.end(producer(7, LAST - 1), Abort, V2), Ok(producer(7, LAST)));
+}
+
 /// What version 1 cannot prevent, and version 2 does: an end that comes late ends the next transaction.
 #[test]
 fn a_late_end() {
@@ -245,4 +275,22 @@ fn a_client_that_is_upgraded_or_downgraded() {
     driver.write_markers();
     // It had this before the one that it went on with, and then another one.
     assert_eq!(driver.init(Some(producer(1000, 1))), Err(TransactionError::ProducerFenced));
+}
+
+/// A producer of version 1 has the id meanwhile: the end of the one before is not one that comes again, and
+/// what it would be told is the other's epoch.
+#[test]
+fn a_fenced_client_of_version_2_is_not_told_the_epoch_of_one_of_version_1() {
+    for result in [Commit, Abort] {
+        let mut driver = Driver::default();
+        assert_eq!(driver.init(None), Ok(producer(1000, 0)));
+        assert_eq!(driver.init(None), Ok(producer(1000, 1)));
+        driver.add(producer(1000, 1), &[partition("debits", 0)], V0).unwrap();
+        driver.end(producer(1000, 1), result, V0).unwrap();
+        for _ in 0..2 {
+            let late = driver.end(producer(1000, 0), result, V2);
+            assert_eq!(late, Err(TransactionError::ProducerFenced), "{result:?}");
+            driver.write_markers();
+        }
+    }
 }

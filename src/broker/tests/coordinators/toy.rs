@@ -23,6 +23,8 @@ pub(super) enum Ask {
     Bulk(usize),
     /// Fails the machine after it has lost count.
     Panic,
+    /// Fails where it is told of a marker.
+    FailAtEnds,
     /// Has so many records expire.
     Expire(u64),
     /// Tells what was forgotten, as a sum of tickets.
@@ -39,6 +41,7 @@ pub(super) struct Toy {
     total: u64,
     /// What transactions will add.
     pending: HashMap<ProducerId, u64>,
+    fails_at_ends: bool,
     forgotten: u64,
     waiting: Vec<(Duration, u64)>,
     /// Records that were too large for the log.
@@ -83,6 +86,10 @@ impl Shard for Toy {
             Ask::Expire(count) => {
                 self.expiring = count;
                 replies(vec![(ticket, count)])
+            }
+            Ask::FailAtEnds => {
+                self.fails_at_ends = true;
+                replies(vec![(ticket, self.total)])
             }
             Ask::Forgotten => replies(vec![(ticket, self.forgotten)]),
             Ask::PutOff(duration) => {
@@ -147,6 +154,7 @@ impl Shard for Toy {
     }
 
     fn end_transaction(&mut self, producer_id: ProducerId, result: TransactionResult) {
+        assert!(!self.fails_at_ends, "as it was told");
         let pending = self.pending.remove(&producer_id).unwrap_or_default();
         if result == TransactionResult::Commit {
             self.total += pending;

@@ -1,0 +1,155 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::broker::{NewTopic, TRANSACTIONS_TOPIC};
+use crate::config::ServerConfig;
+use crate::env::{Env, RealFiles};
+use crate::metadata::TopicImage;
+use crate::model::{LeaderEpoch, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
+use crate::partition::{Appender, Verification};
+use crate::protocol::batch::{BatchBuilder, NewRecord, ProducedBatch};
+use crate::telemetry::Metrics;
+use crate::transaction::{
+    AddPartitions, EndTransaction, InitProducerId, ProducerIdAndEpoch, TransactionVersion,
+};
+
+/// Longest wait for something that tasks do.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Turns in which a task that was just spawned is polled.
+const TURNS: usize = 20;
+const ID: &str = "transfers";
+
+fn open(directory: &tempfile::TempDir) -> Arc<Broker> {
+    let flags = [
+        ("log.dirs", directory.path().to_str().unwrap()),
+        ("highwater.wal.sync", "os"),
+        ("highwater.wal.file.bytes", "8388608"),
+        ("highwater.wal.capacity.bytes", "33554432"),
+        ("highwater.segment.disk.reserve.bytes", "0"),
+        ("transaction.state.log.num.partitions", "1"),
+    ];
+    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
+    Broker::open(Env::real(), config, Metrics::new(Timestamp(0), 100)).unwrap()
+}
+
+async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    time::timeout(PATIENCE, found).await.expect("it comes about")
+}
+
+/// A topic of one partition with a record of a producer's open transaction.
+async fn written(broker: &Broker, producer: ProducerIdAndEpoch) -> (Arc<TopicImage>, Arc<Partition>) {
+    let configs = BTreeMap::new();
+    let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
+    let topic = broker.create_topics(vec![new], false).await.remove(0).unwrap().topic;
+    let partition = broker.partition(topic.topic_partitions().next().unwrap()).unwrap();
+    let mut builder = BatchBuilder::new();
+    (builder.producer_id, builder.producer_epoch) = (producer.producer_id, producer.producer_epoch);
+    (builder.is_transactional, builder.base_sequence) = (true, 0);
+    builder.push(NewRecord { value: Some(b"debit"), ..NewRecord::default() });
+    let batch = ProducedBatch::of_broker(builder.build());
+    let mut credits = broker.storage().admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
+    let appender = Appender { is_client: true, verification: Verification::NotRequired };
+    broker.storage().append_by(appender, &partition, &mut credits, &batch).unwrap();
+    partition.committed(Offset(1)).await.unwrap();
+    (topic, partition)
+}
+
+fn t() -> Vec<NamedPartition> {
+    vec![NamedPartition { topic: "t".into(), partition: 0 }]
+}
+
+/// Asks the coordinator once it is loaded.
+async fn ask(broker: &Broker, request: TransactionRequest) -> TransactionReply {
+    eventually(|| broker.ask_transaction(ID, request.clone()).ok()).await.reply().await.unwrap()
+}
+
+/// The coordinator must not take its transaction for complete, or readers of committed records would be held
+/// up for ever.
+#[tokio::test]
+async fn a_partition_gets_its_marker_when_its_deletion_has_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = open(&directory);
+    broker.ensure_transactions_topic().await.unwrap();
+    let request = InitProducerId {
+        transactional_id: ID.into(),
+        transaction_timeout: PATIENCE,
+        expected: None,
+        fresh_producer_id: Some(ProducerId(7)),
+    };
+    let TransactionReply::InitProducerId(Ok(producer)) =
+        ask(&broker, TransactionRequest::InitProducerId(request)).await
+    else {
+        panic!("it is refused")
+    };
+    let (topic, partition) = written(&broker, producer).await;
+    let (transactional_id, transaction_version) = (Arc::from(ID), TransactionVersion::V2);
+    let partitions = t();
+    let add = AddPartitions { transactional_id, producer, partitions, transaction_version };
+    let added = ask(&broker, TransactionRequest::AddPartitions(add)).await;
+    assert_eq!(added, TransactionReply::AddPartitions(Ok(())));
+
+    broker.storage.take_offline(topic.topic_id, topic.topic_partitions());
+    let end = EndTransaction {
+        transactional_id: ID.into(),
+        producer,
+        result: TransactionResult::Commit,
+        transaction_version,
+        fresh_producer_id: None,
+    };
+    let ended = ask(&broker, TransactionRequest::EndTransaction(end)).await;
+    assert!(matches!(ended, TransactionReply::EndTransaction(Ok(_))), "{ended:?}");
+    // The task that writes the marker was spawned before that left.
+    for _ in 0..TURNS {
+        tokio::task::yield_now().await;
+    }
+    broker.bring_back(&topic);
+    eventually(|| (partition.watermarks().last_stable_offset == Offset(2)).then_some(())).await;
+}
+
+/// Else it would write one some time, behind the back of who does it now, and end another transaction by it.
+#[tokio::test]
+async fn who_writes_markers_stops_when_the_shard_that_asked_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = open(&directory);
+    let producer = ProducerIdAndEpoch { producer_id: ProducerId(7), producer_epoch: ProducerEpoch(0) };
+    let (topic, partition) = written(&broker, producer).await;
+    // No marker can be written as long as it is offline.
+    broker.storage.take_offline(topic.topic_id, topic.topic_partitions());
+    let asked = WriteMarkers {
+        transactional_id: ID.into(),
+        producer,
+        decided_at: Timestamp(0),
+        coordinator_epoch: LeaderEpoch(0),
+        result: TransactionResult::Abort,
+        partitions: t(),
+        transaction_version: TransactionVersion::V0,
+    };
+    assert!(broker.image().topic(TRANSACTIONS_TOPIC).is_none(), "there is no shard at all");
+    let writing = write(Arc::downgrade(&broker), topic.topic_partitions().next().unwrap(), asked);
+    time::timeout(PATIENCE, writing).await.expect("it ends");
+    broker.bring_back(&topic);
+    assert_eq!(partition.watermarks().log_end_offset, Offset(1));
+}
+
+/// Its coordinators end with their partitions, and nobody else would lead them.
+#[tokio::test]
+async fn coordinators_serve_again_when_the_deletion_of_their_topic_has_failed() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = open(&directory);
+    let topic = broker.ensure_transactions_topic().await.unwrap();
+    let list = || TransactionRequest::ListTransactions(Default::default());
+    eventually(|| broker.ask_transaction(ID, list()).ok()).await;
+    broker.storage.take_offline(topic.topic_id, topic.topic_partitions());
+    eventually(|| broker.transactions.0.partitions().is_empty().then_some(())).await;
+    broker.bring_back(&topic);
+    eventually(|| broker.ask_transaction(ID, list()).ok()).await;
+}
