@@ -36,12 +36,14 @@ fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
 }
 
 fn output(outcome: Outcome, pass: Option<TransactionPass>) -> Output<GroupShard> {
+    let divisible = outcome.divisible();
     let records = outcome.in_transaction;
     debug_assert!(records.is_empty() || pass.is_some(), "only who shows a pass asks for a transaction");
     let replies = outcome.replies.into_iter().map(|(Ticket(ticket), reply)| (ticket, reply));
     Output {
         records: outcome.records,
         may_be_divided: outcome.may_be_divided,
+        divisible,
         in_transaction: pass.filter(|_| !records.is_empty()).map(|pass| InTransaction { pass, records }),
         replies: replies.collect(),
         effects: Vec::new(),

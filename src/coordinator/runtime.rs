@@ -163,8 +163,8 @@ impl<S: Shard> Life<S> {
                 time::sleep(LOAD_AGAIN).await;
             }
             let mut seats = self.seats.write();
-            // Under the lock: whoever brings the partition back leads it after that, and finds the seat either
-            // given up or taken for good.
+            // Under the lock: whoever brings the partition back leads it after that, and finds the seat
+            // either given up or taken for good.
             if !self.goes_on() {
                 seats.remove(&id);
                 return;

@@ -1,5 +1,6 @@
 //! What a coordinator asks of the machine that it runs, and of the world around it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,9 @@ pub struct Output<S: Shard> {
     pub records: Vec<S::Record>,
     /// The records may go into several batches: each leaves a good state behind.
     pub may_be_divided: bool,
+    /// Records that may go into other batches than those before and those behind them, if one batch does not
+    /// hold them all: each of these leaves a good state behind. Empty where there are none.
+    pub divisible: Range<usize>,
     /// To be written behind those, in a batch of its own.
     pub in_transaction: Option<InTransaction<S::Record>>,
     /// To be answered once everything that the shard has written by then is committed.
@@ -117,6 +121,7 @@ impl<S: Shard> Default for Output<S> {
         Output {
             records: Vec::new(),
             may_be_divided: false,
+            divisible: 0..0,
             in_transaction: None,
             replies: Vec::new(),
             effects: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -476,11 +477,14 @@ impl<S: Shard> Task<S> {
         turn: &mut Turn<S>,
         moment: Moment<'_, S::Settings>,
     ) {
-        let Output { records, may_be_divided, in_transaction, replies, effects } = output;
+        let Output { records, may_be_divided, divisible, in_transaction, replies, effects } = output;
         let bytes_max = moment.batch_bytes_max;
-        let part_bytes = if may_be_divided { PART_BYTES.min(bytes_max) } else { usize::MAX };
+        let parts = match may_be_divided {
+            true => divided::<S>(records, PART_BYTES.min(bytes_max), |_| true),
+            false => divided_if_too_large::<S>(records, bytes_max, &divisible),
+        };
         let mut is_too_large = false;
-        for Part { records, encoded, bytes } in divided::<S>(records, part_bytes) {
+        for Part { records, encoded, bytes } in parts {
             if bytes > bytes_max {
                 is_too_large = true;
                 self.refuse(shard, &records, turn, moment);
@@ -632,20 +636,56 @@ struct Part<S: Shard> {
     bytes: usize,
 }
 
-/// Records in parts of no more than so many bytes, but for a record that is larger by itself.
-fn divided<S: Shard>(records: Vec<S::Record>, part_bytes: usize) -> Vec<Part<S>> {
-    let mut parts: Vec<Part<S>> = Vec::new();
-    for record in records {
+impl<S: Shard> Part<S> {
+    fn append(&mut self, other: Part<S>) {
+        self.records.extend(other.records);
+        self.encoded.extend(other.encoded);
+        self.bytes += other.bytes;
+    }
+}
+
+/// Records in parts of no more than so many bytes, but for pieces that are larger by themselves: a piece
+/// begins where `may_begin` says so.
+fn divided<S: Shard>(
+    records: Vec<S::Record>,
+    part_bytes: usize,
+    may_begin: impl Fn(usize) -> bool,
+) -> Vec<Part<S>> {
+    let mut pieces: Vec<Part<S>> = Vec::new();
+    for (index, record) in records.into_iter().enumerate() {
         let encoded = S::encode(&record);
         let bytes = Batches::bytes_of(std::slice::from_ref(&encoded));
-        match parts.last_mut().filter(|part| part.bytes.saturating_add(bytes) <= part_bytes) {
-            Some(part) => {
-                part.bytes += bytes;
-                part.records.push(record);
-                part.encoded.push(encoded);
-            }
-            None => parts.push(Part { records: vec![record], encoded: vec![encoded], bytes }),
+        let one = Part { records: vec![record], encoded: vec![encoded], bytes };
+        match pieces.last_mut().filter(|_| !may_begin(index)) {
+            Some(piece) => piece.append(one),
+            None => pieces.push(one),
+        }
+    }
+    let mut parts: Vec<Part<S>> = Vec::new();
+    for piece in pieces {
+        match parts.last_mut().filter(|part| part.bytes.saturating_add(piece.bytes) <= part_bytes) {
+            Some(part) => part.append(piece),
+            None => parts.push(piece),
         }
     }
     parts
+}
+
+/// All in one part, unless that is larger than a batch may be and parts that are not can be made of it.
+fn divided_if_too_large<S: Shard>(
+    records: Vec<S::Record>,
+    bytes_max: usize,
+    divisible: &Range<usize>,
+) -> Vec<Part<S>> {
+    let may_begin = |index| !divisible.is_empty() && (divisible.start..=divisible.end).contains(&index);
+    let parts = divided::<S>(records, bytes_max, may_begin);
+    if parts.iter().all(|part| part.bytes <= bytes_max) {
+        return parts;
+    }
+    // Nothing of it is written: what stands behind the part that is not would say more than is so.
+    let whole = parts.into_iter().reduce(|mut whole, part| {
+        whole.append(part);
+        whole
+    });
+    whole.into_iter().collect()
 }

@@ -27,6 +27,7 @@ fn output(outcome: Outcome) -> Output<TransactionShard> {
     Output {
         records: outcome.records,
         may_be_divided: outcome.may_be_divided,
+        divisible: 0..0,
         in_transaction: None,
         replies: replies.collect(),
         effects: outcome.effects,

@@ -1,6 +1,8 @@
 //! What a shard gives back.
 
-use super::record::GroupRecord;
+use std::ops::Range;
+
+use super::record::{ConsumerGroupChange, GroupRecord};
 use super::reply::GroupReply;
 
 /// One request whose reply is awaited. Numbers are never reused while a shard is loaded.
@@ -8,8 +10,8 @@ use super::reply::GroupReply;
 pub struct Ticket(pub u64);
 
 /// What a call asks for: the coordinator writes the records in one batch (all or nothing, but see
-/// [`Outcome::may_be_divided`]), has [`super::GroupShard::replay`] apply them at once, and lets the replies
-/// go when everything that the shard has written so far is committed.
+/// [`Outcome::may_be_divided`] and [`Outcome::divisible`]), has [`super::GroupShard::replay`] apply them at
+/// once, and lets the replies go when everything that the shard has written so far is committed.
 ///
 /// A reply may belong to an earlier request: members that wait in a join are answered by the call that ends
 /// it.
@@ -27,6 +29,27 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Records that may go into other batches than those before and those behind them, where one batch does
+    /// not hold them all: what members are to have by a new assignment, up to the record that says which
+    /// group epoch that was made for. Until that one is written the group is ahead of its assignment, and the
+    /// next heartbeat makes another: each batch leaves a good state behind.
+    ///
+    /// One record for each member, of which there may be any number, would else be a group that never gets
+    /// its assignment.
+    pub fn divisible(&self) -> Range<usize> {
+        let is_epoch = |record: &GroupRecord| {
+            let GroupRecord::ConsumerGroup { change, .. } = record else { return false };
+            matches!(change, ConsumerGroupChange::TargetAssignmentMetadata(Some(_)))
+        };
+        let is_target = |record: &&GroupRecord| {
+            let GroupRecord::ConsumerGroup { change, .. } = record else { return false };
+            matches!(change, ConsumerGroupChange::TargetAssignmentMember { assignment: Some(_), .. })
+        };
+        let end = self.records.iter().rposition(is_epoch).unwrap_or(0);
+        let targets = self.records[..end].iter().rev().take_while(is_target).count();
+        end - targets..end
+    }
+
     /// One reply.
     pub(super) fn reply(ticket: Ticket, reply: GroupReply) -> Outcome {
         Outcome { replies: vec![(ticket, reply)], ..Outcome::default() }

@@ -1,8 +1,8 @@
 //! An index whose entries nobody could miss: what is read of it is compared with what was written.
 //!
 //! A rotten offset index costs time, a rotten index of transactions would have readers take records for
-//! committed that are not. So a checksum of every block is kept in memory, and with it the block's last entry,
-//! so that a look-up reads none but the blocks that it needs.
+//! committed that are not. So a checksum of every block is kept in memory, and with it the block's last
+//! entry, so that a look-up reads none but the blocks that it needs.
 
 use std::io;
 use std::ops::ControlFlow;

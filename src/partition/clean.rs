@@ -32,8 +32,8 @@ pub enum CleanStep {
 }
 
 impl Partition {
-    /// Below it segments alone tell how every transaction ended: a cleaning, which reads nothing else, gets so
-    /// far. Never above the last stable offset, to which markers count that are in memory yet.
+    /// Below it segments alone tell how every transaction ended: a cleaning, which reads nothing else, gets
+    /// so far. Never above the last stable offset, to which markers count that are in memory yet.
     pub fn decided_in_segments(&self) -> Offset {
         let state = self.state.lock();
         let last_stable_offset = state.watermarks.last_stable_offset;

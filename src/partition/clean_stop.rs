@@ -13,7 +13,7 @@ impl Storage {
     /// Commits what is left, makes a checkpoint of everything, and gives the WAL up if nothing of it is
     /// needed: the next start has nothing to replay, and nothing to look for.
     pub fn conclude(&self) -> Result<(), StorageFailed> {
-        // A group that is held is not taken. Who holds one waits for nothing, so that this does not take long.
+        // A group that is held is not taken. Who holds one waits for nothing: this does not take long.
         for _ in 0..HOLDS_MAX {
             while self.commit_step()? {}
             if !self.wal().wait_until_let_go() {

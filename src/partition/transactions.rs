@@ -84,8 +84,8 @@ struct Verifying {
     since: Timestamp,
 }
 
-/// Producers of one partition whose transactions are being verified. Beyond it the one that has waited longest
-/// is forgotten, and refused: anybody may begin any number of verifications in vain.
+/// Producers of one partition whose transactions are being verified. Beyond it the one that has waited
+/// longest is forgotten, and refused: anybody may begin any number of verifications in vain.
 const VERIFYING_MAX: usize = 16_384;
 
 /// See the head of this file.

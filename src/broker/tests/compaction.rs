@@ -119,8 +119,8 @@ pub(super) fn verify_compacted(
     verify_readers(name, open, &found, promised, &aborted);
 }
 
-/// Readers of committed records are told to leave out every record of an aborted transaction that is left, and
-/// no other one.
+/// Readers of committed records are told to leave out every record of an aborted transaction that is
+/// left, and no other one.
 fn verify_readers(
     name: &str,
     open: &Partition,

@@ -25,7 +25,7 @@ use crate::partition::{
     Storage, StorageOptions, TransactionMarker, Verification,
 };
 use crate::protocol::batch::{
-    BatchBuilder, CompressionType, NewRecord, ProduceRules, validate_produced,
+    BatchBuilder, BatchHeader, CompressionType, NewRecord, ProduceRules, validate_produced,
 };
 use crate::wal::SyncMode;
 
@@ -420,6 +420,48 @@ async fn more_than_a_batch_may_hold_is_refused_and_forgotten() {
     assert_eq!(stage.answer(Ask::Get).await, Ok(8));
 }
 
+/// As the assignment of a group with very many members: pieces between which it may be divided go into as few
+/// batches as hold them.
+#[tokio::test]
+async fn what_is_more_than_a_batch_may_hold_is_divided_where_it_may_be() {
+    const KIB: usize = 1 << 10;
+    let (small, large) = (10 * KIB, 400 * KIB);
+    for (sizes, divisible, expected) in [
+        // It fits: all in one.
+        (vec![small; 8], 2..6, Some(vec![8])),
+        (vec![large, large, large], 0..0, None),
+        (vec![small, large, large, large, small, small], 1..4, Some(vec![3, 3])),
+        // The two in front and the two behind stay together.
+        (vec![large, large, large, large, large, large], 2..4, Some(vec![2, 2, 2])),
+        (vec![large, small, large, large, large, small], 2..3, Some(vec![3, 3])),
+        (vec![large, large, large], 0..3, Some(vec![2, 1])),
+        // One piece is too large: nothing of it is written.
+        (vec![small, 2 << 20, small], 1..2, None),
+        (vec![large, large, large, small, small], 3..4, None),
+        (vec![small, small, large, large, large], 0..2, None),
+    ] {
+        let stage = Stage::new();
+        stage.lead().await;
+        let count = sizes.len() as u64;
+        let answer = stage.answer(Ask::Sizes(sizes.clone(), divisible.clone())).await;
+        let batches = stage.partition().tail_batches(|_| true);
+        let counts = batches.iter().map(|batch| BatchHeader::parse(batch).unwrap().records_count);
+        let what = format!("{sizes:?} {divisible:?}");
+        match expected {
+            Some(expected) => {
+                assert_eq!((answer, counts.collect::<Vec<_>>()), (Ok(0), expected), "{what}");
+                let world = stage.machine.world.after_crash(CrashPlan::DropUnsynced);
+                assert_eq!(stage.after(world).answer_after_lead(Ask::Get).await, Ok(count), "{what}");
+            }
+            None => {
+                assert_eq!((answer, counts.len()), (Err(CoordinatorError::TooLarge), 0), "{what}");
+                let unwritten = stage.coordinator.look(stage.id, |toy| toy.unwritten as u64);
+                assert_eq!(unwritten, Some(count), "{what}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn who_goes_away_is_forgotten_but_done() {
     let stage = Stage::new();
@@ -593,8 +635,8 @@ async fn a_deleted_topic_keeps_no_task() {
     assert_eq!(stage.ask(Ask::Get).err(), Some(CoordinatorError::NotCoordinator));
 }
 
-/// Whatever its task has come to when the partition serves again: on threads of their own, so that it comes to
-/// anything.
+/// Whatever its task has come to when the partition serves again: on threads of their own, so that it comes
+/// to anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_that_fails_leaves_the_shard_or_brings_it_back() {
     let stage = Stage::new();

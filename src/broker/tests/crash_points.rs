@@ -128,11 +128,6 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             46..=63 if matches!(workload, Workload::Mixed(_)) => {
                 machine.run_transactions(topic, partition, random.next_u64())?;
             }
-            40..=45 if matches!(workload, Workload::Mixed(_)) => {
-                // Else there would seldom be something to clean.
-                machine.storage.checkpoint_step(CheckpointReach::All)?;
-                machine.clean(topic, partition, random.next_u64())?;
-            }
             40..=45 => drop(machine.clean(topic, partition, random.next_u64())?),
             _ => {
                 let value = vec![random.next_u64() as u8; pick(900) + 1];

@@ -2,6 +2,7 @@
 //! protocol.
 
 mod client;
+mod divided;
 mod driver;
 mod expressions;
 mod members;

@@ -173,13 +173,14 @@ fn assign(step: &mut Step<'_>, subject: &Subject, bumped: GroupEpoch) -> Arc<Ass
     // Looked at only here: it goes through all topics.
     let homogeneous = bumped.homogeneous.unwrap_or_else(|| group.counts.is_homogeneous(group.members.len()));
     let topics = TopicsOf::new(group, image, &members, homogeneous);
+    let once = had_once(&members, &topics.partitions);
     let specs: Vec<MemberSpec<'_>> = members
         .iter()
         .map(|(member_id, (metadata, target))| MemberSpec {
             member_id,
             instance_id: metadata.instance_id.as_deref(),
             topics: topics.of(member_id),
-            assigned: target.unwrap_or(&none),
+            assigned: once.get(member_id.as_ref()).or(target.map(Arc::as_ref)).unwrap_or(&none),
         })
         .collect();
     let spec = GroupSpec { members: &specs, homogeneous, partitions: &topics.partitions };
@@ -224,6 +225,35 @@ fn members_after<'a>(
     }
     members.insert(&subject.member_id, (subject.metadata.as_ref(), target));
     members
+}
+
+/// Members that are to have what another one is to have too, by an assignment that was written in part (see
+/// `Outcome::divisible`): what is left to each. Assignors go by it that nothing is had twice.
+fn had_once<'a>(
+    members: &BTreeMap<&'a Arc<str>, Described<'a>>,
+    partitions: &HashMap<TopicId, i32>,
+) -> HashMap<&'a str, Assignment> {
+    let mut seen: HashMap<TopicId, Vec<bool>> = HashMap::new();
+    let mut left = HashMap::new();
+    for (member_id, (_, target)) in members {
+        let Some(target) = target else { continue };
+        let mut is_first = |topic_id: &TopicId, partition: i32| {
+            let count = usize::try_from(partitions.get(topic_id).copied().unwrap_or_default()).unwrap_or(0);
+            let seen = seen.entry(*topic_id).or_insert_with(|| vec![false; count]);
+            // What does not exist is nobody's.
+            let place = usize::try_from(partition).ok().and_then(|at| seen.get_mut(at));
+            place.is_none_or(|seen| !std::mem::replace(seen, true))
+        };
+        let first = |(topic_id, all): (&TopicId, &Vec<i32>)| {
+            let kept: Vec<i32> = all.iter().copied().filter(|it| is_first(topic_id, *it)).collect();
+            (!kept.is_empty()).then_some((*topic_id, kept))
+        };
+        let kept: Assignment = target.iter().filter_map(first).collect();
+        if kept != ***target {
+            left.insert(&***member_id, kept);
+        }
+    }
+    left
 }
 
 /// Topics of each member, and how many partitions they have.

@@ -1,6 +1,7 @@
 //! A shard that counts: its total is what its records add up to.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::coordinator::{InTransaction, Moment, Output, Shard, TransactionPass};
@@ -23,6 +24,8 @@ pub(super) enum Ask {
     Bulk(usize),
     /// Fails the machine after it has lost count.
     Panic,
+    /// Writes records of these sizes; those of the range may go into batches of their own.
+    Sizes(Vec<usize>, Range<usize>),
     /// Fails where it is told of a marker.
     FailAtEnds,
     /// Has so many records expire.
@@ -87,6 +90,11 @@ impl Shard for Toy {
                 self.expiring = count;
                 replies(vec![(ticket, count)])
             }
+            Ask::Sizes(sizes, divisible) => Output {
+                records: sizes.into_iter().map(|bytes| Added(1, bytes)).collect(),
+                divisible,
+                ..replies(vec![(ticket, 0)])
+            },
             Ask::FailAtEnds => {
                 self.fails_at_ends = true;
                 replies(vec![(ticket, self.total)])

@@ -28,6 +28,8 @@ pub struct Driver {
     log: Vec<(Bytes, Option<Bytes>)>,
     /// Records of the last call.
     pub written: Vec<GroupRecord>,
+    /// No more records of a heartbeat are written: the process dies then.
+    pub written_max: usize,
 }
 
 impl Driver {
@@ -46,6 +48,7 @@ impl Driver {
             ids: 0,
             log: Vec::new(),
             written: Vec::new(),
+            written_max: usize::MAX,
         }
     }
 
@@ -115,7 +118,8 @@ impl Driver {
         };
         let caller = Caller { client_id: "client".into(), client_host: "/127.0.0.1".into() };
         let input = self.input(&image, &settings);
-        let (records, reply) = heartbeat(input, &mut soft, group, &caller, request);
+        let (mut records, reply) = heartbeat(input, &mut soft, group, &caller, request);
+        records.truncate(self.written_max);
         self.soft = soft;
         self.write(records);
         reply
