@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use compat::broker::Flavor;
 use compat::report;
+use compat::scenario::history::Plan as History;
 use compat::scenario::streams::{Pipeline, Plan as Streams};
 use compat::scenario::transaction_copier::Plan as Copied;
 use compat::scenario::{self, Context, Scale, Scenario};
@@ -31,6 +32,13 @@ const CI: Scale = Scale {
     streams_pipeline: Pipeline { readings: 4_000, partitions: 2, kills: 2 },
     streams_smoke: Streams { many: 10, each: 400, seconds: 8, kills: 2 },
     streams_relational: Streams { many: 100, each: 1_000, seconds: 6, kills: 2 },
+    history: History {
+        seed: 1,
+        rounds: 1,
+        hold: Duration::from_secs(4),
+        pause: Duration::from_secs(2),
+        timeout: Duration::from_secs(20),
+    },
     stream_bytes: 64 << 20,
     kills_count: 20,
     storm: Plan { groups: 60, members: 3, crowd: 25, seed: 1 },
@@ -45,6 +53,13 @@ const SOAK: Scale = Scale {
     // What Kafka's own programs send.
     streams_smoke: Streams { many: 20, each: 1_000, seconds: 90, kills: 7 },
     streams_relational: Streams { many: 1_000, each: 10_000, seconds: 60, kills: 5 },
+    history: History {
+        seed: 2,
+        rounds: 12,
+        hold: Duration::from_secs(60),
+        pause: Duration::from_secs(10),
+        timeout: Duration::from_secs(90),
+    },
     stream_bytes: 1 << 30,
     kills_count: 100,
     storm: Plan { groups: 500, members: 3, crowd: 100, seed: 2 },

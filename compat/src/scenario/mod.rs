@@ -27,8 +27,10 @@ mod group_members;
 mod group_pause;
 mod group_storm;
 mod groups;
+pub mod history;
 mod java_client;
 mod kcat;
+mod late_end;
 mod log_dirs;
 mod mirror;
 pub mod newcomer;
@@ -120,6 +122,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "streams-pipeline", oracle: true, run: streams::run_pipeline },
     Scenario { name: "streams-smoke", oracle: true, run: streams::run_exactly_once },
     Scenario { name: "streams-relational", oracle: true, run: streams::run_relational },
+    Scenario { name: "late-end", oracle: true, run: late_end::run },
+    Scenario { name: "history", oracle: true, run: history::run },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
@@ -159,6 +163,8 @@ pub struct Scale {
     pub streams_smoke: streams::Plan,
     /// What its relational smoke test sends.
     pub streams_relational: streams::Plan,
+    /// What clients are told at random.
+    pub history: history::Plan,
     /// Bytes of the real input.
     pub stream_bytes: u64,
     /// How often the broker is killed under load.

@@ -1,0 +1,200 @@
+//! A history: several clients send, poll and commit at random while the broker is killed and paused and a
+//! proxy between holds what they ask or are told. What they were told is checked by the rules of
+//! [`crate::history`].
+//!
+//! **Owns** the contract that a small program for each client keeps, who takes part, and when it ends.
+//! **Does not own** the programs (`java/History.java`, `python/history_confluent_kafka.py`), nor the rules.
+//! **Invariants**: a seed gives one schedule: what each client is asked, one thing after the other, and the
+//! faults. How far each comes with it is a matter of time.
+//!
+//! A program is started with the broker's address and reads commands from its standard input, one a line. It
+//! answers each with `ok`, or `error` and the client's name for it; before `ok`, what the command asks for:
+//!
+//! ```text
+//! open ID TIMEOUT_MS REQUEST_TIMEOUT_MS  an idempotent producer, one with transactions, a consumer, all new
+//! assign PARTITION:OFFSET..              what the consumer reads from now on
+//! send PARTITION VALUE                   by the first producer, until it is acknowledged; its OFFSET
+//! poll MS                                PARTITION OFFSET VALUE of each record, one a line
+//! begin                                  a transaction
+//! put PARTITION VALUE                    the same as `send`, in the transaction; OFFSET
+//! offsets PARTITION:OFFSET..             sends the consumer's offsets to the transaction
+//! commit
+//! abort
+//! ```
+//!
+//! Clients of version 2 of transactions ask again soon, on a new connection, while what they asked first is
+//! still under way. To those of version 1 this must not happen: an end that comes late ends their next
+//! transaction, as the scenario `late-end` shows. So they are patient.
+
+mod client;
+mod faults;
+mod recorder;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, ensure};
+use protocol_tests::client::{Client as WireClient, resolve};
+use protocol_tests::watermarks::watermarks;
+
+use super::{Context, create_topics};
+use crate::broker::{Broker, Settings, free_port};
+use crate::history::{Did, Outcome, check, to_text};
+use crate::proxy::Proxy;
+use crate::tools::Tools;
+use crate::wait::eventually;
+use client::{Client, Program};
+use recorder::{Recorder, watch};
+
+const TOPICS: u32 = 3;
+const PARTITIONS: u32 = 2;
+/// For the last transaction to end and be seen to have ended, beyond its own time.
+const SETTLED_AFTER: Duration = Duration::from_secs(30);
+/// What each client must have done, or the run shows nothing.
+const COMMITTED_MIN: usize = 3;
+
+/// How long, and how bad.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    /// Of every choice.
+    pub seed: u64,
+    /// How often each fault comes.
+    pub rounds: u32,
+    /// Longest time for which a frame is held.
+    pub hold: Duration,
+    /// For which the broker stands still.
+    pub pause: Duration,
+    /// Of a transaction.
+    pub timeout: Duration,
+}
+
+const JAVA: &str = "History";
+const IMPATIENT: Duration = Duration::from_millis(1_500);
+
+/// Who takes part: Java 4.3 knows version 2 of transactions.
+const PROGRAMS: &[Program] = &[
+    IMPATIENT_JAVA,
+    Program { name: "java-2.8", command: |tools| tools.java_of("2.8.2", JAVA), patience: None },
+    CONFLUENT_KAFKA,
+    Program { name: "java-again", ..IMPATIENT_JAVA },
+    Program { name: "confluent-kafka-again", ..CONFLUENT_KAFKA },
+];
+
+const IMPATIENT_JAVA: Program =
+    Program { name: "java", command: |tools| Ok(tools.java(JAVA)), patience: Some(IMPATIENT) };
+
+const CONFLUENT_KAFKA: Program =
+    Program { name: "confluent-kafka", command: confluent_kafka, patience: None };
+
+fn confluent_kafka(tools: &Tools) -> Result<std::process::Command> {
+    Ok(tools.python("history_confluent_kafka.py"))
+}
+
+/// Topics, by name.
+fn topics() -> Vec<String> {
+    (0..TOPICS).map(|topic| format!("history{topic}")).collect()
+}
+
+/// All partitions, as keys of a history.
+fn keys() -> Vec<String> {
+    let of = |topic: String| (0..PARTITIONS).map(move |partition| format!("{topic}-{partition}"));
+    topics().into_iter().flat_map(of).collect()
+}
+
+/// Starts a broker that clients reach through a proxy alone.
+pub fn behind_proxy(context: &mut Context, settings: Settings) -> Result<(Broker, Proxy)> {
+    let port = free_port()?;
+    let advertised = format!("PLAINTEXT://127.0.0.1:{port}");
+    let mut broker = context.start_with(&settings.with("advertised.listeners", &advertised))?;
+    let proxy = Proxy::start(port, resolve(broker.bootstrap())?)?;
+    broker.is_reached_by(&proxy.address().to_string());
+    Ok((broker, proxy))
+}
+
+/// Everything.
+pub fn run(context: &mut Context) -> Result<()> {
+    let plan = context.scale.history;
+    let settings =
+        Settings::default().with("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500");
+    let (mut broker, proxy) = behind_proxy(context, settings)?;
+    let direct = proxy.broker();
+    let topics: Vec<String> = topics().iter().map(|topic| format!("{topic} {PARTITIONS}")).collect();
+    create_topics(context, &broker, &topics.join(" , "))?;
+
+    let recorder = Arc::new(Recorder::default());
+    let start = |(number, program)| {
+        Client::start(context.tools, program, (number, plan), broker.bootstrap(), Arc::clone(&recorder))
+    };
+    let mut clients = (0..).zip(PROGRAMS).map(start).collect::<Result<Vec<_>>>()?;
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watching = scope.spawn(|| watch(direct, &recorder, &is_over));
+        let working = |client: &mut Client<'_>| client.work(&is_over);
+        let threads: Vec<_> = clients.iter_mut().map(|client| scope.spawn(move || working(client))).collect();
+        let played = faults::play(&mut broker, &proxy, plan);
+        is_over.store(true, Ordering::Release);
+        let mut ended: Vec<Result<()>> = threads.into_iter().map(joined).collect();
+        ended.push(joined(watching));
+        played.and(ended.into_iter().collect::<Result<()>>())
+    })?;
+    settle(direct, plan)?;
+    let last = recorder.last_offsets();
+    thread::scope(|scope| {
+        let read = |client: &mut Client<'_>| client.read_everything(&last);
+        let threads: Vec<_> = clients.iter_mut().map(|client| scope.spawn(move || read(client))).collect();
+        threads.into_iter().try_for_each(joined)
+    })?;
+    clients.iter().for_each(|client| eprintln!("{}", client.complaints()));
+    drop(clients);
+    judge(context, &recorder, &proxy)
+}
+
+fn joined(thread: thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|_| Err(anyhow!("a client's thread panicked")))
+}
+
+/// Waits until no transaction is open.
+fn settle(broker: SocketAddr, plan: Plan) -> Result<()> {
+    let mut client = WireClient::connect(broker)?;
+    let topics = topics();
+    eventually(plan.timeout + SETTLED_AFTER, "all transactions to end", || {
+        let found = watermarks(&mut client, &topics, PARTITIONS.cast_signed())?;
+        let is_open = |found: &protocol_tests::watermarks::Watermarks| found.last_stable < found.high;
+        Ok((!found.iter().any(is_open)).then_some(()))
+    })
+}
+
+/// Leaves the history in the scenario's folder, and checks it.
+fn judge(context: &mut Context, recorder: &Recorder, proxy: &Proxy) -> Result<()> {
+    let history = recorder.take();
+    let file = context.folder.join("history.jsonl");
+    fs::write(&file, to_text(&history)?)?;
+    let mut committed: BTreeMap<u32, usize> = BTreeMap::new();
+    let (mut aborted, mut unknown) = (0, 0);
+    for operation in history.iter().filter(|operation| !operation.steps().is_empty()) {
+        let is_transaction = matches!(operation.did, Did::Transaction(_));
+        match operation.outcome {
+            Outcome::Ok => *committed.entry(operation.process).or_default() += usize::from(is_transaction),
+            Outcome::Failed => aborted += 1,
+            Outcome::Unknown => unknown += 1,
+        }
+    }
+    let findings = check(&history)?;
+    eprintln!(
+        "{} frames were late, {aborted} operations failed, {unknown} ended nobody knows how; committed by \
+         client: {:?}\n{findings}",
+        proxy.held_count(),
+        committed.values()
+    );
+    ensure!(findings.is_sound(), "the history in {} is that of no sound log:\n{findings}", file.display());
+    let enough = committed.values().filter(|count| **count >= COMMITTED_MIN).count();
+    ensure!(enough == PROGRAMS.len(), "a client did next to nothing: {committed:?}");
+    ensure!(aborted > 0 && proxy.held_count() > 0, "nothing was aborted, or nothing was late");
+    context.transcript.add("nothing that a sound log would not show");
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What befalls the broker and the network.
+
+use std::thread::park_timeout;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Plan;
+use crate::broker::Broker;
+use crate::proxy::{END_TXN, Hold, Proxy, Way};
+use crate::stream::LogStream;
+
+const PRODUCE: i16 = 0;
+const ADD_PARTITIONS_TO_TXN: i16 = 24;
+/// Frames that one fault holds.
+const HELD: u32 = 3;
+/// From one fault to the next.
+const BETWEEN: Duration = Duration::from_millis(1_500);
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Kill,
+    Pause,
+    Hold(i16, Way),
+    Quiet,
+}
+
+/// A round: each of these once, in an order of its own. Held frames are late into the faults that follow.
+const ROUND: [Fault; 9] = [
+    Fault::Kill,
+    Fault::Hold(END_TXN, Way::Request),
+    Fault::Hold(END_TXN, Way::Answer),
+    Fault::Pause,
+    Fault::Hold(ADD_PARTITIONS_TO_TXN, Way::Request),
+    Fault::Hold(PRODUCE, Way::Request),
+    Fault::Kill,
+    Fault::Hold(PRODUCE, Way::Answer),
+    Fault::Quiet,
+];
+
+/// Plays all rounds; the broker is well at the end.
+pub fn play(broker: &mut Broker, proxy: &Proxy, plan: Plan) -> Result<()> {
+    let mut random = LogStream::new(plan.seed);
+    park_timeout(BETWEEN);
+    for _ in 0..plan.rounds {
+        let mut round = ROUND.to_vec();
+        while !round.is_empty() {
+            let fault = round.swap_remove(usize::try_from(random.below(round.len() as u64))?);
+            befall(broker, proxy, plan, fault, &mut random)?;
+            park_timeout(BETWEEN);
+            proxy.hold(None);
+            broker.check_alive()?;
+        }
+    }
+    Ok(())
+}
+
+fn befall(
+    broker: &mut Broker,
+    proxy: &Proxy,
+    plan: Plan,
+    fault: Fault,
+    random: &mut LogStream,
+) -> Result<()> {
+    match fault {
+        Fault::Kill => {
+            broker.kill()?;
+            broker.restart()?;
+        }
+        Fault::Pause => {
+            broker.pause()?;
+            park_timeout(plan.pause);
+            broker.resume()?;
+        }
+        Fault::Hold(api_key, way) => {
+            // The longest as often as anything between.
+            let time = plan.hold.mul_f64(0.25 * (1 + random.below(4)) as f64);
+            proxy.hold(Some(Hold { api_key, way, time, count: HELD }));
+        }
+        Fault::Quiet => {}
+    }
+    Ok(())
+}

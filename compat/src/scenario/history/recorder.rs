@@ -1,0 +1,89 @@
+//! What everybody was told, by one clock.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::park_timeout;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use protocol_tests::client::Client;
+use protocol_tests::watermarks::watermarks;
+
+use super::{PARTITIONS, topics};
+use crate::history::{Did, Operation, Outcome};
+
+/// The process of a history that looks at watermarks.
+const WATCHER: u32 = 1_000;
+const WATCHED_EVERY: Duration = Duration::from_millis(100);
+
+/// The history as it comes about.
+pub struct Recorder {
+    start: Instant,
+    operations: Mutex<Vec<Operation>>,
+}
+
+impl Default for Recorder {
+    fn default() -> Recorder {
+        Recorder { start: Instant::now(), operations: Mutex::default() }
+    }
+}
+
+impl Recorder {
+    /// Nanoseconds since the start.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes what ends now.
+    pub fn note(&self, process: u32, began: u64, outcome: Outcome, did: Did) {
+        let mut operations = self.operations();
+        operations.push(Operation { process, began, ended: self.now(), outcome, did });
+    }
+
+    fn operations(&self) -> MutexGuard<'_, Vec<Operation>> {
+        self.operations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The greatest offset of each key that was acknowledged or read: the last polls must come that far.
+    pub fn last_offsets(&self) -> BTreeMap<String, i64> {
+        let mut last = BTreeMap::new();
+        let mut note = |key: &str, offset: i64| {
+            let known: &mut i64 = last.entry(key.to_owned()).or_insert(offset);
+            *known = offset.max(*known);
+        };
+        for operation in &*self.operations() {
+            operation.reads().for_each(|(key, offset, _)| note(key, offset));
+            for sent in operation.sends().filter(|_| operation.outcome == Outcome::Ok) {
+                sent.offset.iter().for_each(|offset| note(&sent.key, *offset));
+            }
+        }
+        last
+    }
+
+    /// The history so far.
+    pub fn take(&self) -> Vec<Operation> {
+        std::mem::take(&mut *self.operations())
+    }
+}
+
+/// Asks the broker for watermarks again and again, without a proxy between.
+pub fn watch(broker: SocketAddr, recorder: &Recorder, is_over: &AtomicBool) -> Result<()> {
+    let topics = topics();
+    let mut client = None;
+    while !is_over.load(Ordering::Acquire) {
+        park_timeout(WATCHED_EVERY);
+        // A broker that was killed comes back.
+        let Some(mut connected) = client.take().or_else(|| Client::connect(broker).ok()) else { continue };
+        let began = recorder.now();
+        let Ok(found) = watermarks(&mut connected, &topics, PARTITIONS.cast_signed()) else { continue };
+        client = Some(connected);
+        for found in found {
+            let key = format!("{}-{}", found.topic, found.partition);
+            let did = Did::Watermarks { key, last_stable: found.last_stable, high: found.high };
+            recorder.note(WATCHER, began, Outcome::Ok, did);
+        }
+    }
+    Ok(())
+}
