@@ -26,6 +26,7 @@ pub mod requests;
 pub mod schema;
 pub mod serving;
 pub mod storm;
+pub mod transactions;
 pub mod values;
 pub mod watermarks;
 pub mod wire;

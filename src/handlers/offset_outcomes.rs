@@ -22,10 +22,6 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
-    pub(super) fn is_empty(&self) -> bool {
-        self.topics.is_empty()
-    }
-
     fn add(&mut self, topic: &str, partition: i32, code: i16) {
         let at = self.places.get(topic).copied().unwrap_or_else(|| {
             self.topics.push((topic.to_owned(), Vec::new()));
@@ -35,11 +31,16 @@ impl Outcomes {
         self.topics[at].1.push((partition, code));
     }
 
-    /// Adds to what is known, each topic once.
-    pub(super) fn merge(&mut self, topics: Vec<TopicOutcome>) {
+    /// What is told in the end. Measured against Kafka 4.3.1: where nothing was refused before, a topic is
+    /// answered as often as it is named; else each once.
+    pub(super) fn and(mut self, topics: Vec<TopicOutcome>) -> Vec<TopicOutcome> {
+        if self.topics.is_empty() {
+            return topics;
+        }
         for (topic, partitions) in topics {
             partitions.into_iter().for_each(|(partition, code)| self.add(&topic, partition, code));
         }
+        self.topics
     }
 
     pub(super) fn into_topics(self) -> Vec<TopicOutcome> {

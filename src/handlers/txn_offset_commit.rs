@@ -48,7 +48,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let asked = request.topics.iter().map(|topic| (topic.name.as_str(), offsets(topic)));
     let topics = existing(&context.broker.image(), asked, &mut outcomes);
     if topics.is_empty() {
-        return answer(&context.header, &response(outcomes));
+        return answer(&context.header, &response(outcomes.into_topics()));
     }
     let pass = match request.group_id.is_empty() {
         true => Err(ErrorCode::InvalidGroupId),
@@ -57,8 +57,8 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let pass = match pass {
         Ok(pass) => pass,
         Err(code) => {
-            outcomes.merge(told(&context, &topics, code));
-            return answer(&context.header, &response(outcomes));
+            let refused = told(&context, &topics, code);
+            return answer(&context.header, &response(outcomes.and(refused)));
         }
     };
     let commit = OffsetCommit {
@@ -85,8 +85,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
             Ok(other) => unreachable!("a reply is of its request's kind: {other:?}"),
             Err(error) => told(&context, &topics, error.code()),
         };
-        outcomes.merge(results);
-        answer(&context.header, &response(outcomes))
+        answer(&context.header, &response(outcomes.and(results)))
     })
 }
 
@@ -100,8 +99,11 @@ async fn pass(
     let adds = version >= VERSION_WITH_IMPLICIT_ADDING;
     let (producer_id, producer_epoch) =
         (ProducerId(request.producer_id.0), ProducerEpoch(request.producer_epoch));
-    if producer_id.0 < 0 || producer_epoch.0 < 0 {
+    if producer_id.0 < 0 {
         return Err(ErrorCode::InvalidProducerIdMapping);
+    }
+    if producer_epoch.0 < 0 {
+        return Err(ErrorCode::InvalidProducerEpoch);
     }
     let pass = |verification| TransactionPass { producer_id, producer_epoch, verification };
     if !adds && !context.broker.verification_rules().is_enabled {
@@ -160,9 +162,8 @@ fn offsets(topic: &TxnOffsetCommitRequestTopic) -> Vec<OffsetCommitPartition> {
     offsets.collect()
 }
 
-/// As Kafka: what was found out of one topic at different times is told together.
-fn response(outcomes: Outcomes) -> TxnOffsetCommitResponse {
-    let topics = outcomes.into_topics().into_iter().map(|(name, partitions)| {
+fn response(topics: Vec<TopicOutcome>) -> TxnOffsetCommitResponse {
+    let topics = topics.into_iter().map(|(name, partitions)| {
         let partitions = partitions.into_iter().map(|(index, code)| {
             TxnOffsetCommitResponsePartition::default().with_partition_index(index).with_error_code(code)
         });

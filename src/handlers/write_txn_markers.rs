@@ -42,13 +42,22 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
                 named(partitions.map(|topic| (topic.name.as_str(), topic.partition_indexes.as_slice())));
             let broker = context.broker.clone();
             let to_write = understood(&marker);
-            // Whether or not somebody still waits for the answer: half of the partitions would hang else.
-            let written = to_the_end(async move { write(&broker, &partitions, to_write).await }).await;
+            let written = match is_of_nobody(&marker) {
+                true => vec![ErrorCode::InvalidRequest; partitions.len()],
+                // Whether or not somebody still waits for the answer: half of the partitions would hang else.
+                false => to_the_end(async move { write(&broker, &partitions, to_write).await }).await,
+            };
             let codes = written.into_iter().map(|code| counted(&context, code));
-            results.push(shown(&marker, codes));
+            results.extend(shown(&marker, codes));
         }
         answer(&context.header, &WriteTxnMarkersResponse::default().with_markers(results))
     })
+}
+
+/// A marker in the log of a producer that there cannot be would be read by every consumer. Kafka fails with
+/// UNKNOWN_SERVER_ERROR.
+fn is_of_nobody(marker: &WritableTxnMarker) -> bool {
+    marker.producer_id.0 < 0 || marker.producer_epoch < 0
 }
 
 fn understood(marker: &WritableTxnMarker) -> TransactionMarker {
@@ -74,17 +83,25 @@ async fn write(
         .collect()
 }
 
-fn shown(marker: &WritableTxnMarker, mut codes: impl Iterator<Item = ErrorCode>) -> WritableTxnMarkerResult {
-    let topics = marker.topics.iter().map(|topic| {
-        let partitions = topic.partition_indexes.iter().map(|index| {
-            let code = codes.next().expect("each partition has one");
-            WritableTxnMarkerPartitionResult::default()
-                .with_partition_index(*index)
-                .with_error_code(code.code())
-        });
-        WritableTxnMarkerTopicResult::default()
-            .with_name(topic.name.clone())
-            .with_partitions(partitions.collect())
-    });
-    WritableTxnMarkerResult::default().with_producer_id(marker.producer_id).with_topics(topics.collect())
+/// Measured against Kafka 4.3: what has no partitions is not in the answer.
+fn shown(
+    marker: &WritableTxnMarker,
+    mut codes: impl Iterator<Item = ErrorCode>,
+) -> Option<WritableTxnMarkerResult> {
+    let topics = marker.topics.iter().filter(|topic| !topic.partition_indexes.is_empty());
+    let topics: Vec<_> = topics
+        .map(|topic| {
+            let partitions = topic.partition_indexes.iter().map(|index| {
+                let code = codes.next().expect("each partition has one");
+                WritableTxnMarkerPartitionResult::default()
+                    .with_partition_index(*index)
+                    .with_error_code(code.code())
+            });
+            WritableTxnMarkerTopicResult::default()
+                .with_name(topic.name.clone())
+                .with_partitions(partitions.collect())
+        })
+        .collect();
+    (!topics.is_empty())
+        .then(|| WritableTxnMarkerResult::default().with_producer_id(marker.producer_id).with_topics(topics))
 }

@@ -26,7 +26,12 @@ const KEYS: &[&str] = &[
     "topic_id",
     "group_id",
     "member_id",
+    "transactional_id",
+    "producer_id",
 ];
+
+/// Where Kafka tells numbers in the order of a hash set: DescribeTransactions.
+const UNORDERED: &str = "transaction_states[";
 
 /// Fields that name a member of a group.
 const MEMBERS: &[&str] = &["member_id", "leader"];
@@ -102,7 +107,11 @@ impl Lines<'_> {
                 Value::Scalar(scalar) => self.scalar("", kind, scalar),
                 other => format!("{other:?}"),
             });
-            let shown = shown.collect::<Vec<_>>().join(", ");
+            let mut shown: Vec<String> = shown.collect();
+            if path.starts_with(UNORDERED) {
+                shown.sort();
+            }
+            let shown = shown.join(", ");
             return self.add(path, format!("[{shown}]"));
         };
         let mut labelled: Vec<(String, &Value)> = Vec::new();

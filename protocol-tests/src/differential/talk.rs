@@ -36,6 +36,7 @@ pub struct Talk<'a> {
     names: Names,
     topics_count: usize,
     groups_count: usize,
+    transactional_ids_count: usize,
     transcript: &'a mut Transcript,
 }
 
@@ -50,7 +51,17 @@ impl Talk<'_> {
         let bench = Bench::new(broker, &format!("{case}-v{version}"))?;
         let client = bench.client()?;
         let names = Names::new(&broker.to_string());
-        Ok(Talk { version, bench, case, client, names, topics_count: 0, groups_count: 0, transcript })
+        Ok(Talk {
+            version,
+            bench,
+            case,
+            client,
+            names,
+            topics_count: 0,
+            groups_count: 0,
+            transactional_ids_count: 0,
+            transcript,
+        })
     }
 
     /// Ends; leaves no topic behind.
@@ -87,6 +98,20 @@ impl Talk<'_> {
         self.names.topic(&group, &format!("group-{at}"));
         self.groups_count += 1;
         group
+    }
+
+    /// A transactional id, which is written as `txn-N`.
+    pub fn transactional_id(&mut self) -> String {
+        let at = self.transactional_ids_count;
+        let id = format!("{}-v{}-txn-{at}", self.case, self.version);
+        self.names.topic(&id, &format!("txn-{at}"));
+        self.transactional_ids_count += 1;
+        id
+    }
+
+    /// Producers are written by numbers, in the order in which they are first known.
+    pub fn know_producer(&mut self, producer_id: i64) {
+        self.names.number("producer_id", producer_id);
     }
 
     /// From now on this text is written as that name.

@@ -50,7 +50,17 @@ async fn producers_and_what_they_have_not_ended_are_told_over_restarts() {
 async fn what_does_not_exist_is_said_to() {
     let test = TestBroker::start();
     test.topic("t", 1, &[]).await;
-    for (topic, index, code) in [("t", 1, 3), ("u", 0, 3)] {
-        assert_eq!(ask(&test, topic, index).await.error_code, code, "{topic}-{index}");
+    let characters = "Topic name is invalid: 'a/b' contains one or more characters other than ASCII \
+                      alphanumerics, '.', '_' and '-'";
+    for (topic, index, code, words) in [
+        ("t", 1, 3, None),
+        ("t", -1, 3, None),
+        ("u", 0, 3, Some("This server does not host this topic-partition.")),
+        ("", 0, 17, Some("Topic name is invalid: the empty string is not allowed")),
+        ("a/b", 0, 17, Some(characters)),
+    ] {
+        let answer = ask(&test, topic, index).await;
+        let message = answer.error_message.as_deref();
+        assert_eq!((answer.error_code, message), (code, words), "{topic}-{index}");
     }
 }

@@ -11,7 +11,9 @@ use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProdu
 use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
+use kafka_protocol::messages::txn_offset_commit_response::TxnOffsetCommitResponseTopic;
 use kafka_protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
+use kafka_protocol::messages::write_txn_markers_response::WritableTxnMarkerResult;
 use kafka_protocol::messages::{
     AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, DescribeTransactionsRequest, EndTxnRequest,
     FetchRequest, FindCoordinatorRequest, GroupId, InitProducerIdRequest, ListTransactionsRequest,
@@ -183,7 +185,7 @@ impl<'a> Producer<'a> {
         response.error_code
     }
 
-    async fn commit_offset(&self, version: i16, offset: i64) -> i16 {
+    fn offset_commit(&self, offset: i64) -> TxnOffsetCommitRequest {
         let partition = TxnOffsetCommitRequestPartition::default()
             .with_partition_index(0)
             .with_committed_offset(offset)
@@ -191,14 +193,17 @@ impl<'a> Producer<'a> {
         let topic = TxnOffsetCommitRequestTopic::default()
             .with_name(topic_name("t"))
             .with_partitions(vec![partition]);
-        let request = TxnOffsetCommitRequest::default()
+        TxnOffsetCommitRequest::default()
             .with_transactional_id(id("x"))
             .with_group_id(GroupId(str_bytes("g")))
             .with_producer_id(ProducerId(self.id))
             .with_producer_epoch(self.producer_epoch)
             .with_generation_id(-1)
-            .with_topics(vec![topic]);
-        self.test.ask(version, &request).await.topics[0].partitions[0].error_code
+            .with_topics(vec![topic])
+    }
+
+    async fn commit_offset(&self, version: i16, offset: i64) -> i16 {
+        self.test.ask(version, &self.offset_commit(offset)).await.topics[0].partitions[0].error_code
     }
 }
 
@@ -471,10 +476,60 @@ async fn offsets_of_no_producer_are_refused() {
     let mut producer = Producer::new(&test, false).await;
     eventually(async || committed(&test, false).await == (-1, 0)).await;
     let (id, producer_epoch) = (producer.id, producer.producer_epoch);
-    for (id, producer_epoch, code) in [(-1, 0, 49), (-1, -1, 49), (id, -1, 49), (id, producer_epoch, 0)] {
+    for (id, producer_epoch, code) in [(-1, 0, 49), (-1, -1, 49), (id, -1, 47), (id, producer_epoch, 0)] {
         (producer.id, producer.producer_epoch) = (id, producer_epoch);
         assert_eq!(producer.commit_offset(3, 5).await, code, "{id} {producer_epoch}");
         let unstable = committed(&test, true).await.1 == 88;
         assert_eq!(unstable, code == 0, "{id} {producer_epoch}");
+    }
+}
+
+/// A marker of producer -1 would lie in the log for every reader.
+#[tokio::test]
+async fn markers_of_nobody_are_refused_and_none_for_nothing_is_answered() {
+    let test = started().await;
+    let marker = |id: i64, producer_epoch: i16, partitions: Vec<i32>| {
+        let topic =
+            WritableTxnMarkerTopic::default().with_name(topic_name("t")).with_partition_indexes(partitions);
+        WritableTxnMarker::default()
+            .with_producer_id(ProducerId(id))
+            .with_producer_epoch(producer_epoch)
+            .with_topics(vec![topic])
+    };
+    let markers = vec![
+        marker(-1, 0, vec![0]),
+        marker(5, -1, vec![0]),
+        marker(6, 0, vec![]),
+        marker(7, 0, vec![]).with_topics(vec![]),
+    ];
+    let written = test.ask(1, &WriteTxnMarkersRequest::default().with_markers(markers)).await;
+    let codes =
+        |marker: &WritableTxnMarkerResult| (marker.producer_id.0, marker.topics[0].partitions[0].error_code);
+    let codes: Vec<_> = written.markers.iter().map(codes).collect();
+    assert_eq!(codes, [(-1, 42), (5, 42)], "INVALID_REQUEST");
+    assert_eq!(readable(&test, 0).await.0, 0, "nothing was written");
+}
+
+#[tokio::test]
+async fn offsets_in_transactions_are_answered_as_kafka_does() {
+    let test = started().await;
+    let producer = Producer::new(&test, true).await;
+    for (id, producer_epoch, code) in [(-1, 0, 49), (producer.id, -1, 47), (-1, -1, 49)] {
+        let request = producer.offset_commit(1);
+        let request = request.with_producer_id(ProducerId(id)).with_producer_epoch(producer_epoch);
+        let answer = test.ask(5, &request).await;
+        assert_eq!(answer.topics[0].partitions[0].error_code, code, "{id} {producer_epoch}");
+    }
+    // A topic is answered as often as it is named, unless a partition is missing.
+    let mut request = producer.offset_commit(1);
+    request.topics.push(request.topics[0].clone());
+    for (second, expected) in [(0, vec![vec![0], vec![0]]), (7, vec![vec![3, 0]])] {
+        request.topics[1].partitions[0].partition_index = second;
+        let answer = test.ask(5, &request).await;
+        let codes = |topic: &TxnOffsetCommitResponseTopic| -> Vec<i16> {
+            topic.partitions.iter().map(|partition| partition.error_code).collect()
+        };
+        let codes: Vec<_> = answer.topics.iter().map(codes).collect();
+        assert_eq!(codes, expected);
     }
 }

@@ -19,11 +19,12 @@ mod produce_batches;
 mod producers;
 mod records;
 mod sessions;
+mod transactions;
 
 use super::{Case, Talk};
 
 /// Every case, in order. What makes Apache Kafka create internal topics comes last; of that, what lists all
-/// groups comes before what leaves some behind.
+/// groups or transactions comes before what leaves some behind.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     let files = [
         log_dirs::CASES,
@@ -49,6 +50,15 @@ pub fn cases() -> impl Iterator<Item = &'static Case> {
         groups::static_members::CASES,
         groups::offsets::CASES,
         groups::consumer::CASES,
+        transactions::frames::CASES,
+        transactions::admin::CASES,
+        transactions::init::CASES,
+        transactions::partitions::CASES,
+        transactions::end::CASES,
+        transactions::markers::CASES,
+        transactions::produce::CASES,
+        transactions::offsets::CASES,
+        transactions::reading::CASES,
     ];
     files.into_iter().flatten()
 }

@@ -35,19 +35,19 @@ const REBALANCE_IN_PROGRESS: i16 = 27;
 
 /// A member of a classic group.
 #[derive(Clone)]
-struct Member {
+pub(super) struct Member {
     group: String,
-    id: String,
+    pub id: String,
     instance: Option<String>,
-    generation: i32,
+    pub generation: i32,
 }
 
-fn group_id(id: &str) -> GroupId {
+pub(super) fn group_id(id: &str) -> GroupId {
     GroupId(text(id))
 }
 
 /// A group's name, once it has a coordinator that has loaded it.
-fn group(talk: &mut Talk) -> Result<String> {
+pub(super) fn group(talk: &mut Talk) -> Result<String> {
     let group = talk.group();
     talk.bench.until("a coordinator", |client| {
         client.ask(3, &FindCoordinatorRequest::default().with_key(text(&group)))?;
@@ -121,7 +121,7 @@ fn identity(member: &Member) -> MemberIdentity {
         .with_group_instance_id(member.instance.as_deref().map(text))
 }
 
-fn leave(talk: &mut Talk, members: &[&Member]) -> Result<()> {
+pub(super) fn leave(talk: &mut Talk, members: &[&Member]) -> Result<()> {
     let request = LeaveGroupRequest::default()
         .with_group_id(group_id(&members[0].group))
         .with_members(members.iter().map(|member| identity(member)).collect());
@@ -129,7 +129,7 @@ fn leave(talk: &mut Talk, members: &[&Member]) -> Result<()> {
 }
 
 /// A group of one member that has its assignment.
-fn alone(talk: &mut Talk, group: &str) -> Result<Member> {
+pub(super) fn alone(talk: &mut Talk, group: &str) -> Result<Member> {
     let (member, _) = joined(talk, join(JOIN, group, "", &["range", "roundrobin"]))?;
     talk.quiet(SYNC, &sync(&member, &[&member]))?;
     Ok(member)
@@ -155,4 +155,11 @@ fn rebalancing(talk: &mut Talk, member: &Member) -> Result<()> {
     talk.bench.until("a rebalance", |client| {
         Ok((client.ask(HEARTBEAT, &request)?.error_code == REBALANCE_IN_PROGRESS).then_some(()))
     })
+}
+
+/// The partition of `__consumer_offsets` that holds a group: by the hash of Java's strings.
+pub(super) fn partition(group: &str) -> i32 {
+    const PARTITIONS: i32 = 50;
+    let hash = group.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
+    hash.checked_abs().unwrap_or(0) % PARTITIONS
 }

@@ -31,7 +31,7 @@ const GROUPS_FROM: i16 = 8;
 
 type Offsets<'a> = &'a [(&'a str, &'a [(i32, i64)])];
 
-pub(super) fn commit(version: i16, group: &str, topics: Offsets) -> OffsetCommitRequest {
+pub(in super::super) fn commit(version: i16, group: &str, topics: Offsets) -> OffsetCommitRequest {
     let partition = |(partition, offset): &(i32, i64)| {
         let committed = OffsetCommitRequestPartition::default()
             .with_partition_index(*partition)
@@ -126,7 +126,7 @@ pub(super) fn fetch_group(group: &str, wanted: Wanted) -> OffsetFetchRequestGrou
         .with_topics(wanted.map(|wanted| wanted.iter().map(topic).collect()))
 }
 
-fn fetch(version: i16, group: &str, wanted: Wanted) -> OffsetFetchRequest {
+pub(in super::super) fn fetch(version: i16, group: &str, wanted: Wanted) -> OffsetFetchRequest {
     if version >= GROUPS_FROM {
         return OffsetFetchRequest::default().with_groups(vec![fetch_group(group, wanted)]);
     }
