@@ -45,8 +45,23 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("handlers", &BELOW_HANDLERS),
     ("server", &["model", "env", "config", "telemetry", "protocol", "broker", "handlers"]),
     ("admin", &["model", "env", "config", "telemetry", "broker"]),
-    // `handlers` because `serve` gives the server what answers requests; `inspect` for `dump` and `verify`.
-    ("cli", &["model", "env", "config", "telemetry", "inspect", "broker", "handlers", "server", "admin"]),
+    // `handlers` because `serve` gives the server what answers requests; `inspect` for `dump` and `verify`;
+    // `protocol` for what is a client.
+    (
+        "cli",
+        &[
+            "model",
+            "env",
+            "config",
+            "telemetry",
+            "protocol",
+            "inspect",
+            "broker",
+            "handlers",
+            "server",
+            "admin",
+        ],
+    ),
 ];
 
 const BELOW_BROKER: [&str; 14] = [

@@ -31,6 +31,37 @@ pub enum Command {
     /// Nothing is changed. Exit codes: 0 clean, 1 something is damaged, 74 unreadable or in use, 78 not a
     /// data directory or one of a newer version.
     Verify(VerifyArguments),
+    /// Looks at transactions of a running cluster.
+    Txn(TxnArguments),
+}
+
+/// What to look at.
+#[derive(Args, Clone, PartialEq, Eq, Debug)]
+pub struct TxnArguments {
+    #[command(subcommand)]
+    pub command: TxnCommand,
+}
+
+/// Of transactions.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum TxnCommand {
+    /// Lists the open transactions that hold back last stable offsets: since when, and whose they are.
+    ///
+    /// One line for each partition whose consumers of committed records wait. It asks by the Kafka protocol,
+    /// of any broker that has DescribeProducers and ListTransactions. Exit codes: 0, 1 if not everything
+    /// could be asked.
+    List(TxnListArguments),
+}
+
+/// Whom to ask, and how to show it.
+#[derive(Args, Clone, PartialEq, Eq, Debug)]
+pub struct TxnListArguments {
+    /// A broker of the cluster.
+    #[arg(long, value_name = "HOST:PORT", default_value = "localhost:9092")]
+    pub bootstrap_server: String,
+    /// One JSON object on a line for each partition.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to print.

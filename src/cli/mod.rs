@@ -7,6 +7,7 @@
 //! to do.
 
 mod arguments;
+mod client;
 mod descriptors;
 mod exit;
 mod group_metrics;
@@ -16,6 +17,8 @@ mod panics;
 mod running;
 mod serve;
 mod signals;
+mod transaction_metrics;
+mod txn;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Dump(arguments) => inspecting::dump(&arguments),
         Command::Verify(arguments) => inspecting::verify(&arguments),
+        Command::Txn(arguments) => txn::txn(&arguments.command),
     };
     exit.into()
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::exit::Exit;
 use super::group_metrics;
 use super::listeners_file::{self, ListenersFile};
+use super::transaction_metrics;
 use crate::admin::{AdminServer, Health, Phase};
 use crate::broker::Broker;
 use crate::config::ServerConfig;
@@ -51,6 +52,12 @@ impl Running {
         metrics.set_groups(move |visitor| {
             if let Some(broker) = observed.upgrade() {
                 group_metrics::visit(&broker, visitor);
+            }
+        });
+        let observed = Arc::downgrade(&broker);
+        metrics.set_transactions(move |visitor| {
+            if let Some(broker) = observed.upgrade() {
+                transaction_metrics::visit(&broker, visitor);
             }
         });
         let handler = BrokerHandler::new(broker.clone());
@@ -189,6 +196,7 @@ fn remove_listeners_file(env: &Env, log_dir: &Path) {
 /// Every partition of the catalogue, for metrics; one that could not be opened is offline.
 fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>)) {
     let image = broker.image();
+    let late_after = broker.transactions_are_late_after();
     for topic in image.topics() {
         for topic_partition in topic.topic_partitions() {
             let opened = broker.partition(topic_partition);
@@ -201,10 +209,14 @@ fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>
                 high_watermark: watermarks.map_or(Offset::NONE, |offsets| offsets.high_watermark),
                 log_end_offset: watermarks.map_or(Offset::NONE, |offsets| offsets.log_end_offset),
                 last_stable_offset: watermarks.map_or(Offset::NONE, |offsets| offsets.last_stable_offset),
-                transactions: open.map(|open| TransactionsSnapshot {
-                    open: open.count,
-                    first_producer_id: open.first.producer_id,
-                    first_age: open.first_age(broker.storage().believed_now()),
+                transactions: open.map(|open| {
+                    let first_age = open.first_age(broker.storage().believed_now());
+                    TransactionsSnapshot {
+                        open: open.count,
+                        first_producer_id: open.first.producer_id,
+                        first_age,
+                        is_late: first_age >= late_after,
+                    }
                 }),
                 log_bytes: opened.as_ref().map_or(0, |partition| partition.size_bytes()),
                 offline: opened.is_none(),

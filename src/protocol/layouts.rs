@@ -85,3 +85,12 @@ pub(super) const LINES: &[&str] = &[
     "91 AlterShareGroupOffsets 0-0 0+ s [s [i l]]",
     "92 DeleteShareGroupOffsets 0-0 0+ s [s]",
 ];
+
+/// Of the replies that this program reads as a client, in the versions that it asks for.
+pub(super) const REPLIES: &[&str] = &[
+    "2 ListOffsets 7-7 6+ i [s [i h l l i]]",
+    "3 Metadata 12-12 9+ i [i s i ?s] ?s i [h ?s u b [h i i i *i *i *i] i]",
+    "61 DescribeProducers 0-0 0+ i [s [i h ?s [l i i l i l]]]",
+    "65 DescribeTransactions 0-0 0+ i [h s s i l l h [s *i]]",
+    "66 ListTransactions 0-0 0+ i h *s [s l s]",
+];

@@ -17,6 +17,7 @@ use super::groups::{GroupsSource, GroupsVisitor, VisitGroups};
 use super::kafka_names::KafkaNames;
 use super::names::{self, Name};
 use super::partitions::{PartitionSnapshot, PartitionsSource, VisitPartitions};
+use super::transactions::{TransactionsSource, TransactionsVisitor, VisitTransactions};
 use crate::model::Timestamp;
 
 /// The content type of `Metrics::render`.
@@ -34,6 +35,7 @@ pub struct Metrics {
     apis: Vec<OnceLock<ApiMetrics>>,
     partitions: Arc<PartitionsSource>,
     groups: Arc<GroupsSource>,
+    transactions: Arc<TransactionsSource>,
 }
 
 /// What is counted; shared with the collector that shows it by Kafka's names.
@@ -177,6 +179,7 @@ impl Metrics {
         let counters = Arc::new(Counters::new());
         let partitions = Arc::new(PartitionsSource::new(partitions_max));
         let groups = Arc::new(GroupsSource::new(partitions_max));
+        let transactions = Arc::new(TransactionsSource::default());
         let mut registry = Registry::default();
         counters.register(&mut registry);
         let start = Gauge::<f64, AtomicU64>::default();
@@ -190,8 +193,9 @@ impl Metrics {
         registry.register_collector(Box::new(KafkaNames(counters.clone())));
         registry.register_collector(Box::new(partitions.clone()));
         registry.register_collector(Box::new(groups.clone()));
+        registry.register_collector(Box::new(transactions.clone()));
         let apis = std::iter::repeat_with(OnceLock::new).take(API_NAMES.len() + 1).collect();
-        Arc::new(Metrics { registry, counters, apis, partitions, groups })
+        Arc::new(Metrics { registry, counters, apis, partitions, groups, transactions })
     }
 
     fn api(&self, api_key: i16) -> &ApiMetrics {
@@ -341,6 +345,12 @@ impl Metrics {
     pub fn set_groups(&self, visit: impl Fn(&mut dyn GroupsVisitor) + Send + Sync + 'static) {
         let visit: VisitGroups = Box::new(visit);
         self.groups.set(visit);
+    }
+
+    /// Sets, once, who can name every transactional id. As [`Metrics::set_partitions`].
+    pub fn set_transactions(&self, visit: impl Fn(&mut dyn TransactionsVisitor) + Send + Sync + 'static) {
+        let visit: VisitTransactions = Box::new(visit);
+        self.transactions.set(visit);
     }
 
     /// All of it as Prometheus reads it; its type is `CONTENT_TYPE`.

@@ -15,8 +15,10 @@ mod metrics;
 mod names;
 mod partitions;
 mod series;
+mod transactions;
 
 pub use groups::{GroupSnapshot, GroupsVisitor, OffsetSnapshot};
 pub use logging::{LogFilterError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};
 pub use partitions::{PartitionSnapshot, TransactionsSnapshot};
+pub use transactions::TransactionsVisitor;

@@ -93,6 +93,20 @@ pub(super) const GROUP_MEMBERS: Name = name("highwater_group_members", "Members 
 pub(super) const GROUP_REBALANCES: Name =
     name("highwater_group_rebalances", "Rebalances that came to their end, of all groups");
 
+// Transactions.
+pub(super) const TRANSACTIONAL_IDS: Name =
+    name("highwater_transactional_ids", "Transactional ids, by the state of their transaction");
+pub(super) const TRANSACTIONS_OPEN: Name =
+    name("highwater_transactions_open", "Transactions that have begun and are not ended everywhere");
+pub(super) const TRANSACTIONS_OLDEST: Name = name(
+    "highwater_transactions_oldest_seconds",
+    "For how long the oldest of them has been open; highwater txn list tells whose it is",
+);
+pub(super) const TRANSACTIONS_TIMED_OUT: Name = name(
+    "highwater_transactions_timed_out",
+    "Transactions that were aborted since their producer did not end them in time",
+);
+
 // The process.
 pub(super) const BUILD: Name = name("highwater_build", "The running version");
 pub(super) const PROCESS_START: Name =
@@ -147,6 +161,10 @@ pub(super) const KAFKA_REQUESTS: Name =
 pub(super) const KAFKA_PARTITION_COUNT: Name =
     name("kafka_server_replicamanager_partitioncount", "Partitions held");
 pub(super) const KAFKA_LEADER_COUNT: Name = name("kafka_server_replicamanager_leadercount", "Partitions led");
+pub(super) const KAFKA_LATE_TRANSACTIONS: Name = name(
+    "kafka_server_replicamanager_partitionswithlatetransactionscount",
+    "Partitions with a transaction that is open for longer than transaction.max.timeout.ms and five minutes",
+);
 pub(super) const KAFKA_UNDER_REPLICATED: Name = name(
     "kafka_server_replicamanager_underreplicatedpartitions",
     "Always 0: one replica, the leader, is all there is",

@@ -45,6 +45,8 @@ pub struct TransactionsSnapshot {
     pub first_producer_id: ProducerId,
     /// For how long that has been open.
     pub first_age: Duration,
+    /// Whether its time-out should have ended it.
+    pub is_late: bool,
 }
 
 /// Calls back for every partition.
@@ -76,6 +78,7 @@ struct Numbers {
 struct Scrape {
     count: usize,
     offline: usize,
+    late: usize,
     log_bytes: u64,
     topics: BTreeMap<String, BTreeMap<i32, Numbers>>,
 }
@@ -106,6 +109,7 @@ impl Scrape {
     fn add(&mut self, partition: PartitionSnapshot<'_>, partitions_max: usize) {
         self.count += 1;
         self.offline += usize::from(partition.offline);
+        self.late += usize::from(partition.transactions.is_some_and(|transactions| transactions.is_late));
         self.log_bytes += partition.log_bytes;
         // One that stopped has no offsets to show.
         if self.count > partitions_max || partition.offline {
@@ -173,6 +177,7 @@ impl Collector for PartitionsSource {
         gauge(encoder, names::KAFKA_PARTITION_COUNT, count)?;
         gauge(encoder, names::KAFKA_LEADER_COUNT, count - signed(scrape.offline))?;
         gauge(encoder, names::KAFKA_OFFLINE_PARTITIONS, signed(scrape.offline))?;
+        gauge(encoder, names::KAFKA_LATE_TRANSACTIONS, signed(scrape.late))?;
         gauge(encoder, names::LOG_BYTES, signed(scrape.log_bytes))?;
         if scrape.topics.is_empty() {
             return Ok(());

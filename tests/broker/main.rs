@@ -23,4 +23,5 @@ mod produce;
 mod requests;
 mod retention;
 mod topics;
+mod transactions;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use highwater::protocol::guard::{self, Guard, Layout};
+use highwater::protocol::guard::{self, Guard, Layout, ReplyGuard};
 use protocol_tests::codec;
 use protocol_tests::schema::{self, Schema};
 
@@ -36,6 +36,26 @@ fn layouts_are_kafkas_schemas() {
         }
     }
     assert!(compared > 250, "{compared}");
+}
+
+#[test]
+fn layouts_of_replies_are_kafkas_schemas() {
+    let guard = ReplyGuard::new();
+    for layout in guard.layouts() {
+        let mut nulls = Nulls::new();
+        for version in layout.versions.clone() {
+            let name = format!("{} {version}", layout.name);
+            let is_its = |schema: &Schema| {
+                !schema.is_request && schema.api_key == layout.api_key && schema.versions.contains(&version)
+            };
+            let schema = schema::all().into_iter().find(is_its).unwrap_or_else(|| panic!("{name}"));
+            compare(layout, &schema, version, &mut nulls).unwrap_or_else(|what| panic!("{name}: {what}"));
+        }
+        for (place, (by_layout, by_schema)) in nulls {
+            assert_eq!(by_layout, by_schema, "{}: null at {place}", layout.name);
+        }
+    }
+    assert_eq!(guard.layouts().len(), 5);
 }
 
 fn compare(layout: &Layout, schema: &Schema, version: i16, nulls: &mut Nulls) -> Result<(), String> {

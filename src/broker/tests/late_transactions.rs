@@ -1,6 +1,7 @@
 //! Transactions that stay open for long: who hears of them, and how often.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::broker::transactions::LateTransactions;
 use crate::model::{Timestamp, TransactionResult};
@@ -18,7 +19,7 @@ fn who_holds_the_last_stable_offset_for_long_is_told_of_once() {
     let later = |minutes: i64| Timestamp(now.0 + minutes * 60_000);
     let mut late = LateTransactions::default();
     let mut told = |now: Timestamp| -> Vec<(i32, i64, usize)> {
-        let found = late.look(&partitions, now);
+        let found = late.look(&partitions, now, Duration::from_secs(20 * 60));
         let shown = |(partition, open): &(&Arc<Partition>, OpenTransactions)| {
             (partition.topic_partition().partition, open.first.producer_id.0, open.count)
         };

@@ -11,9 +11,9 @@ use crate::partition::{OpenTransactions, Partition};
 
 /// Time between two looks at all partitions.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// A transaction that is open for longer than this should have been ended by its time-out: the default of
-/// `transaction.max.timeout.ms`, and the five minutes that Kafka adds for the end itself.
-const LATE_AFTER: Duration = Duration::from_secs(20 * 60);
+/// What Kafka adds to `transaction.max.timeout.ms`, for the end itself: what is open for longer should have
+/// been ended.
+const END_TIME: Duration = Duration::from_secs(5 * 60);
 
 /// Tells, once for each, of transactions that hold a last stable offset for too long, until the broker is
 /// gone.
@@ -23,18 +23,41 @@ pub(in crate::broker) async fn watch(broker: Weak<Broker>) {
         time::sleep(LOOK_INTERVAL).await;
         let Some(broker) = broker.upgrade() else { return };
         let partitions = broker.storage.all_partitions();
-        for (partition, open) in late.look(&partitions, broker.storage.believed_now()) {
+        let late_after = broker.transactions_are_late_after();
+        for (partition, open) in late.look(&partitions, broker.storage.believed_now(), late_after) {
             let (topic, index) = (partition.topic(), partition.topic_partition().partition);
             let (first, last_stable_offset) = (open.first, open.last_stable_offset);
             let first_offset = first.transaction.map(|transaction| transaction.first_offset.0);
             let age = open.first_age(broker.storage.believed_now());
+            let transactional_id = broker.transactional_id_of(first.producer_id);
+            let transactional_id = transactional_id.as_deref().unwrap_or("unknown to every coordinator");
             tracing::warn!(
-                %topic, partition = index, producer_id = %first.producer_id,
+                %topic, partition = index, transactional_id, producer_id = %first.producer_id,
                 producer_epoch = %first.producer_epoch, first_offset, %last_stable_offset, ?age,
                 "a transaction stays open: consumers of committed records wait at the last stable offset; \
-                 kafka-transactions can abort it"
+                 highwater txn list tells of all that do, kafka-transactions can abort it"
             );
         }
+    }
+}
+
+impl Broker {
+    /// For how long a transaction may be open before somebody is told of it.
+    pub fn transactions_are_late_after(&self) -> Duration {
+        self.config().transactions.timeout_max.saturating_add(END_TIME)
+    }
+
+    /// Whose transactions a producer writes, if a coordinator that runs here knows it.
+    pub(in crate::broker) fn transactional_id_of(&self, producer_id: ProducerId) -> Option<String> {
+        let mut found = None;
+        self.look_at_transactions(|shard| {
+            shard.visit(&mut |transaction| {
+                if transaction.producer.producer_id == producer_id {
+                    found = Some(transaction.transactional_id.to_owned());
+                }
+            });
+        });
+        found
     }
 }
 
@@ -50,13 +73,14 @@ impl LateTransactions {
         &mut self,
         partitions: &'a [Arc<Partition>],
         now: Timestamp,
+        late_after: Duration,
     ) -> Vec<(&'a Arc<Partition>, OpenTransactions)> {
         let mut told = HashMap::new();
         let mut new = Vec::new();
         for partition in partitions {
             let Some(open) = partition.open_transactions() else { continue };
             let Some(transaction) = open.first.transaction else { continue };
-            if open.first_age(now) < LATE_AFTER {
+            if open.first_age(now) < late_after {
                 continue;
             }
             let id = partition.topic_partition();

@@ -38,6 +38,10 @@ fn help_and_version_end_with_0_and_mistakes_with_2() {
         ("verify a b", 2),
         ("verify a --config b", 2),
         ("verify --help", 0),
+        ("txn", 2),
+        ("txn lst", 2),
+        ("txn list a:1", 2),
+        ("txn list --help", 0),
     ] {
         assert_eq!(parse(line), Err(code), "{line:?}");
     }
@@ -56,5 +60,16 @@ fn what_is_looked_at() {
     {
         let (directory, config) = (directory.map(PathBuf::from), config.map(PathBuf::from));
         assert_eq!(parse(line), Ok(Command::Verify(VerifyArguments { directory, config })), "{line:?}");
+    }
+}
+
+#[test]
+fn whom_txn_list_asks() {
+    for (line, bootstrap, json) in
+        [("txn list", "localhost:9092", false), ("txn list --bootstrap-server a:1 --json", "a:1", true)]
+    {
+        let arguments = TxnListArguments { bootstrap_server: bootstrap.to_owned(), json };
+        let expected = Command::Txn(TxnArguments { command: TxnCommand::List(arguments) });
+        assert_eq!(parse(line), Ok(expected), "{line:?}");
     }
 }

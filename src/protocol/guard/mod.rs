@@ -12,6 +12,7 @@
 //! decoder consume the same bytes (tests run them in lockstep for every line and version).
 
 mod layout;
+mod replies;
 mod walk;
 
 use std::ops::RangeInclusive;
@@ -19,6 +20,7 @@ use std::ops::RangeInclusive;
 use thiserror::Error;
 
 pub use layout::{Field, Kind, Layout};
+pub use replies::ReplyGuard;
 pub use walk::CHARGE_BYTES_PER_ELEMENT;
 
 use super::frame::{FrameError, FramePrefix, PREFIX_BYTES};

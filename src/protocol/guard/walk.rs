@@ -57,6 +57,12 @@ impl<'a> Walk<'a> {
         if self.flexible { self.tagged(&[]) } else { Ok(()) }
     }
 
+    /// The header of a reply: its correlation id. Never of ApiVersions, whose header is not flexible.
+    pub(super) fn reply_header(&mut self) -> Result<(), Stop> {
+        self.fixed(4)?;
+        if self.flexible { self.tagged(&[]) } else { Ok(()) }
+    }
+
     /// The fields of a message or struct, and its tagged fields when flexible.
     pub(super) fn fields(&mut self, fields: &[Field]) -> Result<(), Stop> {
         for field in fields.iter().filter(|field| field.tag.is_none()) {

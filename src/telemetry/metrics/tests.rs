@@ -98,6 +98,7 @@ fn every_name_is_rendered_once_and_the_text_ends() {
                 open: 1,
                 first_producer_id: crate::model::ProducerId(7),
                 first_age: Duration::ZERO,
+                is_late: false,
             }),
             log_bytes: 0,
             offline: false,

@@ -1,0 +1,176 @@
+//! What was found, as a table or as JSON.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::holders::{Holder, Transaction};
+use crate::model::Timestamp;
+
+const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
+/// States of a transactional id whose transaction is over: one that is open all the same is ended by nobody.
+const AT_REST: &[&str] = &["Empty", "CompleteCommit", "CompleteAbort", "Dead"];
+const HEADS: [&str; 11] = [
+    "TOPIC",
+    "PARTITION",
+    "LAST STABLE",
+    "BEHIND",
+    "TRANSACTIONAL ID",
+    "STATE",
+    "SINCE",
+    "OPEN",
+    "TIME-OUT",
+    "PRODUCER",
+    "EPOCH",
+];
+/// Those of numbers, which are set to the right.
+const NUMBERS: [bool; 11] = [false, true, true, true, false, false, false, true, true, true, true];
+
+/// One line for each partition, in their order.
+pub(super) fn table(holders: &[Holder], now: Timestamp) -> String {
+    if holders.is_empty() {
+        return "No open transaction holds back a last stable offset.\n".to_owned();
+    }
+    let rows: Vec<[String; 11]> = holders.iter().map(|holder| row(holder, now)).collect();
+    let mut widths = HEADS.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = line(&HEADS.map(str::to_owned), &widths);
+    rows.iter().for_each(|row| text += &line(row, &widths));
+    if holders.iter().any(Holder::hangs) {
+        text += "\nhanging: no coordinator will end it; kafka-transactions abort can.\n";
+    }
+    text
+}
+
+fn line(cells: &[String; 11], widths: &[usize; 11]) -> String {
+    let mut text = String::new();
+    for ((cell, width), is_number) in cells.iter().zip(widths).zip(NUMBERS) {
+        let _ = match is_number {
+            true => write!(text, "{cell:>width$}  "),
+            false => write!(text, "{cell:<width$}  "),
+        };
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n"
+}
+
+fn row(holder: &Holder, now: Timestamp) -> [String; 11] {
+    let none = || "-".to_owned();
+    let transaction = holder.transaction.as_ref();
+    let since = holder.since();
+    let timeout = transaction.map(|transaction| i64::from(transaction.timeout_ms));
+    [
+        holder.topic.clone(),
+        holder.partition.to_string(),
+        holder.last_stable_offset.to_string(),
+        (holder.high_watermark - holder.last_stable_offset).to_string(),
+        transaction.map_or_else(none, |transaction| transaction.transactional_id.clone()),
+        holder.state().to_owned(),
+        since.map_or_else(none, utc),
+        since.map_or_else(none, |since| duration(now.0 - since)),
+        timeout.map_or_else(none, duration),
+        holder.producer_id.to_string(),
+        holder.producer_epoch.to_string(),
+    ]
+}
+
+/// The same as an object of JSON.
+#[derive(Serialize)]
+struct Shown<'a> {
+    topic: &'a str,
+    partition: i32,
+    last_stable_offset: i64,
+    high_watermark: i64,
+    producer_id: i64,
+    producer_epoch: i32,
+    hanging: bool,
+    transactional_id: Option<&'a str>,
+    state: Option<&'a str>,
+    since: Option<String>,
+    open_ms: Option<i64>,
+    timeout_ms: Option<i32>,
+    partitions: Option<usize>,
+}
+
+/// One object on a line for each partition.
+pub(super) fn json(holders: &[Holder], now: Timestamp) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for holder in holders {
+        let transaction = holder.transaction.as_ref();
+        let since = holder.since();
+        text += &serde_json::to_string(&Shown {
+            topic: &holder.topic,
+            partition: holder.partition,
+            last_stable_offset: holder.last_stable_offset,
+            high_watermark: holder.high_watermark,
+            producer_id: holder.producer_id,
+            producer_epoch: holder.producer_epoch,
+            hanging: holder.hangs(),
+            transactional_id: transaction.map(|transaction| transaction.transactional_id.as_str()),
+            state: transaction.map(|transaction| transaction.state.as_str()),
+            since: since.map(utc),
+            open_ms: since.map(|since| now.0 - since),
+            timeout_ms: transaction.map(|transaction| transaction.timeout_ms),
+            partitions: transaction.map(|transaction| transaction.partitions_count),
+        })?;
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+impl Holder {
+    /// Whether its coordinator would have ended it by now, or knows nothing of it.
+    fn hangs(&self) -> bool {
+        let is_at_rest = |transaction: &Transaction| AT_REST.contains(&transaction.state.as_str());
+        self.transaction.as_ref().is_none_or(is_at_rest)
+    }
+
+    fn state(&self) -> &str {
+        match &self.transaction {
+            Some(transaction) if !self.hangs() => &transaction.state,
+            _ => "hanging",
+        }
+    }
+
+    /// When it began; of one that hangs, when its producer last wrote, which is all that is known.
+    fn since(&self) -> Option<i64> {
+        let began = self.transaction.as_ref().filter(|_| !self.hangs());
+        let since = began.map_or(self.last_timestamp, |transaction| transaction.start_timestamp);
+        (since >= 0).then_some(since)
+    }
+}
+
+/// Milliseconds as `1h05m`, `3m20s` or `4.2s`.
+fn duration(ms: i64) -> String {
+    let ms = ms.max(0);
+    let (seconds, minutes, hours) = (ms / 1000, ms / 60_000, ms / 3_600_000);
+    match () {
+        () if hours > 0 => format!("{hours}h{:02}m", minutes % 60),
+        () if minutes > 0 => format!("{minutes}m{:02}s", seconds % 60),
+        () => format!("{seconds}.{}s", ms % 1000 / 100),
+    }
+}
+
+/// Milliseconds since the Unix epoch as `2026-11-26T09:30:00Z`.
+fn utc(ms: i64) -> String {
+    let (days, ms) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY));
+    // Days are counted from 1 March of year 0, in eras of 400 years, so that a leap day ends its year.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let leaps = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
+    let year_of_era = (day_of_era - leaps) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests;

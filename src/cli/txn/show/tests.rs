@@ -1,0 +1,90 @@
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+fn holder(partition: i32, transaction: Option<Transaction>) -> Holder {
+    Holder {
+        topic: "orders".to_owned(),
+        partition,
+        last_stable_offset: 40,
+        high_watermark: 1_040,
+        producer_id: 7,
+        producer_epoch: 3,
+        last_timestamp: NOW.0 - 4_250,
+        transaction,
+    }
+}
+
+fn transaction(state: &str) -> Option<Transaction> {
+    Some(Transaction {
+        transactional_id: "bank-1".to_owned(),
+        state: state.to_owned(),
+        start_timestamp: NOW.0 - 200_000,
+        timeout_ms: 900_000,
+        partitions_count: 2,
+    })
+}
+
+#[test]
+fn a_table_says_which_since_when_and_whose() {
+    let holders = [holder(0, transaction("Ongoing")), holder(12, None), holder(3, transaction("Empty"))];
+    let rows = [
+        (
+            "TOPIC   PARTITION  LAST STABLE  BEHIND  TRANSACTIONAL ID  ",
+            "STATE    SINCE                  OPEN  TIME-OUT  PRODUCER  EPOCH",
+        ),
+        (
+            "orders          0           40    1000  bank-1            ",
+            "Ongoing  2027-01-15T07:56:40Z  3m20s    15m00s         7      3",
+        ),
+        (
+            "orders         12           40    1000  -                 ",
+            "hanging  2027-01-15T07:59:55Z   4.2s         -         7      3",
+        ),
+        (
+            "orders          3           40    1000  bank-1            ",
+            "hanging  2027-01-15T07:59:55Z   4.2s    15m00s         7      3",
+        ),
+    ];
+    let hint = "\nhanging: no coordinator will end it; kafka-transactions abort can.\n";
+    let expected = rows.map(|(left, right)| format!("{left}{right}\n")).concat() + hint;
+    assert_eq!(table(&holders, NOW), expected);
+    assert!(!table(&holders[..1], NOW).contains("hanging"));
+    assert_eq!(table(&[], NOW), "No open transaction holds back a last stable offset.\n");
+}
+
+#[test]
+fn json_has_an_object_for_each() {
+    let holders = [holder(0, transaction("Ongoing")), holder(1, None)];
+    let shown = json(&holders, NOW).unwrap();
+    let lines: Vec<serde_json::Value> =
+        shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["transactional_id"], "bank-1");
+    assert_eq!(lines[0]["since"], "2027-01-15T07:56:40Z");
+    assert_eq!((&lines[0]["open_ms"], &lines[0]["timeout_ms"]), (&200_000.into(), &900_000.into()));
+    assert_eq!((&lines[0]["hanging"], &lines[0]["partitions"]), (&false.into(), &2.into()));
+    assert_eq!((&lines[1]["hanging"], &lines[1]["state"]), (&true.into(), &serde_json::Value::Null));
+    assert_eq!((&lines[1]["open_ms"], &lines[1]["producer_id"]), (&4_250.into(), &7.into()));
+}
+
+#[test]
+fn times_are_written_as_people_read_them() {
+    for (ms, expected) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (951_782_399_999, "2000-02-28T23:59:59Z"),
+        (951_782_400_000, "2000-02-29T00:00:00Z"),
+        (951_868_800_000, "2000-03-01T00:00:00Z"),
+        (4_107_542_399_000, "2100-02-28T23:59:59Z"),
+        (4_107_542_400_000, "2100-03-01T00:00:00Z"),
+        (1_735_689_599_000, "2024-12-31T23:59:59Z"),
+        (-1, "1969-12-31T23:59:59Z"),
+    ] {
+        assert_eq!(utc(ms), expected, "{ms}");
+    }
+    for (ms, expected) in
+        [(-5, "0.0s"), (999, "0.9s"), (59_999, "59.9s"), (60_000, "1m00s"), (3_900_000, "1h05m")]
+    {
+        assert_eq!(duration(ms), expected, "{ms}");
+    }
+}
