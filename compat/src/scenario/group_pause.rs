@@ -1,7 +1,5 @@
 //! Groups and time: a wall clock that jumps by years, a broker that stands still for longer than a session.
 
-use std::fs;
-use std::path::Path;
 use std::thread::park_timeout;
 use std::time::Duration;
 
@@ -9,32 +7,22 @@ use anyhow::{Result, ensure};
 use protocol_tests::client::resolve;
 use protocol_tests::storm::{Plan, SESSION_TIMEOUT, Storm};
 
+use super::wall_clock::{JUMPS, WallClock};
 use super::{Context, committed, create_topic};
 use crate::broker::{Broker, Settings};
 
 const PLAN: Plan = Plan { groups: 10, members: 3, crowd: 10, seed: 3 };
-/// What the wall clock shows besides the time: back and forth by more than every retention.
-const JUMPS: [&str; 4] = ["+3650d", "-3650d", "+30d", "+0d"];
 /// Long enough for a few looks at offsets that are kept for too long, and for heartbeats.
 const BETWEEN: Duration = Duration::from_secs(3);
 const KEPT: &str = "committed by a group that is empty";
 
 /// Nobody joins anew, and nothing that was committed goes.
 pub fn run(context: &mut Context) -> Result<()> {
-    fs::create_dir_all(&context.folder)?;
-    let time = context.folder.join("time");
-    fs::write(&time, "+0d")?;
+    let clock = WallClock::new(context)?;
     let mut settings = Settings::default()
         .with("group.initial.rebalance.delay.ms", "100")
         .with("offsets.retention.check.interval.ms", "1000");
-    settings.environment = [
-        ("LD_PRELOAD", context.tools.faketime()?.display().to_string()),
-        ("FAKETIME_TIMESTAMP_FILE", time.display().to_string()),
-        ("FAKETIME_NO_CACHE", "1".to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
+    settings.environment = clock.environment(context)?;
     let broker = context.start_with(&settings)?;
     create_topic(context, &broker, "any", 1)?;
     context.kcat(&broker, "-P -t any -p 0", "a\nb\nc\n")?.success()?;
@@ -45,7 +33,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     storm.settle()?;
     let joins = storm.joins();
     for jump in JUMPS {
-        jump_to(&time, jump)?;
+        clock.jump_to(jump)?;
         park_timeout(BETWEEN);
         expect_kept(context, &broker)?;
         ensure!(storm.joins() == joins, "somebody joined anew after the clock went to {jump}");
@@ -63,13 +51,6 @@ pub fn run(context: &mut Context) -> Result<()> {
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     context.transcript.add("a broker that stood still: nobody joined anew, no offset went");
     Ok(())
-}
-
-/// Replaces the file at once: the broker reads it whenever it asks for the time.
-fn jump_to(time: &Path, offset: &str) -> Result<()> {
-    let next = time.with_extension("next");
-    fs::write(&next, offset)?;
-    Ok(fs::rename(next, time)?)
 }
 
 fn expect_kept(context: &Context, broker: &Broker) -> Result<()> {

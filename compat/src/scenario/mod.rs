@@ -42,9 +42,11 @@ mod restart;
 pub mod streams;
 mod topics;
 pub mod transaction_copier;
+mod transaction_pause;
 mod transactions;
 mod transactions_tool;
 mod tshark;
+mod wall_clock;
 mod wire;
 
 use std::path::PathBuf;
@@ -76,7 +78,7 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     Scenario { name: "golden", oracle: false, run: golden::run },
     Scenario { name: "newcomer", oracle: false, run: newcomer::run },
-    Scenario { name: differential::NAME, oracle: true, run: differential::run },
+    Scenario { name: "differential", oracle: true, run: differential::run },
     Scenario { name: "wire", oracle: true, run: wire::run },
     Scenario { name: "kcat-metadata", oracle: true, run: kcat::metadata },
     Scenario { name: "kcat-codecs", oracle: true, run: kcat::codecs },
@@ -118,6 +120,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "group-load", oracle: false, run: group_load::run },
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
     Scenario { name: "transactions", oracle: true, run: transactions::run },
+    Scenario { name: "transaction-pause", oracle: false, run: transaction_pause::run },
     Scenario { name: "transaction-copier", oracle: true, run: transaction_copier::run },
     Scenario { name: "streams-pipeline", oracle: true, run: streams::run_pipeline },
     Scenario { name: "streams-smoke", oracle: true, run: streams::run_exactly_once },
