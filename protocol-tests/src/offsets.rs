@@ -22,7 +22,9 @@ const COMMIT_VERSION: i16 = 8;
 const FETCH_VERSION: i16 = 8;
 /// Requests under way.
 const WINDOW: u32 = 16;
-const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+/// Groups in one question: an answer for a thousand would hold up whoever shares the connection's thread.
+const ASKED_AT_ONCE: usize = 20;
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Every group commits for every partition of a topic.
 pub struct Offsets {
@@ -87,34 +89,50 @@ impl Offsets {
 
     /// Asks for an offset of each group until all are told; they must be those that were committed.
     pub fn expect_loaded(&self) -> Result<()> {
+        let mut client = Client::connect(self.broker)?;
+        let mut untold: Vec<u32> = (0..self.groups).collect();
+        let start = Instant::now();
+        // Nobody is asked twice for what it told: whoever looks on should not be what the broker is busy with.
+        while start.elapsed() < PATIENCE {
+            let mut still = Vec::new();
+            for some in untold.chunks(ASKED_AT_ONCE) {
+                still.extend(self.still_untold(&mut client, some)?);
+            }
+            untold = still;
+            if untold.is_empty() {
+                return Ok(());
+            }
+            std::thread::park_timeout(RETRY_INTERVAL);
+        }
+        bail!("the coordinators of {} groups still load after {} s", untold.len(), PATIENCE.as_secs())
+    }
+
+    /// Asks for an offset of some groups; those whose coordinators still load.
+    fn still_untold(&self, client: &mut Client, asked: &[u32]) -> Result<Vec<u32>> {
         let last = self.partitions - 1;
         let topic = || {
             let name = TopicName(text(&self.topic));
             OffsetFetchRequestTopics::default().with_name(name).with_partition_indexes(vec![last])
         };
-        let of = |group| {
+        let of = |group: &u32| {
             let asked = OffsetFetchRequestGroup::default();
-            asked.with_group_id(group_id(group)).with_topics(Some(vec![topic()]))
+            asked.with_group_id(group_id(*group)).with_topics(Some(vec![topic()]))
         };
-        let request = OffsetFetchRequest::default().with_groups((0..self.groups).map(of).collect());
-        let mut client = Client::connect(self.broker)?;
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            let groups = client.ask::<OffsetFetchRequest>(FETCH_VERSION, &request)?.groups;
-            ensure!(groups.len() == self.groups as usize, "{} groups of {}", groups.len(), self.groups);
-            if groups.iter().any(|group| group.error_code == ErrorCode::CoordinatorLoadInProgress.code()) {
-                std::thread::park_timeout(RETRY_INTERVAL);
+        let request = OffsetFetchRequest::default().with_groups(asked.iter().map(of).collect());
+        let told = client.ask::<OffsetFetchRequest>(FETCH_VERSION, &request)?.groups;
+        ensure!(told.len() == asked.len(), "{} groups of {}", told.len(), asked.len());
+        let mut untold = Vec::new();
+        for (number, group) in asked.iter().zip(&told) {
+            let code = group.error_code;
+            if code == ErrorCode::CoordinatorLoadInProgress.code() {
+                untold.push(*number);
                 continue;
             }
-            for (number, group) in (0..).zip(&groups) {
-                let told = group.topics.first().and_then(|topic| topic.partitions.first());
-                let told = told.map(|partition| partition.committed_offset);
-                let code = group.error_code;
-                ensure!(told == Some(offset(number, last)), "group {number}: error {code}, offset {told:?}");
-            }
-            return Ok(());
+            let told = group.topics.first().and_then(|topic| topic.partitions.first());
+            let told = told.map(|partition| partition.committed_offset);
+            ensure!(told == Some(offset(*number, last)), "group {number}: error {code}, offset {told:?}");
         }
-        bail!("the coordinators still load after {} s", PATIENCE.as_secs())
+        Ok(untold)
     }
 }
 

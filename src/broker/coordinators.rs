@@ -9,9 +9,9 @@ use crate::coordinator::{Coordinator, Shard};
 use crate::metadata::{ClusterImage, TopicImage};
 use crate::model::TopicPartition;
 
-/// Shards of one kind that load at a time.
+/// Shards of one kind that load at a time: on half of the cores, so that what others ask for finds one free.
 pub(super) fn lanes() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 /// The partition of a key among so many. As Kafka's `Utils.abs(key.hashCode()) % partitions`: by the hash of

@@ -16,6 +16,7 @@ use super::runtime::Shared;
 use super::seat::{Ended, Ending, Event, Phase, QUEUE_MAX, Requested, Seat};
 use super::shard_clock::ShardClock;
 use super::{CoordinatorError, InTransaction, Moment, Output, Shard, Surroundings};
+use crate::env::in_background;
 use crate::env::time::{self, Deadline};
 use crate::model::Offset;
 use crate::partition::{
@@ -190,14 +191,15 @@ impl<S: Shard> Task<S> {
         let load_bytes = self.look()?.rules.load_bytes;
         let (partition, shared) = (self.partition.clone(), self.shared.clone());
         let began = self.shared.env.clock.monotonic();
-        let loaded =
-            tokio::task::spawn_blocking(move || load::<S>(&partition, load_bytes, &shared.stopping)).await;
+        // A million records keep a core busy for a second: clients of other partitions come first.
+        let work = move || load::<S>(&partition, load_bytes, &shared.stopping);
+        let loaded = in_background("coordinator-load", work).await;
         let (shard, loaded) = match loaded {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(LoadError::Stopping)) => return Err(Unload::Gone),
-            Ok(Err(error)) if error.may_pass() => return Err(Unload::Unwritten(error.to_string())),
-            Ok(Err(error)) => return self.unreadable(&error.to_string()).await,
-            Err(_) => return self.unreadable("replaying a record panicked").await,
+            Some(Ok(loaded)) => loaded,
+            Some(Err(LoadError::Stopping)) => return Err(Unload::Gone),
+            Some(Err(error)) if error.may_pass() => return Err(Unload::Unwritten(error.to_string())),
+            Some(Err(error)) => return self.unreadable(&error.to_string()).await,
+            None => return self.unreadable("replaying a record panicked, or there is no thread").await,
         };
         let took_ms = self.shared.env.clock.monotonic().saturating_sub(began).as_millis();
         let (topic, partition) = (self.partition.topic(), self.partition.topic_partition().partition);

@@ -5,6 +5,7 @@
 //! **Invariants**: no other room names `SystemTime`, `Instant::now`, `tokio::time`, `std::fs` or a source of
 //! randomness (clippy's banned paths hold this).
 
+mod background;
 mod clock;
 pub mod files;
 mod lanes;
@@ -14,6 +15,7 @@ pub mod time;
 
 use std::sync::Arc;
 
+pub use background::in_background;
 pub use clock::{Clock, SystemClock};
 pub use files::{BLOCK_BYTES, File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
 pub use lanes::side_by_side;
