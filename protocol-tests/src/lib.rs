@@ -7,7 +7,8 @@
 //! mutations, and the shapes that would abort a process without the guard). And `wire`: a suite that is aimed
 //! at a running broker by its address, and that every broker of the protocol must pass; and `differential`: a
 //! script of calls whose answers are compared with those of Apache Kafka, field by field. And `storm`:
-//! members of groups by the hundred; and `offsets`: committed by the million.
+//! members of groups by the hundred; `rebalance`: a thousand of one group; and `offsets`: committed by the
+//! million.
 //! **Does not own** rules: those have unit tests beside the code. Nor brokers: `compat` starts them.
 
 pub mod batches;
@@ -21,6 +22,7 @@ pub mod mutate;
 pub mod offsets;
 pub mod pieces;
 pub mod random;
+pub mod rebalance;
 pub mod refusals;
 pub mod requests;
 pub mod schema;

@@ -25,6 +25,7 @@ mod group_crowd;
 mod group_load;
 mod group_members;
 mod group_pause;
+mod group_rebalance;
 mod group_storm;
 mod groups;
 pub mod history;
@@ -118,6 +119,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "group-pause", oracle: false, run: group_pause::run },
     Scenario { name: "group-crowd", oracle: true, run: group_crowd::run },
     Scenario { name: "group-load", oracle: false, run: group_load::run },
+    Scenario { name: "group-rebalance", oracle: false, run: group_rebalance::run },
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
     Scenario { name: "transactions", oracle: true, run: transactions::run },
     Scenario { name: "transaction-pause", oracle: false, run: transaction_pause::run },
@@ -172,6 +174,8 @@ pub struct Scale {
     pub stream_bytes: u64,
     /// How often the broker is killed under load.
     pub kills_count: u32,
+    /// How often the broker is started with a million committed offsets, under a producer.
+    pub loads_count: u32,
     /// Members of groups that come and go.
     pub storm: Plan,
     /// How often the broker is killed under them.
