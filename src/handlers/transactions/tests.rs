@@ -533,3 +533,35 @@ async fn offsets_in_transactions_are_answered_as_kafka_does() {
         assert_eq!(codes, expected);
     }
 }
+
+/// So many syncs of the log since the start.
+fn wal_commits(test: &TestBroker) -> u64 {
+    const COUNT: &str = "highwater_wal_commit_duration_seconds_count ";
+    let rendered = test.broker.metrics().render();
+    rendered.lines().find_map(|line| line.strip_prefix(COUNT)).unwrap().parse().unwrap()
+}
+
+/// The decision, all markers, and that it is complete: one after the other, and each is one.
+#[tokio::test]
+async fn a_commit_across_100_partitions_takes_three_commits_of_the_log() {
+    let test = started().await;
+    test.topic("wide", 100, &[]).await;
+    let mut producer = Producer::new(&test, false).await;
+    let wide =
+        AddPartitionsToTxnTopic::default().with_name(topic_name("wide")).with_partitions((0..100).collect());
+    let add = AddPartitionsToTxnRequest::default()
+        .with_v3_and_below_transactional_id(id("x"))
+        .with_v3_and_below_producer_id(ProducerId(producer.id))
+        .with_v3_and_below_producer_epoch(producer.producer_epoch)
+        .with_v3_and_below_topics(vec![wide]);
+    let added = test.ask(3, &add).await.results_by_topic_v3_and_below;
+    assert!(added[0].results_by_partition.iter().all(|partition| partition.partition_error_code == 0));
+    let before = wal_commits(&test);
+    assert_eq!(producer.end(true).await, 0);
+    let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id("x")]);
+    eventually(async || {
+        test.ask(0, &request).await.transaction_states[0].transaction_state.as_str() == "CompleteCommit"
+    })
+    .await;
+    assert_eq!(wal_commits(&test) - before, 3);
+}
