@@ -8,8 +8,9 @@ pub enum Load {
     RawProduce { per_batch: u32, rate: u32 },
     /// One fetch of 1 MiB in flight a partition.
     RawFetch,
-    /// Kafka's ProducerPerformance; `tuned` is batch.size=262144 linger.ms=5.
-    JavaProduce { tuned: bool, rate: u32, warmup: u64 },
+    /// Kafka's ProducerPerformance; `tuned` is batch.size=262144 linger.ms=5; in transactions of so many
+    /// milliseconds (0: in none).
+    JavaProduce { tuned: bool, rate: u32, warmup: u64, transaction_ms: u32 },
     /// A Java consumer with the settings of Kafka's ConsumerPerformance, which assigns itself the partitions.
     JavaConsume,
     /// librdkafka's rdkafka_performance -P.
@@ -73,8 +74,16 @@ const fn raw(name: &'static str, what: &'static str, per_batch: u32, records: u6
 
 const fn java(name: &'static str, what: &'static str, tuned: bool, record_bytes: u32, seconds: u32) -> Case {
     let records = if record_bytes == 100 { 5_000_000 } else { TWO_GIB };
-    let load = Load::JavaProduce { tuned, rate: 0, warmup: 0 };
+    let load = Load::JavaProduce { tuned, rate: 0, warmup: 0, transaction_ms: 0 };
     Case { name, what, load, topic: Topic::Own, records, record_bytes, commits: false, seconds }
+}
+
+const fn at_10_000(transaction_ms: u32) -> Load {
+    Load::JavaProduce { tuned: false, rate: 10_000, warmup: 50_000, transaction_ms }
+}
+
+const fn paced(name: &'static str, what: &'static str) -> Case {
+    Case { records: 250_000, commits: true, ..java(name, what, false, 1024, 31) }
 }
 
 /// Some 2 GiB that divide evenly: by groups, and by partitions and batches where the topic is filled for
@@ -111,11 +120,11 @@ pub const ALL: &[Case] = &[
         commits: true,
         ..java("b2", "Java producer, 100 bytes, batch.size=256k linger.ms=5", true, 100, 18)
     },
+    Case { load: at_10_000(0), ..paced("c1", "Java producer at 10,000 records/s, 1 KiB") },
     Case {
-        load: Load::JavaProduce { tuned: false, rate: 10_000, warmup: 50_000 },
-        records: 250_000,
-        commits: true,
-        ..java("c1", "Java producer at 10,000 records/s, 1 KiB", false, 1024, 31)
+        load: at_10_000(100),
+        commits: false,
+        ..paced("t1", "Java producer at 10,000 records/s, 1 KiB, in transactions of 100 ms")
     },
     Case {
         name: "c3",

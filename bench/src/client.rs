@@ -40,7 +40,14 @@ impl Work<'_> {
         match load {
             Load::RawProduce { per_batch, rate } => self.raw(raw::PRODUCE, &[per_batch, RAW_IN_FLIGHT, rate]),
             Load::RawFetch => self.raw(raw::FETCH, &[RAW_FETCH_BYTES_MAX]),
-            Load::JavaProduce { tuned, rate, warmup } => Ok(self.java_producer(tuned, rate, warmup)),
+            Load::JavaProduce { tuned, rate, warmup, transaction_ms } => {
+                let mut command = self.java_producer(tuned, rate, warmup);
+                if transaction_ms > 0 {
+                    command.args(["--transactional-id", "bench"]);
+                    command.arg("--transaction-duration-ms").arg(transaction_ms.to_string());
+                }
+                Ok(command)
+            }
             Load::JavaConsume => {
                 let mut command = self.java("LoadConsumer");
                 command.args(["--bootstrap-server", self.bootstrap, self.topic]);

@@ -77,7 +77,7 @@ pub struct Machine {
 }
 
 /// One run of one case against one broker.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Run {
     /// The case's name.
     pub case: String,

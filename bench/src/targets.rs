@@ -1,4 +1,4 @@
-//! What issue 5 asks for, and whether the figures give it.
+//! What issues 5 and 7 ask for, and whether the figures give it.
 
 use crate::figures::{HIGHWATER, KAFKA, Results};
 use crate::summary::{self, UNDER_LOAD, number};
@@ -12,6 +12,8 @@ pub enum Bound {
     OfKafkaOrDisk(f64),
     /// So much at most.
     AtMost(f64),
+    /// So many times our own in another case.
+    OfCase(&'static str, f64),
 }
 
 /// One bound.
@@ -61,6 +63,13 @@ pub const ALL: &[Target] = &[
     time("acknowledged at 10,000/s, p50 (c1)", "c1", "p50_ms", Bound::OfKafka(1.0)),
     time("acknowledged at 10,000/s, p99 (c1)", "c1", "p99_ms", Bound::OfKafkaOrDisk(2.0)),
     time("acknowledged at 10,000/s, p99.9 (c1)", "c1", "p999_ms", Bound::OfKafka(1.0)),
+    Target {
+        what: "broker CPU, in transactions of 100 ms (t1)",
+        case: "t1",
+        figure: "cpu_s_per_million",
+        unit: "s/million",
+        bound: Bound::OfCase("c1", 1.25),
+    },
     memory("memory idle", "idle", "idle_rss_mib", 20.0),
     memory("memory under load, at most", UNDER_LOAD, "rss_peak_mib", 150.0),
     memory("memory for 10,000 idle connections", "idle", "connections_mib", 100.0),
@@ -92,6 +101,10 @@ pub fn judge(results: &Results, target: &Target) -> Judged {
         Bound::OfKafka(1.0) => ("not above Kafka's".to_owned(), kafka),
         Bound::OfKafka(share) => (format!("≤ {share} of Kafka's"), kafka.map(|kafka| kafka * share)),
         Bound::AtMost(limit) => (format!("≤ {limit} {}", target.unit), Some(limit)),
+        Bound::OfCase(case, times) => {
+            let own = median(case, HIGHWATER, target.figure);
+            (format!("≤ {times} of our {case}"), own.map(|own| own * times))
+        }
         Bound::OfKafkaOrDisk(times) => {
             let disk = median("disk", "", "append_4k_p99_ms").map(|sync| sync * times);
             let words = match disk {
@@ -148,6 +161,23 @@ mod tests {
         ] {
             assert_eq!(judged(case, figure, ours, kafka), expected, "{case} {figure} {ours} {kafka:?}");
         }
+    }
+
+    #[test]
+    fn transactions_are_judged_by_what_is_in_none() {
+        let with = |ours: f64| {
+            let mut results = example();
+            results.runs.retain(|run| run.case == "c1" && run.label == HIGHWATER);
+            for run in &mut results.runs {
+                run.figures.insert("cpu_s_per_million".to_owned(), 10.0);
+            }
+            let mut run = results.runs[0].clone();
+            run.case = "t1".to_owned();
+            run.figures.insert("cpu_s_per_million".to_owned(), ours);
+            results.runs.push(run);
+            judge(&results, ALL.iter().find(|target| target.case == "t1").unwrap()).met
+        };
+        assert_eq!([12.5, 12.6].map(with), [Some(true), Some(false)]);
     }
 
     #[test]

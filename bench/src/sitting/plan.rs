@@ -116,7 +116,7 @@ pub fn warmups(options: &Options) -> Vec<Case> {
         seconds: 0,
     };
     const GIB: u64 = 1 << 20;
-    let java = Load::JavaProduce { tuned: false, rate: 0, warmup: 0 };
+    let java = Load::JavaProduce { tuned: false, rate: 0, warmup: 0, transaction_ms: 0 };
     vec![
         case("2 GiB in batches of 64 KiB", raw(64), Topic::Own, 2 * GIB, 1024),
         case("1 GiB in batches of 16 KiB", raw(16), Topic::Own, GIB, 1024),
