@@ -92,7 +92,7 @@ impl Offsets {
         let mut client = Client::connect(self.broker)?;
         let mut untold: Vec<u32> = (0..self.groups).collect();
         let start = Instant::now();
-        // Nobody is asked twice for what it told: whoever looks on should not be what the broker is busy with.
+        // Nobody is asked twice for what it told: who looks on should not be what the broker is busy with.
         while start.elapsed() < PATIENCE {
             let mut still = Vec::new();
             for some in untold.chunks(ASKED_AT_ONCE) {
