@@ -70,9 +70,13 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let (acks, timeout) = (request.acks, view::change_timeout(request.timeout_ms));
     let patience = timeout.min(ADMISSION_WAIT_MAX);
     let transactional_id = request.transactional_id.clone();
+    let asked = transactions::ask_first(&context, &request, patience).await;
     let (mut topics, grown) = checking::check_where_due(&context, request, patience).await;
     let transactional_id = transactional_id.as_ref().map(|id| id.as_str());
-    transactions::verify(&context, transactional_id, &mut topics, patience).await;
+    match asked {
+        Some(asked) => asked.show(&mut topics),
+        None => transactions::verify(&context, transactional_id, &mut topics, patience).await,
+    }
     append(&context, &mut topics, patience).await;
     drop(grown);
     if acks == ACKS_NONE {

@@ -8,15 +8,18 @@ use bytes::Bytes;
 use kafka_protocol::messages::ProduceRequest;
 
 use super::outcome::Outcome;
-use super::{Failure, RequestContext, Topic, outcomes};
+use super::{
+    Failure, RequestContext, Topic, TopicKey, VERSION_WITH_TOPIC_IDS, checking, is_closed, open_partition,
+    outcomes,
+};
 use crate::broker::{TransactionCheck, TransactionRefused};
 use crate::env::time;
 use crate::handlers::errors::KafkaError;
 use crate::handlers::transactions::is_final;
-use crate::model::ProducerId;
+use crate::model::{ProducerId, TopicId};
 use crate::partition::{Partition, Verification};
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::BatchHeader;
+use crate::protocol::batch::{BatchHeader, ProducedBatch};
 use crate::transaction::{NamedPartition, ProducerIdAndEpoch};
 
 /// First version whose clients know TRANSACTION_ABORTABLE.
@@ -96,6 +99,66 @@ pub(super) async fn verify(
             outcome.refuse(told(code, version), is_final(code));
         }
         return;
+    }
+}
+
+/// Answers of the coordinator that came before the batches were checked.
+pub(super) struct AskedFirst(Vec<Topic>);
+
+/// The same before the batches of a request are checked that takes long to check: the turn that this needs
+/// must not be kept while somebody is waited for. As Kafka does with all requests: a batch that is found
+/// wrong then may have added its partition to the transaction, which ends there as in all others.
+pub(super) async fn ask_first(
+    context: &RequestContext,
+    request: &ProduceRequest,
+    patience: Duration,
+) -> Option<AskedFirst> {
+    let transactional_id = request.transactional_id.clone()?;
+    if super::refused_as_a_whole(request).is_some() || !checking::takes_long(context, request) {
+        return None;
+    }
+    let mut topics = to_ask_about(context, request);
+    verify(context, Some(transactional_id.as_str()), &mut topics, patience).await;
+    Some(AskedFirst(topics))
+}
+
+fn to_ask_about(context: &RequestContext, request: &ProduceRequest) -> Vec<Topic> {
+    let image = context.broker.image();
+    let by_id = context.header.api_version >= VERSION_WITH_TOPIC_IDS;
+    let topics = request.topic_data.iter().map(|data| {
+        let topic_id = TopicId(data.topic_id);
+        let found = TopicKey { name: data.name.as_str(), topic_id }.find(&image, by_id).ok();
+        let found = found.filter(|topic| !is_closed(context, &topic.name));
+        let partitions = data.partition_data.iter().map(|data| {
+            let partition =
+                found.as_ref().and_then(|it| open_partition(&context.broker, it, data.index).ok());
+            let batch = data.records.as_ref().and_then(ProducedBatch::to_ask_about);
+            let outcome = match (partition, batch) {
+                (Some(partition), Some(batch)) => {
+                    Outcome::Checked { partition, batch, verification: Verification::Ongoing }
+                }
+                // Whatever it is, it will be found by the check.
+                _ => Outcome::refused(ErrorCode::UnknownServerError.into()),
+            };
+            (data.index, outcome)
+        });
+        Topic { name: data.name.clone(), topic_id, partitions: partitions.collect() }
+    });
+    topics.collect()
+}
+
+impl AskedFirst {
+    /// Shows what was answered with the batches that were checked meanwhile.
+    pub(super) fn show(mut self, topics: &mut [Topic]) {
+        for (outcome, asked) in outcomes(topics).zip(outcomes(&mut self.0)) {
+            if outcome.transactional().is_none() {
+                continue;
+            }
+            match asked {
+                Outcome::Checked { verification, .. } => outcome.show(*verification),
+                refused => std::mem::swap(outcome, refused),
+            }
+        }
     }
 }
 

@@ -164,6 +164,13 @@ impl ProducedBatch {
         ProducedBatch { header, bytes: bytes.into(), rewrites_timestamp: false }
     }
 
+    /// One whose checksum alone was verified, to ask about its producer: it is not to be appended.
+    pub fn to_ask_about(bytes: &Bytes) -> Option<ProducedBatch> {
+        let header = BatchHeader::parse(bytes).ok()?;
+        verify_crc(bytes).ok()?;
+        Some(ProducedBatch { header, bytes: bytes.clone(), rewrites_timestamp: false })
+    }
+
     /// Makes a copy of [`ProducedBatch::bytes`] what is to be stored: offset, leader epoch and, where the
     /// broker sets or corrects the batch's timestamp, that and the checksum.
     pub fn patch(&self, copy: &mut [u8], base_offset: Offset, leader_epoch: LeaderEpoch) {

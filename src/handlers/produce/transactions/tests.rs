@@ -1,8 +1,13 @@
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{ProduceRequest, TopicName, TransactionalId};
+use kafka_protocol::messages::{
+    DescribeTransactionsRequest, InitProducerIdRequest, ProduceRequest, ProduceResponse, TopicName,
+    TransactionalId,
+};
 
 use super::{refused_as_a_whole, told};
+use crate::handlers::produce::checking::all_turns;
 use crate::handlers::testing::{TestBroker, batch, build, str_bytes};
+use crate::handlers::transactions::tests::coordinated;
 use crate::model::{ProducerEpoch, ProducerId};
 use crate::protocol::ErrorCode;
 
@@ -79,4 +84,34 @@ async fn what_is_not_verified_is_not_written_and_the_rest_is() {
     let response = test.ask(12, &request(None, vec![transactional(1, 0), batch(&[1])])).await;
     let codes = response.responses[0].partition_responses.iter().map(|partition| partition.error_code);
     assert_eq!(codes.collect::<Vec<_>>(), [53, 53]);
+}
+
+/// A batch that is to be compressed anew: its partition is in the transaction before a turn is waited for.
+#[tokio::test]
+async fn the_coordinator_is_asked_before_a_turn_is_taken() {
+    let test = TestBroker::with(&[("transaction.state.log.num.partitions", "1")]);
+    test.topic("t", 1, &[("compression.type", "gzip")]).await;
+    coordinated(&test, "x").await;
+    let id = || TransactionalId(str_bytes("x"));
+    let init = InitProducerIdRequest::default()
+        .with_transactional_id(Some(id()))
+        .with_transaction_timeout_ms(60_000)
+        .with_producer_id((-1).into())
+        .with_producer_epoch(-1);
+    let producer = test.ask(4, &init).await;
+    assert_eq!(producer.error_code, 0);
+    let batch = || transactional(producer.producer_id.0, producer.producer_epoch);
+    let all = all_turns().await;
+    let impatient = request(Some("x"), vec![batch()]).with_timeout_ms(500);
+    let code = |response: ProduceResponse| response.responses[0].partition_responses[0].error_code;
+    assert_eq!(code(test.ask(12, &impatient).await), ErrorCode::RequestTimedOut.code());
+    drop(all);
+    let describe = DescribeTransactionsRequest::default().with_transactional_ids(vec![id()]);
+    let described = test.ask(0, &describe).await.transaction_states.remove(0);
+    assert_eq!((described.transaction_state.as_str(), described.topics.len()), ("Ongoing", 1));
+    assert_eq!(code(test.ask(12, &request(Some("x"), vec![batch()])).await), 0);
+    // Nobody vouches for another producer, whatever its batch is.
+    let stranger = transactional(producer.producer_id.0 + 1, 0);
+    let refused = code(test.ask(12, &request(Some("x"), vec![stranger])).await);
+    assert_eq!(refused, ErrorCode::InvalidProducerIdMapping.code());
 }
