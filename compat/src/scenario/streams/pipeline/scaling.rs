@@ -8,9 +8,8 @@ use anyhow::{Result, ensure};
 
 use super::results;
 use super::under_way::UnderWay;
-use crate::broker::start;
+use crate::broker::{Settings, start};
 use crate::scenario::Context;
-use crate::scenario::streams::settings;
 
 const PARTITIONS: [u32; 3] = [1, 2, 4];
 /// Before anything is measured.
@@ -51,7 +50,9 @@ fn measure_all(context: &Context, micros: u32, readings: fn(u32) -> u32) -> Resu
 fn measure(context: &Context, partitions: u32, micros: u32, readings: u32) -> Result<f64> {
     let folder = context.folder.join(partitions.to_string());
     fs::create_dir(&folder)?;
-    let mut broker = start(context.flavor, context.tools, &folder, &settings())?;
+    // With the ordinary delay of a group's first rebalance, all instances get their part in it. Without, the
+    // first one has all the work until the others have taken it over.
+    let mut broker = start(context.flavor, context.tools, &folder, &Settings::default())?;
     let mut pipeline = UnderWay::start(context, &broker, &folder, partitions, micros)?;
     pipeline.send(context, &broker, 0..WARM_UP)?.finish()?;
     pipeline.wait_for_results_of(&mut broker, WARM_UP)?;
