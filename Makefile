@@ -8,8 +8,8 @@
 #   make check      formatting and lints
 #   make compat     stock clients and Apache Kafka's tools against the broker, crashes under load
 #   make soak       the same with a 1 GiB stream and 100 kills, 40,000 crash points; MirrorMaker and more of Connect;
-#                   100,000 messages copied in transactions; Kafka Streams' smoke tests in full; the wire suite
-#                   against Apache Kafka
+#                   100,000 messages copied in transactions, 100,000 transfers of the bank; Kafka Streams' smoke tests in
+#                   full; the wire suite against Apache Kafka
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
 #   make instructions  instructions of each step of a record's way, beside those of benches/instructions.txt;
 #                   ARGS=--write writes that file again

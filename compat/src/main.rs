@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use compat::broker::Flavor;
 use compat::report;
+use compat::scenario::bank::Plan as Bank;
 use compat::scenario::history::Plan as History;
+use compat::scenario::outbox::Plan as Outbox;
 use compat::scenario::streams::{Pipeline, Plan as Streams};
 use compat::scenario::transaction_copier::Plan as Copied;
 use compat::scenario::{self, Context, Scale, Scenario};
@@ -28,6 +30,8 @@ oracle   records the transcripts from Apache Kafka again; without names, or with
 list     names the scenarios";
 
 const CI: Scale = Scale {
+    bank: Bank { commands: 5_000, per_transaction: 16, strikes: 6 },
+    outbox: Outbox { changes: 4_000, kills: 6 },
     copied: Copied { messages: 6_000, per_transaction: 40, kills: 5 },
     streams_pipeline: Pipeline { readings: 4_000, partitions: 2, kills: 2 },
     streams_smoke: Streams { many: 10, each: 400, seconds: 8, kills: 2 },
@@ -49,6 +53,8 @@ const CI: Scale = Scale {
     crowd_time: Duration::from_secs(8),
 };
 const SOAK: Scale = Scale {
+    bank: Bank { commands: 100_000, per_transaction: 25, strikes: 40 },
+    outbox: Outbox { changes: 60_000, kills: 40 },
     copied: Copied { messages: 100_000, per_transaction: 750, kills: 15 },
     streams_pipeline: Pipeline { readings: 100_000, partitions: 4, kills: 12 },
     // What Kafka's own programs send.

@@ -6,6 +6,7 @@
 //! Apache Kafka.
 
 mod api_versions;
+pub mod bank;
 mod batches;
 mod clients;
 mod compaction;
@@ -32,10 +33,12 @@ pub mod history;
 mod java_client;
 mod kcat;
 mod late_end;
+mod lives;
 mod log_dirs;
 mod mirror;
 pub mod newcomer;
 mod offsets;
+pub mod outbox;
 mod produce_refusals;
 mod python_client;
 mod real_input;
@@ -124,6 +127,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "transactions", oracle: true, run: transactions::run },
     Scenario { name: "transaction-pause", oracle: false, run: transaction_pause::run },
     Scenario { name: "transaction-copier", oracle: true, run: transaction_copier::run },
+    Scenario { name: "bank", oracle: true, run: bank::run },
+    Scenario { name: "outbox", oracle: true, run: outbox::run },
     Scenario { name: "streams-pipeline", oracle: true, run: streams::run_pipeline },
     Scenario { name: "streams-smoke", oracle: true, run: streams::run_exactly_once },
     Scenario { name: "streams-relational", oracle: true, run: streams::run_relational },
@@ -144,6 +149,7 @@ pub const ALL: &[Scenario] = &[
 
 /// More, for `--soak` and by name only: they start one virtual machine after another.
 pub const SOAK: &[Scenario] = &[
+    Scenario { name: "bank-classic", oracle: true, run: bank::classic },
     Scenario { name: "connect-standalone", oracle: true, run: connect::standalone },
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
     Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },
@@ -160,6 +166,10 @@ pub fn by_field(scenario: &Scenario) -> bool {
 /// How much work the long scenarios do.
 #[derive(Clone, Copy)]
 pub struct Scale {
+    /// What a bank's tellers do.
+    pub bank: bank::Plan,
+    /// What is told through an outbox.
+    pub outbox: outbox::Plan,
     /// What copiers copy in transactions.
     pub copied: transaction_copier::Plan,
     /// What goes through the pipeline of Kafka Streams.
