@@ -17,7 +17,7 @@
 #   make flamegraph  where the broker's processor time goes in r1 to r4, drawn into docs/bench/ (needs perf);
 #                   ARGS="--cases r1 --out DIR"
 #   make floor      what r1 to r4 cost a program that does only what a durable broker must (7 minutes)
-#   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (50 minutes, 22 GiB of disk);
+#   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (55 minutes, 22 GiB of disk);
 #                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
 #                   `bench` in CONTRIBUTING.md
 #
