@@ -16,8 +16,8 @@ use super::runtime::Shared;
 use super::seat::{Ended, Ending, Event, Phase, QUEUE_MAX, Requested, Seat};
 use super::shard_clock::ShardClock;
 use super::{CoordinatorError, InTransaction, Moment, Output, Shard, Surroundings};
-use crate::env::in_background;
 use crate::env::time::{self, Deadline};
+use crate::env::{BackgroundError, in_background};
 use crate::model::Offset;
 use crate::partition::{
     Admission, AdmissionError, AppendError, Credits, FetchWaiter, Partition, PartitionStatus, Purpose,
@@ -144,9 +144,13 @@ impl<S: Shard> Task<S> {
             let reason = self.serve().await;
             self.seat.set_phase(Phase::Loading);
             self.unload(CoordinatorError::NotCoordinator);
-            match reason {
-                Unload::Gone => return,
-                reason => self.report(&reason),
+            if reason == Unload::Gone {
+                return;
+            }
+            self.report(&reason);
+            // What panicked will do so again: not as fast as the log can be read.
+            if matches!(reason, Unload::Fault(_)) {
+                time::sleep(LOAD_AGAIN).await;
             }
         }
     }
@@ -184,7 +188,7 @@ impl<S: Shard> Task<S> {
 
     async fn load(&mut self) -> Result<(), Unload> {
         let shared = self.shared.clone();
-        let _lane = shared.loading.acquire().await.map_err(|_| Unload::Gone)?;
+        let lane = shared.loading.acquire().await.map_err(|_| Unload::Gone)?;
         // What was appended by a shard that is unloaded since is in the log: it counts.
         let end = self.partition.watermarks().log_end_offset;
         self.partition.committed(end).await?;
@@ -194,12 +198,15 @@ impl<S: Shard> Task<S> {
         // A million records keep a core busy for a second: clients of other partitions come first.
         let work = move || load::<S>(&partition, load_bytes, &shared.stopping);
         let loaded = in_background("coordinator-load", work).await;
+        // Before one that cannot be read waits for its end: the others have to load.
+        drop(lane);
         let (shard, loaded) = match loaded {
-            Some(Ok(loaded)) => loaded,
-            Some(Err(LoadError::Stopping)) => return Err(Unload::Gone),
-            Some(Err(error)) if error.may_pass() => return Err(Unload::Unwritten(error.to_string())),
-            Some(Err(error)) => return self.unreadable(&error.to_string()).await,
-            None => return self.unreadable("replaying a record panicked, or there is no thread").await,
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(LoadError::Stopping)) => return Err(Unload::Gone),
+            Ok(Err(error)) if error.may_pass() => return Err(Unload::Unwritten(error.to_string())),
+            Ok(Err(error)) => return self.unreadable(&error.to_string()).await,
+            Err(error @ BackgroundError::NoThread(_)) => return Err(Unload::Unwritten(error.to_string())),
+            Err(BackgroundError::Panicked) => return self.unreadable("replaying a record panicked").await,
         };
         let took_ms = self.shared.env.clock.monotonic().saturating_sub(began).as_millis();
         let (topic, partition) = (self.partition.topic(), self.partition.topic_partition().partition);

@@ -15,7 +15,7 @@ pub mod time;
 
 use std::sync::Arc;
 
-pub use background::in_background;
+pub use background::{BackgroundError, in_background};
 pub use clock::{Clock, SystemClock};
 pub use files::{BLOCK_BYTES, File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
 pub use lanes::side_by_side;

@@ -753,3 +753,20 @@ async fn what_a_shard_cannot_read_is_left_alone() {
     eventually(|| (stage.ask(Ask::Get).err() == Some(CoordinatorError::NotCoordinator)).then_some(())).await;
     assert_eq!(stage.partition().watermarks().log_end_offset, Offset(2));
 }
+
+/// As many as may load at a time, so that a place which is kept is one that nobody gets.
+#[tokio::test]
+async fn shards_that_cannot_be_read_keep_no_others_from_loading() {
+    let mut machine = open(SimulatedWorld::new(7), Model::default());
+    machine.create_topic("__toys", 3).unwrap();
+    let mut stage = Stage::on(machine);
+    for partition in [0, 1] {
+        stage.id.partition = partition;
+        append(&stage, &[(b'?', 1)], |_| {});
+        stage.coordinator.lead(&stage.partition());
+        let is_failed = || stage.ask(Ask::Get).err() == Some(CoordinatorError::NotCoordinator);
+        eventually(|| is_failed().then_some(())).await;
+    }
+    stage.id.partition = 2;
+    assert_eq!(stage.answer_after_lead(Ask::Get).await, Ok(0));
+}

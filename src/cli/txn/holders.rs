@@ -74,8 +74,11 @@ pub(super) fn find(cluster: &mut Cluster) -> Result<Found> {
             };
             let behind: Vec<Place> = places.iter().filter(is_behind).cloned().collect();
             for (place, partition) in producers(cluster, node, &behind, &mut found)? {
-                let offsets = (stable[&place], high_watermarks[&place]);
-                found.holders.extend(holder(place, offsets, &partition));
+                // A broker that tells of what it was not asked about is not believed.
+                let (Some(stable), Some(high)) = (stable.get(&place), high_watermarks.get(&place)) else {
+                    continue;
+                };
+                found.holders.extend(holder(place, (*stable, *high), &partition));
             }
         }
     }

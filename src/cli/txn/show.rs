@@ -10,6 +10,8 @@ use crate::model::Timestamp;
 const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 /// States of a transactional id whose transaction is over: one that is open all the same is ended by nobody.
 const AT_REST: &[&str] = &["Empty", "CompleteCommit", "CompleteAbort", "Dead"];
+/// More of one cell is cut off: an id may be as long as a request lets it be.
+const CELL_CHARACTERS_MAX: usize = 200;
 const HEADS: [&str; 11] = [
     "TOPIC",
     "PARTITION",
@@ -58,20 +60,25 @@ fn line(cells: &[String; 11], widths: &[usize; 11]) -> String {
     text + "\n"
 }
 
+/// Text that came from elsewhere, for a terminal: on one line, without control characters, and not too wide.
+fn cell(text: &str) -> String {
+    text.escape_debug().take(CELL_CHARACTERS_MAX).collect()
+}
+
 fn row(holder: &Holder, now: Timestamp) -> [String; 11] {
     let none = || "-".to_owned();
     let transaction = holder.transaction.as_ref();
     let since = holder.since();
     let timeout = transaction.map(|transaction| i64::from(transaction.timeout_ms));
     [
-        holder.topic.clone(),
+        cell(&holder.topic),
         holder.partition.to_string(),
         holder.last_stable_offset.to_string(),
-        (holder.high_watermark - holder.last_stable_offset).to_string(),
-        transaction.map_or_else(none, |transaction| transaction.transactional_id.clone()),
-        holder.state().to_owned(),
+        holder.high_watermark.saturating_sub(holder.last_stable_offset).to_string(),
+        transaction.map_or_else(none, |transaction| cell(&transaction.transactional_id)),
+        cell(holder.state()),
         since.map_or_else(none, utc),
-        since.map_or_else(none, |since| duration(now.0 - since)),
+        since.map_or_else(none, |since| duration(now.0.saturating_sub(since))),
         timeout.map_or_else(none, duration),
         holder.producer_id.to_string(),
         holder.producer_epoch.to_string(),
@@ -113,7 +120,7 @@ pub(super) fn json(holders: &[Holder], now: Timestamp) -> anyhow::Result<String>
             transactional_id: transaction.map(|transaction| transaction.transactional_id.as_str()),
             state: transaction.map(|transaction| transaction.state.as_str()),
             since: since.map(utc),
-            open_ms: since.map(|since| now.0 - since),
+            open_ms: since.map(|since| now.0.saturating_sub(since)),
             timeout_ms: transaction.map(|transaction| transaction.timeout_ms),
             partitions: transaction.map(|transaction| transaction.partitions_count),
         })?;

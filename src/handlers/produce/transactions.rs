@@ -137,8 +137,8 @@ fn to_ask_about(context: &RequestContext, request: &ProduceRequest) -> Vec<Topic
                 (Some(partition), Some(batch)) => {
                     Outcome::Checked { partition, batch, verification: Verification::Ongoing }
                 }
-                // Whatever it is, it will be found by the check.
-                _ => Outcome::refused(ErrorCode::UnknownServerError.into()),
+                // Found by the check as well, unless it comes to be meanwhile: then the client asks again.
+                _ => Outcome::refused(ErrorCode::UnknownTopicOrPartition.into()),
             };
             (data.index, outcome)
         });

@@ -88,3 +88,17 @@ fn times_are_written_as_people_read_them() {
         assert_eq!(duration(ms), expected, "{ms}");
     }
 }
+
+/// An id is whatever its client chose, and a broker may say anything.
+#[test]
+fn text_from_elsewhere_stays_in_its_cell() {
+    let mut odd = holder(0, transaction("Ongoing"));
+    (odd.last_stable_offset, odd.high_watermark) = (-1, i64::MAX);
+    if let Some(transaction) = &mut odd.transaction {
+        transaction.transactional_id = "x\n\u{1b}[2J".to_owned() + &"y".repeat(100_000);
+    }
+    let shown = table(&[odd], NOW);
+    assert_eq!(shown.lines().count(), 2, "{shown}");
+    assert!(!shown.contains('\u{1b}') && shown.contains(r"x\n\u{1b}[2Jy"), "{shown}");
+    assert!(shown.lines().all(|line| line.len() < 400), "{shown}");
+}
