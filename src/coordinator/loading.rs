@@ -1,11 +1,13 @@
 //! A shard out of its log.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 
 use super::Shard;
-use crate::env::FileExtent;
+use super::runtime::Shared;
+use crate::env::{BackgroundError, FileExtent, in_background};
 use crate::model::Offset;
 use crate::partition::{Partition, PartitionRead, ReadError};
 use crate::protocol::batch::{
@@ -40,12 +42,16 @@ pub(super) enum LoadError {
     /// The broker stops.
     #[error("the broker stops")]
     Stopping,
+    /// It was not read to its end.
+    #[error("replaying its records: {0}")]
+    Background(#[from] BackgroundError),
 }
 
 impl LoadError {
     /// Whether another attempt may go better.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, LoadError::Read(_) | LoadError::Io(_))
+        use BackgroundError::NoThread;
+        matches!(self, LoadError::Read(_) | LoadError::Io(_) | LoadError::Background(NoThread(_)))
     }
 }
 
@@ -56,8 +62,25 @@ pub(super) struct Loaded {
     pub(super) bytes: u64,
 }
 
+/// [`load`] where clients do not wait for it: a million records keep a core busy for a second. At once where
+/// there is nothing to read, as in a topic that was just made: some clients give up at the first
+/// COORDINATOR_LOAD_IN_PROGRESS (kafkajs).
+pub(super) async fn load_aside<S: Shard>(
+    partition: &Arc<Partition>,
+    load_bytes: u64,
+    shared: &Arc<Shared<S>>,
+) -> Result<(S, Loaded), LoadError> {
+    let watermarks = partition.watermarks();
+    let (partition, shared) = (partition.clone(), shared.clone());
+    let work = move || load::<S>(&partition, load_bytes, &shared.stopping);
+    if watermarks.log_start_offset == watermarks.high_watermark {
+        return work();
+    }
+    in_background("coordinator-load", work).await?
+}
+
 /// Replays what is committed, about `load_bytes` at a time. Waits for the disk.
-pub(super) fn load<S: Shard>(
+fn load<S: Shard>(
     partition: &Partition,
     load_bytes: u64,
     stopping: &AtomicBool,

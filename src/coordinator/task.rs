@@ -10,14 +10,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::batches::{BATCH_BYTES, Batches, Encoded, Write};
-use super::loading::{LoadError, load};
+use super::loading::{LoadError, load_aside};
 use super::parking::{Addressed, Parking, ReplyTo};
 use super::runtime::Shared;
 use super::seat::{Ended, Ending, Event, Phase, QUEUE_MAX, Requested, Seat};
 use super::shard_clock::ShardClock;
 use super::{CoordinatorError, InTransaction, Moment, Output, Shard, Surroundings};
 use crate::env::time::{self, Deadline};
-use crate::env::{BackgroundError, in_background};
 use crate::model::Offset;
 use crate::partition::{
     Admission, AdmissionError, AppendError, Credits, FetchWaiter, Partition, PartitionStatus, Purpose,
@@ -193,20 +192,15 @@ impl<S: Shard> Task<S> {
         let end = self.partition.watermarks().log_end_offset;
         self.partition.committed(end).await?;
         let load_bytes = self.look()?.rules.load_bytes;
-        let (partition, shared) = (self.partition.clone(), self.shared.clone());
         let began = self.shared.env.clock.monotonic();
-        // A million records keep a core busy for a second: clients of other partitions come first.
-        let work = move || load::<S>(&partition, load_bytes, &shared.stopping);
-        let loaded = in_background("coordinator-load", work).await;
+        let loaded = load_aside::<S>(&self.partition, load_bytes, &shared).await;
         // Before one that cannot be read waits for its end: the others have to load.
         drop(lane);
         let (shard, loaded) = match loaded {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(LoadError::Stopping)) => return Err(Unload::Gone),
-            Ok(Err(error)) if error.may_pass() => return Err(Unload::Unwritten(error.to_string())),
-            Ok(Err(error)) => return self.unreadable(&error.to_string()).await,
-            Err(error @ BackgroundError::NoThread(_)) => return Err(Unload::Unwritten(error.to_string())),
-            Err(BackgroundError::Panicked) => return self.unreadable("replaying a record panicked").await,
+            Ok(loaded) => loaded,
+            Err(LoadError::Stopping) => return Err(Unload::Gone),
+            Err(error) if error.may_pass() => return Err(Unload::Unwritten(error.to_string())),
+            Err(error) => return self.unreadable(&error.to_string()).await,
         };
         let took_ms = self.shared.env.clock.monotonic().saturating_sub(began).as_millis();
         let (topic, partition) = (self.partition.topic(), self.partition.topic_partition().partition);

@@ -770,3 +770,13 @@ async fn shards_that_cannot_be_read_keep_no_others_from_loading() {
     stage.id.partition = 2;
     assert_eq!(stage.answer_after_lead(Ask::Get).await, Ok(0));
 }
+
+/// In a topic that was just made nobody is told that its coordinators load: kafkajs gives up at that.
+#[tokio::test]
+async fn a_shard_without_records_serves_without_waiting_for_a_thread() {
+    let stage = Stage::new();
+    stage.coordinator.lead(&stage.partition());
+    // One turn of its task, in which no other thread has a part.
+    tokio::task::yield_now().await;
+    assert!(stage.ask(Ask::Get).is_ok());
+}
