@@ -11,13 +11,7 @@ use highwater::protocol::batch::{
 pub const SOME_TIME: i64 = 1_700_000_000_000;
 
 /// All codecs.
-pub const CODECS: [CompressionType; 5] = [
-    CompressionType::None,
-    CompressionType::Gzip,
-    CompressionType::Snappy,
-    CompressionType::Lz4,
-    CompressionType::Zstd,
-];
+pub const CODECS: [CompressionType; 5] = CompressionType::ALL;
 
 /// Each of these values as a record of `timestamp` and on, in one batch that `adjust` may change before.
 pub fn batch_with(values: &[&str], timestamp: i64, adjust: impl FnOnce(&mut BatchBuilder)) -> Bytes {

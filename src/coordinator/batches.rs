@@ -135,13 +135,7 @@ mod tests {
     #[test]
     fn batches_are_such_as_clients_may_send() {
         let rules = ProduceRules { keys_required: true, ..ProduceRules::lenient() };
-        for compression in [
-            CompressionType::None,
-            CompressionType::Gzip,
-            CompressionType::Snappy,
-            CompressionType::Lz4,
-            CompressionType::Zstd,
-        ] {
+        for compression in CompressionType::ALL {
             let mut batches = Batches::new(compression, Timestamp(5));
             (0..300).for_each(|number| batches.add(&[(vec![3; number], Some(vec![4; 2 * number]))]));
             batches.add(&[(b"gone".to_vec(), None)]);

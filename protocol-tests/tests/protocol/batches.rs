@@ -9,14 +9,6 @@ use highwater::protocol::batch::{
 use kafka_protocol::records::RecordBatchDecoder;
 use protocol_tests::random::Random;
 
-const COMPRESSIONS: [CompressionType; 5] = [
-    CompressionType::None,
-    CompressionType::Gzip,
-    CompressionType::Snappy,
-    CompressionType::Lz4,
-    CompressionType::Zstd,
-];
-
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 fn rules(keys_required: bool) -> ProduceRules {
@@ -91,7 +83,7 @@ fn the_checksum_is_crc_32c() {
 #[test]
 fn mutated_batches_with_a_right_checksum_end_with_a_verdict() {
     let (mut passed, mut refused) = (0, 0);
-    for compression in COMPRESSIONS {
+    for compression in CompressionType::ALL {
         let mut random = Random::new(3);
         for _ in 0..1_500 {
             let mut batch = random_batch(compression, &mut random);

@@ -102,6 +102,15 @@ pub enum CompressionType {
 }
 
 impl CompressionType {
+    /// All of them, in the order of their bits.
+    pub const ALL: [CompressionType; 5] = [
+        CompressionType::None,
+        CompressionType::Gzip,
+        CompressionType::Snappy,
+        CompressionType::Lz4,
+        CompressionType::Zstd,
+    ];
+
     /// The attribute bits that stand for it.
     pub(super) fn bits(self) -> i16 {
         match self {

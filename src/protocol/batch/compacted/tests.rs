@@ -5,14 +5,6 @@ use super::super::{
 use super::*;
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId};
 
-const CODECS: [CompressionType; 5] = [
-    CompressionType::None,
-    CompressionType::Gzip,
-    CompressionType::Snappy,
-    CompressionType::Lz4,
-    CompressionType::Zstd,
-];
-
 /// Five records at offsets 100 to 104 with times 10, 20, ...; the last one is a tombstone with a header.
 fn batch(compression: CompressionType) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
@@ -34,7 +26,7 @@ fn batch(compression: CompressionType) -> Vec<u8> {
 
 #[test]
 fn what_stays_is_as_it_was() {
-    for compression in CODECS {
+    for compression in CompressionType::ALL {
         let original = batch(compression);
         let set = records(&original, &DecompressionCaps::default()).unwrap();
         for horizon in [None, Some(Timestamp(5_000_000))] {
@@ -82,7 +74,7 @@ fn the_largest_time_is_that_of_the_records_left() {
 
 #[test]
 fn an_empty_batch_keeps_its_producers_place() {
-    for compression in CODECS {
+    for compression in CompressionType::ALL {
         let original = batch(compression);
         let before = BatchHeader::parse(&original).unwrap();
         let bytes = without_records(&before);

@@ -8,14 +8,6 @@ use crate::protocol::batch::{
 };
 
 const NOW: Timestamp = Timestamp(1_000_000);
-const ALL: [CompressionType; 5] = [
-    CompressionType::None,
-    CompressionType::Gzip,
-    CompressionType::Snappy,
-    CompressionType::Lz4,
-    CompressionType::Zstd,
-];
-
 fn rules(compression: CompressionType) -> ProduceRules {
     ProduceRules {
         api_version: 13,
@@ -62,10 +54,10 @@ fn seen(batch: &[u8]) -> Vec<String> {
 
 #[test]
 fn batches_get_the_topics_codec_and_keep_all_else() {
-    for source in ALL {
+    for source in CompressionType::ALL {
         let sent = batch(source);
         let header = BatchHeader::parse(&sent).expect("valid");
-        for target in ALL {
+        for target in CompressionType::ALL {
             let produced = taken(&sent, &rules(target));
             let stored = BatchHeader::parse(&produced.bytes).expect("valid");
             assert_eq!(verify_crc(&produced.bytes), Ok(()), "{source:?} to {target:?}");
@@ -91,7 +83,7 @@ fn batches_get_the_topics_codec_and_keep_all_else() {
 
 #[test]
 fn kept_as_sent_where_the_producer_decides() {
-    for source in ALL {
+    for source in CompressionType::ALL {
         let rules = ProduceRules { codec: None, ..rules(CompressionType::None) };
         assert_eq!(taken(&batch(source), &rules).bytes, batch(source));
     }

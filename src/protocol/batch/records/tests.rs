@@ -1,14 +1,6 @@
 use super::super::{BatchBuilder, CompressionType, NewRecord};
 use super::*;
 
-const COMPRESSIONS: [CompressionType; 5] = [
-    CompressionType::None,
-    CompressionType::Gzip,
-    CompressionType::Snappy,
-    CompressionType::Lz4,
-    CompressionType::Zstd,
-];
-
 fn batch(compression: CompressionType) -> Vec<u8> {
     let mut builder = BatchBuilder::new();
     builder.compression = compression;
@@ -29,7 +21,7 @@ fn read_all(batch: &[u8]) -> Result<usize, BatchError> {
 
 #[test]
 fn records_come_back_as_they_were_pushed() {
-    for compression in COMPRESSIONS {
+    for compression in CompressionType::ALL {
         let batch = batch(compression);
         let set = records(&batch, &DecompressionCaps::default()).expect("valid");
         let all: Vec<_> = set.iter().collect::<Result<_, _>>().expect("valid");
@@ -136,7 +128,7 @@ fn records_whose_lengths_lie_are_refused() {
 
 #[test]
 fn any_flipped_bit_and_any_cut_is_survived() {
-    for compression in COMPRESSIONS {
+    for compression in CompressionType::ALL {
         let whole = batch(compression);
         for at in HEADER_BYTES..whole.len() {
             for bit in 0..8 {
