@@ -27,6 +27,8 @@ mod topics;
 mod transactions;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -10,9 +10,7 @@ use kafka_protocol::protocol::{Decodable, HeaderVersion, Request, StrBytes};
 use uuid::Uuid;
 
 use super::{Connection, LongPoll, Reply, RequestContext, RequestHeader, dispatch};
-use crate::broker::Broker;
-use crate::config::ServerConfig;
-use crate::env::{Env, RealFiles};
+use crate::broker::{Broker, testing};
 use crate::log::LogError;
 use crate::model::{
     CoordinatorEpoch, ProducerEpoch, ProducerId, Timestamp, TopicPartition, TransactionResult,
@@ -20,7 +18,6 @@ use crate::model::{
 use crate::partition::{Appender, MarkerOrigin, Partition, Purpose, TransactionMarker, Verification};
 use crate::protocol::Piece;
 use crate::protocol::batch::{BatchBuilder, NewRecord, ProducedBatch};
-use crate::telemetry::Metrics;
 
 pub(super) const CORRELATION_ID: i32 = 77;
 
@@ -55,22 +52,7 @@ impl TestBroker {
     }
 
     fn open(directory: Arc<tempfile::TempDir>, settings: &[(&str, &str)]) -> TestBroker {
-        let path = directory.path().to_str().unwrap();
-        let small = [
-            ("log.dirs", path),
-            ("highwater.wal.sync", "os"),
-            ("highwater.wal.file.bytes", "8388608"),
-            ("highwater.wal.capacity.bytes", "33554432"),
-            ("highwater.segment.disk.reserve.bytes", "0"),
-        ];
-        let flags: Vec<_> = small
-            .iter()
-            .chain(settings)
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
-        let metrics = Metrics::new(Timestamp(0), 100);
-        let broker = Broker::open(Env::real(), config, metrics).unwrap();
+        let broker = testing::open(directory.path(), settings);
         TestBroker { broker, connection: connection(), directory }
     }
 

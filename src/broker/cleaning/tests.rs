@@ -3,10 +3,9 @@ use std::pin::pin;
 
 use super::*;
 use crate::broker::NewTopic;
+use crate::broker::testing::open;
 use crate::config::ServerConfig;
-use crate::env::{Env, RealFiles};
-use crate::model::{Offset, Timestamp};
-use crate::telemetry::Metrics;
+use crate::model::Offset;
 
 fn settings() -> CleanerSettings {
     ServerConfig::defaults().cleaner
@@ -32,17 +31,8 @@ fn threads_share_memory_and_speed() {
 #[tokio::test]
 async fn a_cleaning_that_came_to_nothing_is_followed_by_a_pause() {
     let directory = tempfile::tempdir().unwrap();
-    let flags = [
-        ("log.dirs", directory.path().to_str().unwrap()),
-        ("highwater.wal.sync", "os"),
-        ("highwater.wal.file.bytes", "8388608"),
-        ("highwater.wal.capacity.bytes", "33554432"),
-        ("highwater.segment.disk.reserve.bytes", "0"),
-    ];
-    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
-    let metrics = Metrics::new(Timestamp(0), 100);
-    let broker = Broker::open(Env::real(), config, metrics.clone()).unwrap();
+    let broker = open(directory.path(), &[]);
+    let metrics = broker.metrics().clone();
     let configs = BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]);
     let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
     let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();

@@ -1,26 +1,11 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::broker::testing::open;
 use crate::broker::{NewTopic, RecordDeletion};
-use crate::config::ServerConfig;
-use crate::env::{Env, RealFiles};
 use crate::model::{Timestamp, TopicPartition};
 use crate::partition::Purpose;
 use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, validate_produced};
-use crate::telemetry::Metrics;
-
-fn open(directory: &tempfile::TempDir) -> Arc<Broker> {
-    let flags = [
-        ("log.dirs", directory.path().to_str().unwrap()),
-        ("highwater.wal.sync", "os"),
-        ("highwater.wal.file.bytes", "8388608"),
-        ("highwater.wal.capacity.bytes", "33554432"),
-        ("highwater.segment.disk.reserve.bytes", "0"),
-    ];
-    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
-    Broker::open(Env::real(), config, Metrics::new(Timestamp(0), 100)).unwrap()
-}
 
 /// A partition with so many records, all committed.
 async fn filled(broker: &Broker, records: i64) -> Arc<Partition> {
@@ -47,7 +32,7 @@ async fn filled(broker: &Broker, records: i64) -> Arc<Partition> {
 #[tokio::test]
 async fn a_log_start_that_a_client_moved_does_not_go_back() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[]);
     let partition = filled(&broker, 10).await;
     let deletion = RecordDeletion { partition: partition.clone(), before: Some(Offset(8)) };
     assert_eq!(broker.delete_records(&[deletion]).await, [Ok(Offset(8))]);
@@ -59,7 +44,7 @@ async fn a_log_start_that_a_client_moved_does_not_go_back() {
     assert_eq!(broker.image().log_start(id), Offset(8));
     broker.close().await.unwrap();
     drop((broker, partition));
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[]);
     assert_eq!(broker.partition(id).unwrap().watermarks().log_start_offset, Offset(8));
 }
 
@@ -67,7 +52,7 @@ async fn a_log_start_that_a_client_moved_does_not_go_back() {
 #[tokio::test]
 async fn what_lies_below_an_older_log_start_goes_at_the_next_look() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[]);
     let partition = filled(&broker, 10).await;
     broker.storage().flush_step(0).unwrap();
     let moved = broker.move_log_starts(vec![(partition.clone(), Offset(10))]).await.unwrap();

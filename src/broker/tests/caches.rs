@@ -6,28 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::broker::encoded_topics::BYTES_MAX;
+use crate::broker::testing::open;
 use crate::broker::{Broker, NewTopic, TopicForm};
-use crate::config::ServerConfig;
-use crate::env::{Env, RealFiles};
 use crate::log::LogError;
 use crate::metadata::TopicImage;
-use crate::model::{Timestamp, TopicPartition};
-use crate::telemetry::Metrics;
+use crate::model::TopicPartition;
 
 const FORM: TopicForm = TopicForm { api_version: 12, tells_operations: false };
-
-fn open(directory: &tempfile::TempDir) -> Arc<Broker> {
-    let settings = [
-        ("log.dirs", directory.path().to_str().unwrap()),
-        ("highwater.wal.sync", "os"),
-        ("highwater.wal.file.bytes", "8388608"),
-        ("highwater.wal.capacity.bytes", "33554432"),
-        ("highwater.segment.disk.reserve.bytes", "0"),
-    ];
-    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &settings).unwrap();
-    Broker::open(Env::real(), config, Metrics::new(Timestamp(0), 100)).unwrap()
-}
 
 async fn create(broker: &Broker, name: &str, partitions: i32) -> Arc<TopicImage> {
     let configs = Default::default();
@@ -49,7 +34,7 @@ fn encoded(broker: &Broker, topic: &Arc<TopicImage>, form: TopicForm) -> (Bytes,
 #[tokio::test]
 async fn an_encoding_is_made_again_when_a_partition_stops_and_only_then() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[]);
     let topic = create(&broker, "t", 3).await;
     let (first, made_for) = encoded(&broker, &topic, FORM);
     assert_eq!(made_for, Some(vec![]));
@@ -72,7 +57,7 @@ async fn an_encoding_is_made_again_when_a_partition_stops_and_only_then() {
 #[tokio::test]
 async fn an_encoding_follows_partitions_that_go_offline_and_come_back() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[]);
     let topic = create(&broker, "t", 2).await;
     encoded(&broker, &topic, FORM);
     broker.storage().take_offline(topic.topic_id, topic.topic_partitions());
@@ -84,7 +69,7 @@ async fn an_encoding_follows_partitions_that_go_offline_and_come_back() {
 #[tokio::test]
 async fn what_is_kept_for_a_topic_goes_with_it_also_when_a_request_comes_late() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[]);
     let topic = create(&broker, "t", 2).await;
     broker.topic_config(&topic);
     encoded(&broker, &topic, FORM);
@@ -100,7 +85,7 @@ async fn what_is_kept_for_a_topic_goes_with_it_also_when_a_request_comes_late() 
 #[tokio::test]
 async fn encodings_take_no_more_than_their_bound() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[]);
     let topic = create(&broker, "t", 1).await;
     let big = Bytes::from(vec![0; BYTES_MAX / 3]);
     let mut largest = 0;

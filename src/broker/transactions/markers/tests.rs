@@ -1,49 +1,19 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::broker::testing::{PATIENCE, eventually, open};
 use crate::broker::{NewTopic, TRANSACTIONS_TOPIC};
-use crate::config::ServerConfig;
-use crate::env::{Env, RealFiles};
 use crate::metadata::TopicImage;
 use crate::model::{LeaderEpoch, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::partition::{Appender, Verification};
 use crate::protocol::batch::{BatchBuilder, NewRecord, ProducedBatch};
-use crate::telemetry::Metrics;
 use crate::transaction::{
     AddPartitions, EndTransaction, InitProducerId, ProducerIdAndEpoch, TransactionVersion,
 };
 
-/// Longest wait for something that tasks do.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Turns in which a task that was just spawned is polled.
 const TURNS: usize = 20;
 const ID: &str = "transfers";
-
-fn open(directory: &tempfile::TempDir) -> Arc<Broker> {
-    let flags = [
-        ("log.dirs", directory.path().to_str().unwrap()),
-        ("highwater.wal.sync", "os"),
-        ("highwater.wal.file.bytes", "8388608"),
-        ("highwater.wal.capacity.bytes", "33554432"),
-        ("highwater.segment.disk.reserve.bytes", "0"),
-        ("transaction.state.log.num.partitions", "1"),
-    ];
-    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
-    Broker::open(Env::real(), config, Metrics::new(Timestamp(0), 100)).unwrap()
-}
-
-async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let found = async {
-        loop {
-            if let Some(found) = look() {
-                return found;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    time::timeout(PATIENCE, found).await.expect("it comes about")
-}
 
 /// A topic of one partition with a record of a producer's open transaction.
 async fn written(broker: &Broker, producer: ProducerIdAndEpoch) -> (Arc<TopicImage>, Arc<Partition>) {
@@ -77,7 +47,7 @@ async fn ask(broker: &Broker, request: TransactionRequest) -> TransactionReply {
 #[tokio::test]
 async fn a_partition_gets_its_marker_when_its_deletion_has_failed() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[("transaction.state.log.num.partitions", "1")]);
     broker.ensure_transactions_topic().await.unwrap();
     let request = InitProducerId {
         transactional_id: ID.into(),
@@ -119,7 +89,7 @@ async fn a_partition_gets_its_marker_when_its_deletion_has_failed() {
 #[tokio::test]
 async fn who_writes_markers_stops_when_the_shard_that_asked_is_gone() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[("transaction.state.log.num.partitions", "1")]);
     let producer = ProducerIdAndEpoch { producer_id: ProducerId(7), producer_epoch: ProducerEpoch(0) };
     let (topic, partition) = written(&broker, producer).await;
     // No marker can be written as long as it is offline.
@@ -144,7 +114,7 @@ async fn who_writes_markers_stops_when_the_shard_that_asked_is_gone() {
 #[tokio::test]
 async fn coordinators_serve_again_when_the_deletion_of_their_topic_has_failed() {
     let directory = tempfile::tempdir().unwrap();
-    let broker = open(&directory);
+    let broker = open(directory.path(), &[("transaction.state.log.num.partitions", "1")]);
     let topic = broker.ensure_transactions_topic().await.unwrap();
     let list = || TransactionRequest::ListTransactions(Default::default());
     eventually(|| broker.ask_transaction(ID, list()).ok()).await;
