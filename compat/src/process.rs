@@ -58,6 +58,13 @@ pub fn line_of(command: &Command) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// The same program with the same words: a command starts one process only as its channels are taken over.
+pub fn again(command: &Command) -> Command {
+    let mut again = Command::new(command.get_program());
+    again.args(command.get_args());
+    again
+}
+
 fn drain(mut source: impl Read + Send + 'static) -> JoinHandle<std::io::Result<Vec<u8>>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
-use crate::process::{Process, line_of};
+use crate::process::{Process, again, line_of};
 
 /// Some give up what their client takes for fatal, and start again.
 const LIVES_MAX: u32 = 60;
@@ -28,8 +28,8 @@ pub fn same(program: Command, words: Vec<String>) -> Line {
 /// A program with words behind its own that depend on the life.
 pub fn each_life(program: Command, words: impl Fn(u32) -> Vec<String> + 'static) -> Line {
     Box::new(move |life| {
-        let mut command = Command::new(program.get_program());
-        command.args(program.get_args()).args(words(life));
+        let mut command = again(&program);
+        command.args(words(life));
         command
     })
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::Process;
+use crate::process::{Process, again};
 
 const END_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -58,8 +58,8 @@ pub struct Member {
 impl Member {
     /// Starts it.
     pub fn start(command: &Command) -> Result<Member> {
-        let mut copy = Command::new(command.get_program());
-        copy.args(command.get_args()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut copy = again(command);
+        copy.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process::spawn(copy)?;
         let input = process.take_stdin()?;
         let output = process.take_stdout()?;

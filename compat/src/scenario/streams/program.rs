@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::DEADLINE;
-use crate::process::Process;
+use crate::process::{Process, again};
 use crate::wait::eventually;
 
 /// A stream's threads finish their transactions.
@@ -21,7 +21,7 @@ const TAIL_BYTES: usize = 3_000;
 /// A program that can be killed and started again.
 pub struct Program {
     /// Its program and words.
-    line: Vec<String>,
+    line: Command,
     /// What all its lives said.
     log: PathBuf,
     /// Bytes of it that earlier lives said.
@@ -32,8 +32,7 @@ pub struct Program {
 impl Program {
     /// Starts it; what it says goes into `log`.
     pub fn start(command: &Command, log: PathBuf) -> Result<Program> {
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let line: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let line = again(command);
         let process = spawn(&line, &log)?;
         Ok(Program { line, log, before: 0, process })
     }
@@ -95,8 +94,6 @@ impl Program {
     }
 }
 
-fn spawn(line: &[String], log: &std::path::Path) -> Result<Process> {
-    let mut command = Command::new(&line[0]);
-    command.args(&line[1..]);
-    Process::spawn_logged(command, log)
+fn spawn(line: &Command, log: &std::path::Path) -> Result<Process> {
+    Process::spawn_logged(again(line), log)
 }

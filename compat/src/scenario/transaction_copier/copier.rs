@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::Process;
+use crate::process::{Process, again};
 use crate::tools::Tools;
 
 const TOOL: &str = "org.apache.kafka.tools.TransactionalMessageCopier";
@@ -20,7 +20,7 @@ const LIVES_MAX: u32 = 40;
 /// A copier of one partition.
 pub struct Copier {
     /// Its program and words.
-    line: Vec<String>,
+    line: Command,
     process: Process,
     /// What its lives before this one have copied.
     before: u64,
@@ -40,11 +40,9 @@ impl Copier {
         command.args(["--transaction-size", &per_transaction.to_string()]);
         command.args(["--transaction-timeout", &TRANSACTION_TIMEOUT_MS.to_string()]);
         command.args(["--enable-random-aborts", "--use-group-metadata"]);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let line: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
         let copied = Arc::default();
-        let process = spawn(&line, &copied)?;
-        Ok(Copier { line, process, before: 0, copied, lives: 1, done: false })
+        let process = spawn(&command, &copied)?;
+        Ok(Copier { line: command, process, before: 0, copied, lives: 1, done: false })
     }
 
     /// Messages in its committed transactions, as far as it said.
@@ -80,9 +78,9 @@ impl Copier {
 }
 
 /// It says in every round, as JSON, how much it has copied.
-fn spawn(line: &[String], copied: &Arc<AtomicU64>) -> Result<Process> {
-    let mut command = Command::new(&line[0]);
-    command.args(&line[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+fn spawn(line: &Command, copied: &Arc<AtomicU64>) -> Result<Process> {
+    let mut command = again(line);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process = Process::spawn(command)?;
     let output = process.take_stdout()?;
     let copied = copied.clone();

@@ -82,6 +82,18 @@ fn end(talk: &mut Talk, writer: &Writer, committed: bool) -> Result<()> {
     ended(talk, writer)
 }
 
+/// Ends a transaction as clients do whose calls add partitions by themselves from version `adds_from` on; who
+/// goes on.
+fn ending(talk: &mut Talk, writer: &Writer, committed: bool, adds_from: i16) -> Result<Writer> {
+    if talk.version < adds_from {
+        end(talk, writer, committed)?;
+        return Ok(writer.clone());
+    }
+    talk.quiet(EPOCHS_FROM, &writer.end(committed))?;
+    ended(talk, writer)?;
+    Ok(writer.in_epoch(writer.producer_epoch + 1))
+}
+
 /// Waits until a transaction that is decided is ended everywhere.
 fn ended(talk: &mut Talk, writer: &Writer) -> Result<()> {
     let request = describe(&[&writer.transactional_id]);

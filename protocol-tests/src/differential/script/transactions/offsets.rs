@@ -7,9 +7,7 @@ use kafka_protocol::messages::txn_offset_commit_request::{
 use kafka_protocol::messages::{OffsetFetchRequest, ProducerId, TxnOffsetCommitRequest};
 
 use super::groups::offsets::{commit, fetch};
-use super::{
-    ADD_OFFSETS, Case, EPOCHS_FROM, Talk, Writer, again, close, end, ended, groups, topic, wire_id, writer,
-};
+use super::{ADD_OFFSETS, Case, Talk, Writer, again, close, end, ending, groups, topic, wire_id, writer};
 use crate::client::text;
 use crate::requests::name;
 
@@ -59,17 +57,6 @@ fn add(talk: &mut Talk, writer: &Writer, group: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ends a transaction as clients of this version do; who goes on.
-fn ending(talk: &mut Talk, writer: &Writer, committed: bool) -> Result<Writer> {
-    if talk.version < ADDS_FROM {
-        end(talk, writer, committed)?;
-        return Ok(writer.clone());
-    }
-    talk.quiet(EPOCHS_FROM, &writer.end(committed))?;
-    ended(talk, writer)?;
-    Ok(writer.in_epoch(writer.producer_epoch + 1))
-}
-
 /// What a group has, decided or not, written down under the case's own version.
 fn state(talk: &mut Talk, label: &str, group: &str) -> Result<()> {
     let version = talk.version;
@@ -114,14 +101,14 @@ fn commits(talk: &mut Talk) -> Result<()> {
     request.topics[0].partitions[0].committed_metadata = None;
     talk.ask("no text", &request)?;
     state(talk, "before the end", &group)?;
-    let second = ending(talk, &first, true)?;
+    let second = ending(talk, &first, true, ADDS_FROM)?;
     state(talk, "after a commit", &group)?;
     let next = txn_commit(version, &second, &group, &[(&topic, &[(0, 100), (2, 101)])]);
     talk.ask("after a commit, without adding", &next)?;
     add(talk, &second, &group)?;
     talk.ask("in the next transaction", &next)?;
     state(talk, "with the next one open", &group)?;
-    let third = ending(talk, &second, false)?;
+    let third = ending(talk, &second, false, ADDS_FROM)?;
     state(talk, "after an abort", &group)?;
     close(talk, &third)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use kafka_protocol::messages::TransactionalId;
 
 use super::admin::describe_producers;
-use super::{ADDS_FROM, Case, EPOCHS_FROM, Talk, Writer, again, begin, close, end, ended, topic, writer};
+use super::{ADDS_FROM, Case, Talk, Writer, again, begin, close, ending, topic, writer};
 use crate::batches::{batch, idempotent};
 use crate::client::text;
 use crate::requests::{FETCH, Topic, fetch, produce};
@@ -14,17 +14,6 @@ pub(in super::super) const CASES: &[Case] = &[
     Case { name: "produce-transactional-wrong", versions: 3..=13, run: wrong },
     Case { name: "produce-transactional-late", versions: 3..=13, run: late },
 ];
-
-/// Ends a transaction as clients of this version do; who goes on.
-fn ending(talk: &mut Talk, writer: &Writer, committed: bool) -> Result<Writer> {
-    if talk.version < ADDS_FROM {
-        end(talk, writer, committed)?;
-        return Ok(writer.clone());
-    }
-    talk.quiet(EPOCHS_FROM, &writer.end(committed))?;
-    ended(talk, writer)?;
-    Ok(writer.in_epoch(writer.producer_epoch + 1))
-}
 
 /// Adds a partition where a client of this version would.
 fn add(talk: &mut Talk, writer: &Writer, topic: &Topic, partitions: &[i32]) -> Result<()> {
@@ -62,7 +51,7 @@ fn writes(talk: &mut Talk) -> Result<()> {
     talk.ask("two partitions, one of which was not added", &two(&first, 2, 0))?;
     talk.ask("two partitions", &two(&first, 0, begins_at + 2))?;
     state(talk, "with a transaction open", &topic)?;
-    let second = ending(talk, &first, true)?;
+    let second = ending(talk, &first, true, ADDS_FROM)?;
     state(talk, "after a commit", &topic)?;
     let goes_on_at = if second.producer_epoch > first.producer_epoch { 0 } else { begins_at + 3 };
     talk.ask("after a commit, without adding", &second.produce(version, &topic, 0, goes_on_at))?;
@@ -70,7 +59,7 @@ fn writes(talk: &mut Talk) -> Result<()> {
     add(talk, &third, &topic, &[0])?;
     let goes_on_at = if version >= ADDS_FROM { 0 } else { goes_on_at };
     talk.ask("in the next transaction", &third.produce(version, &topic, 0, goes_on_at))?;
-    let fourth = ending(talk, &third, false)?;
+    let fourth = ending(talk, &third, false, ADDS_FROM)?;
     state(talk, "after an abort", &topic)?;
     add(talk, &fourth, &topic, &[1])?;
     talk.ask(
@@ -82,7 +71,7 @@ fn writes(talk: &mut Talk) -> Result<()> {
 
 /// Clients of version 2 have just begun one.
 fn ending_if_open(talk: &mut Talk, writer: Writer) -> Result<Writer> {
-    if talk.version >= ADDS_FROM { ending(talk, &writer, true) } else { Ok(writer) }
+    if talk.version >= ADDS_FROM { ending(talk, &writer, true, ADDS_FROM) } else { Ok(writer) }
 }
 
 fn wrong(talk: &mut Talk) -> Result<()> {
@@ -145,7 +134,7 @@ fn late(talk: &mut Talk) -> Result<()> {
     add(talk, &second, &topic, &[0])?;
     talk.ask("the next", &second.produce(version, &topic, 0, i32::from(version >= ADDS_FROM)))?;
     talk.ask("late, with the next open", &first.produce(version, &topic, 0, 1))?;
-    let third = ending(talk, &second, true)?;
+    let third = ending(talk, &second, true, ADDS_FROM)?;
     talk.ask("after a commit, in the epoch before", &second.produce(version, &topic, 0, 2))?;
     talk.ask("elsewhere, in the epoch before", &second.produce(version, &topic, 2, 0))?;
     state(talk, "what came of it", &topic)?;
