@@ -5,6 +5,8 @@
 //! **Invariants**: no other room names `SystemTime`, `Instant::now`, `tokio::time`, `std::fs` or a source of
 //! randomness (clippy's banned paths hold this).
 
+#[cfg(test)]
+pub mod alone;
 mod background;
 mod clock;
 pub mod files;

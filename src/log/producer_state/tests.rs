@@ -1,6 +1,7 @@
 use super::{
     BATCHES_MAX, EndedTransaction, MarkerOrigin, MarkerVerdict, ProducerStates, SequenceVerdict, Standing,
 };
+use crate::env::alone::{alone, is_alone, resident_bytes};
 use crate::model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::protocol::batch::{BatchBuilder, BatchHeader, EndTransactionMarker, NewRecord};
 
@@ -288,39 +289,15 @@ fn a_producer_with_an_open_transaction_never_expires() {
 const OPEN_PRODUCERS: i64 = 10_000;
 const OPEN_PRODUCERS_BYTES_MAX: usize = 10 << 20;
 
-/// Processes that measure, one after the other.
-const RUNS: usize = 5;
-
-/// Set for the process that measures.
-const ALONE: &str = "HIGHWATER_TEST_ALONE";
-
-/// Resident bytes of this process that are no file's: pages of its own program come in while it runs, and are not
-/// what is measured.
-#[expect(clippy::disallowed_methods, reason = "the kernel's account of this process, in a test")]
-fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
-}
-
-/// A partition keeps its producers twice: as of the log end, and as of what is in segments. Measured in a
-/// process of its own: tests beside it would be counted.
+/// A partition keeps its producers twice: as of the log end, and as of what is in segments.
 #[test]
 fn ten_thousand_open_transactions_take_less_than_ten_mebibytes() {
-    if std::env::var_os(ALONE).is_some() {
+    if is_alone() {
         return println!("{} bytes", bytes_of_open_producers());
     }
-    let module = module_path!().split_once("::").unwrap().1;
-    let name = format!("{module}::ten_thousand_open_transactions_take_less_than_ten_mebibytes");
-    let measured = || -> usize {
-        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let line = text.lines().find_map(|line| line.strip_suffix(" bytes")).expect("it tells");
-        line.parse().unwrap()
-    };
-    // The kernel's account also has what the allocator and the kernel do meanwhile: the least counts.
-    let bytes = (0..RUNS).map(|_| measured()).min().expect("some runs");
+    let printed = alone(module_path!(), "ten_thousand_open_transactions_take_less_than_ten_mebibytes");
+    let bytes = printed.lines().find_map(|line| line.strip_suffix(" bytes")).expect("it tells");
+    let bytes: usize = bytes.parse().unwrap();
     assert!((1 << 20..OPEN_PRODUCERS_BYTES_MAX).contains(&bytes), "{bytes} bytes");
 }
 
