@@ -33,7 +33,13 @@ impl OneTopic {
     fn spec() -> PartitionSpec {
         let log_config = LogConfig { segment_bytes: 16 << 20, ..LogConfig::default() };
         let name = Arc::from("events");
-        PartitionSpec { name, log_config, leader_epoch: LeaderEpoch(1), log_start_offset: Offset(0) }
+        PartitionSpec {
+            name,
+            log_config,
+            leader_epoch: LeaderEpoch(1),
+            log_start_offset: Offset(0),
+            local_log_start_offset: Offset(0),
+        }
     }
 }
 
@@ -185,6 +191,7 @@ impl Case for Reading {
                 (records, watermarks, From::Segments)
             }
             PartitionRead::Empty(_) => panic!("there are records"),
+            PartitionRead::Remote(_) => panic!("nothing has left the disk"),
         };
         assert!(from == self.from, "read from elsewhere");
         let partition = FetchedPartition {

@@ -67,6 +67,9 @@ pub enum FetchFailure {
     /// There are records, and less than none of them were asked for.
     #[error("a negative number of bytes was asked for")]
     NegativeSize,
+    /// The tier has it, and could not give it. The words say why.
+    #[error("the tier: {0}")]
+    Remote(Arc<str>),
 }
 
 impl Broker {
@@ -106,13 +109,82 @@ impl Broker {
         for request in requests {
             let bytes_max = left.min(request.bytes_max.into());
             let limits = FetchLimits { bytes_max, ..limits };
-            let fetched = read_one(request, limits, nothing_yet).await;
+            let fetched = self.read_one(request, limits, nothing_yet).await;
             // Measured against Kafka 4.3: a negative limit is one of nothing from the second partition on.
             left = left.saturating_sub_unsigned(fetched.bytes).max(0);
             nothing_yet &= fetched.bytes == 0;
             results.push(fetched);
         }
         results
+    }
+
+    async fn read_one(
+        &self,
+        request: &PartitionFetch,
+        limits: FetchLimits,
+        at_least_one: bool,
+    ) -> FetchedPartition {
+        let result = self.read_from(request, limits, at_least_one).await;
+        let bytes = result.as_ref().map_or(0, |fetched| fetched.records.iter().map(Piece::length).sum());
+        FetchedPartition { result, bytes }
+    }
+
+    async fn read_from(
+        &self,
+        request: &PartitionFetch,
+        limits: FetchLimits,
+        at_least_one: bool,
+    ) -> Result<Fetched, FetchFailure> {
+        let PartitionFetch { partition, offset, last_fetched_epoch, .. } = request;
+        if let Some(diverging) = partition.diverging(*last_fetched_epoch, *offset)? {
+            return Ok(Fetched { diverging: Some(diverging), ..Fetched::nothing(diverging.watermarks) });
+        }
+        // Below zero it is not read, but whether there is anything is found out first.
+        let bytes = u64::try_from(limits.bytes_max).ok();
+        let bytes_max = bytes.unwrap_or(0);
+        let (read, aborted) = match limits.read_committed {
+            true => partition.read_committed(*offset, bytes_max, at_least_one)?,
+            false => (partition.read(*offset, bytes_max, at_least_one)?, Vec::new()),
+        };
+        match read {
+            PartitionRead::Empty(watermarks) => Ok(Fetched::nothing(watermarks)),
+            PartitionRead::Tail(..) | PartitionRead::Segments(_) | PartitionRead::Remote(_)
+                if bytes.is_none() =>
+            {
+                Err(FetchFailure::NegativeSize)
+            }
+            PartitionRead::Tail(batches, watermarks) => Ok(Fetched {
+                records: batches.into_iter().map(Piece::Bytes).collect(),
+                aborted: by_first_offset(aborted),
+                ..Fetched::nothing(watermarks)
+            }),
+            PartitionRead::Segments(watermarks) => {
+                let below = limits.read_committed.then_some(watermarks.last_stable_offset);
+                let read = match read_segments(request, below, bytes_max, at_least_one).await {
+                    Err(ReadError::Remote { watermarks, .. }) => {
+                        return self.read_remote(request, watermarks, limits, at_least_one).await;
+                    }
+                    read => read?,
+                };
+                // A marker may have left the tail between the two looks: then it is in both.
+                let in_tail =
+                    aborted.into_iter().filter(|aborted| aborted.overlaps(*offset, read.next_offset));
+                Ok(Fetched {
+                    aborted: by_first_offset(read.aborted.into_iter().chain(in_tail).collect()),
+                    records: read.extents.into_iter().map(Piece::File).collect(),
+                    ..Fetched::nothing(watermarks)
+                })
+            }
+            PartitionRead::Remote(watermarks) => {
+                self.read_remote(request, watermarks, limits, at_least_one).await
+            }
+        }
+    }
+}
+
+impl Fetched {
+    fn nothing(watermarks: Watermarks) -> Fetched {
+        Fetched { records: Vec::new(), watermarks, aborted: Vec::new(), diverging: None }
     }
 }
 
@@ -123,54 +195,6 @@ fn is_enough(read: &[FetchedPartition], bytes_min: i64) -> bool {
         Err(_) => true,
     };
     i64::try_from(bytes).unwrap_or(i64::MAX) >= bytes_min || read.iter().any(ends_the_wait)
-}
-
-async fn read_one(request: &PartitionFetch, limits: FetchLimits, at_least_one: bool) -> FetchedPartition {
-    let result = read_from(request, limits, at_least_one).await;
-    let bytes = result.as_ref().map_or(0, |fetched| fetched.records.iter().map(Piece::length).sum());
-    FetchedPartition { result, bytes }
-}
-
-async fn read_from(
-    request: &PartitionFetch,
-    limits: FetchLimits,
-    at_least_one: bool,
-) -> Result<Fetched, FetchFailure> {
-    let PartitionFetch { partition, offset, last_fetched_epoch, .. } = request;
-    let nothing =
-        |watermarks, diverging| Fetched { records: Vec::new(), watermarks, aborted: Vec::new(), diverging };
-    if let Some(diverging) = partition.diverging(*last_fetched_epoch, *offset)? {
-        return Ok(nothing(diverging.watermarks, Some(diverging)));
-    }
-    // Below zero it is not read, but whether there is anything is found out first.
-    let bytes = u64::try_from(limits.bytes_max).ok();
-    let bytes_max = bytes.unwrap_or(0);
-    let (read, aborted) = match limits.read_committed {
-        true => partition.read_committed(*offset, bytes_max, at_least_one)?,
-        false => (partition.read(*offset, bytes_max, at_least_one)?, Vec::new()),
-    };
-    match read {
-        PartitionRead::Empty(watermarks) => Ok(nothing(watermarks, None)),
-        PartitionRead::Tail(..) | PartitionRead::Segments(_) if bytes.is_none() => {
-            Err(FetchFailure::NegativeSize)
-        }
-        PartitionRead::Tail(batches, watermarks) => Ok(Fetched {
-            records: batches.into_iter().map(Piece::Bytes).collect(),
-            aborted: by_first_offset(aborted),
-            ..nothing(watermarks, None)
-        }),
-        PartitionRead::Segments(watermarks) => {
-            let below = limits.read_committed.then_some(watermarks.last_stable_offset);
-            let read = read_segments(request, below, bytes_max, at_least_one).await?;
-            // A marker may have left the tail between the two looks: then it is in both.
-            let in_tail = aborted.into_iter().filter(|aborted| aborted.overlaps(*offset, read.next_offset));
-            Ok(Fetched {
-                aborted: by_first_offset(read.aborted.into_iter().chain(in_tail).collect()),
-                records: read.extents.into_iter().map(Piece::File).collect(),
-                ..nothing(watermarks, None)
-            })
-        }
-    }
 }
 
 /// As clients want them: they take them up one after the other as they walk through the records.

@@ -96,7 +96,7 @@ impl Broker {
     }
 }
 
-/// Unlinks what lies below the log starts, which are durable. Waits for the disk.
+/// Unlinks what lies below the local log starts, which are durable. Waits for the disk.
 pub(super) fn remove_old_segments(partitions: &[Arc<Partition>]) {
     for partition in partitions {
         if let Err(error) = partition.log().delete_old_segments() {

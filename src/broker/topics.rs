@@ -231,6 +231,9 @@ fn deletion(image: &ClusterImage, topic: &TopicImage) -> Transaction {
         vec![Change::Delete(keys::topic(&topic.name)), Change::Put(keys::tombstone(topic.topic_id), value)];
     let moved = |id: &TopicPartition| image.log_start(*id).0 > 0;
     changes.extend(topic.topic_partitions().filter(moved).map(|id| Change::Delete(keys::log_start(id))));
+    // Its objects go with the topic: their keys begin with its id.
+    let is_tiered = |id: &TopicPartition| image.tier(*id).is_some();
+    changes.extend(topic.topic_partitions().filter(is_tiered).map(|id| Change::Delete(keys::tier(id))));
     Transaction { compares: Vec::new(), changes }
 }
 

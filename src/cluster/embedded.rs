@@ -116,6 +116,7 @@ impl EmbeddedMetadata {
             log_config: (self.log_configs)(&topic.configs, state.image.broker_configs()),
             leader_epoch: topic.leader_epoch(topic_partition.partition, state.boot()),
             log_start_offset: state.image.log_start(topic_partition),
+            local_log_start_offset: state.image.local_log_start(topic_partition),
         }
     }
 

@@ -96,6 +96,10 @@ fn load<S: Shard>(
         let before = loading.next;
         match partition.read(before, load_bytes, true)? {
             PartitionRead::Empty(_) => break,
+            // Topics of coordinators never leave for the tier.
+            PartitionRead::Remote(watermarks) => {
+                return Err(ReadError::Remote { offset: before, watermarks }.into());
+            }
             PartitionRead::Tail(batches, _) => {
                 batches.iter().try_for_each(|batch| loading.replay_all(batch))?;
             }

@@ -57,7 +57,7 @@ impl KafkaError for ReadError {
     fn code(&self) -> ErrorCode {
         match self {
             ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-            ReadError::Stopped(_) => ErrorCode::KafkaStorageError,
+            ReadError::Stopped(_) | ReadError::Remote { .. } => ErrorCode::KafkaStorageError,
             ReadError::Deleted => ErrorCode::UnknownTopicOrPartition,
         }
     }
@@ -69,6 +69,7 @@ impl KafkaError for FetchFailure {
             FetchFailure::Read(error) => error.code(),
             // Measured against Kafka 4.3, which does not foresee it.
             FetchFailure::NegativeSize => ErrorCode::UnknownServerError,
+            FetchFailure::Remote(_) => ErrorCode::KafkaStorageError,
         }
     }
 }

@@ -3,8 +3,9 @@
 //! The latest and earliest offset, the offset of the record with the largest timestamp, or of the first
 //! record at or after a timestamp: that record's own, not its batch's.
 //! A reader of committed transactions is told of nothing at or above the last stable offset.
-//! Left out: nothing is tiered, so "earliest local" is the log start and "latest tiered" is -1; `timeout_ms`,
-//! which bounds look-ups in tiered storage only.
+//! What has left the local disk for the tier is looked for there; "earliest local" is where the disk begins,
+//! "latest tiered" the last offset of which the metadata store knows that it is in the tier, -1 without one.
+//! Left out: `timeout_ms`, which bounds look-ups in tiered storage only.
 //!
 //! v1: one offset for each partition (KIP-79). v2: isolation level (KIP-98). v3: throttling. v4: leader
 //! epochs (KIP-320). v5: OFFSET_NOT_AVAILABLE. v6: flexible. v7: largest timestamp (KIP-734). v8: earliest
@@ -26,6 +27,9 @@ use self::by_time::Sought;
 use super::exchange::{Failure, answer, decode};
 use super::view::{TopicKey, check_leader_epoch, check_online, open_partition};
 use super::{Api, Reply, RequestContext};
+use crate::handlers::errors::KafkaError;
+use crate::log::TimestampAndOffset;
+use crate::metadata::ClusterImage;
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 use crate::partition::Partition;
 use crate::protocol::ErrorCode;
@@ -59,6 +63,7 @@ const NOTHING: Found =
 enum Query {
     Latest,
     Earliest,
+    EarliestLocal,
     LatestTiered,
     ByTime(Sought),
 }
@@ -72,7 +77,7 @@ impl Query {
             // KIP-734
             -3 if version >= 7 => Some(Query::ByTime(Sought::Largest)),
             // KIP-405
-            -4 if version >= 8 => Some(Query::Earliest),
+            -4 if version >= 8 => Some(Query::EarliestLocal),
             // KIP-1005
             -5 if version >= 9 => Some(Query::LatestTiered),
             0.. => Some(Query::ByTime(Sought::AtOrAfter(Timestamp(timestamp)))),
@@ -153,10 +158,14 @@ async fn look_up(
     };
     match query {
         Query::Latest => Ok(latest(&partition, end)),
-        Query::Earliest => Ok(earliest(&partition)),
-        Query::LatestTiered => Ok(NOTHING),
+        Query::Earliest => Ok(earliest(&partition, watermarks.log_start_offset)),
+        Query::EarliestLocal => Ok(earliest(&partition, watermarks.local_log_start_offset)),
+        Query::LatestTiered => Ok(latest_tiered(&partition, &image)),
         Query::ByTime(sought) => {
-            let found = by_time::find(partition, sought).await?;
+            let found = match in_tier(context, &partition, sought).await? {
+                Some(found) => found,
+                None => by_time::find(partition, sought).await?,
+            };
             // As Kafka 4.3: what is found beyond is not shown, and nothing else is looked for.
             Ok(if read_committed && found.offset >= end { NOTHING } else { found })
         }
@@ -167,15 +176,44 @@ fn latest(partition: &Partition, offset: Offset) -> Found {
     Found { timestamp: Timestamp::NONE, offset, leader_epoch: partition.leader_epoch() }
 }
 
-fn earliest(partition: &Arc<Partition>) -> Found {
-    let watermarks = partition.watermarks();
-    let offset = watermarks.log_start_offset;
+fn earliest(partition: &Partition, offset: Offset) -> Found {
     // Measured against Kafka 4.3: an empty log begins in the current epoch.
     let leader_epoch = match partition.leader_epoch_at(offset) {
-        LeaderEpoch::NONE if offset == watermarks.log_end_offset => partition.leader_epoch(),
+        LeaderEpoch::NONE if offset == partition.watermarks().log_end_offset => partition.leader_epoch(),
         leader_epoch => leader_epoch,
     };
     Found { timestamp: Timestamp::NONE, offset, leader_epoch }
+}
+
+/// The last offset that the tier holds, as far as the metadata store knows (KIP-1005).
+fn latest_tiered(partition: &Partition, image: &ClusterImage) -> Found {
+    let Some(tier) = image.tier(partition.topic_partition()) else { return NOTHING };
+    if tier.remote_end_offset <= Offset(0) {
+        return NOTHING;
+    }
+    let offset = tier.remote_end_offset.plus(-1);
+    Found { timestamp: Timestamp::NONE, offset, leader_epoch: partition.leader_epoch_at(offset) }
+}
+
+/// What the tier knows of a time, where it alone has the oldest records. As in Kafka, it is not asked for the
+/// largest one.
+async fn in_tier(
+    context: &RequestContext,
+    partition: &Arc<Partition>,
+    sought: Sought,
+) -> Result<Option<Found>, Failure> {
+    let watermarks = partition.watermarks();
+    let Sought::AtOrAfter(timestamp) = sought else { return Ok(None) };
+    if watermarks.local_log_start_offset <= watermarks.log_start_offset {
+        return Ok(None);
+    }
+    let found = context.broker.find_remote_by_timestamp(partition, timestamp).await;
+    let found = found.map_err(|error| error.failure())?;
+    Ok(found.map(|TimestampAndOffset { timestamp, offset, leader_epoch }| Found {
+        timestamp,
+        offset,
+        leader_epoch,
+    }))
 }
 
 fn partition_response(

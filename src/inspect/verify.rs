@@ -171,8 +171,12 @@ impl Check<'_> {
             for id in topic.topic_partitions() {
                 self.summary.partitions += 1;
                 let offset = checkpoint.recovery_offsets.get(&id).copied().unwrap_or_default();
-                let log_start_offset = catalogue.image.log_start(id);
-                self.partition(topic, id, RecoveryPoint { offset, log_start_offset });
+                let point = RecoveryPoint {
+                    offset,
+                    log_start_offset: catalogue.image.log_start(id),
+                    local_log_start_offset: catalogue.image.local_log_start(id),
+                };
+                self.partition(topic, id, point);
             }
         }
     }

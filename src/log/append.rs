@@ -31,8 +31,8 @@ impl PartitionLog {
     /// Appends whole batches with final offsets, in order, to the page cache.
     ///
     /// A batch that lies wholly below the written end is skipped, so a failed call may be repeated with the
-    /// same batches. One that lies wholly below the log start counts for the state and the end, and is not
-    /// written.
+    /// same batches. One that lies wholly below the local log start counts for the state and the end, and
+    /// is not written.
     pub fn append(&self, batches: &[Bytes]) -> Result<(), LogError> {
         let config = *self.config.read();
         let mut writer = self.writer.lock();
@@ -82,7 +82,7 @@ impl PartitionLog {
     /// end's name.
     pub(super) fn roll_if_dead(&self) -> Result<bool, LogError> {
         self.roll_when(|log, _, published| {
-            let is_dead = published.end <= log.log_start_offset();
+            let is_dead = published.end <= log.local_log_start_offset();
             is_dead && published.active().base_offset < published.end
         })
     }
@@ -111,7 +111,7 @@ impl PartitionLog {
         let mut writer = self.writer.lock();
         self.check_open()?;
         let config = *self.config.read();
-        let point = RecoveryPoint { offset: writer.synced, log_start_offset: self.log_start_offset() };
+        let point = self.point(writer.synced);
         for segment in self.published().segments.iter() {
             segment.forget_handles(&self.directory);
         }
@@ -167,7 +167,7 @@ impl Session<'_> {
             let header = self.check(batch, end)?;
             let Some(header) = header else { continue };
             end = header.next_offset();
-            if end <= self.log.log_start_offset() {
+            if end <= self.log.local_log_start_offset() {
                 self.flush(&mut run)?;
                 self.skip(&header, batch)?;
                 continue;
@@ -265,7 +265,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A batch below the log start: nobody may read it, but its producer's next batch follows it.
+    /// A batch below the local log start: nobody reads it here, but its producer's next batch follows it.
     fn skip(&mut self, header: &BatchHeader, batch: &[u8]) -> Result<(), LogError> {
         self.apply(header, batch)?;
         self.mark_dirty();

@@ -19,14 +19,14 @@ impl PartitionLog {
         next.filter(|(offset, _)| *offset > self.log_start_offset())
     }
 
-    /// Removes the segments that lie wholly below the log start and returns how many. The caller has made
-    /// that log start durable.
+    /// Removes the segments that lie wholly below the local log start and returns how many. The caller has
+    /// made that start durable, and with it that what lies below counts no more, or is kept elsewhere.
     ///
     /// An active segment all of whose records are below it is closed first: an empty one keeps the end's
     /// name.
     pub fn delete_old_segments(&self) -> Result<usize, LogError> {
         self.roll_if_dead()?;
-        let start = self.log_start_offset();
+        let start = self.local_log_start_offset();
         let dead = |published: &Published| {
             published.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count()
         };
@@ -51,7 +51,8 @@ impl PartitionLog {
         published.segments = Arc::new(segments);
         *self.published.write() = published;
         // A client may have deleted records that are still on their way here: their epochs come with them.
-        writer.leader_epochs.truncate_below(start.min(end));
+        // Those of what is kept elsewhere stay.
+        writer.leader_epochs.truncate_below(self.log_start_offset().min(end));
         for segment in &removed {
             writer.dirty.forget(segment.base_offset);
         }

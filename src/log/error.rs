@@ -63,12 +63,12 @@ pub enum LogError {
         /// In the catalogue.
         expected: TopicId,
     },
-    /// The offset asked for is not in the log (Kafka's OFFSET_OUT_OF_RANGE).
+    /// The offset asked for is not in the log, or not on this disk any more (Kafka's OFFSET_OUT_OF_RANGE).
     #[error("offset {requested} lies outside {log_start_offset}..={log_end_offset}")]
     OutOfRange {
         /// Asked for.
         requested: Offset,
-        /// First offset there is.
+        /// First offset there is on this disk.
         log_start_offset: Offset,
         /// Offset after the last one.
         log_end_offset: Offset,

@@ -22,7 +22,7 @@ pub struct TimestampAndOffset {
 }
 
 impl PartitionLog {
-    /// The first record at or after the log start and below `end` (exclusive) whose timestamp is
+    /// The first record at or after the local log start and below `end` (exclusive) whose timestamp is
     /// `timestamp` or later.
     ///
     /// As Kafka: the first batch whose max timestamp is late enough, then the exact record in it.
@@ -31,8 +31,8 @@ impl PartitionLog {
         timestamp: Timestamp,
         end: Offset,
     ) -> Result<Option<TimestampAndOffset>, LogError> {
-        let published = self.published();
-        for at in published.position_of(self.log_start_offset())..published.segments.len() {
+        let (published, start) = (self.published(), self.local_log_start_offset());
+        for at in published.position_of(start)..published.segments.len() {
             let view = published.view(at);
             if view.segment.base_offset >= end {
                 break;
@@ -41,18 +41,25 @@ impl PartitionLog {
             if view.segment.largest().timestamp < timestamp {
                 continue;
             }
-            if let Some(found) = self.find_in_segment(&view, timestamp, end)? {
+            let found = self.find_in_segment(&view, timestamp, end);
+            if let Some(found) = found.map_err(|error| self.explain_missing(error, start))? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    /// The first record with the largest timestamp below `end` (exclusive): ListOffsets -3 (KIP-734).
+    /// The first record with the largest timestamp below `end` (exclusive) of those on this disk: ListOffsets
+    /// -3 (KIP-734). As Kafka, which does not ask the tier for it either.
     pub fn max_timestamp(&self, end: Offset) -> Result<Option<TimestampAndOffset>, LogError> {
+        let start = self.local_log_start_offset();
+        self.find_max_timestamp(start, end).map_err(|error| self.explain_missing(error, start))
+    }
+
+    fn find_max_timestamp(&self, start: Offset, end: Offset) -> Result<Option<TimestampAndOffset>, LogError> {
         let published = self.published();
         let mut best: Option<(Timestamp, Offset, usize)> = None;
-        for at in published.position_of(self.log_start_offset())..published.segments.len() {
+        for at in published.position_of(start)..published.segments.len() {
             let candidate = self.largest_in_segment(&published, at, end)?;
             if let Some((timestamp, last_offset)) = candidate
                 && best.is_none_or(|(best, ..)| timestamp > best)
@@ -74,7 +81,7 @@ impl PartitionLog {
         timestamp: Timestamp,
         end: Offset,
     ) -> Result<Option<TimestampAndOffset>, LogError> {
-        let start = self.log_start_offset();
+        let start = self.local_log_start_offset();
         let floor = self.floor_of_time(view, timestamp)?.max(start);
         let position = view.segment.floor_of_offset(&self.directory, floor)?;
         let mut scanner = view.segment.scan(&self.directory, position.min(view.bytes), view.bytes)?;
@@ -117,7 +124,7 @@ impl PartitionLog {
         found: &Found,
         timestamp: Timestamp,
     ) -> Result<Option<TimestampAndOffset>, LogError> {
-        let start = self.log_start_offset();
+        let start = self.local_log_start_offset();
         let bytes = scanner.read(found)?;
         let damaged = |error: crate::protocol::batch::BatchError| {
             LogError::corrupt(&view.segment.path, found.position, error.to_string())
@@ -142,7 +149,7 @@ impl PartitionLog {
         end: Offset,
     ) -> Result<Option<(Timestamp, Offset)>, LogError> {
         let view = published.view(at);
-        let start = self.log_start_offset();
+        let start = self.local_log_start_offset();
         let largest = view.segment.largest();
         if largest.timestamp < Timestamp(0) || view.segment.base_offset >= end {
             return Ok(None);

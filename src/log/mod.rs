@@ -41,6 +41,7 @@ mod scrub;
 mod segment;
 mod state_file;
 mod sync;
+mod tiering;
 mod transaction_index;
 
 pub use cleaner::{Cleanable, Cleaning, CleaningLimits, CleaningStats, CleaningStep};
@@ -58,6 +59,7 @@ pub use producer_state::{
 pub use read::LogRead;
 pub use retention_clock::RetentionClock;
 pub use scrub::{ScrubPlace, ScrubStep};
+pub use tiering::TierableSegment;
 pub use transaction_index::AbortedTransaction;
 
 #[cfg(test)]

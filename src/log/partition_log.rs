@@ -22,6 +22,16 @@ pub struct RecoveryPoint {
     pub offset: Offset,
     /// First offset of the log. Durable before anything below it was removed; may lie above `offset`.
     pub log_start_offset: Offset,
+    /// First offset whose record must be on this disk: what lies between the log start and here is kept
+    /// elsewhere. Durable before any file of it was removed. Below the log start it says nothing.
+    pub local_log_start_offset: Offset,
+}
+
+impl RecoveryPoint {
+    /// First offset that files are needed for.
+    pub fn local_start(&self) -> Offset {
+        self.log_start_offset.max(self.local_log_start_offset)
+    }
 }
 
 /// What the log knew at its end when it was opened: the caller keeps a copy of its own at admission.
@@ -95,6 +105,8 @@ pub struct PartitionLog {
     pub(super) config: RwLock<LogConfig>,
     pub(super) published: RwLock<Published>,
     pub(super) log_start: AtomicI64,
+    /// Counts where it lies above the log start.
+    pub(super) local_log_start: AtomicI64,
     pub(super) writer: Mutex<Writer>,
     /// Held during a sync, and while segments go or are swapped; taken before `writer` where both are. The
     /// swap that was announced and could not be brought to its end, if there is one.
@@ -144,6 +156,7 @@ impl PartitionLog {
             config: RwLock::new(config),
             published: RwLock::new(published),
             log_start: AtomicI64::new(point.log_start_offset.0),
+            local_log_start: AtomicI64::new(point.local_log_start_offset.0),
             writer: Mutex::new(writer),
             syncing: Mutex::new(None),
             closed: AtomicBool::new(false),
@@ -213,6 +226,27 @@ impl PartitionLog {
     /// so before `delete_old_segments`.
     pub fn set_log_start_offset(&self, offset: Offset) {
         self.log_start.fetch_max(offset.0, Ordering::AcqRel);
+    }
+
+    /// First offset that is on this disk: the log start, or above it where the oldest records are kept
+    /// elsewhere.
+    pub fn local_log_start_offset(&self) -> Offset {
+        Offset(self.local_log_start.load(Ordering::Acquire)).max(self.log_start_offset())
+    }
+
+    /// Moves the local log start forward, as [`PartitionLog::set_log_start_offset`] does the log start. What
+    /// lies below is kept elsewhere, durably.
+    pub fn set_local_log_start_offset(&self, offset: Offset) {
+        self.local_log_start.fetch_max(offset.0, Ordering::AcqRel);
+    }
+
+    /// Where a recovery to `offset` would begin now.
+    pub(super) fn point(&self, offset: Offset) -> RecoveryPoint {
+        RecoveryPoint {
+            offset,
+            log_start_offset: self.log_start_offset(),
+            local_log_start_offset: self.local_log_start_offset(),
+        }
     }
 
     /// Bytes of all segments' records.

@@ -98,7 +98,7 @@ impl PartitionLog {
 
     /// Aborted transactions with batches in `from..end`, as far as their markers are in segments, in the
     /// order of these.
-    fn aborted(
+    pub(super) fn aborted(
         &self,
         published: &Published,
         from: Offset,
@@ -185,7 +185,7 @@ impl PartitionLog {
     }
 
     pub(super) fn check_range(&self, from: Offset, published: &Published) -> Result<(), LogError> {
-        let log_start_offset = self.log_start_offset();
+        let log_start_offset = self.local_log_start_offset();
         if from < log_start_offset || from > published.end {
             let log_end_offset = published.end;
             return Err(LogError::OutOfRange { requested: from, log_start_offset, log_end_offset });

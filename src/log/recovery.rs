@@ -91,6 +91,7 @@ impl Recovery<'_> {
         let Replay { state, dirty, .. } = replay;
         changed.state = self.point.offset > Offset(0) && states.last() != Some(&self.point.offset);
         let (producers, mut leader_epochs, cleaned) = (state.producers, state.leader_epochs, state.cleaned);
+        // From the log start on, wherever the records are.
         leader_epochs.truncate_below(self.point.log_start_offset);
         // An index of transactions may be a new file.
         changed.names |= !dirty.is_empty();
@@ -255,7 +256,7 @@ impl Recovery<'_> {
             tracing::warn!(path = %path.display(), "producer state is damaged; taking the one before it");
             damaged.push(offset);
         }
-        if self.point.log_start_offset > Offset(0) && self.point.offset > Offset(0) {
+        if self.point.local_start() > Offset(0) && self.point.offset > Offset(0) {
             let what = format!(
                 "no good producer state is left below offset {}, and the records that could tell it \
                  are deleted; {}",
@@ -287,7 +288,7 @@ impl Recovery<'_> {
             let end = snapshot.segments.get(at + 1).map_or(snapshot.offset, |next| next.base_offset);
             // Closed, and of no bytes: it took the place of one that the state knew.
             let is_closed = at + 1 < snapshot.segments.len();
-            let needed = end > self.point.log_start_offset && (record.bytes > 0 || is_closed);
+            let needed = end > self.point.local_start() && (record.bytes > 0 || is_closed);
             if needed && listing.segments.binary_search(&record.base_offset).is_err() {
                 let path = names::file(self.path, record.base_offset, names::LOG);
                 let what = format!("the file is missing; it held offsets {} to {end}", record.base_offset);
@@ -295,7 +296,7 @@ impl Recovery<'_> {
             }
         }
         // An unlinked segment can come back when the directory was not synced before the crash.
-        let start = self.point.log_start_offset;
+        let start = self.point.local_start();
         let is_dead = |at: usize| {
             listing.segments.get(at + 1).is_some_and(|&next| next <= start)
                 && listing.segments[at] < snapshot.offset.min(start)
@@ -331,7 +332,7 @@ impl Recovery<'_> {
 
     /// Removes segments that hold nothing at or above the log start, once their state was replayed.
     fn drop_dead(&self, recovered: &mut Recovered) -> Result<(), LogError> {
-        let start = self.point.log_start_offset;
+        let start = self.point.local_start();
         let count = recovered.segments.windows(2).take_while(|pair| pair[1].base_offset <= start).count();
         for segment in recovered.segments.drain(..count) {
             recovered.dirty.forget(segment.base_offset);

@@ -10,6 +10,7 @@ mod reading;
 mod removal;
 mod rolling;
 mod space;
+mod tiering;
 mod times;
 mod transactions;
 mod unmade;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::keys::{self, Growth, Tombstone, TopicRecord};
+use super::keys::{self, Growth, TierRecord, Tombstone, TopicRecord};
 use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicPartition};
 
 /// One change of one key, as the metadata store reports it.
@@ -78,6 +78,7 @@ pub struct ClusterImage {
     names: HashMap<TopicId, Arc<str>>,
     tombstones: HashMap<TopicId, Tombstone>,
     log_starts: HashMap<TopicPartition, Offset>,
+    tiers: Arc<HashMap<TopicPartition, TierRecord>>,
     broker_configs: Arc<BrokerConfigs>,
     group_configs: Arc<GroupConfigs>,
 }
@@ -127,6 +128,17 @@ impl ClusterImage {
         self.log_starts.get(&topic_partition).copied().unwrap_or_default()
     }
 
+    /// What of a partition lies in the tier; `None` where nothing does.
+    pub fn tier(&self, topic_partition: TopicPartition) -> Option<TierRecord> {
+        self.tiers.get(&topic_partition).copied()
+    }
+
+    /// First offset that is on local disk: the log start, unless what follows it has left for the tier.
+    pub fn local_log_start(&self, topic_partition: TopicPartition) -> Offset {
+        let in_tier = self.tier(topic_partition).map(|tier| tier.local_log_start_offset);
+        self.log_start(topic_partition).max(in_tier.unwrap_or_default())
+    }
+
     /// Dynamic settings of all brokers. While none changes, the images share them.
     pub fn broker_configs(&self) -> &Arc<BrokerConfigs> {
         &self.broker_configs
@@ -164,6 +176,13 @@ impl ClusterImage {
             match value {
                 Some(value) => self.log_starts.insert(topic_partition, Offset(keys::parse_number(value)?)),
                 None => self.log_starts.remove(&topic_partition),
+            };
+        } else if let Some(text) = key.strip_prefix(keys::TIERS) {
+            let topic_partition = keys::parse_topic_partition(text)?;
+            let tiers = Arc::make_mut(&mut self.tiers);
+            match value {
+                Some(value) => tiers.insert(topic_partition, TierRecord::decode(value)?),
+                None => tiers.remove(&topic_partition),
             };
         } else if let Some(text) = key.strip_prefix(keys::BROKER_CONFIGS) {
             let node_id = keys::parse_broker(text)?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{NodeId, Offset, TopicId, TopicPartition};
+use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicPartition};
 
 /// All topics, one key per name.
 pub const TOPICS: &str = "topics/";
@@ -14,6 +14,8 @@ pub const TOPICS: &str = "topics/";
 pub const TOMBSTONES: &str = "tombstones/";
 /// Log start offsets that retention or a client moved, one key per partition.
 pub const LOG_STARTS: &str = "log-starts/";
+/// What of a partition lies in the tier, one key per partition of which anything does.
+pub const TIERS: &str = "tiers/";
 /// Where a node id would stand in [`BROKER_CONFIGS`].
 const CLUSTER_DEFAULT: &str = "default";
 /// How often the broker has started, a decimal number.
@@ -79,6 +81,65 @@ pub struct Tombstone {
     pub partitions: i32,
 }
 
+/// Value of a `tiers/<topic id>/<partition>` key. Whoever changes a part of it compares the whole, so that
+/// nobody's change is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "TierNumbers", into = "TierNumbers")]
+pub struct TierRecord {
+    /// Number of the manifest that holds.
+    pub manifest: u64,
+    /// Leader epoch of who wrote it.
+    pub leader_epoch: LeaderEpoch,
+    /// Everything from the log start up to here (exclusive) is in objects that the manifest names.
+    pub remote_end_offset: Offset,
+    /// First offset that is on local disk for sure; never above the remote end.
+    pub local_log_start_offset: Offset,
+}
+
+/// A [`TierRecord`] as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TierNumbers {
+    manifest: u64,
+    leader_epoch: i32,
+    remote_end_offset: i64,
+    local_log_start_offset: i64,
+}
+
+impl From<TierNumbers> for TierRecord {
+    fn from(numbers: TierNumbers) -> TierRecord {
+        TierRecord {
+            manifest: numbers.manifest,
+            leader_epoch: LeaderEpoch(numbers.leader_epoch),
+            remote_end_offset: Offset(numbers.remote_end_offset),
+            local_log_start_offset: Offset(numbers.local_log_start_offset),
+        }
+    }
+}
+
+impl From<TierRecord> for TierNumbers {
+    fn from(record: TierRecord) -> TierNumbers {
+        TierNumbers {
+            manifest: record.manifest,
+            leader_epoch: record.leader_epoch.0,
+            remote_end_offset: record.remote_end_offset.0,
+            local_log_start_offset: record.local_log_start_offset.0,
+        }
+    }
+}
+
+impl TierRecord {
+    /// Reads a value back; `None` if it is none.
+    pub fn decode(value: &[u8]) -> Option<TierRecord> {
+        serde_json::from_slice(value).ok()
+    }
+
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers are always JSON")
+    }
+}
+
 /// Key of a topic.
 pub fn topic(name: &str) -> String {
     format!("{TOPICS}{name}")
@@ -111,6 +172,11 @@ pub fn log_start(topic_partition: TopicPartition) -> String {
 /// All log start keys of one topic.
 pub fn log_starts_of(topic_id: TopicId) -> String {
     format!("{LOG_STARTS}{topic_id}/")
+}
+
+/// Key of what a partition has in the tier.
+pub fn tier(topic_partition: TopicPartition) -> String {
+    format!("{TIERS}{}/{}", topic_partition.topic_id, topic_partition.partition)
 }
 
 /// Reads a node id, or that there is none, back from the part of a key after its prefix.

@@ -136,8 +136,38 @@ fn log_starts_and_tombstones_are_kept_by_topic_id() {
 }
 
 #[test]
+fn what_is_in_the_tier_is_kept_by_partition() {
+    let mut image = ClusterImage::default();
+    let id = TopicPartition { topic_id: ORDERS, partition: 1 };
+    let record = TierRecord {
+        manifest: 12,
+        leader_epoch: LeaderEpoch(3),
+        remote_end_offset: Offset(900),
+        local_log_start_offset: Offset(700),
+    };
+    let written = r#"{"manifest":12,"leader_epoch":3,"remote_end_offset":900,"local_log_start_offset":700}"#;
+    assert_eq!(String::from_utf8(record.encode()).unwrap(), written);
+    assert_eq!(TierRecord::decode(written.as_bytes()), Some(record));
+    let key = keys::tier(id);
+    assert_eq!(key, format!("tiers/{ORDERS}/1"));
+    image.apply(MetadataChange { key: &key, value: Some(&record.encode()) }).unwrap();
+    assert_eq!((image.tier(id), image.local_log_start(id)), (Some(record), Offset(700)));
+    // A client may delete what is in the tier, and more.
+    let start = keys::log_start(id);
+    image.apply(MetadataChange { key: &start, value: Some(&keys::offset_value(Offset(950))) }).unwrap();
+    assert_eq!(image.local_log_start(id), Offset(950));
+    remove(&mut image, &key);
+    remove(&mut image, &start);
+    assert_eq!((image.tier(id), image.local_log_start(id)), (None, Offset(0)));
+}
+
+#[test]
 fn an_unreadable_value_is_named() {
-    for (key, value) in [("topics/a", "{}"), ("tombstones/x", "{}"), ("log-starts/x/y", "1")] {
+    let short = r#"{"manifest":1}"#;
+    let tier = format!("tiers/{ORDERS}/1");
+    for (key, value) in
+        [("topics/a", "{}"), ("tombstones/x", "{}"), ("log-starts/x/y", "1"), (tier.as_str(), short)]
+    {
         let change = MetadataChange { key, value: Some(value.as_bytes()) };
         let message = ClusterImage::default().apply(change).unwrap_err().to_string();
         assert!(message.contains(key) && message.contains(value), "{message}");

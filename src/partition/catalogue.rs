@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::log::LogConfig;
+use crate::log::{LogConfig, RecoveryPoint};
 use crate::model::{LeaderEpoch, Offset, TopicId, TopicPartition};
 use crate::wal::Lsn;
 
@@ -54,6 +54,19 @@ pub struct PartitionSpec {
     pub leader_epoch: LeaderEpoch,
     /// First offset that still counts.
     pub log_start_offset: Offset,
+    /// First offset that is on local disk, never below the log start: what lies between is in the tier.
+    pub local_log_start_offset: Offset,
+}
+
+impl PartitionSpec {
+    /// Where the recovery of its log begins, with what the checkpoint says of its segments.
+    pub(super) fn recovery_point(&self, offset: Offset) -> RecoveryPoint {
+        RecoveryPoint {
+            offset,
+            log_start_offset: self.log_start_offset,
+            local_log_start_offset: self.local_log_start_offset,
+        }
+    }
 }
 
 /// The catalogue in the checkpoint or in the WAL cannot be read.

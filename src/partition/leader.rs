@@ -81,6 +81,14 @@ pub enum ReadError {
         /// As they are.
         watermarks: Watermarks,
     },
+    /// Below the local log start: the tier has it.
+    #[error("offset {offset} is in the tier, which ends its part at {}", watermarks.local_log_start_offset)]
+    Remote {
+        /// As asked for.
+        offset: Offset,
+        /// As they are.
+        watermarks: Watermarks,
+    },
     /// The log is damaged.
     #[error("the partition is stopped: {0}")]
     Stopped(Arc<str>),
@@ -94,6 +102,8 @@ pub enum ReadError {
 pub struct Watermarks {
     /// First offset that still counts.
     pub log_start_offset: Offset,
+    /// First offset that is on local disk, never below the log start: what lies between is in the tier.
+    pub local_log_start_offset: Offset,
     /// First offset that is not committed: consumers see what lies below.
     pub high_watermark: Offset,
     /// First offset of which it is not decided, or not committed, whether it takes effect: consumers of
@@ -122,6 +132,8 @@ pub enum PartitionRead {
     Tail(Vec<Bytes>, Watermarks),
     /// Below the tail: ask [`Partition::read_segments`] where a disk may be waited for.
     Segments(Watermarks),
+    /// Below the local log start: it is in the tier.
+    Remote(Watermarks),
 }
 
 pub(super) struct State {
@@ -178,6 +190,7 @@ impl Partition {
         let log_start_offset = log.log_start_offset();
         let watermarks = Watermarks {
             log_start_offset,
+            local_log_start_offset: log.local_log_start_offset(),
             high_watermark: end,
             last_stable_offset: end,
             log_end_offset: end,
@@ -392,9 +405,20 @@ impl Partition {
         let mut state = self.state.lock();
         if state.watermarks.log_start_offset < offset {
             state.watermarks.log_start_offset = offset;
+            let local = &mut state.watermarks.local_log_start_offset;
+            *local = offset.max(*local);
             state.epochs.truncate_below(offset);
             state.settle();
             self.log.set_log_start_offset(offset);
+        }
+    }
+
+    /// The new local start is durable in the metadata store: what lies below it is read from the tier.
+    pub fn set_local_log_start_offset(&self, offset: Offset) {
+        let mut state = self.state.lock();
+        if state.watermarks.local_log_start_offset < offset {
+            state.watermarks.local_log_start_offset = offset;
+            self.log.set_local_log_start_offset(offset);
         }
     }
 

@@ -54,6 +54,9 @@ impl Partition {
         if from >= end {
             return Ok((PartitionRead::Empty(watermarks), Vec::new()));
         }
+        if from < watermarks.local_log_start_offset {
+            return Ok((PartitionRead::Remote(watermarks), state.transactions.aborted(from, end)));
+        }
         if state.tail.start_offset().is_some_and(|start| start <= from) {
             let pieces = state.tail.read(from, end, bytes_max, at_least_one);
             let read_end = pieces.last().map_or(from, |last| end_offset(last));
@@ -105,6 +108,10 @@ impl Partition {
         if from < watermarks.log_start_offset || from > watermarks.log_end_offset {
             return Err(ReadError::OffsetOutOfRange { offset: from, watermarks });
         }
+        // The same of the local start.
+        if from < watermarks.local_log_start_offset {
+            return Err(ReadError::Remote { offset: from, watermarks });
+        }
         let rewritten = self.rewrite_end().is_some() || self.rewrites() != rewrites;
         match error {
             LogError::Closed { .. } => Err(ReadError::Deleted),
@@ -113,6 +120,34 @@ impl Partition {
             _ if rewritten => Err(ReadError::Stopped(BEING_REWRITTEN.into())),
             damage => Err(ReadError::Stopped(self.stop(&damage))),
         }
+    }
+
+    /// Aborted transactions with batches in `from..end` whose markers are on local disk or in memory. For
+    /// who reads `from` in the tier, and knows there of the markers below the local log start. Waits for the
+    /// disk.
+    pub fn local_aborted(&self, from: Offset, end: Offset) -> Result<Vec<AbortedTransaction>, ReadError> {
+        // The tail before the segments: a marker that moves meanwhile is then in at least one of them.
+        let in_tail = {
+            let state = self.state.lock();
+            state.readable()?;
+            state.transactions.aborted(from, end)
+        };
+        let rewrites = self.rewrites();
+        let is_behind = self.rewrite_end().is_some();
+        let mut aborted = match self.log().aborted_between(from, end) {
+            // While segments are written again after a full disk, markers are missing that come last.
+            _ if is_behind || self.rewrites() != rewrites => {
+                return Err(ReadError::Stopped(BEING_REWRITTEN.into()));
+            }
+            Ok(aborted) => aborted,
+            Err(LogError::Closed { .. }) => return Err(ReadError::Deleted),
+            Err(error) if error.is_damage() => return Err(ReadError::Stopped(self.stop(&error))),
+            Err(error) => return Err(ReadError::Stopped(error.to_string().into())),
+        };
+        aborted.extend(in_tail);
+        aborted.sort_unstable_by_key(|aborted| (aborted.last_offset, aborted.producer_id));
+        aborted.dedup();
+        Ok(aborted)
     }
 
     /// Segments hold committed batches only, so their end needs no second look at the high watermark.
@@ -134,7 +169,7 @@ impl Partition {
                 // markers come last: their records must not be taken for committed ones.
                 if is_behind || self.rewrites() != rewrites {
                     let (log_start_offset, log_end_offset) =
-                        (log.log_start_offset(), log.written_end_offset());
+                        (log.local_log_start_offset(), log.written_end_offset());
                     return Err(LogError::OutOfRange { requested: from, log_start_offset, log_end_offset });
                 }
                 Ok(read)

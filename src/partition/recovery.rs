@@ -16,7 +16,7 @@ use super::{
     StorageFailed, StorageOptions,
 };
 use crate::env::{Env, side_by_side};
-use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint};
+use crate::log::{LogDirectory, LogError, PartitionLog};
 use crate::model::{Offset, Timestamp, TopicPartition};
 use crate::protocol::batch::BatchHeader;
 use crate::wal::{self, EntryKind, Lsn, NewIncarnation, ReplayError, ReplayStart, ReplayedEntry};
@@ -320,7 +320,7 @@ impl Recovery<'_> {
 
     fn open(&mut self, id: TopicPartition, spec: PartitionSpec) -> Result<(), OpenError> {
         let offset = self.recovery_offsets.get(&id).copied().unwrap_or_default();
-        let point = RecoveryPoint { offset, log_start_offset: spec.log_start_offset };
+        let point = spec.recovery_point(offset);
         make_way(self.directory, self.catalogue, id, &spec.name)
             .map_err(|error| OpenError::Io(error.to_string()))?;
         let opened = PartitionLog::open(self.directory, &spec.name, id, spec.log_config, point);

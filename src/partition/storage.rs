@@ -199,7 +199,7 @@ impl Storage {
         }
         make_way(&self.logs, self.catalogue.as_ref(), topic_partition, &spec.name)?;
         let offset = self.recovery_offsets.lock().get(&topic_partition).copied().unwrap_or_default();
-        let point = RecoveryPoint { offset, log_start_offset: spec.log_start_offset };
+        let point = spec.recovery_point(offset);
         let partition = Arc::new(self.load_partition(topic_partition, spec, point)?);
         let open = self.partitions.entry(topic_partition).or_insert(partition).clone();
         self.status_changes.happened();

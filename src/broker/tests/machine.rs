@@ -631,6 +631,7 @@ fn read_all(open: &Partition, from: Offset, end: Offset) -> Vec<Bytes> {
         let mut bytes = Vec::new();
         match open.read(at, 1 << 20, true).unwrap() {
             PartitionRead::Empty(_) => break,
+            PartitionRead::Remote(watermarks) => panic!("{at} has left the disk: {watermarks:?}"),
             PartitionRead::Tail(pieces, _) => pieces.iter().for_each(|piece| bytes.extend_from_slice(piece)),
             PartitionRead::Segments(_) => {
                 for extent in open.read_segments(at, 1 << 20, true).unwrap() {

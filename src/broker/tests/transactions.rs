@@ -312,6 +312,7 @@ pub(super) fn aborted_from(open: &Partition, start: Offset, end: Offset) -> Vec<
         let (read, mut aborted) = open.read_committed(at, 400, true).unwrap();
         let next = match read {
             PartitionRead::Empty(_) => panic!("nothing at {at}, below the last stable offset {end}"),
+            PartitionRead::Remote(watermarks) => panic!("{at} has left the disk: {watermarks:?}"),
             PartitionRead::Tail(pieces, _) => {
                 BatchHeader::parse(pieces.last().unwrap()).unwrap().next_offset()
             }

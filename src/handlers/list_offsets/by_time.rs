@@ -13,6 +13,9 @@ use crate::partition::Partition;
 use crate::protocol::ErrorCode;
 use crate::protocol::batch::{BatchHeader, DecompressionCaps, records};
 
+/// Looks at segments, each after others went away during the one before.
+const LOOKS_MAX: u32 = 3;
+
 /// Which record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sought {
@@ -64,10 +67,18 @@ fn largest(partition: &Partition) -> Result<Found, Failure> {
 /// Asks the log on disk, which holds nothing that is not committed. Damage stops the partition.
 fn in_segments(
     partition: &Partition,
-    ask: impl FnOnce(&PartitionLog, Offset) -> Result<Option<TimestampAndOffset>, LogError>,
+    ask: impl Fn(&PartitionLog, Offset) -> Result<Option<TimestampAndOffset>, LogError>,
 ) -> Result<Option<Found>, Failure> {
     let log = partition.log();
-    let found = ask(log, log.written_end_offset()).map_err(|error| {
+    let mut asked = ask(log, log.written_end_offset());
+    for _ in 1..LOOKS_MAX {
+        // Its oldest segments went away meanwhile.
+        if !matches!(asked, Err(LogError::OutOfRange { .. })) {
+            break;
+        }
+        asked = ask(log, log.written_end_offset());
+    }
+    let found = asked.map_err(|error| {
         if error.is_damage() {
             partition.stop(&error);
         }

@@ -115,7 +115,7 @@ impl PartitionLog {
             let writer = self.writer.lock();
             (writer.cleaned, writer.checkpointed)
         };
-        let first_dirty_offset = cleaned.first_dirty_offset.max(self.log_start_offset());
+        let first_dirty_offset = cleaned.first_dirty_offset.max(self.local_log_start_offset());
         let end_max = decided_end.min(checkpointed);
         Ok(Some(plan::cleanable(&facts, &compaction, first_dirty_offset, end_max)))
     }
@@ -163,7 +163,7 @@ impl PartitionLog {
     /// Closed segments with something at or above the log start.
     fn sources(&self, reads_first: bool) -> Result<Vec<Source>, LogError> {
         let published = self.published();
-        let (start, now) = (self.log_start_offset(), self.directory.clock.monotonic_ms());
+        let (start, now) = (self.local_log_start_offset(), self.directory.clock.monotonic_ms());
         let age = |birth_ms: i64| {
             let age = u64::try_from(now.saturating_sub(birth_ms)).unwrap_or(0);
             std::time::Duration::from_millis(age)

@@ -202,7 +202,7 @@ impl PartitionCheck<'_> {
         if newest.is_none() {
             let what =
                 format!("there is no good state of producers and leader epochs up to {}", self.point.offset);
-            let advice = match self.point.log_start_offset {
+            let advice = match self.point.local_start() {
                 Offset(0) => "a start makes it again from the segments, which must all be there",
                 _ => SEGMENT_ADVICE,
             };
@@ -222,7 +222,7 @@ impl PartitionCheck<'_> {
         for (at, record) in snapshot.segments.iter().enumerate() {
             let end = snapshot.segments.get(at + 1).map_or(snapshot.offset, |next| next.base_offset);
             let is_closed = at + 1 < snapshot.segments.len();
-            let is_needed = end > self.point.log_start_offset && (record.bytes > 0 || is_closed);
+            let is_needed = end > self.point.local_start() && (record.bytes > 0 || is_closed);
             if is_needed && listing.segments.binary_search(&record.base_offset).is_err() {
                 let path = names::file(self.path, record.base_offset, names::LOG);
                 let what = format!("it is missing; offsets {} to {end} were in it", record.base_offset);
@@ -242,7 +242,7 @@ impl PartitionCheck<'_> {
 
     /// Wholly below the log start: an unlinked file can come back after a power cut, and goes again.
     fn is_dead(&self, listing: &Listing, at: usize) -> bool {
-        listing.segments.get(at + 1).is_some_and(|&next| next <= self.point.log_start_offset)
+        listing.segments.get(at + 1).is_some_and(|&next| next <= self.point.local_start())
     }
 
     fn segments(
@@ -271,7 +271,7 @@ impl PartitionCheck<'_> {
             reached = segment.run(watcher, counts)?;
         }
         // A segment that broke off has said so.
-        let is_needed = self.point.offset > self.point.log_start_offset;
+        let is_needed = self.point.offset > self.point.local_start();
         if let Some(reached) = reached
             && is_needed
             && reached < self.point.offset
@@ -352,7 +352,7 @@ impl SegmentCheck<'_> {
     /// Whether records are missing that count: below the log start a replay leaves them out, and where the
     /// log was cleaned they are compacted away.
     fn is_gap(&self, expected: Offset, found: Offset) -> bool {
-        let may_miss = self.whole.point.log_start_offset.max(self.snapshot.cleaned.end_offset);
+        let may_miss = self.whole.point.local_start().max(self.snapshot.cleaned.end_offset);
         found > expected.max(may_miss)
     }
 

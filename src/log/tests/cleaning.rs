@@ -11,7 +11,7 @@ use super::fixture::{PARTITION, bases, bytes_of, content, create, names, open, p
 use crate::env::Files;
 use crate::env::simulated::SimulatedWorld;
 use crate::log::inspect::{Finding, PartitionCheck, Severity, Watcher};
-use crate::log::{Compaction, LogConfig, PartitionLog, RecoveryPoint, ScrubPlace};
+use crate::log::{Compaction, LogConfig, PartitionLog, ScrubPlace};
 use crate::model::{Offset, ProducerId, Timestamp};
 use crate::protocol::batch::{
     BatchBuilder, BatchHeader, CompressionType, DecompressionCaps, NewRecord, records,
@@ -44,7 +44,7 @@ impl Watcher for Heard {
 
 /// `verify` finds nothing wrong with the files.
 fn expect_whole(world: &SimulatedWorld, log: &PartitionLog) {
-    let point = RecoveryPoint { offset: log.synced_end_offset(), log_start_offset: log.log_start_offset() };
+    let point = log.point(log.synced_end_offset());
     let directory = path("");
     let check = PartitionCheck { files: &world.files, path: &directory, partition: PARTITION, point };
     let mut heard = Heard::default();

@@ -231,7 +231,7 @@ fn a_scrub_goes_in_small_steps_over_every_byte_and_over_what_is_removed_meanwhil
 fn another_topics_directory_is_refused() {
     let world = synced(0);
     let other = TopicPartition { topic_id: TopicId(uuid::Uuid::from_u128(5)), partition: 3 };
-    let point = RecoveryPoint { offset: Offset(60), log_start_offset: Offset(0) };
+    let point = RecoveryPoint { offset: Offset(60), ..RecoveryPoint::default() };
     match PartitionLog::open(&directory(&world), "orders", other, small(), point) {
         Err(LogError::WrongTopic { expected, .. }) => assert_eq!(expected, other.topic_id),
         other => panic!("{:?}", other.map(|_| ())),

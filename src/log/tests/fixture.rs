@@ -83,7 +83,20 @@ pub(super) fn open(
     offset: i64,
     log_start: i64,
 ) -> Result<(PartitionLog, LogState), LogError> {
-    let point = RecoveryPoint { offset: Offset(offset), log_start_offset: Offset(log_start) };
+    open_tiered(world, config, [offset, log_start, log_start])
+}
+
+/// With the recovery offset, the log start, and the local one.
+pub(super) fn open_tiered(
+    world: &SimulatedWorld,
+    config: LogConfig,
+    [offset, log_start_offset, local_log_start_offset]: [i64; 3],
+) -> Result<(PartitionLog, LogState), LogError> {
+    let point = RecoveryPoint {
+        offset: Offset(offset),
+        log_start_offset: Offset(log_start_offset),
+        local_log_start_offset: Offset(local_log_start_offset),
+    };
     PartitionLog::open(&directory(world), TOPIC, PARTITION, config, point)
 }
 
@@ -119,10 +132,10 @@ pub(super) fn bases(mut bytes: &[u8]) -> Vec<i64> {
     bases
 }
 
-/// Everything from the log start to the written end.
+/// Everything from the local log start to the written end.
 pub(super) fn content(log: &PartitionLog) -> Vec<u8> {
     let mut all = Vec::new();
-    let mut from = log.log_start_offset();
+    let mut from = log.local_log_start_offset();
     let end = log.written_end_offset();
     while from < end {
         let read = log.read(from, end, u64::MAX, true).unwrap();

@@ -76,7 +76,7 @@ fn a_restart_under_a_clock_that_jumped_deletes_nothing() {
         drop(log);
         world.clock.set(Timestamp(world.clock.now().0 + years * YEAR_MS));
         let shared = LogDirectory::new(world.env(), DATA.into(), 10, Some(believed));
-        let point = RecoveryPoint { offset: Offset(4), log_start_offset: Offset(0) };
+        let point = RecoveryPoint { offset: Offset(4), ..RecoveryPoint::default() };
         let (log, _) = PartitionLog::open(&shared, TOPIC, PARTITION, hourly(), point).unwrap();
         assert_eq!(next_start(&log), expected, "{years} years");
         world.clock.advance(HOUR + Duration::from_secs(1));

@@ -1,0 +1,41 @@
+//! What is below a partition's local log start: the seam to the tier.
+
+use std::sync::Arc;
+
+use super::{Broker, FetchFailure, FetchLimits, Fetched, PartitionFetch};
+use crate::log::TimestampAndOffset;
+use crate::model::Timestamp;
+use crate::partition::{Partition, Watermarks};
+
+/// Said until something reads the tier.
+const NOT_SERVED: &str = "this version does not read what has left the local disk";
+
+impl Broker {
+    /// Reads what lies below the local log start. `watermarks` are those by which that was found out.
+    pub(super) async fn read_remote(
+        &self,
+        request: &PartitionFetch,
+        watermarks: Watermarks,
+        _limits: FetchLimits,
+        _at_least_one: bool,
+    ) -> Result<Fetched, FetchFailure> {
+        let (topic, partition) = (request.partition.topic(), request.partition.topic_partition().partition);
+        let (offset, local_start) = (request.offset, watermarks.local_log_start_offset);
+        tracing::warn!(%topic, partition, %offset, %local_start, NOT_SERVED);
+        Err(FetchFailure::Remote(NOT_SERVED.into()))
+    }
+
+    /// The first record from the log start on, and below the local log start, whose timestamp is `timestamp`
+    /// or later.
+    pub async fn find_remote_by_timestamp(
+        &self,
+        partition: &Arc<Partition>,
+        _timestamp: Timestamp,
+    ) -> Result<Option<TimestampAndOffset>, FetchFailure> {
+        let watermarks = partition.watermarks();
+        match watermarks.log_start_offset < watermarks.local_log_start_offset {
+            true => Err(FetchFailure::Remote(NOT_SERVED.into())),
+            false => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What of a log may be copied elsewhere, and what may leave the disk because it was. Where it is copied to,
+//! nobody here knows.
+
+use std::ops::ControlFlow;
+
+use crate::env::FileExtent;
+use crate::log::partition_log::Published;
+use crate::log::segment::Segment;
+use crate::log::{AbortedTransaction, LogError, PartitionLog};
+use crate::model::{Offset, Timestamp};
+
+/// A closed segment, to be copied.
+#[derive(Clone)]
+pub struct TierableSegment {
+    /// Its first offset, whether or not there is a record of it.
+    pub base_offset: Offset,
+    /// Where the next segment begins.
+    pub end_offset: Offset,
+    /// Bytes of its record batches.
+    pub bytes: u64,
+    /// Those bytes. The file stays open as long as this lives, whatever becomes of its name.
+    pub extent: FileExtent,
+    /// Largest timestamp, -1 if there is none.
+    pub max_timestamp: Timestamp,
+    /// Last offset of the first batch with that timestamp, -1 if there is none.
+    pub max_timestamp_offset: Offset,
+    /// The aborted transactions whose markers are in it, in the order of these.
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+impl PartitionLog {
+    /// Closed segments with something at or above `from`, oldest first, as far as they end at or below
+    /// `end_max`; at most `count_max`, each of which holds a file open. One without any batch, as a cleaning
+    /// can leave it, is left out.
+    ///
+    /// The caller passes an end below which nothing is undecided. What the caller's checkpoint does not cover
+    /// is left out: the WAL could bring it back otherwise than it was copied.
+    pub fn tierable(
+        &self,
+        from: Offset,
+        end_max: Offset,
+        count_max: usize,
+    ) -> Result<Vec<TierableSegment>, LogError> {
+        let end_max = end_max.min(self.writer.lock().checkpointed);
+        let published = self.published();
+        let closed = published.segments.windows(2).map(|pair| (&pair[0], pair[1].base_offset));
+        let wanted = closed
+            .skip_while(|(_, end_offset)| *end_offset <= from)
+            .take_while(|(_, end_offset)| *end_offset <= end_max)
+            .filter(|(segment, _)| segment.bytes() > 0)
+            .take(count_max);
+        let tierable = wanted.map(|(segment, end_offset)| self.tierable_segment(segment, end_offset));
+        tierable.collect::<Result<_, _>>().map_err(|error| self.explain_missing(error, from))
+    }
+
+    fn tierable_segment(&self, segment: &Segment, end_offset: Offset) -> Result<TierableSegment, LogError> {
+        let (files, handles) = (&*self.directory.env.files, &*self.directory.handles);
+        let (bytes, largest) = (segment.bytes(), segment.largest());
+        let mut aborted = Vec::new();
+        let mut take = |entry: AbortedTransaction| {
+            aborted.push(entry);
+            ControlFlow::Continue(())
+        };
+        let _ = segment.transaction_index.visit_after(files, handles, |_| false, &mut take)?;
+        Ok(TierableSegment {
+            base_offset: segment.base_offset,
+            end_offset,
+            bytes,
+            extent: FileExtent { file: segment.handle(&self.directory)?, offset: 0, length: bytes },
+            max_timestamp: largest.timestamp,
+            max_timestamp_offset: largest.last_offset,
+            aborted,
+        })
+    }
+
+    /// Aborted transactions with batches in `from..end`, as far as their markers are in segments on this
+    /// disk. `from` may lie below the local log start: who reads elsewhere finds here what ended later.
+    pub fn aborted_between(&self, from: Offset, end: Offset) -> Result<Vec<AbortedTransaction>, LogError> {
+        let published: Published = self.published();
+        self.aborted(&published, from, end).map_err(|error| self.explain_missing(error, from))
+    }
+}
