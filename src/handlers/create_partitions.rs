@@ -4,6 +4,8 @@
 //! broker only. Topics named twice come first in the answer, as in Kafka; the others in the request's order.
 //! Unlike Kafka, whose controller fails with UNKNOWN_SERVER_ERROR there, more than 10,000 new partitions in
 //! one request are POLICY_VIOLATION.
+//! Topics that coordinators keep their state in do not grow: a key is found by the number of partitions. Kafka lets
+//! them; its coordinators then fail until the restart, from which on the keys are elsewhere.
 //! Left out: quotas.
 //!
 //! v0: KIP-195. v1: nothing. v2: flexible. v3: quota errors (KIP-599).
@@ -103,6 +105,10 @@ fn plan_one(
     };
     let found = image.topic(&growth.topic).ok_or_else(|| TopicError::Unknown.failure())?;
     growth.check(found).map_err(|error| error.failure())?;
+    if view::is_internal(&growth.topic) {
+        let words = format!("{} cannot grow: its partition count says where each key is kept.", growth.topic);
+        return Err(Failure::new(ErrorCode::InvalidPartitions, words));
+    }
     for assignment in topic.assignments.iter().flatten() {
         let checked = assignment::check(node_id, &assignment.broker_ids);
         checked.map_err(|words| Failure::new(ErrorCode::InvalidReplicaAssignment, words))?;

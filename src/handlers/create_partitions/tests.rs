@@ -164,6 +164,23 @@ async fn trap_88_every_topic_is_echoed_and_one_does_not_spoil_the_others() {
     assert_eq!(test.ask(3, &request(vec![])).await.results, []);
 }
 
+/// What is kept there would no longer be found, and a producer that is fenced could write again.
+#[tokio::test]
+async fn topics_of_coordinators_do_not_grow() {
+    let test = TestBroker::start();
+    test.broker.ensure_transactions_topic().await.unwrap();
+    test.broker.ensure_offsets_topic().await.unwrap();
+    for name in ["__transaction_state", "__consumer_offsets"] {
+        for validate_only in [true, false] {
+            let grown = request(vec![topic(name, 60)]).with_validate_only(validate_only);
+            let response = test.ask(3, &grown).await;
+            let words = format!("{name} cannot grow: its partition count says where each key is kept.");
+            assert_eq!(shown(&response.results), [(name, 37, Some(words.as_str()))]);
+        }
+        assert_eq!(partitions(&test, name), 50);
+    }
+}
+
 #[tokio::test]
 async fn a_manual_assignment_to_this_broker() {
     let test = TestBroker::start();
