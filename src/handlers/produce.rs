@@ -70,8 +70,16 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     let (acks, timeout) = (request.acks, view::change_timeout(request.timeout_ms));
     let patience = timeout.min(ADMISSION_WAIT_MAX);
     let transactional_id = request.transactional_id.clone();
-    let asked = transactions::ask_first(&context, &request, patience).await;
-    let (mut topics, grown) = checking::check_where_due(&context, request, patience).await;
+    let refused = refused_as_a_whole(&request);
+    let takes_long = checking::takes_long(&context, &request);
+    let asked = match takes_long && refused.is_none() {
+        true => transactions::ask_first(&context, &request, patience).await,
+        false => None,
+    };
+    let (mut topics, grown) = match takes_long {
+        true => checking::check_aside(&context, request, refused, patience).await,
+        false => (check(&context, request, refused).0, None),
+    };
     let transactional_id = transactional_id.as_ref().map(|id| id.as_str());
     match asked {
         Some(asked) => asked.show(&mut topics),

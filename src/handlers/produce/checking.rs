@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Failure, ProduceRequest, RequestContext, Topic, TopicId, TopicKey, VERSION_WITH_TOPIC_IDS, WholeRefusal,
-    check, refused_as_a_whole, rules,
+    check, rules,
 };
 use crate::env::time;
 use crate::protocol::ErrorCode;
@@ -28,17 +28,14 @@ static GROWN: Semaphore = Semaphore::const_new(GROWN_KIB_MAX);
 /// Accounts for memory that batches have grown by; to be kept until they are appended.
 pub(super) type Grown = SemaphorePermit<'static>;
 
-/// Looks up every partition and checks every batch. Records stay in the order of their connection, whose next
-/// request is read after this. Waits at most `patience` for a turn.
-pub(super) async fn check_where_due(
+/// Looks up every partition and checks every batch, on another thread. Records stay in the order of their
+/// connection, whose next request is read after this. Waits at most `patience` for a turn.
+pub(super) async fn check_aside(
     context: &RequestContext,
     request: ProduceRequest,
+    refused: Option<WholeRefusal>,
     patience: Duration,
 ) -> (Vec<Topic>, Option<Grown>) {
-    let refused = refused_as_a_whole(&request);
-    if !takes_long(context, &request) {
-        return (check(context, request, refused).0, None);
-    }
     let Ok(turn) = time::timeout(patience, TURNS.acquire()).await else {
         let words = "Too many batches are decompressed or compressed at the moment; try again.";
         let failure = Failure::new(ErrorCode::RequestTimedOut, words);

@@ -286,7 +286,7 @@ async fn a_turn_is_not_kept_while_a_request_waits_for_room() {
     for (topic, is_memory) in [("compacted", None), ("plain", Some(true))] {
         let request = request(9, (topic, Uuid::nil()), -1, vec![(0, large.clone())]);
         let patience = std::time::Duration::from_secs(60);
-        let (_, grown) = super::checking::check_where_due(&context, request, patience).await;
+        let (_, grown) = super::checking::check_aside(&context, request, None, patience).await;
         assert_eq!(grown.map(|grown| grown.num_permits() > 1), is_memory, "{topic}");
     }
 }
@@ -300,7 +300,7 @@ async fn who_gets_no_turn_is_told_to_come_again() {
     let request = request(9, ("compacted", Uuid::nil()), -1, vec![(0, lz4)]);
     let all = super::checking::all_turns().await;
     let patience = std::time::Duration::ZERO;
-    let (mut topics, _) = super::checking::check_where_due(&context, request, patience).await;
+    let (mut topics, _) = super::checking::check_aside(&context, request, None, patience).await;
     drop(all);
     let refusal = super::outcomes(&mut topics).next().unwrap().refusal().unwrap().failure.code;
     assert_eq!(refusal, crate::protocol::ErrorCode::RequestTimedOut);

@@ -9,8 +9,7 @@ use kafka_protocol::messages::ProduceRequest;
 
 use super::outcome::Outcome;
 use super::{
-    Failure, RequestContext, Topic, TopicKey, VERSION_WITH_TOPIC_IDS, checking, is_closed, open_partition,
-    outcomes,
+    Failure, RequestContext, Topic, TopicKey, VERSION_WITH_TOPIC_IDS, is_closed, open_partition, outcomes,
 };
 use crate::broker::{TransactionCheck, TransactionRefused};
 use crate::env::time;
@@ -114,9 +113,6 @@ pub(super) async fn ask_first(
     patience: Duration,
 ) -> Option<AskedFirst> {
     let transactional_id = request.transactional_id.clone()?;
-    if super::refused_as_a_whole(request).is_some() || !checking::takes_long(context, request) {
-        return None;
-    }
     let mut topics = to_ask_about(context, request);
     verify(context, Some(transactional_id.as_str()), &mut topics, patience).await;
     Some(AskedFirst(topics))
