@@ -10,7 +10,8 @@ use super::coordinators::{CoordinatorTopic, lanes};
 use super::{Broker, TopicError};
 use crate::config::{ConsumerOverrides, ServerConfig};
 use crate::coordinator::{
-    Asked, Coordinator, CoordinatorError, GroupAsk, Surroundings, TransactionPass, World, WriteRules,
+    Asked, Coordinator, CoordinatorError, EndedTransaction, GroupAsk, Surroundings, TransactionPass, World,
+    WriteRules,
 };
 use crate::env::Env;
 use crate::group::{
@@ -18,8 +19,8 @@ use crate::group::{
     MigrationPolicy,
 };
 use crate::metadata::{GroupConfigs, TopicImage};
-use crate::model::{Offset, Timestamp, TopicPartition};
-use crate::partition::{AppendError, Storage, TransactionMarker};
+use crate::model::{Timestamp, TopicPartition};
+use crate::partition::{Storage, TransactionMarker};
 use crate::protocol::batch::{Attributes, CompressionType};
 
 /// The topic that holds groups and their offsets.
@@ -54,13 +55,13 @@ impl Groups {
         self.0.close();
     }
 
-    /// Ends a producer's transaction in a partition that holds groups.
-    pub(super) async fn end_transaction(
+    /// Ends a producer's transaction in a partition that holds groups, as [`Coordinator::end_transaction`].
+    pub(super) fn end_transaction(
         &self,
         partition: TopicPartition,
         marker: TransactionMarker,
-    ) -> Result<Result<Offset, AppendError>, CoordinatorError> {
-        self.0.end_transaction(partition, marker).await
+    ) -> Result<impl Future<Output = EndedTransaction> + use<>, CoordinatorError> {
+        self.0.end_transaction(partition, marker)
     }
 }
 
@@ -198,6 +199,11 @@ impl Broker {
     /// Shows each coordinator's groups as they are now, committed or not; none of those that are loading.
     pub fn look_at_groups(&self, look: impl FnMut(&GroupShard)) {
         self.groups.0.look_at_all(look);
+    }
+
+    /// Rebalances of classic groups that came to their end, since the start.
+    pub fn completed_rebalances(&self) -> u64 {
+        self.groups.0.counted()
     }
 
     /// Hands a request to the coordinators of all groups that run here.

@@ -177,6 +177,11 @@ impl Broker {
         self.transactions.0.look_at_all(look);
     }
 
+    /// Transactions that were aborted by their time-out, since the start.
+    pub fn transactions_timed_out(&self) -> u64 {
+        self.transactions.0.counted()
+    }
+
     /// Hands a request to the coordinators of all transactional ids that run here.
     pub fn ask_all_transactions(
         &self,

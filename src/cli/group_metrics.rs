@@ -2,26 +2,19 @@
 
 use crate::broker::Broker;
 use crate::model::{Offset, TopicPartition};
-use crate::telemetry::{GroupSnapshot, GroupsVisitor, OffsetSnapshot};
+use crate::telemetry::GroupsVisitor;
 
 /// Every group whose coordinator is loaded.
 pub(super) fn visit(broker: &Broker, visitor: &mut dyn GroupsVisitor) {
+    visitor.rebalances(broker.completed_rebalances());
     broker.look_at_groups(|shard| {
-        visitor.rebalances(shard.completed_rebalances());
         shard.visit(&mut |group| {
-            let offsets = group.offsets.iter().map(|committed| OffsetSnapshot {
-                topic: committed.topic,
-                partition: committed.partition,
-                offset: committed.offset,
-                high_watermark: high_watermark(broker, committed.topic, committed.partition),
-            });
-            visitor.group(GroupSnapshot {
-                group: group.group_id,
-                group_type: group.group_type,
-                state: group.state,
-                members: group.members,
-                offsets: offsets.collect(),
-            });
+            visitor.group(group.group_id, group.group_type, group.state, group.members);
+            for committed in group.offsets {
+                let (topic, partition) = (committed.topic, committed.partition);
+                let high_watermark = high_watermark(broker, topic, partition);
+                visitor.offset(group.group_id, topic, partition, committed.offset, high_watermark);
+            }
         });
     });
 }

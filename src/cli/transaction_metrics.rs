@@ -8,8 +8,8 @@ use crate::telemetry::TransactionsVisitor;
 /// Every transactional id whose coordinator is loaded. Ages go by the clock that time-outs are believed by.
 pub(super) fn visit(broker: &Broker, visitor: &mut dyn TransactionsVisitor) {
     let now = broker.storage().believed_now();
+    visitor.timed_out(broker.transactions_timed_out());
     broker.look_at_transactions(|shard| {
-        visitor.timed_out(shard.timed_out());
         shard.visit(&mut |transaction| {
             let open_for = || {
                 let open = now.0.saturating_sub(transaction.start_timestamp.0);

@@ -47,6 +47,7 @@ fn output(outcome: Outcome, pass: Option<TransactionPass>) -> Output<GroupShard>
         in_transaction: pass.filter(|_| !records.is_empty()).map(|pass| InTransaction { pass, records }),
         replies: replies.collect(),
         effects: Vec::new(),
+        counted: outcome.completed_rebalances,
     }
 }
 

@@ -25,6 +25,6 @@ mod transactions;
 
 pub use error::CoordinatorError;
 pub use groups::GroupAsk;
-pub use runtime::Coordinator;
+pub use runtime::{Coordinator, EndedTransaction};
 pub use seat::Asked;
 pub use shard::{InTransaction, Moment, Output, Shard, Surroundings, TransactionPass, World, WriteRules};

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
+#[cfg(doc)]
+use super::Output;
 use super::seat::{Asked, Event, Seat};
 use super::task::{LOAD_AGAIN, Task};
 use super::{CoordinatorError, Shard, World};
@@ -32,7 +34,12 @@ pub(super) struct Shared<S: Shard> {
     /// Shards that load at a time.
     pub(super) loading: Semaphore,
     pub(super) stopping: AtomicBool,
+    /// See [`Output::counted`].
+    pub(super) counted: AtomicU64,
 }
+
+/// How it went to end a transaction: the end of what is to be committed, or why the partition refuses.
+pub type EndedTransaction = Result<Result<Offset, AppendError>, CoordinatorError>;
 
 /// Runs the shards of one kind.
 pub struct Coordinator<S: Shard> {
@@ -51,6 +58,7 @@ impl<S: Shard> Coordinator<S> {
             world: Box::new(world),
             loading: Semaphore::new(lanes.max(1)),
             stopping: AtomicBool::new(false),
+            counted: AtomicU64::new(0),
         };
         Coordinator { shared: Arc::new(shared), seats: Seats::default(), leading: Mutex::default() }
     }
@@ -85,16 +93,17 @@ impl<S: Shard> Coordinator<S> {
         }
     }
 
-    /// Ends a producer's transaction in the partition of a shard: writes the marker, and applies it. Gives
-    /// the end of what is to be committed then, or why the partition refuses the marker. May be repeated.
-    pub async fn end_transaction(
+    /// Ends a producer's transaction in the partition of a shard: writes the marker, and applies it. It has
+    /// its place in the shard's queue when this returns. Gives the end of what is to be committed then, or
+    /// why the partition refuses the marker. May be repeated.
+    pub fn end_transaction(
         &self,
         partition: TopicPartition,
         marker: TransactionMarker,
-    ) -> Result<Result<Offset, AppendError>, CoordinatorError> {
+    ) -> Result<impl Future<Output = EndedTransaction> + use<S>, CoordinatorError> {
         let seat = self.seats.read().get(&partition).map(|taken| taken.seat.clone());
         let reply = seat.ok_or(CoordinatorError::NotCoordinator)?.end_transaction(marker)?;
-        reply.await.unwrap_or(Err(CoordinatorError::NotCoordinator))
+        Ok(async { reply.await.unwrap_or(Err(CoordinatorError::NotCoordinator)) })
     }
 
     /// Tells every shard that runs.
@@ -121,6 +130,11 @@ impl<S: Shard> Coordinator<S> {
         for partition in self.partitions() {
             self.look(partition, &mut look);
         }
+    }
+
+    /// What all shards have counted, by [`Output::counted`]: also those that were unloaded since.
+    pub fn counted(&self) -> u64 {
+        self.shared.counted.load(Ordering::Relaxed)
     }
 
     /// Hands a request to every shard that runs, in the order of their partitions.
@@ -162,10 +176,12 @@ impl<S: Shard> Life<S> {
                 tracing::error!(%topic, partition = id.partition, %error, "a coordinator's task ended");
                 time::sleep(LOAD_AGAIN).await;
             }
+            // Before the lock: a look may turn out to hold the broker last, whose end takes all seats.
+            let has_world = self.shared.world.look().is_some();
             let mut seats = self.seats.write();
             // Under the lock: whoever brings the partition back leads it after that, and finds the seat
             // either given up or taken for good.
-            if !self.goes_on() {
+            if !(has_world && self.goes_on()) {
                 seats.remove(&id);
                 return;
             }
@@ -177,9 +193,7 @@ impl<S: Shard> Life<S> {
     }
 
     fn goes_on(&self) -> bool {
-        self.partition.status() != PartitionStatus::Deleted
-            && !self.shared.stopping.load(Ordering::Acquire)
-            && self.shared.world.look().is_some()
+        self.partition.status() != PartitionStatus::Deleted && !self.shared.stopping.load(Ordering::Acquire)
     }
 }
 

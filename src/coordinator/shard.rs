@@ -94,6 +94,9 @@ pub struct Output<S: Shard> {
     pub replies: Vec<(u64, S::Reply)>,
     /// To be done then, and not at all if the records are not written.
     pub effects: Vec<S::Effect>,
+    /// How often there came about what metrics count of shards of this kind. It counts for good, also when
+    /// the shard is unloaded, but not if the records are not written.
+    pub counted: u64,
 }
 
 /// Records that are part of a producer's transaction.
@@ -125,6 +128,7 @@ impl<S: Shard> Default for Output<S> {
             in_transaction: None,
             replies: Vec::new(),
             effects: Vec::new(),
+            counted: 0,
         }
     }
 }

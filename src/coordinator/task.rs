@@ -5,6 +5,7 @@ use std::future::pending;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -480,7 +481,7 @@ impl<S: Shard> Task<S> {
         turn: &mut Turn<S>,
         moment: Moment<'_, S::Settings>,
     ) {
-        let Output { records, may_be_divided, divisible, in_transaction, replies, effects } = output;
+        let Output { records, may_be_divided, divisible, in_transaction, replies, effects, counted } = output;
         let bytes_max = moment.batch_bytes_max;
         let parts = match may_be_divided {
             true => divided::<S>(records, PART_BYTES.min(bytes_max), |_| true),
@@ -502,6 +503,7 @@ impl<S: Shard> Task<S> {
         }
         if written.is_ok() {
             turn.effects.extend(effects);
+            self.shared.counted.fetch_add(counted, Ordering::Relaxed);
         }
         for (ticket, reply) in replies {
             if let Some(reply_to) = self.waiting.remove(&ticket) {

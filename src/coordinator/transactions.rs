@@ -31,6 +31,7 @@ fn output(outcome: Outcome) -> Output<TransactionShard> {
         in_transaction: None,
         replies: replies.collect(),
         effects: outcome.effects,
+        counted: outcome.timed_out,
     }
 }
 

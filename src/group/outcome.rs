@@ -26,6 +26,8 @@ pub struct Outcome {
     pub in_transaction: Vec<GroupRecord>,
     /// To be answered.
     pub replies: Vec<(Ticket, GroupReply)>,
+    /// Groups that come through a rebalance by it.
+    pub completed_rebalances: u64,
 }
 
 impl Outcome {
@@ -61,6 +63,7 @@ impl Outcome {
         self.may_be_divided |= other.may_be_divided;
         self.in_transaction.extend(other.in_transaction);
         self.replies.extend(other.replies);
+        self.completed_rebalances += other.completed_rebalances;
     }
 }
 

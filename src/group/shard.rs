@@ -37,7 +37,6 @@ pub(super) struct Soft {
     pub consumer: consumer::Soft,
     timers: Timers,
     waiting: WaitingMembers,
-    completed_rebalances: u64,
     /// Monotonic time of the last call.
     pub seen: Duration,
     /// Groups that this round of [`GroupShard::expire`] has not looked at, the next one last.
@@ -47,13 +46,8 @@ pub(super) struct Soft {
 impl Soft {
     /// For one call: the groups, and all else.
     pub fn work<'a>(&'a mut self, input: Input<'a>) -> (&'a mut HashMap<Arc<str>, ClassicGroup>, Work<'a>) {
-        let work = Work {
-            input,
-            timers: &mut self.timers,
-            waiting: &mut self.waiting,
-            completed_rebalances: &mut self.completed_rebalances,
-            outcome: Outcome::default(),
-        };
+        let work =
+            Work { input, timers: &mut self.timers, waiting: &mut self.waiting, outcome: Outcome::default() };
         (&mut self.classic, work)
     }
 }
@@ -308,11 +302,6 @@ impl GroupShard {
             }
         }
         outcome
-    }
-
-    /// Groups that came through a rebalance since the shard was loaded.
-    pub fn completed_rebalances(&self) -> u64 {
-        self.soft.completed_rebalances
     }
 
     /// An empty group is what its record says, or will say once what this call gives is replayed.

@@ -19,8 +19,6 @@ pub(super) struct Work<'a> {
     pub timers: &'a mut Timers,
     /// Requests that wait, of all groups.
     pub waiting: &'a mut WaitingMembers,
-    /// Groups that came through a rebalance, since the shard was loaded.
-    pub completed_rebalances: &'a mut u64,
     /// Records and replies.
     pub outcome: Outcome,
 }

@@ -4,8 +4,8 @@
 //! broker only. Topics named twice come first in the answer, as in Kafka; the others in the request's order.
 //! Unlike Kafka, whose controller fails with UNKNOWN_SERVER_ERROR there, more than 10,000 new partitions in
 //! one request are POLICY_VIOLATION.
-//! Topics that coordinators keep their state in do not grow: a key is found by the number of partitions. Kafka lets
-//! them; its coordinators then fail until the restart, from which on the keys are elsewhere.
+//! Topics that coordinators keep their state in do not grow: a key is found by the number of partitions.
+//! Kafka lets them; its coordinators then fail until the restart, from which on the keys are elsewhere.
 //! Left out: quotas.
 //!
 //! v0: KIP-195. v1: nothing. v2: flexible. v3: quota errors (KIP-599).

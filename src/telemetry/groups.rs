@@ -14,39 +14,21 @@ use super::names::{self, Name};
 use super::series::{gauge, gauges, signed};
 use crate::model::Offset;
 
-/// A group at the moment of a scrape.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GroupSnapshot<'a> {
-    /// Its id.
-    pub group: &'a str,
-    /// `classic` or `consumer`.
-    pub group_type: &'static str,
-    /// Kafka's name of its state.
-    pub state: &'static str,
-    /// How many members it has.
-    pub members: usize,
-    /// What it has committed.
-    pub offsets: Vec<OffsetSnapshot<'a>>,
-}
-
-/// A committed offset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OffsetSnapshot<'a> {
-    /// The topic's name.
-    pub topic: &'a str,
-    /// The partition's index.
-    pub partition: i32,
-    /// The next offset to read.
-    pub offset: Offset,
-    /// High watermark of the partition; `None` if it does not exist any more.
-    pub high_watermark: Option<Offset>,
-}
-
 /// What is told of groups at a scrape.
 pub trait GroupsVisitor {
-    /// A group.
-    fn group(&mut self, group: GroupSnapshot<'_>);
-    /// Rebalances that came to their end in some groups, since their coordinator was loaded.
+    /// A group: its id, `classic` or `consumer`, Kafka's name of its state, and how many members it has.
+    fn group(&mut self, group: &str, group_type: &'static str, state: &'static str, members: usize);
+    /// What a group has committed in a partition, and the high watermark of that: `None` if it does not exist
+    /// any more.
+    fn offset(
+        &mut self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        committed: Offset,
+        high_watermark: Option<Offset>,
+    );
+    /// Rebalances that came to their end, since the start.
     fn rebalances(&mut self, count: u64);
 }
 
@@ -83,25 +65,40 @@ struct Scrape {
 }
 
 impl GroupsVisitor for Scrape {
-    fn group(&mut self, group: GroupSnapshot<'_>) {
+    fn group(&mut self, group: &str, group_type: &'static str, state: &'static str, members: usize) {
         self.groups += 1;
-        self.members += group.members;
-        self.offsets += group.offsets.len();
-        *self.by_state.entry((group.group_type, group.state)).or_default() += 1;
-        if self.groups > self.series_max || self.offsets > self.series_max {
-            return;
+        self.members += members;
+        *self.by_state.entry((group_type, state)).or_default() += 1;
+        if self.has_room() {
+            self.members_by_group.insert(group.to_owned(), members);
         }
-        self.members_by_group.insert(group.group.to_owned(), group.members);
-        for offset in group.offsets {
-            let lag = offset.high_watermark.map(|end| (end.0 - offset.offset.0).max(0));
-            let topic = (group.group.to_owned(), offset.topic.to_owned());
-            let partitions = self.offsets_by_group.entry(topic).or_default();
-            partitions.insert(offset.partition, (offset.offset.0, lag));
+    }
+
+    fn offset(
+        &mut self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        committed: Offset,
+        high_watermark: Option<Offset>,
+    ) {
+        self.offsets += 1;
+        if self.has_room() {
+            let lag = high_watermark.map(|end| (end.0 - committed.0).max(0));
+            let partitions = self.offsets_by_group.entry((group.to_owned(), topic.to_owned())).or_default();
+            partitions.insert(partition, (committed.0, lag));
         }
     }
 
     fn rebalances(&mut self, count: u64) {
-        self.rebalances += count;
+        self.rebalances = count;
+    }
+}
+
+impl Scrape {
+    /// Whether each group, and each offset, has metrics of its own.
+    fn has_room(&self) -> bool {
+        self.groups <= self.series_max && self.offsets <= self.series_max
     }
 }
 
@@ -120,7 +117,7 @@ impl GroupsSource {
         if let Some(visit) = self.visit.get() {
             visit(&mut scrape);
         }
-        if scrape.groups > self.series_max || scrape.offsets > self.series_max {
+        if !scrape.has_room() {
             scrape.members_by_group.clear();
             scrape.offsets_by_group.clear();
         }

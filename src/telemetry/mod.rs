@@ -17,7 +17,7 @@ mod partitions;
 mod series;
 mod transactions;
 
-pub use groups::{GroupSnapshot, GroupsVisitor, OffsetSnapshot};
+pub use groups::GroupsVisitor;
 pub use logging::{LogFilterError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};
 pub use partitions::{PartitionSnapshot, TransactionsSnapshot};

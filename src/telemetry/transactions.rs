@@ -19,7 +19,7 @@ pub trait TransactionsVisitor {
     /// A transactional id: Kafka's name of its state, and for how long its transaction has been open, if one
     /// is.
     fn transaction(&mut self, state: &'static str, open_for: Option<Duration>);
-    /// Transactions of some coordinator that were aborted by their time-out, since it was loaded.
+    /// Transactions that were aborted by their time-out, since the start.
     fn timed_out(&mut self, count: u64);
 }
 
@@ -52,7 +52,7 @@ impl TransactionsVisitor for Scrape {
     }
 
     fn timed_out(&mut self, count: u64) {
-        self.timed_out += count;
+        self.timed_out = count;
     }
 }
 

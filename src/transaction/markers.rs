@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::input::Input;
-use super::metadata::TransactionMetadata;
+use super::metadata::{ProducerIdAndEpoch, TransactionMetadata};
 use super::outcome::{Outcome, WriteMarkers};
 use super::record::TransactionRecord;
 use super::request::MarkersWritten;
 use super::shard::TransactionShard;
 use super::state::TransactionState;
-use crate::model::TransactionResult;
+use crate::model::{Timestamp, TransactionResult};
 
 /// The markers of a decided transaction.
 pub(super) fn markers(
@@ -31,6 +31,12 @@ pub(super) fn markers(
 }
 
 impl TransactionShard {
+    /// Whether a transaction is as it was when its markers were asked for: decided so, and not complete.
+    pub fn owes(&self, asked: &WriteMarkers) -> bool {
+        let decided = self.durable.get(&asked.transactional_id);
+        decided.is_some_and(|decided| is_decided_so(decided, asked.producer, asked.decided_at))
+    }
+
     /// Whether nothing is left to do. Markers may be told again, and late: then the decision is another one,
     /// by its time. With versions before 2 its producer may be the same.
     pub(super) fn markers_written(
@@ -41,8 +47,7 @@ impl TransactionShard {
     ) -> bool {
         let transactional_id = &request.transactional_id;
         let Some(decided) = self.durable.get(transactional_id) else { return true };
-        let asked = (request.producer, request.decided_at);
-        if !decided.state.is_decided() || (decided.producer(), decided.last_update_timestamp) != asked {
+        if !is_decided_so(decided, request.producer, request.decided_at) {
             return true;
         }
         let all = || decided.partitions.clone();
@@ -59,4 +64,13 @@ impl TransactionShard {
         }
         is_complete
     }
+}
+
+fn is_decided_so(
+    metadata: &TransactionMetadata,
+    producer: ProducerIdAndEpoch,
+    decided_at: Timestamp,
+) -> bool {
+    metadata.state.is_decided()
+        && (metadata.producer(), metadata.last_update_timestamp) == (producer, decided_at)
 }

@@ -24,6 +24,8 @@ pub struct Outcome {
     pub replies: Vec<(Ticket, TransactionReply)>,
     /// To be done once the records are committed, and not at all if they are not written.
     pub effects: Vec<Effect>,
+    /// Transactions that it aborts because of their time-out.
+    pub timed_out: u64,
 }
 
 /// Something to be done in the world.

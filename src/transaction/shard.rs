@@ -42,8 +42,6 @@ pub(super) struct Soft {
     pub owed_markers: HashMap<Arc<str>, BTreeSet<NamedPartition>>,
     /// What this round of [`TransactionShard::expire`] has looked at last.
     pub expiry_cursor: Option<Arc<str>>,
-    /// How many were aborted by their time-out.
-    pub timed_out: u64,
     /// Monotonic time of the last call.
     pub seen: Duration,
 }
@@ -106,7 +104,7 @@ impl TransactionShard {
                 break;
             }
             bytes += more;
-            self.soft.timed_out += u64::from(self.is_open(&transactional_id));
+            outcome.timed_out += u64::from(self.is_open(&transactional_id));
             outcome.records.extend(records);
             outcome.effects.extend(effects);
             self.soft.deadlines.cancel(&transactional_id);

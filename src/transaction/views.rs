@@ -29,11 +29,6 @@ pub struct TransactionView<'a> {
 }
 
 impl TransactionShard {
-    /// Transactions that were aborted by their time-out since the shard was loaded.
-    pub fn timed_out(&self) -> u64 {
-        self.soft.timed_out
-    }
-
     /// Calls back for every transactional id, in their order.
     pub fn visit(&self, visit: &mut dyn FnMut(TransactionView<'_>)) {
         for (transactional_id, metadata) in self.durable.iter() {

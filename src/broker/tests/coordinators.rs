@@ -269,7 +269,7 @@ impl Stage {
 
     async fn end(&self, producer_epoch: i16, result: TransactionResult) -> Result<Offset, AppendError> {
         let marker = self.marker(producer_epoch, result);
-        self.coordinator.end_transaction(self.id, marker).await.unwrap()
+        self.coordinator.end_transaction(self.id, marker).unwrap().await.unwrap()
     }
 }
 
@@ -382,6 +382,20 @@ async fn a_shard_that_panics_is_loaded_again() {
     assert_eq!(behind.reply().await, Err(CoordinatorError::NotCoordinator));
     // What was written when it failed counts: nobody was told that it does not.
     assert_eq!(stage.answer(Ask::Get).await, Ok(11));
+}
+
+/// A counter that falls is taken for a restart by those who read it.
+#[tokio::test]
+async fn what_is_counted_outlives_the_shard_and_what_is_not_written_is_not_counted() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Add(5)).await, Ok(5));
+    assert_eq!(stage.answer(Ask::Bulk(2 << 20)).await, Err(CoordinatorError::TooLarge));
+    assert_eq!(stage.coordinator.counted(), 1);
+    assert_eq!(stage.answer(Ask::Panic).await, Err(CoordinatorError::NotCoordinator));
+    assert_eq!(stage.coordinator.counted(), 1);
+    assert_eq!(stage.answer(Ask::Add(1)).await, Ok(6));
+    assert_eq!(stage.coordinator.counted(), 2);
 }
 
 #[tokio::test]
@@ -649,7 +663,7 @@ async fn a_task_that_panics_is_followed_by_another_one() {
     assert_eq!(stage.answer(Ask::InTransaction(5, stage.pass(0))).await, Ok(0));
     assert_eq!(stage.answer(Ask::FailAtEnds).await, Ok(0));
     let marker = stage.marker(1, TransactionResult::Commit);
-    let ended = stage.coordinator.end_transaction(stage.id, marker).await;
+    let ended = stage.coordinator.end_transaction(stage.id, marker).unwrap().await;
     assert_eq!(ended, Err(CoordinatorError::NotCoordinator));
     // It has not heard of this.
     stage.coordinator.notify(&1);
@@ -671,6 +685,54 @@ async fn a_broker_that_is_gone_keeps_no_task() {
     stage.coordinator.close();
     stage.coordinator.lead(&stage.partition());
     assert_eq!(stage.coordinator.partitions(), []);
+}
+
+/// A broker that ends while its tasks look at it.
+#[derive(Clone, Default)]
+struct Ending {
+    around: Around,
+    /// What the broker holds, and who looks at it last.
+    coordinator: Arc<Mutex<Option<Coordinator<Toy>>>>,
+}
+
+impl World<Toy> for Ending {
+    fn look(&self) -> Option<Surroundings<()>> {
+        let surroundings = self.around.look();
+        if surroundings.is_none() {
+            // The task is told that the broker is gone by its first look; the next one has it at its end.
+            let looks = self.around.done.lock().len();
+            let held = self.coordinator.lock().take_if(|_| looks == 1);
+            drop(held);
+            self.around.done.lock().push(0);
+        }
+        surroundings
+    }
+
+    fn perform(&self, _: TopicPartition, _: u64) {}
+}
+
+/// Whoever holds the broker last ends it, and with it its coordinator, which takes all seats for that.
+#[test]
+fn who_looks_at_the_broker_last_is_not_locked_out() {
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let Stage { machine, around, id, .. } = Stage::new();
+            let world = Ending { around, ..Ending::default() };
+            let coordinator =
+                Coordinator::new(machine.world.env(), machine.storage.clone(), world.clone(), 2);
+            coordinator.lead(&machine.storage.partition(id).unwrap());
+            eventually(|| coordinator.ask(id, Ask::Get).ok()).await;
+            let last = coordinator.ask(id, Ask::Get).unwrap();
+            *world.coordinator.lock() = Some(coordinator);
+            *world.around.rules.lock() = None;
+            assert_eq!(last.reply().await, Err(CoordinatorError::NotCoordinator));
+            eventually(|| (world.around.done.lock().len() == 2).then_some(())).await;
+        });
+        told.send(()).unwrap();
+    });
+    heard.recv_timeout(PATIENCE).expect("it ends");
 }
 
 /// Appends a batch of these numbers, and commits it.

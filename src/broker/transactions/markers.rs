@@ -70,7 +70,8 @@ pub(super) async fn write(weak: Weak<Broker>, shard: TopicPartition, asked: Writ
     };
     loop {
         let Some(broker) = weak.upgrade() else { return };
-        let results = broker.end_transactions(owed.iter().map(|partition| (partition, marker))).await;
+        let debt = Some(Debt { shard, asked: &asked });
+        let results = broker.write_markers(debt, owed.iter().map(|partition| (partition, marker))).await;
         let mut left = Vec::new();
         for (partition, result) in owed.drain(..).zip(results) {
             match result {
@@ -114,6 +115,13 @@ pub(super) async fn write(weak: Weak<Broker>, shard: TopicPartition, asked: Writ
     }
 }
 
+/// What a shard has asked for.
+#[derive(Clone, Copy)]
+struct Debt<'a> {
+    shard: TopicPartition,
+    asked: &'a WriteMarkers,
+}
+
 /// A marker that is on its way in a partition's log.
 type Pending = Result<(Arc<Partition>, Offset), MarkerRefused>;
 
@@ -138,10 +146,19 @@ impl Broker {
         &self,
         markers: impl Iterator<Item = (&'a NamedPartition, TransactionMarker)>,
     ) -> Vec<Result<(), MarkerRefused>> {
+        self.write_markers(None, markers).await
+    }
+
+    /// The same for a shard, or for a client of whom there is nothing to be known.
+    async fn write_markers<'a>(
+        &self,
+        debt: Option<Debt<'_>>,
+        markers: impl Iterator<Item = (&'a NamedPartition, TransactionMarker)>,
+    ) -> Vec<Result<(), MarkerRefused>> {
         let markers: Vec<_> = markers.collect();
         let mut results = Vec::with_capacity(markers.len());
         for some in markers.chunks(MARKERS_MAX) {
-            for pending in self.append_markers(some).await {
+            for pending in self.append_markers(debt, some).await {
                 results.push(match pending {
                     Ok((partition, end)) => partition.committed(end).await.map_err(MarkerRefused::from),
                     Err(refused) => Err(refused),
@@ -152,7 +169,11 @@ impl Broker {
     }
 
     /// Puts markers into the log: those of partitions without a coordinator all in one commit.
-    async fn append_markers(&self, markers: &[(&NamedPartition, TransactionMarker)]) -> Vec<Pending> {
+    async fn append_markers(
+        &self,
+        debt: Option<Debt<'_>>,
+        markers: &[(&NamedPartition, TransactionMarker)],
+    ) -> Vec<Pending> {
         let image = self.image();
         let mut results: Vec<Option<Pending>> = Vec::with_capacity(markers.len());
         let mut plain = Vec::new();
@@ -175,21 +196,41 @@ impl Broker {
         }
         let places: Vec<usize> = plain.iter().map(|(at, ..)| *at).collect();
         let plain: Vec<_> = plain.into_iter().map(|(_, partition, marker)| (partition, marker)).collect();
-        for (at, result) in places.into_iter().zip(self.append_plain(plain).await) {
+        for (at, result) in places.into_iter().zip(self.append_plain(debt, plain).await) {
             results[at] = Some(result);
         }
         for (at, partition, marker) in of_groups {
-            let ended = self.groups.end_transaction(partition.topic_partition(), marker).await;
-            results[at] = Some(match ended {
-                Ok(Ok(end)) => Ok((partition, end)),
-                Ok(Err(error)) => Err(error.into()),
-                Err(error) => Err(error.into()),
-            });
+            results[at] = Some(self.append_of_group(debt, partition, marker).await);
         }
         results.into_iter().map(|result| result.expect("each has got one")).collect()
     }
 
-    async fn append_plain(&self, markers: Vec<(Arc<Partition>, TransactionMarker)>) -> Vec<Pending> {
+    /// Its shard writes it. What comes to that shard later, of the producer's next transaction, is behind it.
+    async fn append_of_group(
+        &self,
+        debt: Option<Debt<'_>>,
+        partition: Arc<Partition>,
+        marker: TransactionMarker,
+    ) -> Pending {
+        let id = partition.topic_partition();
+        let ended = self.while_owed(debt, || self.groups.end_transaction(id, marker))??.await??;
+        Ok((partition, ended))
+    }
+
+    /// Does something while it is owed, if it still is: whoever waited for room may have been overtaken, by a
+    /// shard that was loaded again and by its markers, and with versions before 2 the producer of the next
+    /// transaction is the same. The shard is held meanwhile, so that the transaction is not complete before.
+    fn while_owed<T>(&self, debt: Option<Debt<'_>>, act: impl FnOnce() -> T) -> Result<T, MarkerRefused> {
+        let Some(Debt { shard, asked }) = debt else { return Ok(act()) };
+        let acted = self.transactions.0.look(shard, |shard| shard.owes(asked).then(act));
+        acted.flatten().ok_or(MarkerRefused::Coordinator(CoordinatorError::NotCoordinator))
+    }
+
+    async fn append_plain(
+        &self,
+        debt: Option<Debt<'_>>,
+        markers: Vec<(Arc<Partition>, TransactionMarker)>,
+    ) -> Vec<Pending> {
         let payloads = vec![TransactionMarker::PAYLOAD_BYTES; markers.len()];
         if payloads.is_empty() {
             return Vec::new();
@@ -197,7 +238,10 @@ impl Broker {
         let Ok(mut credits) = self.storage.admit(Purpose::Records, &payloads, ROOM_WAIT_MAX).await else {
             return markers.iter().map(|_| Err(MarkerRefused::NoRoom)).collect();
         };
-        let appended = self.storage.append_markers(&mut credits, &markers);
+        let appended = match self.while_owed(debt, || self.storage.append_markers(&mut credits, &markers)) {
+            Ok(appended) => appended,
+            Err(refused) => return markers.iter().map(|_| Err(refused.clone())).collect(),
+        };
         let ends = markers.into_iter().zip(appended).map(|((partition, _), appended)| {
             let (Admission::Appended { end_offset, .. } | Admission::Duplicate { end_offset, .. }) =
                 appended?;

@@ -73,7 +73,7 @@ impl ClassicGroup {
         }
         self.become_state(work, State::Stable);
         self.answer_syncs(work, None);
-        *work.completed_rebalances += 1;
+        work.outcome.completed_rebalances += 1;
     }
 
     /// As in Kafka: the members are told, and join again.

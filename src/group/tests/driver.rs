@@ -32,6 +32,8 @@ pub struct Driver {
     pub replies: BTreeMap<Ticket, GroupReply>,
     /// Tickets that nobody has answered yet.
     pub waiting: BTreeSet<Ticket>,
+    /// As metrics count them.
+    pub rebalances: u64,
     tickets: u64,
     ids: u128,
 }
@@ -86,6 +88,7 @@ impl Driver {
             producer_id: ProducerId::NONE,
             replies: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            rebalances: 0,
             tickets: 0,
             ids: 0,
         }
@@ -109,6 +112,7 @@ impl Driver {
             fresh_id: uuid::Uuid::from_u128(self.ids),
         };
         let outcome = call(&mut self.shard, input);
+        self.rebalances += outcome.completed_rebalances;
         let records = outcome.records.len();
         let in_transaction =
             outcome.in_transaction.into_iter().map(|record| (Some(self.producer_id), record));

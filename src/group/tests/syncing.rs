@@ -21,7 +21,9 @@ fn trap_64_members_wait_for_what_the_leader_assigns() {
     let waits = driver.send(sync(&follower));
     assert_eq!(driver.reply(waits), None);
     let start = driver.log.len();
+    assert_eq!(driver.rebalances, 0);
     let leads = driver.send(sync(&leader));
+    assert_eq!(driver.rebalances, 1);
     for (ticket, member) in [(leads, &leader), (waits, &follower)] {
         let synced = driver.sync_reply(ticket).unwrap();
         assert_eq!(synced.assignment, member.member_id.as_bytes());

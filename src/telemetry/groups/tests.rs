@@ -7,26 +7,14 @@ fn rendered(groups: usize, series_max: usize) -> String {
     metrics.set_groups(move |visitor| {
         for group in 0..groups {
             let name = format!("g{group}");
-            let offset = |partition, end: Option<i64>| OffsetSnapshot {
-                topic: "t",
-                partition,
-                offset: Offset(3),
-                high_watermark: end.map(Offset),
-            };
-            visitor.group(GroupSnapshot {
-                group: &name,
-                group_type: "classic",
-                state: if group == 0 { "Stable" } else { "Empty" },
-                members: if group == 0 { 2 } else { 0 },
-                offsets: if group == 1 {
-                    vec![offset(0, Some(10)), offset(1, None), offset(2, Some(1))]
-                } else {
-                    Vec::new()
-                },
-            });
+            let (state, members) = if group == 0 { ("Stable", 2) } else { ("Empty", 0) };
+            visitor.group(&name, "classic", state, members);
+            let offsets: &[_] = if group == 1 { &[(0, Some(10)), (1, None), (2, Some(1))] } else { &[] };
+            for (partition, end) in offsets {
+                visitor.offset(&name, "t", *partition, Offset(3), end.map(Offset));
+            }
         }
-        visitor.rebalances(4);
-        visitor.rebalances(5);
+        visitor.rebalances(9);
     });
     metrics.render()
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::telemetry::{GroupSnapshot, OffsetSnapshot};
 
 /// The samples of a rendering that begin with one of the given texts, without comments.
 fn samples(metrics: &Metrics, prefix: &str) -> Vec<String> {
@@ -105,19 +104,8 @@ fn every_name_is_rendered_once_and_the_text_ends() {
         });
     });
     metrics.set_groups(|visitor| {
-        let offset = OffsetSnapshot {
-            topic: "t",
-            partition: 0,
-            offset: crate::model::Offset(0),
-            high_watermark: Some(crate::model::Offset(0)),
-        };
-        visitor.group(GroupSnapshot {
-            group: "g",
-            group_type: "Classic",
-            state: "Stable",
-            members: 1,
-            offsets: vec![offset],
-        });
+        visitor.group("g", "Classic", "Stable", 1);
+        visitor.offset("g", "t", 0, crate::model::Offset(0), Some(crate::model::Offset(0)));
     });
     // A family without a label set is not rendered.
     metrics.request_started(0);

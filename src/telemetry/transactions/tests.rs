@@ -11,8 +11,7 @@ fn transactions_are_counted_by_state_and_the_oldest_is_told() {
         visitor.transaction("Ongoing", Some(Duration::from_secs(3)));
         visitor.transaction("PrepareAbort", Some(Duration::from_secs(5)));
         visitor.transaction("Empty", None);
-        visitor.timed_out(2);
-        visitor.timed_out(3);
+        visitor.timed_out(5);
     });
     let rendered = metrics.render();
     for line in [

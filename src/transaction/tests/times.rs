@@ -126,7 +126,7 @@ fn many_time_out_at_once() {
     let written = driver.log.len();
     driver.wall.0 += 60_000;
     driver.monotonic += TIMEOUT + 3 * SECOND;
-    let mut calls = 0;
+    let (mut calls, mut timed_out) = (0, 0);
     while driver.shard.next_deadline().is_some_and(|deadline| deadline <= driver.monotonic) {
         let before = driver.owed.len();
         let outcome = driver.advance();
@@ -136,8 +136,10 @@ fn many_time_out_at_once() {
         // What is left was not missed: it is due since this call.
         assert!(driver.shard.next_deadline().is_none_or(|deadline| deadline >= driver.monotonic));
         calls += 1;
+        timed_out += outcome.timed_out;
     }
     assert!(calls > 3);
+    assert_eq!(timed_out, COUNT as u64);
     assert_eq!(driver.log.len(), written + COUNT);
     assert!(driver.states()[written..].iter().all(|state| *state == PrepareAbort));
     assert!(driver.owed.iter().all(|markers| markers.result == TransactionResult::Abort));

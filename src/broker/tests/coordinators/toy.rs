@@ -73,9 +73,12 @@ impl Shard for Toy {
     fn request(&mut self, moment: Moment<'_, ()>, ticket: u64, request: Ask) -> Output<Toy> {
         match request {
             Ask::Add(number) => {
-                Output { records: vec![Added(number, 0)], ..replies(vec![(ticket, self.total + number)]) }
+                let replies = replies(vec![(ticket, self.total + number)]);
+                Output { records: vec![Added(number, 0)], counted: 1, ..replies }
             }
-            Ask::Bulk(bytes) => Output { records: vec![Added(1, bytes)], ..replies(vec![(ticket, 0)]) },
+            Ask::Bulk(bytes) => {
+                Output { records: vec![Added(1, bytes)], counted: 1, ..replies(vec![(ticket, 0)]) }
+            }
             Ask::Do(number) => Output {
                 records: vec![Added(number, 0)],
                 effects: vec![number],

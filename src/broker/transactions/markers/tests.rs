@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::broker::testing::{PATIENCE, eventually, open};
 use crate::broker::{NewTopic, TRANSACTIONS_TOPIC};
+use crate::group::{Caller, GroupRequest};
 use crate::metadata::TopicImage;
 use crate::model::{LeaderEpoch, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
 use crate::partition::{Appender, Verification};
@@ -108,6 +109,56 @@ async fn who_writes_markers_stops_when_the_shard_that_asked_is_gone() {
     time::timeout(PATIENCE, writing).await.expect("it ends");
     broker.bring_back(&topic);
     assert_eq!(partition.watermarks().log_end_offset, Offset(1));
+}
+
+/// Who waited for room while the shard was loaded again, and its transaction ended by others, would end the
+/// next one: with version 1 its producer is the same.
+#[tokio::test]
+async fn who_comes_too_late_writes_no_marker() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [("transaction.state.log.num.partitions", "1"), ("offsets.topic.num.partitions", "1")];
+    let broker = open(directory.path(), &settings);
+    broker.ensure_transactions_topic().await.unwrap();
+    let groups = broker.ensure_offsets_topic().await.unwrap();
+    let groups = broker.partition(groups.topic_partitions().next().unwrap()).unwrap();
+    let request = InitProducerId {
+        transactional_id: ID.into(),
+        transaction_timeout: PATIENCE,
+        expected: None,
+        fresh_producer_id: Some(ProducerId(7)),
+    };
+    let TransactionReply::InitProducerId(Ok(producer)) =
+        ask(&broker, TransactionRequest::InitProducerId(request)).await
+    else {
+        panic!("it is refused")
+    };
+    let (_, partition) = written(&broker, producer).await;
+    let (transactional_id, transaction_version) = (Arc::from(ID), TransactionVersion::V0);
+    let offsets = NamedPartition { topic: OFFSETS_TOPIC.into(), partition: 0 };
+    let partitions = [t(), vec![offsets]].concat();
+    let add =
+        AddPartitions { transactional_id, producer, partitions: partitions.clone(), transaction_version };
+    let added = ask(&broker, TransactionRequest::AddPartitions(add)).await;
+    assert_eq!(added, TransactionReply::AddPartitions(Ok(())));
+    // The groups' shard serves.
+    let caller = Caller::default();
+    let list = || GroupRequest::ListGroups(Default::default());
+    eventually(|| broker.ask_group("g", caller.clone(), list()).ok()).await;
+
+    let asked = WriteMarkers {
+        transactional_id: ID.into(),
+        producer,
+        decided_at: Timestamp(1),
+        coordinator_epoch: LeaderEpoch(0),
+        result: TransactionResult::Abort,
+        partitions,
+        transaction_version,
+    };
+    let shard = broker.transaction_partition(ID).unwrap();
+    let writing = write(Arc::downgrade(&broker), shard, asked);
+    time::timeout(PATIENCE, writing).await.expect("it ends");
+    assert_eq!(partition.watermarks().log_end_offset, Offset(1));
+    assert_eq!(groups.watermarks().log_end_offset, Offset(0));
 }
 
 /// Its coordinators end with their partitions, and nobody else would lead them.
