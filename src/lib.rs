@@ -19,6 +19,7 @@ pub mod model;
 pub mod partition;
 pub mod protocol;
 pub mod server;
+pub mod store;
 pub mod telemetry;
 pub mod transaction;
 pub mod wal;

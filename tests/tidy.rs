@@ -35,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("transaction", &["model", "wire", "group"]),
     ("log", &["model", "env", "protocol"]),
     ("wal", &["model", "env"]),
+    ("store", &["model", "env"]),
     ("partition", &["model", "env", "protocol", "log", "wal"]),
     ("coordinator", &["model", "env", "protocol", "metadata", "group", "transaction", "partition"]),
     // `log` for one type: the settings of a topic's logs, which it hands to `partition`.
@@ -64,7 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
 ];
 
-const BELOW_BROKER: [&str; 14] = [
+const BELOW_BROKER: [&str; 15] = [
     "model",
     "env",
     "config",
@@ -73,6 +74,7 @@ const BELOW_BROKER: [&str; 14] = [
     "metadata",
     "log",
     "wal",
+    "store",
     "partition",
     "group",
     "transaction",
