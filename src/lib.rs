@@ -21,6 +21,7 @@ pub mod protocol;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod tier;
 pub mod transaction;
 pub mod wal;
 pub mod wire;

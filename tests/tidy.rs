@@ -36,6 +36,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["model", "env", "protocol"]),
     ("wal", &["model", "env"]),
     ("store", &["model", "env"]),
+    // `log` for what segments are made of: producer state, leader epochs, aborted transactions.
+    ("tier", &["model", "env", "protocol", "log"]),
     ("partition", &["model", "env", "protocol", "log", "wal"]),
     ("coordinator", &["model", "env", "protocol", "metadata", "group", "transaction", "partition"]),
     // `log` for one type: the settings of a topic's logs, which it hands to `partition`.

@@ -15,6 +15,7 @@
 //! Bytes on disk: `docs/formats/log-directory.md`, `docs/formats/partition-state.md`.
 
 mod append;
+mod carried_state;
 mod checked_index;
 mod cleaner;
 mod cleanup;
@@ -44,6 +45,7 @@ mod sync;
 mod tiering;
 mod transaction_index;
 
+pub use carried_state::CarriedState;
 pub use cleaner::{Cleanable, Cleaning, CleaningLimits, CleaningStats, CleaningStep};
 pub use config::{Compaction, LogConfig};
 pub use directory::{DeletedDirectory, LogDirectory};

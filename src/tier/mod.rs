@@ -1,0 +1,38 @@
+//! Older segments in object storage: what objects are made of, and the manifest that names them.
+//!
+//! **Owns** the keys and the bytes of segment objects, manifest roots and leaves; the walk that makes a
+//! segment object; how a manifest changes.
+//! **Does not own** which segments go to the bucket and when, the number of the current root and its fence
+//! (the metadata store has both), what is committed, or how an object gets into a store.
+//! **Invariants**
+//! - An object never changes. A name is used once: it carries a random nonce, or a number that grows.
+//! - Nothing is trusted for lying where it should: every byte is under a checksum, and the manifest's own
+//!   entry says which checksum the head of a segment object has.
+//! - A change of a manifest puts one leaf at most and one root, each of at most 64 KiB.
+//! - No count that was read takes memory before it was compared with the bytes that are there.
+//!
+//! Bytes in the bucket: `docs/formats/tier.md`.
+
+mod error;
+mod fields;
+mod keys;
+mod leaf;
+mod manifest_entry;
+mod root;
+mod segment_file;
+mod segment_head;
+mod segment_scan;
+mod update;
+
+pub use error::TierError;
+pub use keys::{Nonce, ObjectKey, ObjectName, TOPICS, partition_prefix, topic_prefix};
+pub use leaf::{LEAF_ENTRIES_MAX, Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX};
+pub use manifest_entry::ManifestEntry;
+pub use root::{LEAVES_MAX, RETIRED_MAX, Retired, RetiredObject, Root};
+pub use segment_file::{SegmentBlocks, scan_file};
+pub use segment_head::{BLOCK_BYTES, HEAD_BYTES_MAX, IndexEntry, PRODUCERS_BYTES_MAX, Section, SegmentHead};
+pub use segment_scan::{ScannedSegment, SegmentScan, SegmentSource};
+pub use update::{LEAVES_PER_REMOVAL_MAX, ManifestObject, Stamp, Update};
+
+#[cfg(test)]
+mod tests;

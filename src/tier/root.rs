@@ -1,0 +1,207 @@
+//! The root of a manifest: a numbered object of at most 64 KiB, `docs/formats/tier.md`.
+
+use super::fields::{CRC_BYTES, Reader, Writer, begin, checked};
+use super::keys::{Nonce, ObjectKey, ObjectName};
+use super::leaf::{LeafReference, MANIFEST_OBJECT_BYTES_MAX, REFERENCE_BYTES};
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+
+const MAGIC: &[u8; 8] = b"HWTIERRT";
+const VERSION: u16 = 1;
+const HEADER_BYTES: usize = 8 + 4 + 16 + 20 + 8 + 4 + 8 + 8;
+
+/// Leaves that one root names: 300,000 segments where leaves are full.
+pub const LEAVES_MAX: usize = 640;
+/// Objects that wait for the end of a reader's grace. Beyond it the oldest wait no longer.
+pub const RETIRED_MAX: usize = 700;
+
+const RETIRED_BYTES: usize = 33;
+const LENGTH_MAX: usize =
+    HEADER_BYTES + 4 + LEAVES_MAX * REFERENCE_BYTES + 4 + RETIRED_MAX * RETIRED_BYTES + CRC_BYTES;
+const _: () = assert!(LENGTH_MAX <= MANIFEST_OBJECT_BYTES_MAX);
+
+const WHAT_SEGMENT: u8 = 1;
+const WHAT_LEAF: u8 = 2;
+const WHAT_ROOT: u8 = 3;
+
+/// An object that was replaced and that a reader may still be at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retired {
+    /// Which.
+    pub what: RetiredObject,
+    /// Since when no root names it any more.
+    pub since: Timestamp,
+}
+
+/// What kind of object was replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RetiredObject {
+    /// Records.
+    Segment(ObjectName),
+    /// A part of the manifest.
+    Leaf(Nonce),
+    /// An earlier root.
+    Root(u64),
+}
+
+impl RetiredObject {
+    /// Its key.
+    pub fn key(&self, partition: TopicPartition) -> String {
+        match *self {
+            RetiredObject::Segment(name) => ObjectKey::Segment(partition, name),
+            RetiredObject::Leaf(nonce) => ObjectKey::Leaf(partition, nonce),
+            RetiredObject::Root(number) => ObjectKey::Root(partition, number),
+        }
+        .to_string()
+    }
+}
+
+/// What a partition's manifest is at one moment. Immutable: an [`super::Update`] holds the next one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Root {
+    /// Whose.
+    pub partition: TopicPartition,
+    /// Of the object; 0 for one that was never written: the manifest is empty.
+    pub number: u64,
+    /// The writer's, told in no other object.
+    pub nonce: Nonce,
+    /// Of the leader that wrote it.
+    pub leader_epoch: LeaderEpoch,
+    /// What ends at or below it counts no longer.
+    pub log_start_offset: Offset,
+    /// Exclusive end of all that was ever added: the next segment begins here, or above.
+    pub end_offset: Offset,
+    /// Ascending by offset.
+    pub leaves: Vec<LeafReference>,
+    /// Oldest first.
+    pub retired: Vec<Retired>,
+}
+
+impl Root {
+    /// Of a partition of which nothing was ever uploaded.
+    pub fn empty(partition: TopicPartition, log_start_offset: Offset) -> Root {
+        Root {
+            partition,
+            number: 0,
+            nonce: Nonce::default(),
+            leader_epoch: LeaderEpoch::NONE,
+            log_start_offset,
+            end_offset: Offset(0),
+            leaves: Vec::new(),
+            retired: Vec::new(),
+        }
+    }
+
+    /// Key of its object.
+    pub fn key(&self) -> String {
+        ObjectKey::Root(self.partition, self.number).to_string()
+    }
+
+    /// Its object.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Writer::default();
+        to.raw(MAGIC);
+        to.u16(VERSION);
+        to.u16(0);
+        to.raw(&self.nonce.0);
+        to.partition(self.partition);
+        to.u64(self.number);
+        to.i32(self.leader_epoch.0);
+        to.i64(self.log_start_offset.0);
+        to.i64(self.end_offset.0);
+        to.count(self.leaves.len());
+        self.leaves.iter().for_each(|leaf| leaf.encode(&mut to));
+        to.count(self.retired.len());
+        self.retired.iter().for_each(|retired| retired.encode(&mut to));
+        to.finish()
+    }
+
+    /// Reads the root of that number; otherwise says what is wrong with it.
+    pub fn decode(bytes: &[u8], partition: TopicPartition, number: u64) -> Result<Root, &'static str> {
+        let root = Root::decode_any(bytes)?;
+        let is_named = (root.partition, root.number) == (partition, number);
+        if is_named { Ok(root) } else { Err("it belongs to another partition or has another number") }
+    }
+
+    /// The same for whatever root.
+    pub fn decode_any(bytes: &[u8]) -> Result<Root, &'static str> {
+        if bytes.len() > MANIFEST_OBJECT_BYTES_MAX {
+            return Err("it is longer than any root is");
+        }
+        let mut from = begin(checked(bytes)?, MAGIC, VERSION)?;
+        let root = Root::read(&mut from).ok_or("its counts or entries make no sense")?;
+        let ascends = |pair: &[LeafReference]| pair[0].end_offset <= pair[1].base_offset;
+        let is_sound = from.0.is_empty()
+            && root.leaves.windows(2).all(ascends)
+            && root.leaves.last().is_none_or(|leaf| leaf.end_offset <= root.end_offset);
+        if is_sound { Ok(root) } else { Err("its leaves do not ascend") }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Root> {
+        let nonce = from.nonce()?;
+        let mut root = Root {
+            nonce,
+            partition: from.partition()?,
+            number: from.u64()?,
+            leader_epoch: from.leader_epoch()?,
+            log_start_offset: from.offset()?,
+            end_offset: from.offset()?,
+            leaves: Vec::new(),
+            retired: Vec::new(),
+        };
+        let count = from.count(REFERENCE_BYTES, LEAVES_MAX)?;
+        root.leaves.reserve_exact(count);
+        for _ in 0..count {
+            root.leaves.push(LeafReference::decode(from)?);
+        }
+        let count = from.count(RETIRED_BYTES, RETIRED_MAX)?;
+        root.retired.reserve_exact(count);
+        for _ in 0..count {
+            root.retired.push(Retired::decode(from)?);
+        }
+        Some(root)
+    }
+
+    /// The leaf that holds `offset`, or the one behind the gap in which it lies; `None`: it is at or above
+    /// the end.
+    pub fn leaf_of(&self, offset: Offset) -> Option<&LeafReference> {
+        self.leaves.get(self.leaves.partition_point(|leaf| leaf.end_offset <= offset))
+    }
+
+    /// Segments that count.
+    pub fn segments(&self) -> u64 {
+        self.leaves.iter().map(|leaf| u64::from(leaf.count)).sum()
+    }
+
+    /// Log bytes of these.
+    pub fn log_bytes(&self) -> u64 {
+        self.leaves.iter().map(|leaf| leaf.log_bytes).sum()
+    }
+}
+
+impl Retired {
+    fn encode(&self, to: &mut Writer) {
+        let (what, nonce, number) = match self.what {
+            RetiredObject::Segment(name) => (WHAT_SEGMENT, name.nonce, name.base_offset.0 as u64),
+            RetiredObject::Leaf(nonce) => (WHAT_LEAF, nonce, 0),
+            RetiredObject::Root(number) => (WHAT_ROOT, Nonce::default(), number),
+        };
+        to.u8(what);
+        to.raw(&nonce.0);
+        to.u64(number);
+        to.i64(self.since.0);
+    }
+
+    fn decode(from: &mut Reader<'_>) -> Option<Retired> {
+        let (what, nonce, number) = (from.u8()?, from.nonce()?, from.u64()?);
+        let what = match what {
+            WHAT_SEGMENT => RetiredObject::Segment(ObjectName { base_offset: Offset(number as i64), nonce }),
+            WHAT_LEAF => RetiredObject::Leaf(nonce),
+            WHAT_ROOT => RetiredObject::Root(number),
+            _ => return None,
+        };
+        Some(Retired { what, since: from.timestamp()? })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! Changes of a manifest, as the objects to put: a leaf at most, and a root.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::error::TierError;
+use super::keys::{Nonce, ObjectName};
+use super::leaf::{LEAF_ENTRIES_MAX, Leaf, LeafReference, ascend};
+use super::manifest_entry::ManifestEntry;
+use super::root::{LEAVES_MAX, RETIRED_MAX, Retired, RetiredObject, Root};
+use crate::env::Random;
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+
+/// Leaves that one update removes entries of: so many are read for it, and so long may its garbage be.
+pub const LEAVES_PER_REMOVAL_MAX: usize = 8;
+
+/// Who changes a manifest, when, and under which names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Of the root to be. Above the one before; further up where a number is taken by a root that never
+    /// became current.
+    pub number: u64,
+    /// Of the root to be.
+    pub root_nonce: Nonce,
+    /// Of the leaf to be.
+    pub leaf_nonce: Nonce,
+    /// Of the leader that writes.
+    pub leader_epoch: LeaderEpoch,
+    /// By the broker's clock.
+    pub now: Timestamp,
+    /// How long replaced objects are kept for readers that are at them.
+    pub grace: Duration,
+}
+
+impl Stamp {
+    /// For the root that follows `root`.
+    pub fn after(
+        root: &Root,
+        random: &dyn Random,
+        leader_epoch: LeaderEpoch,
+        now: Timestamp,
+        grace: Duration,
+    ) -> Stamp {
+        let (root_nonce, leaf_nonce) = (Nonce::draw(random), Nonce::draw(random));
+        Stamp { number: root.number + 1, root_nonce, leaf_nonce, leader_epoch, now, grace }
+    }
+}
+
+/// An object of a manifest, to be put.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ManifestObject {
+    /// Its key.
+    pub key: String,
+    /// All of it.
+    pub bytes: Bytes,
+}
+
+/// One change. Put the leaf, then create the root, then make its number current; then the garbage may go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Update {
+    /// Of a name that was never used.
+    pub leaf: Option<ManifestObject>,
+    /// To be created, if nothing has its name.
+    pub root: ManifestObject,
+    /// Keys that nothing names once the root is current.
+    pub garbage: Vec<String>,
+    /// The root, decoded.
+    pub next: Root,
+    /// The leaf, decoded.
+    pub next_leaf: Option<Leaf>,
+    /// Of a removal: it was cut short, and is to be made again.
+    pub has_more: bool,
+}
+
+/// What an operation has changed so far.
+struct Change {
+    next: Root,
+    leaf: Option<Leaf>,
+    garbage: Vec<String>,
+    retired: Vec<RetiredObject>,
+}
+
+impl Change {
+    fn of(root: &Root) -> Change {
+        Change { next: root.clone(), leaf: None, garbage: Vec::new(), retired: Vec::new() }
+    }
+
+    fn finish(mut self, stamp: &Stamp) -> Result<Update, TierError> {
+        if self.next.leaves.len() > LEAVES_MAX {
+            return Err(TierError::Full("its root names no more leaves"));
+        }
+        if stamp.number <= self.next.number {
+            return Err(TierError::Misplaced("the number of a root is not above the one before"));
+        }
+        if self.next.number > 0 {
+            self.retired.push(RetiredObject::Root(self.next.number));
+        }
+        let since = stamp.now;
+        let Root { partition, retired, .. } = &mut self.next;
+        retired.extend(self.retired.into_iter().map(|what| Retired { what, since }));
+        let grace_ms = i64::try_from(stamp.grace.as_millis()).unwrap_or(i64::MAX);
+        let is_over = |retired: &Retired| stamp.now.0.saturating_sub(retired.since.0) >= grace_ms;
+        let over = retired.iter().take_while(|retired| is_over(retired)).count();
+        let released = over.max(retired.len().saturating_sub(RETIRED_MAX));
+        self.garbage.extend(retired.drain(..released).map(|retired| retired.what.key(*partition)));
+        (self.next.number, self.next.nonce) = (stamp.number, stamp.root_nonce);
+        self.next.leader_epoch = stamp.leader_epoch;
+        let partition = self.next.partition;
+        let object = |leaf: &Leaf| ManifestObject {
+            key: leaf.key(partition),
+            bytes: Bytes::from(leaf.encode(partition)),
+        };
+        Ok(Update {
+            leaf: self.leaf.as_ref().map(object),
+            root: ManifestObject { key: self.next.key(), bytes: Bytes::from(self.next.encode()) },
+            garbage: self.garbage,
+            next: self.next,
+            next_leaf: self.leaf,
+            has_more: false,
+        })
+    }
+
+    /// Puts a new leaf of these entries in the place of those references.
+    fn put_leaf(&mut self, at: Range<usize>, nonce: Nonce, entries: Vec<ManifestEntry>) {
+        let partition = self.next.partition;
+        let leaf = (!entries.is_empty()).then_some(Leaf { nonce, entries });
+        let reference = leaf.as_ref().map(|leaf| leaf.reference(&leaf.encode(partition)));
+        let replaced = self.next.leaves.splice(at, reference);
+        self.retired.extend(replaced.map(|reference| RetiredObject::Leaf(reference.nonce)));
+        self.leaf = leaf;
+    }
+}
+
+impl Root {
+    /// Adds segments behind all others, at most [`LEAF_ENTRIES_MAX`]. `last` is the last leaf, if there is
+    /// one: it is written anew with them, or left alone and a new one begun where they do not all fit.
+    pub fn add(
+        &self,
+        entries: &[ManifestEntry],
+        last: Option<&Leaf>,
+        stamp: &Stamp,
+    ) -> Result<Update, TierError> {
+        let Some((first, newest)) = entries.first().zip(entries.last()) else {
+            return Err(TierError::Misplaced("no segment is to be added"));
+        };
+        let is_sound = entries.iter().all(ManifestEntry::is_sound) && ascend(entries);
+        if !is_sound || first.base_offset < self.end_offset || entries.len() > LEAF_ENTRIES_MAX {
+            return Err(TierError::Misplaced("segments are to be added that do not follow the others"));
+        }
+        let live = match (self.leaves.last(), last) {
+            (Some(reference), Some(leaf)) => live_of(reference, leaf)?,
+            (None, _) => &[],
+            (Some(_), None) => return Err(TierError::Misplaced(NOT_THAT_LEAF)),
+        };
+        let mut change = Change::of(self);
+        change.next.end_offset = newest.end_offset;
+        let (count, fits) = (self.leaves.len(), live.len() + entries.len() <= LEAF_ENTRIES_MAX);
+        let at = if fits { count.saturating_sub(1)..count } else { count..count };
+        let kept = if fits { live } else { &[] };
+        change.put_leaf(at, stamp.leaf_nonce, [kept, entries].concat());
+        change.finish(stamp)
+    }
+
+    /// The leaves to read for a removal of all below `offset`: the first ones, at most
+    /// [`LEAVES_PER_REMOVAL_MAX`].
+    pub fn leaves_below(&self, offset: Offset) -> &[LeafReference] {
+        let count = self.leaves.partition_point(|leaf| leaf.base_offset < offset);
+        &self.leaves[..count.min(LEAVES_PER_REMOVAL_MAX)]
+    }
+
+    /// Raises the log start and removes segments that end at or below it. `leaves` are those of
+    /// [`Root::leaves_below`]. No leaf is written: the root says what counts no longer.
+    pub fn remove_below(&self, offset: Offset, leaves: &[Leaf], stamp: &Stamp) -> Result<Update, TierError> {
+        let below = self.leaves_below(offset);
+        if below.len() != leaves.len() {
+            return Err(TierError::Misplaced(NOT_THAT_LEAF));
+        }
+        let mut change = Change::of(self);
+        change.next.log_start_offset = self.log_start_offset.max(offset);
+        let mut kept = Vec::with_capacity(1);
+        for (reference, leaf) in below.iter().zip(leaves) {
+            let live = live_of(reference, leaf)?;
+            let count = live.iter().take_while(|entry| entry.end_offset <= offset).count();
+            let (removed, left) = live.split_at(count);
+            change.garbage.extend(removed.iter().map(|entry| entry.key(self.partition)));
+            match left.first() {
+                Some(first) => kept.push(without_first(reference, removed, first.base_offset)),
+                None => change.garbage.push(reference.key(self.partition)),
+            }
+        }
+        let is_cut_short = below.len() == LEAVES_PER_REMOVAL_MAX
+            && self.leaves.get(below.len()).is_some_and(|leaf| leaf.base_offset < offset);
+        change.next.leaves.splice(..below.len(), kept);
+        Ok(Update { has_more: is_cut_short, ..change.finish(stamp)? })
+    }
+
+    /// Puts segments in the place of those that make up `range`, all in that leaf. Objects that nothing names
+    /// any more wait for the readers' grace.
+    pub fn replace(
+        &self,
+        range: Range<Offset>,
+        entries: &[ManifestEntry],
+        leaf: &Leaf,
+        stamp: &Stamp,
+    ) -> Result<Update, TierError> {
+        let at = self.leaves.iter().position(|reference| reference.nonce == leaf.nonce);
+        let at = at.ok_or(TierError::Misplaced(NOT_THAT_LEAF))?;
+        let live = live_of(&self.leaves[at], leaf)?;
+        let from = live.iter().position(|entry| entry.base_offset == range.start);
+        let to = live.iter().position(|entry| entry.end_offset == range.end);
+        let (Some(from), Some(to)) = (from, to) else {
+            return Err(TierError::Misplaced("no segment begins or ends where others are to be replaced"));
+        };
+        let is_within = |entry: &ManifestEntry| {
+            entry.is_sound() && entry.base_offset >= range.start && entry.end_offset <= range.end
+        };
+        if from > to || !entries.iter().all(is_within) || !ascend(entries) {
+            return Err(TierError::Misplaced("segments do not fit the place of those they replace"));
+        }
+        let (replaced, behind) = (&live[from..=to], &live[to + 1..]);
+        if live.len() - replaced.len() + entries.len() > LEAF_ENTRIES_MAX {
+            return Err(TierError::Full("a leaf names no more segments"));
+        }
+        let mut change = Change::of(self);
+        let named: HashSet<ObjectName> = entries.iter().map(|entry| entry.object).collect();
+        let gone = replaced.iter().filter(|entry| !named.contains(&entry.object));
+        change.retired.extend(gone.map(|entry| RetiredObject::Segment(entry.object)));
+        change.put_leaf(at..at + 1, stamp.leaf_nonce, [&live[..from], entries, behind].concat());
+        change.finish(stamp)
+    }
+
+    /// Keys of all objects that this root keeps alive but for the segments, which leaves name.
+    pub fn named(&self) -> impl Iterator<Item = String> {
+        let partition: TopicPartition = self.partition;
+        let leaves = self.leaves.iter().map(move |leaf| leaf.key(partition));
+        let retired = self.retired.iter().map(move |retired| retired.what.key(partition));
+        let own = (self.number > 0).then(|| self.key());
+        leaves.chain(retired).chain(own)
+    }
+}
+
+const NOT_THAT_LEAF: &str = "a leaf is not the one that the root names there";
+
+/// The entries of a leaf that count.
+fn live_of<'a>(reference: &LeafReference, leaf: &'a Leaf) -> Result<&'a [ManifestEntry], TierError> {
+    let live = leaf.live(reference);
+    let is_that = leaf.nonce == reference.nonce && live.len() == reference.count as usize;
+    if is_that { Ok(live) } else { Err(TierError::Misplaced(NOT_THAT_LEAF)) }
+}
+
+/// Its largest timestamp may have been one of the removed: it stays a bound.
+fn without_first(reference: &LeafReference, removed: &[ManifestEntry], base_offset: Offset) -> LeafReference {
+    let count = u32::try_from(removed.len()).expect("at most those of a leaf");
+    let log_bytes: u64 = removed.iter().map(|entry| entry.log_bytes).sum();
+    LeafReference {
+        base_offset,
+        skipped: reference.skipped + count,
+        count: reference.count - count,
+        log_bytes: reference.log_bytes - log_bytes,
+        ..*reference
+    }
+}
+
+#[cfg(test)]
+mod tests;
