@@ -154,6 +154,11 @@ pub const SOAK: &[Scenario] = &[
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
     Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },
     Scenario { name: "streams-smoke-at-least-once", oracle: true, run: streams::run_at_least_once },
+    Scenario {
+        name: "streams-relational-at-least-once",
+        oracle: true,
+        run: streams::run_relational_at_least_once,
+    },
     Scenario { name: "streams-scaling-busy", oracle: false, run: streams::run_busy },
     Scenario { name: "streams-scaling-waiting", oracle: false, run: streams::run_waiting },
 ];

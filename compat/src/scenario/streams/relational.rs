@@ -1,9 +1,10 @@
 //! The relational smoke test: articles and comments as tables, joined by foreign key, counted through a
 //! repartition; what comes out is compared with what went in until it agrees.
 //!
-//! Kafka's system test `streams_relational_smoke_test.py` is the model; it too runs with `exactly_once_v2`
-//! alone, since a count may be off after a crash with less. Its instances do not share the work (see
-//! `compat/streams/RelationalInstance.java`); these do, and the broker is killed as well.
+//! Kafka's system test `streams_relational_smoke_test.py` is the model; it runs with `exactly_once_v2` alone,
+//! since a count may be off after a crash with less. So with `at_least_once` nobody is killed here either.
+//! Its instances do not share the work (see `compat/streams/RelationalInstance.java`); these do, and with
+//! `exactly_once_v2` the broker is killed as well.
 
 use anyhow::Result;
 
@@ -13,30 +14,39 @@ use crate::broker::Broker;
 use crate::scenario::{Context, create_topics};
 
 const TOPICS: &str = "in-article 3 , in-comment 5 , out-augmented-article 3 , out-augmented-comment 5";
-const GUARANTEE: &str = "exactly_once_v2";
 const INSTANCES: u32 = 2;
 const RUNS: &str = "REBALANCING -> RUNNING";
 
-/// Everything comes out, and every count is right.
-pub fn run(context: &mut Context) -> Result<()> {
+/// Everything comes out, and every count is right, whoever is killed.
+pub fn run_exactly_once(context: &mut Context) -> Result<()> {
+    let kills = context.scale.streams_relational.kills;
+    run(context, "exactly_once_v2", kills)
+}
+
+/// The same while nobody is.
+pub fn run_at_least_once(context: &mut Context) -> Result<()> {
+    run(context, "at_least_once", 0)
+}
+
+fn run(context: &mut Context, guarantee: &str, kills: u32) -> Result<()> {
     let plan = context.scale.streams_relational;
     let broker = context.start_with(&settings())?;
     create_topics(context, &broker, TOPICS)?;
-    let start = |number| start_instance(context, &broker, number);
+    let start = |number| start_instance(context, &broker, number, guarantee);
     let mut instances = (1..=INSTANCES).map(start).collect::<Result<Vec<_>>>()?;
     instances.iter_mut().try_for_each(|instance| instance.wait_until_it_says(RUNS))?;
     let driver = start_driver(context, &broker, plan)?;
     let mut test = Test { broker, instances, works: RUNS, driver, sent };
-    test.run(plan.many + plan.each, plan.kills)?;
+    test.run(plan.many + plan.each, kills)?;
     test.stop(RUNS)?;
     context.transcript.add("every article and every comment came out, and every count is right");
     Ok(())
 }
 
-fn start_instance(context: &Context, broker: &Broker, number: u32) -> Result<Program> {
+fn start_instance(context: &Context, broker: &Broker, number: u32, guarantee: &str) -> Result<Program> {
     let name = format!("instance-{number}");
     let mut command = context.tools.streams("RelationalInstance")?;
-    command.args([broker.bootstrap(), &name, GUARANTEE]).arg(context.folder.join(&name));
+    command.args([broker.bootstrap(), &name, guarantee]).arg(context.folder.join(&name));
     Program::start(&command, context.folder.join(format!("{name}.log")))
 }
 
