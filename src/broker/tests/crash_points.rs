@@ -252,6 +252,7 @@ fn points_that_failed_once() {
         (Workload::Plain(27), 205, CrashPlan::KeepUnsynced),
         (Workload::Plain(34), 66, CrashPlan::Random(34_000_036)),
         (Workload::Compacting(24), 275, CrashPlan::Random(24_000_347)),
+        (Workload::Mixed(122), 875, CrashPlan::Random(121_999_493)),
     ];
     for (workload, point, plan) in points {
         assert!(crash_at(workload, point, plan).is_some(), "the workload {workload:?} ends before {point}");

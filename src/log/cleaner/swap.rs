@@ -143,22 +143,12 @@ pub(in crate::log) fn change_names(files: &dyn Files, directory: &Path, swap: &S
     files.sync_dir(directory).map_err(LogError::changing("sync", directory))
 }
 
-/// Step 4, for the states of that partition. Damaged ones are left to recovery.
+/// Step 4, for the states of that partition, the newest last. Damaged ones are left to recovery.
 pub(in crate::log) fn change_states(
     files: &dyn Files,
     directory: &Path,
     partition: TopicPartition,
     swap: &Swap,
-) -> Result<(), LogError> {
-    change_each_state(files, directory, partition, &|snapshot| swap.apply(snapshot))
-}
-
-/// Replaces the states that `change` changes, the newest last.
-pub(in crate::log) fn change_each_state(
-    files: &dyn Files,
-    directory: &Path,
-    partition: TopicPartition,
-    change: &dyn Fn(&mut Snapshot),
 ) -> Result<(), LogError> {
     for name in files.list(directory).map_err(LogError::reading(directory))? {
         if !matches!(names::parse_file(&name), Some((_, names::STATE))) {
@@ -168,7 +158,7 @@ pub(in crate::log) fn change_each_state(
         let bytes = files.read(&path, state_file::BYTES_MAX).map_err(LogError::reading(&path))?;
         let Ok(before) = state_file::decode(&bytes, partition) else { continue };
         let mut after = before.clone();
-        change(&mut after);
+        swap.apply(&mut after);
         if after != before {
             let bytes = state_file::encode(&after, partition);
             files.replace(&path, &bytes).map_err(LogError::changing("write", &path))?;

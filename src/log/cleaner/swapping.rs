@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::swap::{self, Swap};
 use crate::log::indexer::Indexer;
 use crate::log::segment::Segment;
-use crate::log::state_file::{Cleaned, Snapshot};
+use crate::log::state_file::Cleaned;
 use crate::log::{LogError, PartitionLog, names};
 use crate::model::Offset;
 
@@ -119,19 +119,24 @@ impl PartitionLog {
         found.iter().zip(old).all(|(found, old)| Arc::ptr_eq(found, old)).then_some(at)
     }
 
-    /// Notes how far the log is cleaned, where no swap did.
+    /// Notes how far the log is cleaned, where no swap did. As a swap of nothing: a state that is replaced by
+    /// another of its name may be the new one to a recovery, and the old one again after the power cut that
+    /// follows, if the directory was not synced. Announced, a recovery syncs that first.
     pub(super) fn note_cleaned(&self, first_dirty_offset: Offset) -> Result<(), LogError> {
         let mut syncing = self.syncing.lock();
         self.check_open()?;
         self.finish_swap(&mut syncing)?;
-        let end_offset = self.writer.lock().cleaned.end_offset;
-        let cleaned = Cleaned { first_dirty_offset, end_offset };
-        let note = |snapshot: &mut Snapshot| snapshot.cleaned = snapshot.cleaned.and(cleaned);
-        let files = &*self.directory.env.files;
-        swap::change_each_state(files, &self.path, self.partition, &note)?;
-        let mut writer = self.writer.lock();
-        writer.cleaned = writer.cleaned.and(cleaned);
-        Ok(())
+        let known = self.writer.lock().cleaned;
+        let cleaned = Cleaned { first_dirty_offset, ..known }.and(known);
+        if cleaned == known {
+            return Ok(());
+        }
+        let (old, new, end_offset) = (Vec::new(), Vec::new(), known.end_offset);
+        let swap = Swap { old, end_offset, new, cleaned };
+        swap::announce(&*self.directory.env.files, &self.path, &swap)?;
+        *syncing = Some(PendingSwap { swap, old: Vec::new(), new: Vec::new(), is_published: true });
+        self.writer.lock().cleaned = cleaned;
+        self.finish_swap(&mut syncing)
     }
 
     /// Removes what a cleaning that breaks off has written.
