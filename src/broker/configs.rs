@@ -10,6 +10,7 @@ use crate::config::{
     altered_topic,
 };
 use crate::metadata::{ClusterImage, TopicImage, keys};
+use crate::model::TopicPartition;
 use crate::partition::Storage;
 
 /// Settings that one request may alter. As Kafka's `MAX_RECORDS_PER_USER_OP`.
@@ -122,7 +123,7 @@ impl Broker {
         transaction: &mut Transaction,
     ) -> Result<(), AlterConfigsError> {
         let ConfigAlteration { target, operations, replace } = alteration;
-        let change = match target {
+        let changes = match target {
             ConfigTarget::Topic(name) => {
                 let topic = image.topic(name);
                 let nothing = BTreeMap::new();
@@ -131,7 +132,11 @@ impl Broker {
                 let altered = altered_topic(overrides, operations, *replace, &config.settings)
                     .map_err(|error| AlterConfigsError::InvalidConfig(error.to_string()))?;
                 let topic = topic.ok_or_else(|| AlterConfigsError::UnknownTopic(name.clone()))?;
-                altered_record(topic, &altered).map(|(key, value)| Change::Put(key, value))
+                let record = altered_record(topic, &altered).map(|(key, value)| Change::Put(key, value));
+                let asked = TopicOverrides::stored(overrides.clone()).asks_for_tier(&config.settings);
+                let leaves = asked && !altered.asks_for_tier(&config.settings);
+                let tiers = if leaves { leaving_tier(image, topic) } else { Vec::new() };
+                record.into_iter().chain(tiers).collect()
             }
             ConfigTarget::Broker(level) => {
                 let node_id = (*level == BrokerLevel::Broker).then_some(self.node_id);
@@ -139,16 +144,18 @@ impl Broker {
                 let stored = image.broker_configs().get(&node_id).unwrap_or(&nothing);
                 let altered = altered_broker(stored, operations, *replace, *level, config)?;
                 let value = || serde_json::to_vec(&altered).expect("strings are always JSON");
-                (altered != *stored).then(|| Change::Put(keys::broker_configs(node_id), value()))
+                let change =
+                    (altered != *stored).then(|| Change::Put(keys::broker_configs(node_id), value()));
+                Vec::from_iter(change)
             }
             ConfigTarget::Group(group_id) => {
                 let nothing = BTreeMap::new();
                 let stored = image.group_configs().get(group_id.as_str()).map_or(&nothing, |stored| stored);
                 let altered = altered_group(stored, operations, *replace, &config.settings)?;
-                (altered != *stored).then(|| group_change(group_id, &altered))
+                Vec::from_iter((altered != *stored).then(|| group_change(group_id, &altered)))
             }
         };
-        if let Some(change) = change {
+        for change in changes {
             let (Change::Put(key, _) | Change::Delete(key)) = &change;
             transaction.compares.push(match self.metadata.get(key) {
                 Some(current) => Compare::Unchanged(key.clone(), current.revision),
@@ -195,6 +202,20 @@ fn group_change(group_id: &str, overrides: &BTreeMap<String, String>) -> Change 
     }
 }
 
+/// What follows from `remote.log.delete.on.disable`, as in Kafka: the log of each partition begins where the disk
+/// does, and nobody knows any more of what was in the tier, so that it can be deleted there.
+///
+/// In one transaction with the setting, so that no crash leaves a log whose first part is nowhere.
+fn leaving_tier(image: &ClusterImage, topic: &TopicImage) -> Vec<Change> {
+    let of_partition = |id: TopicPartition| {
+        let (start, local_start) = (image.log_start(id), image.local_log_start(id));
+        let moved = || Change::Put(keys::log_start(id), keys::offset_value(local_start));
+        let tier = image.tier(id).map(|_| Change::Delete(keys::tier(id)));
+        (local_start > start).then(moved).into_iter().chain(tier)
+    };
+    topic.topic_partitions().flat_map(of_partition).collect()
+}
+
 /// A topic's key and record with other overrides; `None` if they are those it has.
 fn altered_record(topic: &TopicImage, overrides: &TopicOverrides) -> Option<(String, Vec<u8>)> {
     if topic.configs == *overrides.as_map() {
@@ -220,9 +241,11 @@ fn follow(storage: &Storage, image: &ClusterImage, config: &ServerConfig, target
             .collect(),
     };
     for topic in topics {
-        let log_config = open::log_config(&open::topic_config(config, &topic.configs));
+        let log_config = open::log_config(&topic.name, &open::topic_config(config, &topic.configs));
         for partition in topic.topic_partitions().filter_map(|id| storage.partition(id)) {
             partition.log().set_config(log_config);
+            // It moved if the topic has left the tier; what lies below is gone.
+            partition.set_log_start_offset(image.log_start(partition.topic_partition()));
         }
     }
 }

@@ -10,12 +10,15 @@ use parking_lot::{Mutex, RwLock};
 use super::groups::Groups;
 use super::live_config::LiveConfig;
 use super::transactions::Transactions;
-use super::{Broker, BrokerError, FetchSessions, cleaning, retention, scrub, transactions};
+use super::{
+    Broker, BrokerError, FetchSessions, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, cleaning, retention, scrub,
+    transactions,
+};
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
 use crate::env::Env;
-use crate::log::{Compaction, LogConfig};
-use crate::metadata::{BrokerConfigs, ClusterImage, keys};
+use crate::log::{Compaction, LogConfig, Tiering};
+use crate::metadata::{BrokerConfigs, ClusterImage, TopicImage, keys};
 use crate::partition::{
     BrokerDirectory, Catalogue, OpenError, Storage, StorageFailed, StorageOptions, StorageThreads,
 };
@@ -41,7 +44,9 @@ pub(super) fn check_overrides(
 }
 
 /// What of a topic's settings its partitions' logs follow.
-pub(super) fn log_config(topic: &TopicConfig) -> LogConfig {
+pub(super) fn log_config(name: &str, topic: &TopicConfig) -> LogConfig {
+    // As Kafka: what coordinators load must be at hand.
+    let is_internal = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&name);
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     LogConfig {
         segment_bytes: narrow(topic.segment_bytes),
@@ -57,6 +62,11 @@ pub(super) fn log_config(topic: &TopicConfig) -> LogConfig {
             min_compaction_lag: topic.min_compaction_lag,
             max_compaction_lag: topic.max_compaction_lag,
             delete_retention: topic.delete_retention,
+        }),
+        tiering: (topic.is_tiered && !is_internal).then(|| Tiering {
+            copies: !topic.tiering.copy_disable,
+            local_retention_age_max: topic.tiering.local_retention(),
+            local_retention_bytes: topic.tiering.local_retention_bytes(),
         }),
     }
 }
@@ -94,8 +104,8 @@ impl Broker {
         let live = Arc::new(LiveConfig::new(config.clone()));
         let for_topics = live.clone();
         // Under the dynamic settings of the catalogue, so that logs are recovered with those they had.
-        let log_configs = move |overrides: &BTreeMap<String, String>, dynamic: &Arc<BrokerConfigs>| {
-            log_config(&topic_config(&for_topics.under(dynamic), overrides))
+        let log_configs = move |topic: &TopicImage, dynamic: &Arc<BrokerConfigs>| {
+            log_config(&topic.name, &topic_config(&for_topics.under(dynamic), &topic.configs))
         };
         let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_configs)));
         let catalogue: Arc<dyn Catalogue> = metadata.clone();

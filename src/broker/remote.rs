@@ -4,13 +4,33 @@ use std::sync::Arc;
 
 use super::{Broker, FetchFailure, FetchLimits, Fetched, PartitionFetch};
 use crate::log::TimestampAndOffset;
-use crate::model::Timestamp;
+use crate::log::retention::SegmentSummary;
+use crate::model::{Offset, Timestamp};
 use crate::partition::{Partition, Watermarks};
 
 /// Said until something reads the tier.
 const NOT_SERVED: &str = "this version does not read what has left the local disk";
 
+/// The oldest segments that the tier has of a partition, for retention.
+pub(super) struct OldestRemote {
+    /// From the log start on, oldest first; need not be all.
+    pub oldest: Vec<SegmentSummary>,
+    /// Bytes of all that the tier has of it, from the log start on.
+    pub bytes: u64,
+    /// Where that ends.
+    pub end_offset: Offset,
+}
+
 impl Broker {
+    /// What retention needs to know of what the tier has of a partition; `None` where nobody asks the tier: then
+    /// the log start stays.
+    pub(super) async fn oldest_remote(
+        &self,
+        _partition: &Arc<Partition>,
+    ) -> Result<Option<OldestRemote>, FetchFailure> {
+        Ok(None)
+    }
+
     /// Reads what lies below the local log start. `watermarks` are those by which that was found out.
     pub(super) async fn read_remote(
         &self,

@@ -7,7 +7,8 @@ use super::{Broker, open};
 use crate::cluster::{Change, MetadataError, MetadataStore, Transaction};
 use crate::env::time;
 use crate::log::LogError;
-use crate::metadata::keys;
+use crate::log::retention::{Reason, RemotePart};
+use crate::metadata::{ClusterImage, keys};
 use crate::model::Offset;
 use crate::partition::{Partition, PartitionStatus};
 
@@ -37,30 +38,49 @@ impl Broker {
         let now = self.storage.believed_now();
         let expiration_ms =
             i64::try_from(self.config().log.producer_id_expiration.as_millis()).unwrap_or(i64::MAX);
+        let image = self.image();
         let planned = tokio::task::spawn_blocking(move || {
-            let online =
-                partitions.into_iter().filter(|partition| partition.status() == PartitionStatus::Online);
-            online
-                .filter_map(|partition| {
+            let mut planned = Planned::default();
+            for partition in partitions {
+                if partition.status() == PartitionStatus::Online {
                     partition.expire_producers(now, expiration_ms);
-                    let start = plan(&partition);
-                    if start.is_none() {
-                        // What a client deleted and could not be removed then, or was just being written.
-                        remove_old_segments(std::slice::from_ref(&partition));
-                    }
-                    start.map(|start| (partition, start))
-                })
-                .collect::<Vec<_>>()
-        });
-        let planned = planned.await.unwrap_or_default();
-        for moves in planned.chunks(MOVES_PER_TRANSACTION) {
-            let moved = self.move_log_starts(moves.to_vec()).await?;
-            let removed = tokio::task::spawn_blocking(move || remove_old_segments(&moved));
-            if removed.await.is_err() {
-                tracing::error!("removing old segments panicked");
+                    planned.look_at(partition, &image);
+                }
             }
+            planned
+        });
+        let mut planned = planned.await.unwrap_or_default();
+        self.plan_over_tiers(&mut planned).await;
+        for moves in planned.starts.chunks(MOVES_PER_TRANSACTION) {
+            remove_aside(self.move_log_starts(moves.to_vec()).await?).await;
+        }
+        for moves in planned.local_starts.chunks(MOVES_PER_TRANSACTION) {
+            remove_aside(self.move_local_log_starts(moves.to_vec()).await?).await;
         }
         Ok(())
+    }
+
+    /// The log starts of partitions of which the tier has a part. What it has is asked one after the other:
+    /// retention is in no hurry.
+    async fn plan_over_tiers(&self, planned: &mut Planned) {
+        for partition in std::mem::take(&mut planned.tiered) {
+            let remote = match self.oldest_remote(&partition).await {
+                Ok(Some(remote)) => remote,
+                Ok(None) => continue,
+                Err(error) => {
+                    let (topic, index) = (partition.topic(), partition.topic_partition().partition);
+                    tracing::warn!(%topic, partition = index, %error, "retention; tried again later");
+                    continue;
+                }
+            };
+            let part =
+                RemotePart { oldest: &remote.oldest, bytes: remote.bytes, end_offset: remote.end_offset };
+            let high_watermark = partition.watermarks().high_watermark;
+            let next = partition.log().next_log_start_over_tiers(high_watermark, &part);
+            if let Some(start) = report_move(&partition, "the log start", next) {
+                planned.starts.push((partition, start));
+            }
+        }
     }
 
     /// Moves log starts forward, durably, and hides what lies below at once. Partitions that went away or are
@@ -105,14 +125,65 @@ pub(super) fn remove_old_segments(partitions: &[Arc<Partition>]) {
     }
 }
 
-fn plan(partition: &Partition) -> Option<Offset> {
-    if let Err(error) = partition.log().roll_if_due() {
-        report(partition, &error);
-        return None;
+/// Unlinks on a thread that may wait for the disk.
+async fn remove_aside(partitions: Vec<Arc<Partition>>) {
+    let removed = tokio::task::spawn_blocking(move || remove_old_segments(&partitions));
+    if removed.await.is_err() {
+        tracing::error!("removing old segments panicked");
     }
-    let (start, reason) = partition.log().next_log_start(partition.watermarks().high_watermark)?;
+}
+
+/// What a look at all partitions has found.
+#[derive(Default)]
+struct Planned {
+    starts: Vec<(Arc<Partition>, Offset)>,
+    local_starts: Vec<(Arc<Partition>, Offset)>,
+    /// Those of which the tier has a part, which has a say in where the log starts.
+    tiered: Vec<Arc<Partition>>,
+}
+
+impl Planned {
+    fn look_at(&mut self, partition: Arc<Partition>, image: &ClusterImage) {
+        let moves = match self.try_look_at(&partition, image) {
+            Ok(moves) => moves,
+            Err(error) => return report(&partition, &error),
+        };
+        if !moves {
+            // What a client deleted and could not be removed then, or was just being written.
+            remove_old_segments(std::slice::from_ref(&partition));
+        }
+    }
+
+    /// Whether anything moves.
+    fn try_look_at(&mut self, partition: &Arc<Partition>, image: &ClusterImage) -> Result<bool, LogError> {
+        let log = partition.log();
+        log.roll_if_due()?;
+        let high_watermark = partition.watermarks().high_watermark;
+        let tier = image.tier(partition.topic_partition());
+        let next = match (log.config().tiering, tier) {
+            (None, _) => log.next_log_start(high_watermark),
+            (Some(_), None) => log.next_log_start_over_tiers(high_watermark, &RemotePart::default()),
+            (Some(_), Some(_)) => {
+                self.tiered.push(partition.clone());
+                None
+            }
+        };
+        let start = report_move(partition, "the log start", next);
+        self.starts.extend(start.map(|start| (partition.clone(), start)));
+        // Both do nothing where nothing is tiered.
+        let remote_end = tier.map_or(Offset(0), |tier| tier.remote_end_offset);
+        log.roll_if_in_the_way(remote_end)?;
+        let next = log.next_local_log_start(high_watermark, remote_end);
+        let local_start = report_move(partition, "the local log start", next);
+        self.local_starts.extend(local_start.map(|start| (partition.clone(), start)));
+        Ok(start.or(local_start).is_some())
+    }
+}
+
+fn report_move(partition: &Partition, what: &str, next: Option<(Offset, Reason)>) -> Option<Offset> {
+    let (start, reason) = next?;
     let (topic, index) = (partition.topic(), partition.topic_partition().partition);
-    tracing::info!(%topic, partition = index, %start, ?reason, "retention moves the log start");
+    tracing::info!(%topic, partition = index, %start, ?reason, "retention moves {what}");
     Some(start)
 }
 

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Broker;
+use super::{Broker, NewTopic};
 use crate::config::ServerConfig;
 use crate::env::{Env, RealFiles, time};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, TopicPartition};
+use crate::partition::{CheckpointReach, Partition, Purpose};
+use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, validate_produced};
 use crate::telemetry::Metrics;
 
 /// Longest wait for something that tasks do.
@@ -45,4 +47,35 @@ pub(crate) async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
         }
     };
     time::timeout(PATIENCE, found).await.expect("it comes about")
+}
+
+/// Appends a batch of so many records, and waits until it is committed.
+pub(crate) async fn append_records(broker: &Broker, partition: &Arc<Partition>, records: i64) {
+    let mut builder = BatchBuilder::new();
+    for _ in 0..records {
+        builder.push(NewRecord { timestamp: Timestamp(1), ..NewRecord::default() });
+    }
+    let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
+    let batch = validate_produced(&builder.build().into(), Timestamp(1), &rules).unwrap();
+    let storage = broker.storage();
+    let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
+    let end = partition.watermarks().log_end_offset.plus(records);
+    storage.append(partition, &mut credits, &batch).unwrap();
+    partition.committed(end).await.unwrap();
+}
+
+/// A partition of a topic `t`: a closed segment of ten records, which a checkpoint covers, and an active one of
+/// five.
+pub(crate) async fn two_segments(broker: &Broker) -> Arc<Partition> {
+    let configs = [("segment.ms".to_owned(), "1".to_owned())].into();
+    let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
+    let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
+    let id = TopicPartition { topic_id: created.topic.topic_id, partition: 0 };
+    let partition = broker.partition(id).unwrap();
+    append_records(broker, &partition, 10).await;
+    broker.storage().flush_step(0).unwrap();
+    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+    append_records(broker, &partition, 5).await;
+    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
+    partition
 }

@@ -21,7 +21,7 @@ use crate::wal::Lsn;
 const ADMISSION_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Effective log settings of a topic, from the configurations that were set on it and on brokers.
-pub type LogConfigs = Arc<dyn Fn(&BTreeMap<String, String>, &Arc<BrokerConfigs>) -> LogConfig + Send + Sync>;
+pub type LogConfigs = Arc<dyn Fn(&TopicImage, &Arc<BrokerConfigs>) -> LogConfig + Send + Sync>;
 
 /// The metadata store of a node without etcd: an ordered map whose changes are entries of the WAL and whose
 /// snapshots stand in the checkpoint. There is one order of durability for data and metadata.
@@ -113,7 +113,7 @@ impl EmbeddedMetadata {
     fn spec(&self, state: &State, topic: &TopicImage, topic_partition: TopicPartition) -> PartitionSpec {
         PartitionSpec {
             name: topic.name.clone(),
-            log_config: (self.log_configs)(&topic.configs, state.image.broker_configs()),
+            log_config: (self.log_configs)(topic, state.image.broker_configs()),
             leader_epoch: topic.leader_epoch(topic_partition.partition, state.boot()),
             log_start_offset: state.image.log_start(topic_partition),
             local_log_start_offset: state.image.local_log_start(topic_partition),

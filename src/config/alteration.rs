@@ -60,7 +60,7 @@ pub fn altered_topic(
     let definition_of = |key: &str| topic_key(key).map(|entry| &entry.definition);
     let altered = operated(overrides, operations, replace, definition_of).map_err(InvalidTopicConfig)?;
     let pairs = altered.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
-    TopicOverrides::validate(pairs, settings)
+    TopicOverrides::validate_change(pairs, &TopicOverrides::stored(overrides.clone()), settings)
 }
 
 /// A group's overrides after `operations`, under the broker's bounds.

@@ -215,11 +215,11 @@ pub const BROKER: &[Definition] = &[
     live("log.cleaner.backoff.ms", Long, Some("15000"), AtLeast(0),
         "How long to wait when there is no log to compact."),
     live("log.local.retention.ms", Long, Some("-2"), AtLeast(-2),
-        "Kept and shown until there is tiering: age at which a segment leaves the disk; -2 is \
-         log.retention.ms."),
+        "Age at which a segment that was copied to the tier leaves the disk; -2 is log.retention.ms, -1 \
+         keeps it."),
     live("log.local.retention.bytes", Long, Some("-2"), AtLeast(-2),
-        "Kept and shown until there is tiering: size at which segments leave the disk; -2 is \
-         log.retention.bytes."),
+        "Size of what a partition has on disk above which its oldest segments leave it, once they were \
+         copied to the tier; -2 is log.retention.bytes, -1 sets no size."),
     live("producer.id.expiration.ms", Int, Some("86400000"), AtLeast(1),
         "How long a partition remembers an idempotent producer that is silent."),
 
@@ -390,11 +390,12 @@ pub const TOPIC: &[TopicDefinition] = &[
     topic(key("leader.replication.throttled.replicas", List, Some(""), ThrottledReplicas,
         "Kept and shown: no follower copies from here."), &[]),
     topic(key("local.retention.bytes", Long, Some("-2"), AtLeast(-2),
-        "Kept and shown until there is tiering: size at which segments leave the disk; -2 is \
-         retention.bytes."),
+        "Size of what a partition has on disk above which its oldest segments leave it, once they were \
+         copied to the tier; -2 is retention.bytes, -1 sets no size."),
         &[same("log.local.retention.bytes")]),
     topic(key("local.retention.ms", Long, Some("-2"), AtLeast(-2),
-        "Kept and shown until there is tiering: age at which a segment leaves the disk; -2 is retention.ms."),
+        "Age at which a segment that was copied to the tier leaves the disk; -2 is retention.ms, -1 keeps \
+         it."),
         &[same("log.local.retention.ms")]),
     topic(key("max.compaction.lag.ms", Long, FOREVER, AtLeast(1),
         "Age at which records are compacted however small the dirty share; closes their segment, too."),
@@ -424,11 +425,14 @@ pub const TOPIC: &[TopicDefinition] = &[
         "Kept and shown: segments are written behind a log that is written in advance."),
         &[same("log.preallocate")]),
     topic(key("remote.log.copy.disable", Boolean, Some("false"), Any,
-        "Kept and shown until there is tiering."), &[]),
+        "Nothing more is copied to the tier; what is there is read, and goes by retention.ms and \
+         retention.bytes, as does then what is on disk."), &[]),
     topic(key("remote.log.delete.on.disable", Boolean, Some("false"), Any,
-        "Kept and shown until there is tiering."), &[]),
+        "Lets remote.storage.enable be set to false again: the log then begins where the disk does, and what \
+         is in the tier is deleted."), &[]),
     topic(key("remote.storage.enable", Boolean, Some("false"), Any,
-        "Whether closed segments go to the object store; true is refused until there is tiering."), &[]),
+        "Whether closed segments are copied to the tier; true is refused where there is none, and for \
+         compacted topics."), &[]),
     topic(key("retention.bytes", Long, Some("-1"), Any,
         "Size of a partition above which its oldest segments are deleted; -1 sets no size."),
         &[same("log.retention.bytes")]),

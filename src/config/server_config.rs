@@ -7,6 +7,7 @@ use super::error::ConfigError;
 use super::group_settings::{self, GroupConfig};
 use super::listeners::{self, Host, Listener, ListenerSettings};
 use super::settings::{Layers, Origin, Settings, Warning};
+use super::tiering;
 use super::transaction_settings::{self, TransactionConfig};
 use super::value::Value;
 use crate::env::Files;
@@ -190,6 +191,7 @@ impl ServerConfig {
     /// Types the settings and checks what concerns several of them.
     pub fn from_settings(settings: Settings) -> Result<ServerConfig, ConfigError> {
         refuse_unserved(&settings)?;
+        tiering::check_defaults(&settings)?;
         let sockets = sockets(&settings);
         Ok(ServerConfig {
             node_id: node_id(&settings)?,

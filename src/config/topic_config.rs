@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::definitions::{TopicDefinition, topic_key};
 use super::settings::{Settings, default_value};
+use super::tiering::{self, Bounds, TopicTiering};
 use super::value::Value;
 
 /// Overrides that one topic may carry: more than there are keys is a mistake or an attack.
@@ -20,10 +21,19 @@ pub struct InvalidTopicConfig(pub String);
 pub struct TopicOverrides(BTreeMap<String, String>);
 
 impl TopicOverrides {
-    /// Checks what a client asks for, over the broker's settings. The messages were measured against Kafka
-    /// 4.3.
+    /// Checks what a client asks for a new topic, over the broker's settings. The messages were measured
+    /// against Kafka 4.3.
     pub fn validate<'a>(
         pairs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+        settings: &Settings,
+    ) -> Result<TopicOverrides, InvalidTopicConfig> {
+        TopicOverrides::validate_change(pairs, &TopicOverrides::default(), settings)
+    }
+
+    /// The same for what takes the place of the overrides `before`.
+    pub(super) fn validate_change<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+        before: &TopicOverrides,
         settings: &Settings,
     ) -> Result<TopicOverrides, InvalidTopicConfig> {
         let mut overrides = BTreeMap::new();
@@ -51,7 +61,7 @@ impl TopicOverrides {
             entry.definition.parse(value).map_err(|error| InvalidTopicConfig(error.to_string()))?;
         }
         let overrides = TopicOverrides(overrides);
-        overrides.check_together(settings)?;
+        overrides.check_together(before.asks_for_tier(settings), settings)?;
         Ok(overrides)
     }
 
@@ -72,13 +82,13 @@ impl TopicOverrides {
         entry.definition.parse(text).ok()
     }
 
-    fn check_together(&self, settings: &Settings) -> Result<(), InvalidTopicConfig> {
+    /// Whether the topic asks for the tier.
+    pub fn asks_for_tier(&self, settings: &Settings) -> bool {
+        TopicConfig::effective(self, settings).tiering.enable
+    }
+
+    fn check_together(&self, was_tiered: bool, settings: &Settings) -> Result<(), InvalidTopicConfig> {
         let effective = TopicConfig::effective(self, settings);
-        if effective.remote_storage_enable {
-            let message = "Tiered Storage functionality is disabled in the broker. \
-                           Topic cannot be configured with remote log storage.";
-            return Err(InvalidTopicConfig(message.to_owned()));
-        }
         let (min, max) = (effective.min_compaction_lag, effective.max_compaction_lag);
         if min > max {
             let (min, max) = (min.as_millis(), max.as_millis());
@@ -87,7 +97,7 @@ impl TopicOverrides {
             );
             return Err(InvalidTopicConfig(message));
         }
-        Ok(())
+        tiering::check_topic(&effective, was_tiered, tiering::has_store(settings))
     }
 }
 
@@ -171,16 +181,20 @@ pub struct TopicConfig {
     pub min_cleanable_dirty_ratio: f64,
     /// `min.insync.replicas`: shown, never failed on.
     pub min_insync_replicas: i32,
-    /// `remote.storage.enable`.
-    pub remote_storage_enable: bool,
+    /// What goes to the tier.
+    pub tiering: TopicTiering,
+    /// Whether closed segments leave the disk: where the topic asks for it, the broker has a store, and nothing
+    /// is compacted.
+    pub is_tiered: bool,
 }
 
 impl TopicConfig {
     /// The overrides where there are any, the broker's values elsewhere.
     pub fn effective(overrides: &TopicOverrides, settings: &Settings) -> TopicConfig {
         let values = Effective { overrides, settings };
+        let (cleanup, tiering) = (values.cleanup(), values.tiering());
         TopicConfig {
-            cleanup: values.cleanup(),
+            cleanup,
             compression: values.compression(),
             gzip_level: values.number("compression.gzip.level"),
             zstd_level: values.number("compression.zstd.level"),
@@ -201,7 +215,8 @@ impl TopicConfig {
             max_compaction_lag: values.duration("max.compaction.lag.ms"),
             min_cleanable_dirty_ratio: values.ratio("min.cleanable.dirty.ratio"),
             min_insync_replicas: values.number("min.insync.replicas"),
-            remote_storage_enable: values.get("remote.storage.enable") == Value::Boolean(true),
+            tiering,
+            is_tiered: tiering.enable && !cleanup.compact && tiering::has_store(settings),
         }
     }
 }
@@ -274,6 +289,18 @@ impl Effective<'_> {
                 Cleanup { delete: has("delete"), compact: has("compact") }
             }
             _ => unreachable!("cleanup.policy is a list in the table"),
+        }
+    }
+
+    fn tiering(&self) -> TopicTiering {
+        let is_set = |key| self.get(key) == Value::Boolean(true);
+        let bounds = |local, total| Bounds { local: self.signed(local), total: self.signed(total) };
+        TopicTiering {
+            enable: is_set("remote.storage.enable"),
+            copy_disable: is_set("remote.log.copy.disable"),
+            delete_on_disable: is_set("remote.log.delete.on.disable"),
+            age: bounds("local.retention.ms", "retention.ms"),
+            size: bounds("local.retention.bytes", "retention.bytes"),
         }
     }
 

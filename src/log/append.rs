@@ -12,7 +12,7 @@ use crate::log::partition_log::{ActiveAge, Published, Writer};
 use crate::log::recovery::Recovery;
 use crate::log::scan::BATCH_BYTES_MAX;
 use crate::log::segment::Segment;
-use crate::log::{LogConfig, LogError, PartitionLog, RecoveryPoint};
+use crate::log::{LogConfig, LogError, PartitionLog, RecoveryPoint, retention};
 use crate::model::{Offset, TransactionResult};
 use crate::protocol::batch::{BatchError, BatchHeader, EndTransactionMarker};
 
@@ -75,6 +75,16 @@ impl PartitionLog {
             // restarts often must still roll.
             let is_old = now.saturating_sub(active.birth_ms()) >= writer.active.age_max_ms(&config);
             active.bytes() > 0 && (is_old || writer.active.is_due(&config, now, -1))
+        })
+    }
+
+    /// Closes the active segment if local retention would have it go and it cannot before it is copied, which
+    /// closed segments are. Everything below `remote_end` was copied.
+    pub fn roll_if_in_the_way(&self, remote_end: Offset) -> Result<bool, LogError> {
+        self.roll_when(|log, writer, published| {
+            let Some(tiering) = log.config.read().tiering else { return false };
+            let end_max = remote_end.min(writer.checkpointed);
+            published.active().bytes() > 0 && retention::is_active_due(&log.summaries(), &tiering, end_max)
         })
     }
 

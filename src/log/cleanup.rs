@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::log::partition_log::Published;
-use crate::log::retention::{self, Reason, SegmentSummary};
+use crate::log::retention::{self, Reason, RemotePart, SegmentSummary};
 use crate::log::segment::Segment;
 use crate::log::{LogError, PartitionLog};
 use crate::model::Offset;
@@ -17,6 +17,32 @@ impl PartitionLog {
         let config = *self.config.read();
         let next = retention::next_log_start(&self.summaries(), &config, high_watermark.min(checkpointed));
         next.filter(|(offset, _)| *offset > self.log_start_offset())
+    }
+
+    /// The log start that retention asks for, if it moves, of a log of which `remote` is kept elsewhere. Bounds
+    /// are as for [`PartitionLog::next_log_start`].
+    pub fn next_log_start_over_tiers(
+        &self,
+        high_watermark: Offset,
+        remote: &RemotePart<'_>,
+    ) -> Option<(Offset, Reason)> {
+        let end_max = high_watermark.min(self.writer.lock().checkpointed);
+        let config = *self.config.read();
+        let next = retention::next_log_start_over_tiers(remote, &self.summaries(), &config, end_max);
+        next.filter(|(offset, _)| *offset > self.log_start_offset())
+    }
+
+    /// The local log start that retention asks for, if it moves. Nothing goes that is not kept elsewhere too,
+    /// where everything below `remote_end` is; else bounds are as for [`PartitionLog::next_log_start`].
+    pub fn next_local_log_start(
+        &self,
+        high_watermark: Offset,
+        remote_end: Offset,
+    ) -> Option<(Offset, Reason)> {
+        let tiering = self.config.read().tiering?;
+        let end_max = high_watermark.min(remote_end).min(self.writer.lock().checkpointed);
+        let next = retention::next_local_log_start(&self.summaries(), &tiering, end_max);
+        next.filter(|(offset, _)| *offset > self.local_log_start_offset())
     }
 
     /// Removes the segments that lie wholly below the local log start and returns how many. The caller has
@@ -62,7 +88,7 @@ impl PartitionLog {
         Ok(count)
     }
 
-    fn summaries(&self) -> Vec<SegmentSummary> {
+    pub(super) fn summaries(&self) -> Vec<SegmentSummary> {
         let published = self.published();
         let now = self.directory.clock.monotonic_ms();
         let summary = |at| {

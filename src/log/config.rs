@@ -23,6 +23,20 @@ pub struct LogConfig {
     pub delete_by_retention: bool,
     /// Set where `cleanup.policy` contains `compact`.
     pub compaction: Option<Compaction>,
+    /// Set where closed segments are copied elsewhere, and leave the disk.
+    pub tiering: Option<Tiering>,
+}
+
+/// What of a log that is copied elsewhere stays on disk. Field names are Kafka's topic keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tiering {
+    /// Not `remote.log.copy.disable`: closed segments are copied. Otherwise only what was copied is read there,
+    /// and the disk keeps what the log keeps.
+    pub copies: bool,
+    /// `local.retention.ms`: `None` keeps records on disk as long as there are any.
+    pub local_retention_age_max: Option<Duration>,
+    /// `local.retention.bytes`: `None` sets no bound.
+    pub local_retention_bytes: Option<u64>,
 }
 
 /// How a log is compacted. Field names are Kafka's topic keys.
@@ -65,6 +79,7 @@ impl Default for LogConfig {
             retention_bytes: None,
             delete_by_retention: true,
             compaction: None,
+            tiering: None,
         }
     }
 }

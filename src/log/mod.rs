@@ -47,7 +47,7 @@ mod transaction_index;
 
 pub use carried_state::CarriedState;
 pub use cleaner::{Cleanable, Cleaning, CleaningLimits, CleaningStats, CleaningStep};
-pub use config::{Compaction, LogConfig};
+pub use config::{Compaction, LogConfig, Tiering};
 pub use directory::{DeletedDirectory, LogDirectory};
 pub use error::LogError;
 pub use handles::HandleCache;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::broker::NewTopic;
+use crate::broker::testing::append_records;
 use crate::config::{Operation, SyncMode};
 use crate::env::{Env, RealFiles};
 use crate::log::{Compaction, LogConfig};
-use crate::model::{Timestamp, TopicPartition};
+use crate::metadata::TierRecord;
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::telemetry::Metrics;
 
 struct Test {
@@ -129,6 +131,7 @@ async fn a_topics_settings_are_in_force_when_the_answer_comes_and_after_a_restar
             retention_bytes: Some(80_000),
             delete_by_retention: false,
             compaction: Some(Compaction::default()),
+            tiering: None,
         };
         assert_eq!(log, expected);
         assert_eq!(test.max_message_bytes("own"), 300, "another topic");
@@ -257,4 +260,42 @@ async fn a_topic_that_is_deleted_meanwhile_does_not_come_back() {
         assert!(matches!(alteration, Ok(()) | Err(AlterConfigsError::UnknownTopic(_))), "{alteration:?}");
         assert!(test.broker.image().topic(&name).is_none());
     }
+}
+
+/// As Kafka: `remote.log.delete.on.disable` lets the log begin where the disk does.
+#[tokio::test]
+async fn a_topic_that_leaves_the_tier_begins_where_its_disk_does() {
+    let test = Test::start(&[]).await;
+    let image = test.broker.image();
+    let topic_image = image.topic("plain").unwrap().clone();
+    let ids: Vec<_> = topic_image.topic_partitions().collect();
+    // As if there were a store.
+    let mut record = topic_image.record();
+    record.configs.insert("remote.storage.enable".to_owned(), "true".to_owned());
+    let put = Change::Put(keys::topic("plain"), serde_json::to_vec(&record).unwrap());
+    let applied = test.broker.metadata.transact(Transaction { compares: vec![], changes: vec![put] }).await;
+    test.broker.publish(applied.unwrap().image);
+    let tier = TierRecord {
+        manifest: 1,
+        leader_epoch: LeaderEpoch(0),
+        remote_end_offset: Offset(4),
+        local_log_start_offset: Offset(3),
+    };
+    let partition = test.broker.partition(ids[0]).unwrap();
+    append_records(&test.broker, &partition, 4).await;
+    test.broker.replace_tier_record(ids[0], None, tier).await.unwrap();
+
+    let refused = test.alter(topic("plain"), &[("remote.storage.enable", set("false"))]).await;
+    let words = refused.unwrap_err().to_string();
+    assert!(words.starts_with("It is invalid to disable remote storage without deleting"), "{words}");
+    let off = [("remote.storage.enable", set("false")), ("remote.log.delete.on.disable", set("true"))];
+    test.alter(topic("plain"), &off).await.unwrap();
+    let starts = |test: &Test| {
+        let watermarks = test.broker.partition(ids[0]).unwrap().watermarks();
+        [watermarks.log_start_offset, watermarks.local_log_start_offset]
+    };
+    assert_eq!((starts(&test), test.broker.image().tier(ids[0])), ([Offset(3); 2], None));
+    drop(partition);
+    let test = test.restart().await;
+    assert_eq!((starts(&test), test.broker.image().tier(ids[0])), ([Offset(3); 2], None));
 }

@@ -2,11 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::broker::retention::remove_old_segments;
-use crate::broker::testing::{eventually, open};
-use crate::broker::{FetchFailure, FetchLimits, NewTopic, PartitionFetch};
-use crate::model::{LeaderEpoch, Timestamp};
-use crate::partition::{CheckpointReach, PartitionRead, Purpose};
-use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, validate_produced};
+use crate::broker::testing::{open, two_segments};
+use crate::broker::{FetchFailure, FetchLimits, PartitionFetch};
+use crate::model::LeaderEpoch;
+use crate::partition::PartitionRead;
 
 const RECORD: TierRecord = TierRecord {
     manifest: 1,
@@ -14,36 +13,6 @@ const RECORD: TierRecord = TierRecord {
     remote_end_offset: Offset(10),
     local_log_start_offset: Offset(0),
 };
-
-async fn append(broker: &Broker, partition: &Arc<Partition>, records: i64) {
-    let mut builder = BatchBuilder::new();
-    for _ in 0..records {
-        builder.push(NewRecord { timestamp: Timestamp(1), ..NewRecord::default() });
-    }
-    let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
-    let batch = validate_produced(&builder.build().into(), Timestamp(1), &rules).unwrap();
-    let storage = broker.storage();
-    let patience = Duration::from_secs(30);
-    let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], patience).await.unwrap();
-    let end = partition.watermarks().log_end_offset.plus(records);
-    storage.append(partition, &mut credits, &batch).unwrap();
-    partition.committed(end).await.unwrap();
-}
-
-/// A partition of a closed segment of ten records, which a checkpoint covers, and an active one of five.
-pub(in crate::broker) async fn two_segments(broker: &Broker) -> Arc<Partition> {
-    let configs = [("segment.ms".to_owned(), "1".to_owned())].into();
-    let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
-    let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
-    let id = TopicPartition { topic_id: created.topic.topic_id, partition: 0 };
-    let partition = broker.partition(id).unwrap();
-    append(broker, &partition, 10).await;
-    broker.storage().flush_step(0).unwrap();
-    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
-    append(broker, &partition, 5).await;
-    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
-    partition
-}
 
 #[tokio::test]
 async fn a_local_start_moves_as_far_as_the_tier_goes_and_never_back() {

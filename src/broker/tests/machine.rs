@@ -57,7 +57,7 @@ pub(super) fn options(sync: SyncMode) -> StorageOptions {
 }
 
 /// Small segments; those that clients alter are some bytes larger, so that one can tell what a log follows.
-fn log_config(overrides: &BTreeMap<String, String>, _: &Arc<BrokerConfigs>) -> LogConfig {
+fn log_config(overrides: &BTreeMap<String, String>) -> LogConfig {
     let altered: u32 = overrides.get(ALTERED_KEYS[0]).map_or(0, |value| value.parse().unwrap());
     // A tombstone goes with the second cleaning that meets it.
     let compaction = Compaction { delete_retention: Duration::ZERO, ..Compaction::default() };
@@ -190,7 +190,10 @@ impl Machine {
     ) -> Result<Machine, OpenError> {
         let env: Env = world.env();
         let directory = BrokerDirectory::open(&env, Path::new(ROOT), NodeId(1), None)?;
-        let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_config)));
+        let metadata =
+            Arc::new(EmbeddedMetadata::new(Arc::new(|topic: &TopicImage, _: &Arc<BrokerConfigs>| {
+                log_config(&topic.configs)
+            })));
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
         let storage = Arc::new(Storage::open(env, directory, options, catalogue)?);
         metadata.attach(&storage);
@@ -356,7 +359,7 @@ impl Machine {
         ])?;
         self.model.configs.confirmed = number;
         self.model.topics[index].configs.confirmed = number;
-        let config = log_config(&record.configs, &Arc::default());
+        let config = log_config(&record.configs);
         for open in topic.topic_partitions().filter_map(|id| self.storage.partition(id)) {
             open.log().set_config(config);
         }
@@ -515,7 +518,7 @@ impl Machine {
         let [first, second] = ALTERED_KEYS.map(|key| stored.get(key).map_or(0, |text| text.parse().unwrap()));
         assert_eq!(first, second, "a half of an alteration");
         let configs = topic.configs.verify(first, name);
-        let log_config = log_config(stored, image.broker_configs());
+        let log_config = log_config(stored);
         let partitions = (0..found as i32).map(|partition| {
             let promised = &topic.partitions[partition as usize];
             let open = self.storage.partition(id(topic, partition)).unwrap_or_else(|| {

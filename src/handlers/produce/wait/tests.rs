@@ -13,7 +13,7 @@ use crate::handlers::produce::outcome::Outcome;
 use crate::handlers::produce::wait::until_safe;
 use crate::handlers::testing::{batch, idempotent};
 use crate::log::LogConfig;
-use crate::metadata::{BrokerConfigs, TopicRecord, keys};
+use crate::metadata::{BrokerConfigs, TopicImage, TopicRecord, keys};
 use crate::model::{NodeId, Timestamp, TopicId, TopicPartition};
 use crate::partition::{
     BrokerDirectory, Catalogue, Partition, Purpose, Storage, StorageOptions, Verification,
@@ -35,7 +35,7 @@ impl Stepped {
     fn open() -> Stepped {
         let env = SimulatedWorld::new(1).env();
         let directory = BrokerDirectory::open(&env, Path::new("/data"), NodeId(1), None).unwrap();
-        let configs = |_: &BTreeMap<String, String>, _: &Arc<BrokerConfigs>| LogConfig::default();
+        let configs = |_: &TopicImage, _: &Arc<BrokerConfigs>| LogConfig::default();
         let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(configs)));
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
         let storage = Arc::new(Storage::open(env, directory, options(), catalogue).unwrap());

@@ -1,0 +1,155 @@
+//! Settings of tiered storage (KIP-405, KIP-950), and which of them go together.
+
+use std::time::Duration;
+
+use super::definitions::topic_key;
+use super::error::ConfigError;
+use super::settings::Settings;
+use super::topic_config::{InvalidTopicConfig, TopicConfig, inherited};
+use super::value::Value;
+
+/// Where segments go; nothing is tiered where it is empty.
+const STORE: &str = "highwater.tier.store";
+/// A local bound that is the bound of the whole log.
+const INHERITED: i64 = -2;
+/// No bound.
+const NONE: i64 = -1;
+
+/// Whether the broker has a place for what leaves the disk.
+pub(super) fn has_store(settings: &Settings) -> bool {
+    match settings.explicit(STORE).map(|setting| &setting.value) {
+        Some(Value::Text(place)) => !place.is_empty(),
+        _ => false,
+    }
+}
+
+/// A bound of the disk and that of the whole log, as they are set: age in milliseconds, or size in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// `local.retention.ms` or `local.retention.bytes`.
+    pub local: i64,
+    /// `retention.ms` or `retention.bytes`.
+    pub total: i64,
+}
+
+impl Bounds {
+    /// The local bound in force, if there is one.
+    fn effective(self) -> Option<u64> {
+        let bound = if self.local == INHERITED { self.total } else { self.local };
+        u64::try_from(bound).ok()
+    }
+
+    /// Kafka's words where the disk would keep more than the log.
+    fn objection(self, local_key: &str, total_key: &str) -> Option<String> {
+        let Bounds { local, total } = self;
+        if total <= NONE || local == INHERITED {
+            return None;
+        }
+        let reason = match local {
+            NONE => format!("Value must not be -1 as {total_key} value is set as {total}."),
+            _ if local > total => format!("Value must not be more than {total_key} property value: {total}"),
+            _ => return None,
+        };
+        Some(format!("Invalid value {local} for configuration {local_key}: {reason}"))
+    }
+}
+
+/// What a topic's settings say of the tier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TopicTiering {
+    /// `remote.storage.enable`, whether or not there is a store.
+    pub enable: bool,
+    /// `remote.log.copy.disable`: nothing more is copied.
+    pub copy_disable: bool,
+    /// `remote.log.delete.on.disable`: what was copied is deleted when `enable` is taken back.
+    pub delete_on_disable: bool,
+    /// By age.
+    pub age: Bounds,
+    /// By size.
+    pub size: Bounds,
+}
+
+impl TopicTiering {
+    /// `local.retention.ms` in force: `None` sets no bound.
+    pub fn local_retention(&self) -> Option<Duration> {
+        self.age.effective().map(Duration::from_millis)
+    }
+
+    /// `local.retention.bytes` in force: `None` sets no bound.
+    pub fn local_retention_bytes(&self) -> Option<u64> {
+        self.size.effective()
+    }
+}
+
+/// Whether a topic's settings go together. `was_enabled`: before they were altered. Order and words are Kafka's
+/// `LogConfig.validateTopicLogConfigValues`.
+pub(super) fn check_topic(
+    topic: &TopicConfig,
+    was_enabled: bool,
+    has_store: bool,
+) -> Result<(), InvalidTopicConfig> {
+    let refuse = |message: &str| Err(InvalidTopicConfig(message.to_owned()));
+    let tiering = &topic.tiering;
+    if !tiering.enable {
+        return match was_enabled && !tiering.delete_on_disable {
+            true => refuse(
+                "It is invalid to disable remote storage without deleting remote data. If you want to keep the \
+                 remote data and turn to read only, please set \
+                 `remote.storage.enable=true,remote.log.copy.disable=true`. If you want to disable remote \
+                 storage and delete all remote data, please set \
+                 `remote.storage.enable=false,remote.log.delete.on.disable=true`.",
+            ),
+            false => Ok(()),
+        };
+    }
+    if !has_store {
+        return refuse(
+            "Tiered Storage functionality is disabled in the broker. \
+             Topic cannot be configured with remote log storage.",
+        );
+    }
+    if topic.cleanup.compact {
+        return refuse(
+            "Remote log storage only supports topics with cleanup.policy=delete or cleanup.policy being an \
+             empty list.",
+        );
+    }
+    let size = tiering.size.objection("local.retention.bytes", "retention.bytes");
+    let age = tiering.age.objection("local.retention.ms", "retention.ms");
+    if let Some(objection) = size.or(age) {
+        return Err(InvalidTopicConfig(objection));
+    }
+    for (bounds, kind) in [(tiering.size, "bytes"), (tiering.age, "ms")] {
+        if tiering.copy_disable && bounds.local != INHERITED && bounds.local != bounds.total {
+            return Err(InvalidTopicConfig(format!(
+                "When `remote.log.copy.disable` is set to true, the `local.retention.{kind}` and \
+                 `retention.{kind}` must be set to the identical value because there will be no more logs \
+                 copied to the remote storage."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the defaults of topics go together, where there is a store.
+pub(super) fn check_defaults(settings: &Settings) -> Result<(), ConfigError> {
+    if !has_store(settings) {
+        return Ok(());
+    }
+    let number = |key: &str| match inherited(topic_key(key).expect("it is in the table"), settings) {
+        Value::Number(number) => number,
+        _ => unreachable!("{key} is a number in the table"),
+    };
+    for kind in ["bytes", "ms"] {
+        let (local, total) = (format!("local.retention.{kind}"), format!("retention.{kind}"));
+        let bounds = Bounds { local: number(&local), total: number(&total) };
+        if let Some(objection) = bounds.objection(&local, &total) {
+            let key = if kind == "ms" { "log.local.retention.ms" } else { "log.local.retention.bytes" };
+            return Err(settings.invalid(key, objection));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
