@@ -59,7 +59,7 @@ impl Catalogue for OneTopic {
     }
 
     fn lookup(&self, topic_partition: TopicPartition) -> Lookup {
-        if topic_partition == PARTITION { Lookup::Live(OneTopic::spec()) } else { Lookup::Unknown }
+        if topic_partition == PARTITION { Lookup::Live(Box::new(OneTopic::spec())) } else { Lookup::Unknown }
     }
 
     fn tombstones(&self) -> Vec<(TopicId, Arc<str>, i32)> {

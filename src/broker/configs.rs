@@ -202,8 +202,8 @@ fn group_change(group_id: &str, overrides: &BTreeMap<String, String>) -> Change 
     }
 }
 
-/// What follows from `remote.log.delete.on.disable`, as in Kafka: the log of each partition begins where the disk
-/// does, and nobody knows any more of what was in the tier, so that it can be deleted there.
+/// What follows from `remote.log.delete.on.disable`, as in Kafka: the log of each partition begins where the
+/// disk does, and nobody knows any more of what was in the tier, so that it can be deleted there.
 ///
 /// In one transaction with the setting, so that no crash leaves a log whose first part is nowhere.
 fn leaving_tier(image: &ClusterImage, topic: &TopicImage) -> Vec<Change> {

@@ -22,8 +22,8 @@ pub(super) struct OldestRemote {
 }
 
 impl Broker {
-    /// What retention needs to know of what the tier has of a partition; `None` where nobody asks the tier: then
-    /// the log start stays.
+    /// What retention needs to know of what the tier has of a partition; `None` where nobody asks the tier:
+    /// then the log start stays.
     pub(super) async fn oldest_remote(
         &self,
         _partition: &Arc<Partition>,

@@ -64,8 +64,8 @@ pub(crate) async fn append_records(broker: &Broker, partition: &Arc<Partition>, 
     partition.committed(end).await.unwrap();
 }
 
-/// A partition of a topic `t`: a closed segment of ten records, which a checkpoint covers, and an active one of
-/// five.
+/// A partition of a topic `t`: a closed segment of ten records, which a checkpoint covers, and an active one
+/// of five.
 pub(crate) async fn two_segments(broker: &Broker) -> Arc<Partition> {
     let configs = [("segment.ms".to_owned(), "1".to_owned())].into();
     let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };

@@ -1,3 +1,4 @@
+mod bucket;
 mod caches;
 mod clean_stop;
 mod compaction;

@@ -220,7 +220,7 @@ impl Catalogue for EmbeddedMetadata {
         let state = self.state.lock();
         match state.image.topic_by_id(topic_partition.topic_id) {
             Some(topic) if topic_partition.partition < topic.partitions => {
-                Lookup::Live(self.spec(&state, topic, topic_partition))
+                Lookup::Live(Box::new(self.spec(&state, topic, topic_partition)))
             }
             Some(_) => Lookup::Unknown,
             None if state.image.tombstone(topic_partition.topic_id).is_some() => Lookup::Deleted,

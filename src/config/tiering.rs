@@ -81,8 +81,8 @@ impl TopicTiering {
     }
 }
 
-/// Whether a topic's settings go together. `was_enabled`: before they were altered. Order and words are Kafka's
-/// `LogConfig.validateTopicLogConfigValues`.
+/// Whether a topic's settings go together. `was_enabled`: before they were altered. Order and words are
+/// Kafka's `LogConfig.validateTopicLogConfigValues`.
 pub(super) fn check_topic(
     topic: &TopicConfig,
     was_enabled: bool,
@@ -93,8 +93,8 @@ pub(super) fn check_topic(
     if !tiering.enable {
         return match was_enabled && !tiering.delete_on_disable {
             true => refuse(
-                "It is invalid to disable remote storage without deleting remote data. If you want to keep the \
-                 remote data and turn to read only, please set \
+                "It is invalid to disable remote storage without deleting remote data. If you want to keep \
+                 the remote data and turn to read only, please set \
                  `remote.storage.enable=true,remote.log.copy.disable=true`. If you want to disable remote \
                  storage and delete all remote data, please set \
                  `remote.storage.enable=false,remote.log.delete.on.disable=true`.",

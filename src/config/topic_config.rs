@@ -183,8 +183,8 @@ pub struct TopicConfig {
     pub min_insync_replicas: i32,
     /// What goes to the tier.
     pub tiering: TopicTiering,
-    /// Whether closed segments leave the disk: where the topic asks for it, the broker has a store, and nothing
-    /// is compacted.
+    /// Whether closed segments leave the disk: where the topic asks for it, the broker has a store, and
+    /// nothing is compacted.
     pub is_tiered: bool,
 }
 

@@ -19,8 +19,8 @@ impl PartitionLog {
         next.filter(|(offset, _)| *offset > self.log_start_offset())
     }
 
-    /// The log start that retention asks for, if it moves, of a log of which `remote` is kept elsewhere. Bounds
-    /// are as for [`PartitionLog::next_log_start`].
+    /// The log start that retention asks for, if it moves, of a log of which `remote` is kept elsewhere.
+    /// Bounds are as for [`PartitionLog::next_log_start`].
     pub fn next_log_start_over_tiers(
         &self,
         high_watermark: Offset,

@@ -30,8 +30,8 @@ pub struct LogConfig {
 /// What of a log that is copied elsewhere stays on disk. Field names are Kafka's topic keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tiering {
-    /// Not `remote.log.copy.disable`: closed segments are copied. Otherwise only what was copied is read there,
-    /// and the disk keeps what the log keeps.
+    /// Not `remote.log.copy.disable`: closed segments are copied. Otherwise only what was copied is read
+    /// there, and the disk keeps what the log keeps.
     pub copies: bool,
     /// `local.retention.ms`: `None` keeps records on disk as long as there are any.
     pub local_retention_age_max: Option<Duration>,

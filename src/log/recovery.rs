@@ -510,6 +510,13 @@ impl Replay<'_> {
         let summary = record.map_or_else(IndexSummary::default, |record| record.transaction_index);
         let adopted = index.adopt(files, handles, summary);
         if !adopted.map_err(LogError::reading(index.path()))? {
+            let point = self.recovery.point;
+            if point.local_start() > point.log_start_offset {
+                // What began below the local start would be told of as if it had begun there.
+                let what = "the index of aborted transactions is missing or wrong, and records that could \
+                            tell of them have left this disk";
+                return Err(LogError::corrupt(index.path(), 0, what));
+            }
             tracing::warn!(path = %index.path().display(), "index missing or wrong: rebuilding");
             index.clear(files, handles).map_err(LogError::changing("cut", index.path()))?;
             missing = transaction_index::aborted_in_last(directory, segments)?;

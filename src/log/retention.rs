@@ -19,8 +19,9 @@ pub struct SegmentSummary {
 }
 
 impl SegmentSummary {
-    /// How old records of that time are at `believed_now`, which is [`crate::log::LogDirectory::believed_now`].
-    /// For a segment that has left this disk: of one that has no timestamp, the time at which it left.
+    /// How old records of that time are at `believed_now`, which is
+    /// [`crate::log::LogDirectory::believed_now`]. For a segment that has left this disk: of one that has no
+    /// timestamp, the time at which it left.
     pub fn age_at(believed_now: Timestamp, newest: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(believed_now.0.saturating_sub(newest.0)).unwrap_or(0))
     }
@@ -29,7 +30,8 @@ impl SegmentSummary {
 /// What of a log is kept elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RemotePart<'a> {
-    /// The oldest of its segments, from the log start on; need not be all: what follows is looked at next time.
+    /// The oldest of its segments, from the log start on; need not be all: what follows is looked at next
+    /// time.
     pub oldest: &'a [SegmentSummary],
     /// Bytes of all of them.
     pub bytes: u64,
@@ -98,8 +100,8 @@ pub fn next_log_start_over_tiers(
 /// The local log start after local retention, if it moves; nothing at or above `end_max` goes, which is not
 /// above the end of what is kept elsewhere.
 ///
-/// As Kafka: by `local.retention.ms` and `local.retention.bytes`, whatever `cleanup.policy` says. Once nothing
-/// is copied any more, the disk keeps what the log keeps.
+/// As Kafka: by `local.retention.ms` and `local.retention.bytes`, whatever `cleanup.policy` says. Once
+/// nothing is copied any more, the disk keeps what the log keeps.
 pub fn next_local_log_start(
     segments: &[SegmentSummary],
     tiering: &Tiering,
@@ -113,8 +115,8 @@ pub fn next_local_log_start(
     tiering.copies.then(|| next_start(segments, sum(segments), limits))?
 }
 
-/// Whether only the active segment, the last one, is in the way of local retention: it is to be closed, so that
-/// it can be copied. As Kafka.
+/// Whether only the active segment, the last one, is in the way of local retention: it is to be closed, so
+/// that it can be copied. As Kafka.
 pub fn is_active_due(segments: &[SegmentSummary], tiering: &Tiering, end_max: Offset) -> bool {
     let Some((active, closed)) = segments.split_last() else { return false };
     let goes = |end_max| next_local_log_start(segments, tiering, end_max).map(|(start, _)| start);

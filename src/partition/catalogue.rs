@@ -36,7 +36,7 @@ pub struct CatalogueSnapshot {
 /// What the catalogue knows of a partition.
 pub enum Lookup {
     /// It exists.
-    Live(PartitionSpec),
+    Live(Box<PartitionSpec>),
     /// Its topic was deleted; a tombstone says so.
     Deleted,
     /// No trace of it.

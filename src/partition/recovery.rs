@@ -275,7 +275,7 @@ impl Recovery<'_> {
     fn records(&mut self, id: TopicPartition, batch: &Bytes) -> Result<(), OpenError> {
         if !self.logs.contains_key(&id) {
             match self.catalogue.lookup(id) {
-                Lookup::Live(spec) => self.open(id, spec)?,
+                Lookup::Live(spec) => self.open(id, *spec)?,
                 Lookup::Deleted => return Ok(()),
                 Lookup::Unknown => return Err(OpenError::UnknownPartition(id)),
             }

@@ -9,6 +9,8 @@
 use highwater::{cluster, coordinator, env, group, inspect, log, metadata, model, partition, protocol, wal};
 
 // Storage, WAL and segments together.
+#[path = "../../src/broker/tests/bucket.rs"]
+mod bucket;
 #[path = "../../src/broker/tests/compaction.rs"]
 mod compaction;
 #[path = "../../src/broker/tests/crash_points.rs"]

@@ -129,7 +129,7 @@ fn verify_readers(
     aborted: &[Batch],
 ) {
     let (start, last_stable_offset, _) = verify_ends(name, open, promised);
-    let told = aborted_from(open, start, last_stable_offset);
+    let told = aborted_from(open, &promised.copied, start, last_stable_offset);
     for batch in promised.batches.iter().filter(|batch| is_part(batch)) {
         let header = BatchHeader::parse(&batch.bytes).unwrap();
         let offset = batch.base_offset;

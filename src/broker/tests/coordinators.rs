@@ -81,7 +81,7 @@ fn open(world: SimulatedWorld, model: Model) -> Machine {
     let catalogue: Arc<dyn Catalogue> = metadata.clone();
     let storage = Arc::new(Storage::open(env, directory, large(), catalogue).unwrap());
     metadata.attach(&storage);
-    Machine { world, storage, metadata, model, alone: true, compacts: false }
+    Machine { world, storage, metadata, model, alone: true, compacts: false, tiers: false }
 }
 
 struct Stage {

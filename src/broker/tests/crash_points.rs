@@ -37,6 +37,8 @@ pub(super) enum Workload {
     Transactional(u64),
     /// Both: transactions in compacted topics, which are cleaned.
     Mixed(u64),
+    /// As `Changing`, with transactions, and what is decided is copied to a bucket, and leaves the disk.
+    Tiered(u64),
 }
 
 impl Workload {
@@ -46,7 +48,19 @@ impl Workload {
             | Workload::Changing(seed)
             | Workload::Compacting(seed)
             | Workload::Transactional(seed)
-            | Workload::Mixed(seed) => seed,
+            | Workload::Mixed(seed)
+            | Workload::Tiered(seed) => seed,
+        }
+    }
+
+    /// Of how many kinds its steps are, numbered as in [`work`].
+    fn kinds(self) -> u64 {
+        match self {
+            Workload::Plain(_) => 32,
+            Workload::Changing(_) => 40,
+            Workload::Transactional(_) | Workload::Mixed(_) => 64,
+            Workload::Compacting(_) => 46,
+            Workload::Tiered(_) => 80,
         }
     }
 
@@ -58,6 +72,7 @@ impl Workload {
             Workload::Compacting(seed) => Workload::Compacting(seed ^ 1),
             Workload::Transactional(seed) => Workload::Transactional(seed ^ 1),
             Workload::Mixed(seed) => Workload::Mixed(seed ^ 1),
+            Workload::Tiered(seed) => Workload::Tiered(seed ^ 1),
         }
     }
 }
@@ -65,13 +80,9 @@ impl Workload {
 /// A seeded workload over a handful of topics. Ends early when the disk crashes.
 pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ended> {
     let random = SeededRandom::new(workload.seed());
-    let kinds = match workload {
-        Workload::Plain(_) => 32,
-        Workload::Changing(_) => 40,
-        Workload::Transactional(_) | Workload::Mixed(_) => 64,
-        Workload::Compacting(_) => 46,
-    };
+    let kinds = workload.kinds();
     machine.compacts = matches!(workload, Workload::Compacting(_) | Workload::Mixed(_));
+    machine.tiers = matches!(workload, Workload::Tiered(_));
     let mut name = 0;
     for _ in 0..STEPS {
         let live: Vec<usize> = machine
@@ -122,13 +133,18 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             33 if partitions < PARTITIONS_MAX => machine.grow_topic_in_vain(topic, pick(2) + 1)?,
             34..=36 => machine.delete_records(topic, partition, random.next_u64())?,
             37 => machine.remove_old_segments(topic, partition)?,
+            64..=71 => machine.copy_to_tier(topic, partition, random.next_u64())?,
+            72..=79 => machine.move_local_start(topic, partition, random.next_u64())?,
             40..=63 if matches!(workload, Workload::Transactional(_)) => {
                 machine.go_on_with_a_transaction(topic, partition, random.next_u64())?;
+            }
+            58..=63 if matches!(workload, Workload::Tiered(_)) => {
+                machine.run_transactions(topic, partition, random.next_u64())?;
             }
             46..=63 if matches!(workload, Workload::Mixed(_)) => {
                 machine.run_transactions(topic, partition, random.next_u64())?;
             }
-            40..=45 => drop(machine.clean(topic, partition, random.next_u64())?),
+            40..=45 if machine.compacts => drop(machine.clean(topic, partition, random.next_u64())?),
             _ => {
                 let value = vec![random.next_u64() as u8; pick(900) + 1];
                 machine.append(topic, partition, &value, pick(4) as i32 + 1)?;
@@ -209,21 +225,13 @@ fn assert_unchanged(before: &HashMap<String, Vec<u8>>, after: &HashMap<String, V
     assert!(changed.is_empty(), "the second recovery changed files (bytes before, bytes after): {changed:?}");
 }
 
-#[test]
-fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
+/// Crashes workloads at every one of their operations, until so many points were tried.
+fn crash_at_every_operation(points: u64, workload_of: impl Fn(u64) -> Workload) {
     let mut tried = 0;
     let mut seed: u64 = 0;
-    while tried < crash_points() {
+    while tried < points {
         seed += 1;
-        // Every other one is compacted, half of these with transactions; of the others two in three grow and
-        // delete.
-        let workload = match seed {
-            _ if seed.is_multiple_of(4) => Workload::Compacting(seed),
-            _ if seed.is_multiple_of(5) => Workload::Transactional(seed),
-            _ if seed.is_multiple_of(2) => Workload::Mixed(seed),
-            _ if seed.is_multiple_of(3) => Workload::Plain(seed),
-            _ => Workload::Changing(seed),
-        };
+        let workload = workload_of(seed);
         // Every operation of this seed's workload, each with one of the plans.
         for point in 1.. {
             let plan = match point % 4 {
@@ -243,6 +251,25 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
         }
     }
     println!("{tried} crash points of {seed} workloads");
+}
+
+#[test]
+fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
+    // Every other one is compacted, half of these with transactions; of the others two in three grow and
+    // delete.
+    crash_at_every_operation(crash_points(), |seed| match seed {
+        _ if seed.is_multiple_of(4) => Workload::Compacting(seed),
+        _ if seed.is_multiple_of(5) => Workload::Transactional(seed),
+        _ if seed.is_multiple_of(2) => Workload::Mixed(seed),
+        _ if seed.is_multiple_of(3) => Workload::Plain(seed),
+        _ => Workload::Changing(seed),
+    });
+}
+
+/// Copied, recorded, told and unlinked: what was acknowledged is on the disk, in the bucket, or in both.
+#[test]
+fn a_crash_at_any_operation_of_tiering_loses_nothing_that_was_acknowledged() {
+    crash_at_every_operation(crash_points() / 4, Workload::Tiered);
 }
 
 /// Points that failed once, beyond those that every run tries.

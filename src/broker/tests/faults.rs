@@ -194,6 +194,7 @@ fn recovered_again(machine: &Machine) -> Machine {
         model: Model::default(),
         alone: true,
         compacts: false,
+        tiers: false,
     }
 }
 

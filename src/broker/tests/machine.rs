@@ -11,8 +11,8 @@ use bytes::Bytes;
 use crate::cluster::{Change, EmbeddedMetadata, MetadataError, Transaction};
 use crate::env::simulated::SimulatedWorld;
 use crate::env::{Env, Files};
-use crate::log::{Compaction, LogConfig};
-use crate::metadata::{BrokerConfigs, Tombstone, TopicImage, TopicRecord, keys};
+use crate::log::{Compaction, LogConfig, Tiering};
+use crate::metadata::{BrokerConfigs, TierRecord, Tombstone, TopicImage, TopicRecord, keys};
 use crate::model::{NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
 use crate::partition::{
     Admission, BrokerDirectory, Catalogue, CheckpointReach, Credits, OpenError, Partition, PartitionRead,
@@ -23,6 +23,7 @@ use crate::protocol::batch::{
 };
 use crate::wal::{SyncMode, WalOptions};
 
+use super::bucket::{Copied, TIERED_KEY};
 use super::compaction::{key_of, verify_compacted};
 use super::transactions;
 
@@ -62,11 +63,22 @@ fn log_config(overrides: &BTreeMap<String, String>) -> LogConfig {
     // A tombstone goes with the second cleaning that meets it.
     let compaction = Compaction { delete_retention: Duration::ZERO, ..Compaction::default() };
     let is_compacted = overrides.contains_key(POLICY_KEY);
+    let is_tiered = overrides.contains_key(TIERED_KEY);
     LogConfig {
         // The active segment is never cleaned: there are to be others.
-        segment_bytes: if is_compacted { 1 << 10 } else { 4 << 10 } + altered,
+        segment_bytes: altered
+            + match (is_compacted, is_tiered) {
+                (true, _) => 1 << 10,
+                (_, true) => 400,
+                _ => 4 << 10,
+            },
         index_interval_bytes: 512,
         compaction: is_compacted.then_some(compaction),
+        tiering: is_tiered.then_some(Tiering {
+            copies: true,
+            local_retention_age_max: Some(Duration::ZERO),
+            local_retention_bytes: None,
+        }),
         ..LogConfig::default()
     }
 }
@@ -85,6 +97,8 @@ pub(super) struct Promised {
     pub made_at_boot: i32,
     /// No cleaning was to touch what lies at or above it.
     pub cleaned_to: Offset,
+    /// What of it is in the bucket.
+    pub copied: Copied,
 }
 
 impl Promised {
@@ -160,6 +174,8 @@ pub(super) struct Machine {
     pub alone: bool,
     /// Whether new topics are compacted.
     pub compacts: bool,
+    /// Whether new topics are tiered.
+    pub tiers: bool,
 }
 
 /// Every way in which a step may end early: the crash that the test planned, or the storage's own word.
@@ -197,7 +213,7 @@ impl Machine {
         let catalogue: Arc<dyn Catalogue> = metadata.clone();
         let storage = Arc::new(Storage::open(env, directory, options, catalogue)?);
         metadata.attach(&storage);
-        Ok(Machine { world, storage, metadata, model, alone: true, compacts: false })
+        Ok(Machine { world, storage, metadata, model, alone: true, compacts: false, tiers: false })
     }
 
     pub(super) fn admit(&self, bytes: usize) -> Result<Credits, Ended> {
@@ -211,7 +227,7 @@ impl Machine {
         Err(Ended)
     }
 
-    fn transact(&self, changes: Vec<Change>) -> Result<(), Ended> {
+    pub(super) fn transact(&self, changes: Vec<Change>) -> Result<(), Ended> {
         let transaction = Transaction { compares: Vec::new(), changes };
         for _ in 0..self.attempts() {
             if let Some((lsn, _)) = self.metadata.begin(&transaction)? {
@@ -266,11 +282,7 @@ impl Machine {
             topic_id: topic_id.0,
             partitions,
             replication_factor: 1,
-            configs: self
-                .compacts
-                .then(|| (POLICY_KEY.to_owned(), "compact".to_owned()))
-                .into_iter()
-                .collect(),
+            configs: self.configs_of_a_new_topic(),
             created_at_boot: self.metadata.boot(),
             growths: Vec::new(),
         };
@@ -283,6 +295,12 @@ impl Machine {
         }
         self.model.topics.last_mut().unwrap().life = Life::Created;
         Ok(())
+    }
+
+    fn configs_of_a_new_topic(&self) -> BTreeMap<String, String> {
+        let set = [(self.compacts, POLICY_KEY, "compact"), (self.tiers, TIERED_KEY, "true")];
+        let set = set.into_iter().filter(|(is_set, ..)| *is_set);
+        set.map(|(_, key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     fn new_partition(&self) -> Promised {
@@ -333,10 +351,12 @@ impl Machine {
         let ids = || (0..count).map(|partition| id(&topic, partition));
         self.storage.take_offline(topic.topic_id, ids());
         let tombstone = Tombstone { name: topic.name.clone(), partitions: topic.partitions.len() as i32 };
-        self.transact(vec![
+        let mut changes = vec![
             Change::Delete(keys::topic(&topic.name)),
             Change::Put(keys::tombstone(topic.topic_id), serde_json::to_vec(&tombstone).unwrap()),
-        ])?;
+        ];
+        changes.extend(ids().map(|id| Change::Delete(keys::tier(id))));
+        self.transact(changes)?;
         self.model.topics[index].life = Life::Deleted;
         let directories = self.storage.delete_partitions(&topic.name, ids())?;
         self.storage.unlink(topic.topic_id, &directories);
@@ -527,7 +547,11 @@ impl Machine {
             let leader_epoch = self.metadata.boot() - promised.made_at_boot;
             assert_eq!(open.leader_epoch().0, leader_epoch, "{name}-{partition}");
             assert_eq!(open.log().config(), log_config, "the log follows what is stored");
-            verify_partition(&format!("{name}-{partition}"), &open, promised, topic.is_compacted)
+            let name = format!("{name}-{partition}");
+            if let Some(record) = image.tier(id(topic, partition)) {
+                verify_tier(&name, &open, promised, record);
+            }
+            verify_partition(&name, &open, promised, topic.is_compacted)
         });
         let partitions = partitions.collect();
         Topic { life: Life::Created, partitions, partitions_confirmed: found, configs, ..topic.clone() }
@@ -595,7 +619,8 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised, is_compac
     let mut expected = promised.batches.iter().filter(|batch| batch.end_offset > start);
     let mut at = start;
     let mut found = Vec::new();
-    for bytes in read_all(open, start, end) {
+    promised.copied.verify(name, start, watermarks.local_log_start_offset);
+    for bytes in read_both(open, promised, start, end) {
         let header = BatchHeader::parse(&bytes).unwrap();
         verify_crc(&bytes).unwrap();
         if is_compacted {
@@ -624,7 +649,30 @@ fn verify_partition(name: &str, open: &Partition, promised: &Promised, is_compac
         log_start_asked: start,
         made_at_boot,
         cleaned_to,
+        copied: promised.copied.found(watermarks.local_log_start_offset),
     }
+}
+
+/// The bucket holds all that the record says, as it was sent.
+fn verify_tier(name: &str, open: &Partition, promised: &Promised, record: TierRecord) {
+    let watermarks = open.watermarks();
+    let (start, end) = (watermarks.log_start_offset, record.remote_end_offset);
+    if start >= end {
+        return;
+    }
+    assert!(watermarks.local_log_start_offset <= end.max(start), "{name}: nobody has what lies between");
+    let base = |bytes: &Bytes| BatchHeader::parse(bytes).unwrap().base_offset;
+    let found: Vec<Offset> = promised.copied.batches(start, end).iter().map(base).collect();
+    let sent = promised.batches.iter().filter(|batch| batch.end_offset > start && batch.base_offset < end);
+    assert_eq!(found, sent.map(|batch| batch.base_offset).collect::<Vec<_>>(), "{name}: in the bucket");
+}
+
+/// All batches from the one that contains `from`: what has left the disk, out of the bucket.
+fn read_both(open: &Partition, promised: &Promised, from: Offset, end: Offset) -> Vec<Bytes> {
+    let local_start = open.watermarks().local_log_start_offset;
+    let mut batches = promised.copied.batches(from, local_start);
+    batches.extend(read_all(open, from.max(local_start), end));
+    batches
 }
 
 /// All batches from the one that contains `from`, as a consumer would get them.

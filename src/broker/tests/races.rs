@@ -69,7 +69,7 @@ fn administer(machine: &mut Machine, stop: &AtomicBool, deletions: &AtomicU32) -
 fn client(machine: &Machine, model: Model) -> Machine {
     let (world, storage, metadata) =
         (machine.world.clone(), machine.storage.clone(), machine.metadata.clone());
-    Machine { world, storage, metadata, model, alone: false, compacts: false }
+    Machine { world, storage, metadata, model, alone: false, compacts: false, tiers: false }
 }
 
 fn pull_the_disk(seed: u64) {

@@ -19,6 +19,7 @@ use crate::protocol::batch::{
 };
 use crate::wal::SyncMode;
 
+use super::bucket::Copied;
 use super::compaction::KEYS;
 use super::machine::{Batch, Ended, Machine, Model, Promised, id};
 
@@ -260,7 +261,11 @@ pub(super) fn verify(name: &str, open: &Partition, promised: &Promised) {
     let (start, expected, mut aborted) = verify_ends(name, open, promised);
     aborted.retain(|aborted| start < expected && aborted.overlaps(start, expected));
     aborted.sort_by_key(|aborted| aborted.last_offset);
-    assert_eq!(aborted_from(open, start, expected), aborted, "{name}: aborted transactions");
+    assert_eq!(
+        aborted_from(open, &promised.copied, start, expected),
+        aborted,
+        "{name}: aborted transactions"
+    );
 }
 
 /// The last stable offset, and which producers have a transaction open. Gives the log start, the last stable
@@ -305,14 +310,25 @@ pub(super) fn settled(batches: &[Batch]) -> (Vec<Batch>, Vec<Batch>) {
 }
 
 /// What a reader of committed transactions is told, a small piece of the log at a time.
-pub(super) fn aborted_from(open: &Partition, start: Offset, end: Offset) -> Vec<AbortedTransaction> {
+pub(super) fn aborted_from(
+    open: &Partition,
+    copied: &Copied,
+    start: Offset,
+    end: Offset,
+) -> Vec<AbortedTransaction> {
     let mut all: Vec<AbortedTransaction> = Vec::new();
     let mut at = start;
     while at < end {
         let (read, mut aborted) = open.read_committed(at, 400, true).unwrap();
         let next = match read {
             PartitionRead::Empty(_) => panic!("nothing at {at}, below the last stable offset {end}"),
-            PartitionRead::Remote(watermarks) => panic!("{at} has left the disk: {watermarks:?}"),
+            PartitionRead::Remote(_) => {
+                let (next, in_bucket) = copied.read(at);
+                aborted.retain(|aborted| aborted.overlaps(at, next));
+                aborted.extend(in_bucket);
+                aborted.extend(open.local_aborted(at, next).unwrap());
+                next
+            }
             PartitionRead::Tail(pieces, _) => {
                 BatchHeader::parse(pieces.last().unwrap()).unwrap().next_offset()
             }

@@ -50,6 +50,15 @@ pub(super) fn expect_whole(world: &SimulatedWorld) {
     assert_eq!((summary.errors, summary.unreadable), (0, 0), "{}", told.join("\n"));
 }
 
+/// Something durable is said to be damaged or missing in a file of such a name.
+pub(super) fn expect_error(world: &SimulatedWorld, ending: &str) {
+    let (_, findings) = look(world).expect("it is a data directory");
+    let is_it = |finding: &&Finding| {
+        finding.severity == Severity::Error && finding.path.to_string_lossy().ends_with(ending)
+    };
+    assert!(findings.iter().any(|finding| is_it(&finding)), "{findings:?}");
+}
+
 /// A disk after some work: with batches below and above the last checkpoint.
 fn worked(seed: u64) -> (SimulatedWorld, Model) {
     let world = SimulatedWorld::new(seed);

@@ -29,9 +29,10 @@ fn what_kafka_refuses_of_tiered_topics_is_refused_in_its_words() {
     const ON: (&str, &str) = ("remote.storage.enable", "true");
     const COMPACTED: &str = "Remote log storage only supports topics with cleanup.policy=delete or \
                              cleanup.policy being an empty list.";
-    const IDENTICAL_BYTES: &str = "When `remote.log.copy.disable` is set to true, the `local.retention.bytes` \
-                                   and `retention.bytes` must be set to the identical value because there will \
-                                   be no more logs copied to the remote storage.";
+    const IDENTICAL_BYTES: &str = "When `remote.log.copy.disable` is set to true, the \
+                                   `local.retention.bytes` and `retention.bytes` must be set to the \
+                                   identical value because there will be no more logs copied to the remote \
+                                   storage.";
     for (pairs, expected) in [
         (&[ON][..], None),
         (&[ON, ("cleanup.policy", "")], None),

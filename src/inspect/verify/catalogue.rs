@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::cluster::{Change, inspect};
-use crate::metadata::{ClusterImage, MetadataChange};
+use crate::metadata::{ClusterImage, MetadataChange, TierRecord};
 use crate::model::{Offset, TopicPartition};
 use crate::partition::inspect::CHECKPOINTS;
 
@@ -87,6 +87,12 @@ impl Catalogue {
     pub(super) fn log_starts(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
         let all = self.image.topics().flat_map(|topic| topic.topic_partitions());
         all.map(|id| (id, self.image.log_start(id))).filter(|(_, start)| *start > Offset(0))
+    }
+
+    /// What the tier holds of partitions that exist.
+    pub(super) fn tiers(&self) -> impl Iterator<Item = (TopicPartition, TierRecord)> + '_ {
+        let all = self.image.topics().flat_map(|topic| topic.topic_partitions());
+        all.filter_map(|id| Some((id, self.image.tier(id)?)))
     }
 
     pub(super) fn lookup(&self, id: TopicPartition) -> Known {

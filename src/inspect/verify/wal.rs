@@ -107,6 +107,18 @@ impl Check<'_> {
                 self.tally.found(Finding::error(self.root, what, ADVICE).at_offset(start));
             }
         }
+        for (id, tier) in catalogue.tiers() {
+            // Only what a checkpoint covers is copied.
+            let offset = checkpoint.recovery_offsets.get(&id).copied().unwrap_or_default();
+            let (start, end) = (tier.local_log_start_offset, tier.remote_end_offset);
+            if start > end || end > offset.max(catalogue.image.log_start(id)) {
+                let what = format!(
+                    "of partition {id} the tier ends at {end} and the disk begins at {start}, and segments \
+                     are durable up to {offset}"
+                );
+                self.tally.found(Finding::error(self.root, what, ADVICE).at_offset(start));
+            }
+        }
     }
 
     fn compare_live(

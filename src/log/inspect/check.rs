@@ -423,22 +423,29 @@ impl SegmentCheck<'_> {
             return Ok(Vec::new());
         }
         counts.indexes += 1;
+        let point = self.whole.point;
+        // As a start has it: of that index alone the records that have left the disk are missed.
+        let is_missed = extension == names::TRANSACTION_INDEX && point.local_start() > point.log_start_offset;
+        let lost = |path: PathBuf, what: String| match is_missed {
+            true => Finding::error(path, what, SEGMENT_ADVICE),
+            false => Finding::note(path, what, INDEX_ADVICE),
+        };
         if !self.whole.files.exists(&path).map_err(LogError::reading(&path))? {
-            watcher.found(Finding::note(path, "it is missing", INDEX_ADVICE));
+            watcher.found(lost(path, "it is missing".to_owned()));
             return Ok(Vec::new());
         }
         let file = self.whole.files.open(&path, OpenMode::Read).map_err(LogError::reading(&path))?;
         let length = file.length().map_err(LogError::reading(&path))?;
         if length < wanted {
             let what = format!("it has {length} bytes, {wanted} were written");
-            watcher.found(Finding::note(path, what, INDEX_ADVICE).at(length));
+            watcher.found(lost(path, what).at(length));
             return Ok(Vec::new());
         }
         let mut bytes = vec![0; wanted as usize];
         file.read_exact_at(&mut bytes, 0).map_err(LogError::reading(&path))?;
         counts.bytes += wanted;
         if crc32c::crc32c(&bytes) != summary.crc {
-            watcher.found(Finding::note(path, "its checksum is not the one that was noted", INDEX_ADVICE));
+            watcher.found(lost(path, "its checksum is not the one that was noted".to_owned()));
             return Ok(Vec::new());
         }
         Ok(bytes.chunks_exact(E::BYTES).map(E::decode).collect())

@@ -56,8 +56,8 @@ fn plans() {
     check(&[], Some(1), Some(0), 99, None);
 }
 
-/// The oldest segments of the tier, and those on disk: base, bytes, age in hours; each ends where the next one
-/// begins.
+/// The oldest segments of the tier, and those on disk: base, bytes, age in hours; each ends where the next
+/// one begins.
 fn row(segments: &[(i64, u64, u32)], end: i64) -> Vec<SegmentSummary> {
     let ends = segments.iter().skip(1).map(|(base, ..)| *base).chain([end]);
     let summary = |(&(base, bytes, hours), end): (&(i64, u64, u32), i64)| SegmentSummary {
