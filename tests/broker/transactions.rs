@@ -1,14 +1,18 @@
 //! Transactions as an operator sees them: `highwater txn list`, and metrics.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
+use bytes::BytesMut;
 use highwater::model::{ProducerEpoch, ProducerId};
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
 use kafka_protocol::messages::{
-    AddPartitionsToTxnRequest, EndTxnRequest, FindCoordinatorRequest, InitProducerIdRequest, ProduceRequest,
-    ProducerId as WireProducerId, TopicName, TransactionalId,
+    AddPartitionsToTxnRequest, BrokerId, EndTxnRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    MetadataRequest, ProduceRequest, ProducerId as WireProducerId, TopicName, TransactionalId,
 };
+use kafka_protocol::protocol::Encodable;
 use serde_json::Value;
 
 use crate::batches::{SOME_TIME, batch_with};
@@ -150,6 +154,65 @@ fn txn_list_says_what_it_cannot_reach() {
         assert_eq!((code, out.as_str()), (Some(1), ""), "{error}");
         assert!(error.contains(words), "{error}");
     }
+}
+
+/// Tells of a broker that knows another one, which nobody can reach, and goes away.
+fn bootstrap_with_another(client: &mut Client) -> (String, std::thread::JoinHandle<()>) {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let all = MetadataRequest::default().with_topics(None);
+    let mut metadata = client.ask(12, &all);
+    let other = MetadataResponseBroker::default().with_node_id(BrokerId(99)).with_host(text("127.0.0.1"));
+    metadata.brokers.push(other.with_port(closed.port().into()));
+    let orders = metadata.topics.iter_mut().find(|topic| topic.name == Some(TopicName(text("orders"))));
+    orders.unwrap().partitions[1].leader_id = BrokerId(99);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).unwrap();
+        let mut request = vec![0; i32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut request).unwrap();
+        let mut body = BytesMut::from(&request[4..8]);
+        body.extend_from_slice(&[0]);
+        metadata.encode(&mut body, 12).unwrap();
+        stream.write_all(&(body.len() as i32).to_be_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+        // Until whoever asked has gone.
+        let _ = stream.read(&mut [0]);
+    });
+    (address, server)
+}
+
+/// What the others tell is shown; what only it may know is not made up.
+#[test]
+fn a_broker_that_is_away_hides_nothing_of_what_others_tell() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start_with(directory.path(), &["transaction.partition.verification.enable=false"]);
+    let mut client = process.client();
+    let topic = client.create_topic("orders", 3, &[]);
+    let open = Writer::init(&mut client, "open", 60_000);
+    let alone = Writer::init(&mut client, "alone", 60_000);
+    open.add(&mut client, &topic, &[0, 1]);
+    open.write(&mut client, &topic, 0);
+    open.write(&mut client, &topic, 1);
+    alone.write(&mut client, &topic, 2);
+    let (bootstrap, server) = bootstrap_with_another(&mut client);
+    let (code, out, error) = txn_list(&bootstrap, &["--json"]);
+    server.join().unwrap();
+    assert_eq!(code, Some(1), "{error}");
+    let told =
+        error.lines().filter(|line| line.contains("broker 99 does not tell of its partitions")).count();
+    assert_eq!((told, error.lines().count()), (1, 1), "{error}");
+    let found: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let shown: Vec<_> = found
+        .iter()
+        .map(|found| (&found["partition"], &found["transactional_id"], &found["hanging"]))
+        .collect();
+    assert_eq!(
+        shown,
+        [(&0.into(), &"open".into(), &false.into()), (&2.into(), &"alone".into(), &true.into()),]
+    );
 }
 
 #[test]

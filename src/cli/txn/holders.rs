@@ -1,9 +1,9 @@
 //! Finds what holds last stable offsets, by what any broker tells: where they lie behind high watermarks, who
 //! has a transaction open there, and what its coordinator knows of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::describe_producers_response::PartitionResponse;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -39,8 +39,10 @@ pub(super) struct Holder {
     pub producer_epoch: i32,
     /// When the producer last wrote there, in milliseconds; -1: unknown.
     pub last_timestamp: i64,
-    /// What its coordinator says; `None`: no coordinator knows of it, so that nobody will end it.
+    /// What its coordinator says.
     pub transaction: Option<Transaction>,
+    /// Where none says anything: each of them was asked, so that nobody will end it.
+    pub is_nobodys: bool,
 }
 
 /// A transaction as its coordinator has it.
@@ -61,30 +63,48 @@ pub(super) struct Found {
     pub refused: Vec<String>,
 }
 
-/// Asks all brokers. The order is that of topics and partitions.
-pub(super) fn find(cluster: &mut Cluster) -> Result<Found> {
+/// Asks all brokers. The order is that of topics and partitions. One that does not answer is not asked again,
+/// and hides nothing of what the others tell.
+pub(super) fn find(cluster: &mut Cluster) -> Found {
     let mut found = Found::default();
+    let mut silent = BTreeSet::new();
     for (node, places) in led(cluster) {
-        for places in places.chunks(AT_ONCE) {
-            let high_watermarks = latest(cluster, node, places, 0, &mut found)?;
-            let stable = latest(cluster, node, places, 1, &mut found)?;
-            let is_behind = |place: &&Place| match (stable.get(*place), high_watermarks.get(*place)) {
-                (Some(stable), Some(high_watermark)) => stable < high_watermark,
-                _ => false,
-            };
-            let behind: Vec<Place> = places.iter().filter(is_behind).cloned().collect();
-            for (place, partition) in producers(cluster, node, &behind, &mut found)? {
-                // A broker that tells of what it was not asked about is not believed.
-                let (Some(stable), Some(high)) = (stable.get(&place), high_watermarks.get(&place)) else {
-                    continue;
-                };
-                found.holders.extend(holder(place, (*stable, *high), &partition));
-            }
+        if let Err(error) = look_at(cluster, node, &places, &mut found) {
+            found.refused.push(format!("broker {node} does not tell of its partitions: {error:#}"));
+            silent.insert(node);
         }
     }
     found.holders.sort_by(|one, other| (&one.topic, one.partition).cmp(&(&other.topic, other.partition)));
-    tell_whose(cluster, &mut found)?;
-    Ok(found)
+    for node in cluster.nodes().into_iter().filter(|node| !silent.contains(node)).collect::<Vec<_>>() {
+        if let Err(error) = tell_whose(cluster, node, &mut found) {
+            found.refused.push(format!("broker {node} does not tell of its transactions: {error:#}"));
+            silent.insert(node);
+        }
+    }
+    let of_nobody = found.holders.iter_mut().filter(|holder| holder.transaction.is_none());
+    of_nobody.for_each(|holder| holder.is_nobodys = silent.is_empty());
+    found
+}
+
+/// What holds the partitions that a broker leads.
+fn look_at(cluster: &mut Cluster, node: i32, places: &[Place], found: &mut Found) -> Result<()> {
+    for places in places.chunks(AT_ONCE) {
+        let high_watermarks = latest(cluster, node, places, 0, found)?;
+        let stable = latest(cluster, node, places, 1, found)?;
+        let is_behind = |place: &&Place| match (stable.get(*place), high_watermarks.get(*place)) {
+            (Some(stable), Some(high_watermark)) => stable < high_watermark,
+            _ => false,
+        };
+        let behind: Vec<Place> = places.iter().filter(is_behind).cloned().collect();
+        for (place, partition) in producers(cluster, node, &behind, found)? {
+            // A broker that tells of what it was not asked about is not believed.
+            let (Some(stable), Some(high)) = (stable.get(&place), high_watermarks.get(&place)) else {
+                continue;
+            };
+            found.holders.extend(holder(place, (*stable, *high), &partition));
+        }
+    }
+    Ok(())
 }
 
 /// Every partition, by the node that leads it.
@@ -183,36 +203,40 @@ fn holder(place: Place, offsets: (i64, i64), partition: &PartitionResponse) -> O
         producer_epoch: first.producer_epoch,
         last_timestamp: first.last_timestamp,
         transaction: None,
+        is_nobodys: false,
     })
 }
 
-/// Asks every broker for the transactions of these producers that it coordinates.
-fn tell_whose(cluster: &mut Cluster, found: &mut Found) -> Result<()> {
+/// Asks a broker for the transactions of these producers that it coordinates.
+fn tell_whose(cluster: &mut Cluster, node: i32, found: &mut Found) -> Result<()> {
     let mut ids: Vec<i64> = found.holders.iter().map(|holder| holder.producer_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    for node in cluster.nodes() {
-        for ids in ids.chunks(AT_ONCE) {
-            let ids = ids.iter().map(|id| ProducerId(*id)).collect();
-            let request = ListTransactionsRequest::default().with_producer_id_filters(ids);
-            let listed = cluster.ask(node, LIST_TRANSACTIONS, &request)?;
-            if let Some(code) = refusal(listed.error_code) {
-                found.refused.push(format!("broker {node} does not tell its transactions: {code}"));
-                continue;
+    for ids in ids.chunks(AT_ONCE) {
+        let ids = ids.iter().map(|id| ProducerId(*id)).collect();
+        let request = ListTransactionsRequest::default().with_producer_id_filters(ids);
+        let listed = cluster.ask(node, LIST_TRANSACTIONS, &request)?;
+        if let Some(code) = refusal(listed.error_code) {
+            bail!("{code}");
+        }
+        let names = listed.transaction_states.into_iter().map(|listed| listed.transactional_id).collect();
+        let request = DescribeTransactionsRequest::default().with_transactional_ids(names);
+        let described = cluster.ask(node, DESCRIBE_TRANSACTIONS, &request)?;
+        for state in &described.transaction_states {
+            match refusal(state.error_code) {
+                None => {}
+                // It has just been forgotten.
+                Some(_) if state.error_code == ErrorCode::TransactionalIdNotFound.code() => continue,
+                Some(code) => bail!("{}: {code}", state.transactional_id.escape_debug()),
             }
-            let names = listed.transaction_states.into_iter().map(|listed| listed.transactional_id).collect();
-            let request = DescribeTransactionsRequest::default().with_transactional_ids(names);
-            let described = cluster.ask(node, DESCRIBE_TRANSACTIONS, &request)?;
-            for state in described.transaction_states.iter().filter(|state| state.error_code == 0) {
-                let transaction = Transaction {
-                    transactional_id: state.transactional_id.to_string(),
-                    state: state.transaction_state.to_string(),
-                    start_timestamp: state.transaction_start_time_ms,
-                    timeout_ms: state.transaction_timeout_ms,
-                    partitions_count: state.topics.iter().map(|topic| topic.partitions.len()).sum(),
-                };
-                found.is_of(state.producer_id.0, &transaction);
-            }
+            let transaction = Transaction {
+                transactional_id: state.transactional_id.to_string(),
+                state: state.transaction_state.to_string(),
+                start_timestamp: state.transaction_start_time_ms,
+                timeout_ms: state.transaction_timeout_ms,
+                partitions_count: state.topics.iter().map(|topic| topic.partitions.len()).sum(),
+            };
+            found.is_of(state.producer_id.0, &transaction);
         }
     }
     Ok(())

@@ -94,7 +94,8 @@ struct Shown<'a> {
     high_watermark: i64,
     producer_id: i64,
     producer_epoch: i32,
-    hanging: bool,
+    /// `null`: some broker that may know of it did not tell.
+    hanging: Option<bool>,
     transactional_id: Option<&'a str>,
     state: Option<&'a str>,
     since: Option<String>,
@@ -116,7 +117,7 @@ pub(super) fn json(holders: &[Holder], now: Timestamp) -> anyhow::Result<String>
             high_watermark: holder.high_watermark,
             producer_id: holder.producer_id,
             producer_epoch: holder.producer_epoch,
-            hanging: holder.hangs(),
+            hanging: (holder.transaction.is_some() || holder.is_nobodys).then(|| holder.hangs()),
             transactional_id: transaction.map(|transaction| transaction.transactional_id.as_str()),
             state: transaction.map(|transaction| transaction.state.as_str()),
             since: since.map(utc),
@@ -130,16 +131,17 @@ pub(super) fn json(holders: &[Holder], now: Timestamp) -> anyhow::Result<String>
 }
 
 impl Holder {
-    /// Whether its coordinator would have ended it by now, or knows nothing of it.
+    /// Whether its coordinator would have ended it by now, or no broker knows of it.
     fn hangs(&self) -> bool {
         let is_at_rest = |transaction: &Transaction| AT_REST.contains(&transaction.state.as_str());
-        self.transaction.as_ref().is_none_or(is_at_rest)
+        self.transaction.as_ref().map_or(self.is_nobodys, is_at_rest)
     }
 
     fn state(&self) -> &str {
         match &self.transaction {
-            Some(transaction) if !self.hangs() => &transaction.state,
-            _ => "hanging",
+            _ if self.hangs() => "hanging",
+            Some(transaction) => &transaction.state,
+            None => "unknown",
         }
     }
 

@@ -4,6 +4,11 @@ use super::super::layouts;
 use super::layout::{self, Layout};
 use super::{CHARGE_BYTES_MAX, Checked, GuardError, walk};
 
+/// What a reply may be charged for each of its bytes, if that is more than [`CHARGE_BYTES_MAX`]: an element of
+/// these layouts takes four bytes at least, so that an honest reply passes whatever its size, which whoever
+/// reads it has bounded. Only tagged fields are smaller, and there are none.
+const CHARGE_FACTOR: u64 = super::CHARGE_BYTES_PER_ELEMENT / 4;
+
 /// The layouts of the replies that this program reads as a client.
 #[derive(Debug)]
 pub struct ReplyGuard {
@@ -33,7 +38,8 @@ impl ReplyGuard {
             .find(|layout| layout.api_key == api_key && layout.versions.contains(&api_version))
             .ok_or(GuardError::Unsupported { api_key, api_version })?;
         let is_flexible = layout.is_flexible(api_version);
-        let mut walk = walk::Walk::new(frame, is_flexible, api_version, CHARGE_BYTES_MAX);
+        let charge_bytes_max = CHARGE_BYTES_MAX.max(frame.len() as u64 * CHARGE_FACTOR);
+        let mut walk = walk::Walk::new(frame, is_flexible, api_version, charge_bytes_max);
         let walked = walk.reply_header().and_then(|()| {
             let body_offset = walk.position();
             walk.fields(&layout.fields)?;
@@ -45,7 +51,7 @@ impl ReplyGuard {
                 Ok(Checked { body_offset, body_end, charge_bytes })
             }
             Err(walk::Stop::TooCostly) => {
-                Err(GuardError::TooCostly { api_key, api_version, charge_bytes_max: CHARGE_BYTES_MAX })
+                Err(GuardError::TooCostly { api_key, api_version, charge_bytes_max })
             }
             Err(walk::Stop::Fault(fault)) => {
                 Err(GuardError::Malformed { api_key, api_version, at: walk.position(), fault })

@@ -63,6 +63,51 @@ fn keys_and_versions_without_layout_are_unsupported() {
     assert_eq!(mismatch, Err(GuardError::Unsupported { api_key: 3, api_version: 2 }));
 }
 
+/// Metadata 12 of one topic with so many partitions, each with so many replicas, and tagged fields in each.
+fn metadata_reply(partitions: u16, replicas: u8, tagged: u8) -> Vec<u8> {
+    let compact = |count: u32| {
+        let count = count + 1;
+        [0, 7, 14, 21].map(|shift| (count >> shift) as u8 & 0x7f | if shift < 21 { 0x80 } else { 0 })
+    };
+    // Correlation id, tagged fields, throttle time, no broker, cluster id and controller; one topic.
+    let mut reply = vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2];
+    reply.extend_from_slice(&[0, 0, 2, b't']);
+    reply.extend_from_slice(&[0; 17]);
+    reply.extend_from_slice(&compact(u32::from(partitions)));
+    let mut partition = vec![0; 14];
+    for _ in 0..2 {
+        partition.push(replicas + 1);
+        partition.resize(partition.len() + 4 * usize::from(replicas), 0);
+    }
+    partition.push(1);
+    partition.push(tagged);
+    for tag in 0..tagged {
+        partition.extend_from_slice(&[tag, 0]);
+    }
+    for _ in 0..partitions {
+        reply.extend_from_slice(&partition);
+    }
+    reply.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
+    reply
+}
+
+/// Our own client reads answers of large clusters; those that cost much more than they are long are lies.
+#[test]
+fn an_honest_reply_of_any_size_passes() {
+    let guard = ReplyGuard::new();
+    for (partitions, replicas, tagged, passes) in
+        [(1, 1, 0, true), (u16::MAX, 3, 0, true), (50_000, 9, 0, true), (30_000, 1, 100, false)]
+    {
+        let reply = metadata_reply(partitions, replicas, tagged);
+        let checked = guard.check(3, 12, &reply);
+        let what = format!("{partitions} {replicas} {tagged}: {checked:?}");
+        match passes {
+            true => assert_eq!(checked.map(|checked| checked.body_end).ok(), Some(reply.len()), "{what}"),
+            false => assert!(matches!(checked, Err(GuardError::TooCostly { .. })), "{what}"),
+        }
+    }
+}
+
 #[test]
 fn an_honest_request_above_the_limit_is_too_costly() {
     let mut frame = header(3, 1);

@@ -11,6 +11,7 @@ fn holder(partition: i32, transaction: Option<Transaction>) -> Holder {
         producer_id: 7,
         producer_epoch: 3,
         last_timestamp: NOW.0 - 4_250,
+        is_nobodys: transaction.is_none(),
         transaction,
     }
 }
@@ -51,6 +52,16 @@ fn a_table_says_which_since_when_and_whose() {
     assert_eq!(table(&holders, NOW), expected);
     assert!(!table(&holders[..1], NOW).contains("hanging"));
     assert_eq!(table(&[], NOW), "No open transaction holds back a last stable offset.\n");
+}
+
+/// A broker that does not answer may know whose it is.
+#[test]
+fn what_not_all_were_asked_about_is_not_said_to_hang() {
+    let holders = [Holder { is_nobodys: false, ..holder(0, None) }];
+    let shown = table(&holders, NOW);
+    assert!(shown.contains("unknown  2027-01-15T07:59:55Z  4.2s ") && !shown.contains("hanging"), "{shown}");
+    let shown: serde_json::Value = serde_json::from_str(&json(&holders, NOW).unwrap()).unwrap();
+    assert_eq!((&shown["hanging"], &shown["state"]), (&serde_json::Value::Null, &serde_json::Value::Null));
 }
 
 #[test]
