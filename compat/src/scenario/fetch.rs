@@ -6,6 +6,7 @@ use std::process::Stdio;
 use anyhow::{Result, bail, ensure};
 
 use super::{CLIENT_DEADLINE, Context};
+use crate::broker::tied_to_this_process;
 use crate::process::{Process, run};
 
 /// One Java consumer, through the deletion of a topic, its second creation, and two restarts of the broker,
@@ -14,6 +15,7 @@ pub fn session(context: &mut Context) -> Result<()> {
     let mut broker = context.start()?;
     let mut command = context.tools.java("SessionConsumer");
     command.args(["--bootstrap-server", broker.bootstrap()]);
+    let mut command = tied_to_this_process(&command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut program = Process::spawn(command)?;
     let (mut input, output) = (program.take_stdin()?, BufReader::new(program.take_stdout()?));

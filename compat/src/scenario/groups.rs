@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{Context, create_topic, kcat_command};
-use crate::broker::Broker;
+use crate::broker::{Broker, tied_to_this_process};
 use crate::process::Process;
 use crate::wait::eventually;
 
@@ -136,7 +136,8 @@ fn reset(context: &mut Context, broker: &Broker) -> Result<()> {
 
 /// A member that stays, whose id is told once it has one.
 fn live(context: &mut Context, broker: &Broker) -> Result<()> {
-    let mut command = kcat_command(broker, "-G live -X client.id=member -q words");
+    let command = kcat_command(broker, "-G live -X client.id=member -q words");
+    let mut command = tied_to_this_process(&command);
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let mut member = Process::spawn(command)?;
     let shown = eventually(JOIN_DEADLINE, "the member to have its partitions", || {

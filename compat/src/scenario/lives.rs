@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
+use crate::broker::tied_to_this_process;
 use crate::process::{Process, again, line_of};
 
 /// Some give up what their client takes for fatal, and start again.
@@ -108,12 +109,13 @@ impl Lives {
 }
 
 fn spawn(
-    mut command: Command,
+    command: Command,
     who: usize,
     told: &Sender<Said>,
     errors: &PathBuf,
 ) -> Result<(Process, ChildStdin)> {
     let errors = File::options().create(true).append(true).open(errors)?;
+    let mut command = tied_to_this_process(&command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
     let mut process = Process::spawn(command)?;
     let input = process.take_stdin()?;

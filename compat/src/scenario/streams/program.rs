@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::DEADLINE;
+use crate::broker::tied_to_this_process;
 use crate::process::{Process, again};
 use crate::wait::eventually;
 
@@ -95,5 +96,5 @@ impl Program {
 }
 
 fn spawn(line: &Command, log: &std::path::Path) -> Result<Process> {
-    Process::spawn_logged(again(line), log)
+    Process::spawn_logged(tied_to_this_process(line), log)
 }

@@ -8,7 +8,8 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::{Process, again};
+use crate::broker::tied_to_this_process;
+use crate::process::Process;
 use crate::tools::Tools;
 
 const TOOL: &str = "org.apache.kafka.tools.TransactionalMessageCopier";
@@ -79,7 +80,7 @@ impl Copier {
 
 /// It says in every round, as JSON, how much it has copied.
 fn spawn(line: &Command, copied: &Arc<AtomicU64>) -> Result<Process> {
-    let mut command = again(line);
+    let mut command = tied_to_this_process(line);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut process = Process::spawn(command)?;
     let output = process.take_stdout()?;

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use super::DEADLINE;
 use super::Program;
-use crate::broker::Broker;
+use crate::broker::{Broker, tied_to_this_process};
 use crate::process::Process;
 use crate::scenario::{Context, create_topics};
 use crate::wait::eventually;
@@ -80,6 +80,7 @@ impl<'a> UnderWay<'a> {
 fn start_sink(context: &Context, broker: &Broker) -> Result<(Process, Receiver<String>)> {
     let mut command = context.tools.streams("Pipeline")?;
     command.args([broker.bootstrap(), "sink"]);
+    let mut command = tied_to_this_process(&command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut sink = Process::spawn(command)?;
     let output = sink.take_stdout()?;
