@@ -9,7 +9,7 @@
 #   make compat     stock clients and Apache Kafka's tools against the broker, crashes under load
 #   make soak       the same with a 1 GiB stream and 100 kills, 40,000 crash points; MirrorMaker and more of Connect;
 #                   100,000 messages copied in transactions, 100,000 transfers of the bank; Kafka Streams' smoke tests in
-#                   full; the wire suite against Apache Kafka
+#                   full; the wire suite against Apache Kafka; the container's image, built and used
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
 #   make instructions  instructions of each step of a record's way, beside those of benches/instructions.txt;
 #                   ARGS=--write writes that file again

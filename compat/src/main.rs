@@ -160,6 +160,7 @@ fn inside(name: &str, folder: PathBuf) -> Result<ExitCode> {
     };
     match name {
         "newcomer" => scenario::newcomer::inside(&mut context)?,
+        "container" => scenario::container::inside(&mut context)?,
         "disk-full" => scenario::disk_full::inside(&mut context)?,
         other => bail!("{other} has no inner part"),
     }

@@ -15,6 +15,7 @@ mod compression_type;
 mod configs;
 mod connect;
 mod console;
+pub mod container;
 mod crash;
 mod delete_records;
 mod differential;
@@ -151,6 +152,7 @@ pub const ALL: &[Scenario] = &[
 pub const SOAK: &[Scenario] = &[
     Scenario { name: "bank-classic", oracle: true, run: bank::classic },
     Scenario { name: "connect-standalone", oracle: true, run: connect::standalone },
+    Scenario { name: "container", oracle: false, run: container::run },
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
     Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },
     Scenario { name: "streams-smoke-at-least-once", oracle: true, run: streams::run_at_least_once },

@@ -7,6 +7,7 @@
 
 mod cache;
 mod go;
+mod images;
 mod java;
 mod node;
 mod programs;
@@ -19,6 +20,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+
+pub use images::{Images, repository};
 
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
@@ -114,6 +117,11 @@ impl Tools {
         let mut command = Command::new("node");
         command.arg(node::install(&self.cache)?.join(script));
         Ok(command)
+    }
+
+    /// Container images, and the bases of ours.
+    pub fn images(&self) -> Result<Images> {
+        Images::with_bases(&self.cache)
     }
 
     /// The library that tells a program another time than the machine's.

@@ -4,9 +4,9 @@ use super::super::layouts;
 use super::layout::{self, Layout};
 use super::{CHARGE_BYTES_MAX, Checked, GuardError, walk};
 
-/// What a reply may be charged for each of its bytes, if that is more than [`CHARGE_BYTES_MAX`]: an element of
-/// these layouts takes four bytes at least, so that an honest reply passes whatever its size, which whoever
-/// reads it has bounded. Only tagged fields are smaller, and there are none.
+/// What a reply may be charged for each of its bytes, if that is more than [`CHARGE_BYTES_MAX`]: an element
+/// of these layouts takes four bytes at least, so that an honest reply passes whatever its size, which
+/// whoever reads it has bounded. Only tagged fields are smaller, and there are none.
 const CHARGE_FACTOR: u64 = super::CHARGE_BYTES_PER_ELEMENT / 4;
 
 /// The layouts of the replies that this program reads as a client.
