@@ -92,6 +92,12 @@ impl GroupShard {
         let gone = GroupRecord::GroupMetadata { group_id: group_id.clone(), metadata: None };
         let records = std::iter::once(gone).chain(records).collect();
         let reply = self.begin_consumer_group(input, caller, request, (records, group), outcome)?;
+        if !outcome.fits(input.batch_bytes_max) {
+            // The classic group goes on as if nothing had been.
+            outcome.records.clear();
+            self.soft.consumer.forget(group_id);
+            return Err(upgrade_refused(group_id, "its members are more than one batch holds"));
+        }
         // Whoever waits in the classic group is told to join again, into what it is now.
         let (classic, mut work) = self.soft.work(input);
         if let Some(group) = classic.remove(group_id) {
@@ -194,11 +200,12 @@ impl GroupShard {
     }
 }
 
+fn upgrade_refused(group_id: &str, why: &str) -> GroupError {
+    not_found(format!("Cannot upgrade classic group {group_id} to consumer group because {why}."))
+}
+
 fn check_upgrade(input: Input<'_>, group_id: &str, group: &ClassicGroup) -> Result<(), GroupError> {
-    let refused = |why: &str| {
-        let what = format!("Cannot upgrade classic group {group_id} to consumer group");
-        Err(not_found(format!("{what} because {why}.")))
-    };
+    let refused = |why: &str| Err(upgrade_refused(group_id, why));
     if !input.settings.migration_policy.allows_upgrade() {
         refused("online upgrade is disabled")
     } else if !group.uses_consumer_protocol() {

@@ -52,6 +52,15 @@ impl Outcome {
         end - targets..end
     }
 
+    /// Whether the log takes the records, divided where they may be.
+    pub(super) fn fits(&self, batch_bytes_max: usize) -> bool {
+        let bytes = |records: &[GroupRecord]| records.iter().map(GroupRecord::batch_bytes).sum::<usize>();
+        let divisible = self.divisible();
+        let (before, behind) = (&self.records[..divisible.start], &self.records[divisible.end..]);
+        let mut alone = self.records[divisible.clone()].iter().map(GroupRecord::batch_bytes);
+        bytes(before).max(bytes(behind)) <= batch_bytes_max && alone.all(|bytes| bytes <= batch_bytes_max)
+    }
+
     /// One reply.
     pub(super) fn reply(ticket: Ticket, reply: GroupReply) -> Outcome {
         Outcome { replies: vec![(ticket, reply)], ..Outcome::default() }

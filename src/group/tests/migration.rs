@@ -245,6 +245,27 @@ fn classic_pair_with(driver: &mut Driver, given: [&[i32]; 2]) -> [Classic; 2] {
     pair
 }
 
+/// Its members become three records each, which one batch must hold: half of them would be a group that has
+/// forgotten who has what.
+#[test]
+fn a_group_that_no_batch_can_hold_stays_what_it_is() {
+    let mut driver = Driver::without_delay();
+    let topic_id = topic(&mut driver, "read", 4);
+    let classics = classic_pair(&mut driver);
+    let (written, whole) = (driver.log.len(), driver.batch_bytes_max);
+    driver.batch_bytes_max = 600;
+    let refused = beat(&mut driver, consumer("modern", 0, Some(Vec::new())));
+    let Err(GroupError::GroupIdNotFound(words)) = refused else { panic!("{refused:?}") };
+    assert!(words.ends_with("because its members are more than one batch holds."), "{words}");
+    assert_eq!((driver.log.len(), driver.state()), (written, "Stable".to_owned()));
+    for classic in &classics {
+        assert_eq!(classic.heartbeat(&mut driver), Ok(()));
+    }
+    driver.batch_bytes_max = whole;
+    let modern = Modern::join(&mut driver, topic_id);
+    assert!(modern.member_epoch > 0);
+}
+
 /// A group of two members of the classic protocol and one of the new one, at rest; they read 4 partitions.
 fn settled_group() -> (Driver, [Classic; 2], Modern) {
     let mut driver = Driver::without_delay();
