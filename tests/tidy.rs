@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("server", &["model", "env", "config", "telemetry", "protocol", "broker", "handlers"]),
     ("admin", &["model", "env", "config", "telemetry", "broker"]),
     // `handlers` because `serve` gives the server what answers requests; `inspect` for `dump` and `verify`;
-    // `protocol` for what is a client.
+    // `protocol` for what is a client; `store` to try one without a broker.
     (
         "cli",
         &[
@@ -58,6 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "protocol",
+            "store",
             "inspect",
             "broker",
             "handlers",

@@ -19,6 +19,7 @@ mod groups;
 mod growth;
 mod live_config;
 mod local_starts;
+mod object_store;
 mod open;
 mod producer_ids;
 mod remote;
@@ -49,6 +50,7 @@ pub use fetch_sessions::{
 };
 pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
+pub use object_store::store_options;
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
 pub use transactions::{

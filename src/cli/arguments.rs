@@ -31,8 +31,40 @@ pub enum Command {
     /// Nothing is changed. Exit codes: 0 clean, 1 something is damaged, 74 unreadable or in use, 78 not a
     /// data directory or one of a newer version.
     Verify(VerifyArguments),
+    /// Looks at the object store of tiered topics.
+    Tier(TierArguments),
     /// Looks at transactions of a running cluster.
     Txn(TxnArguments),
+}
+
+/// What to look at.
+#[derive(Args, Clone, PartialEq, Eq, Debug)]
+pub struct TierArguments {
+    #[command(subcommand)]
+    pub command: TierCommand,
+}
+
+/// Of the object store.
+#[derive(Subcommand, Clone, PartialEq, Eq, Debug)]
+pub enum TierCommand {
+    /// Tries the store that is configured (highwater.tier.*): whether it lets us in, and keeps what is
+    /// needed.
+    ///
+    /// Stores some objects in folders of their own, reads and lists them, lets creates of one object race,
+    /// and removes everything again; no broker has to run. Exit codes: 0, 1 if the store does not do what
+    /// it must, 74 if it does not answer, 78 if it refuses or what is configured cannot be.
+    Probe(TierProbeArguments),
+}
+
+/// What is configured.
+#[derive(Args, Clone, PartialEq, Eq, Default, Debug)]
+pub struct TierProbeArguments {
+    /// A properties file, as for serve.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets one key, above file and environment. May be given often.
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = pair)]
+    pub overrides: Vec<(String, String)>,
 }
 
 /// What to look at.

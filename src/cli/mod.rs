@@ -17,6 +17,7 @@ mod panics;
 mod running;
 mod serve;
 mod signals;
+mod tier;
 mod transaction_metrics;
 mod txn;
 
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Dump(arguments) => inspecting::dump(&arguments),
         Command::Verify(arguments) => inspecting::verify(&arguments),
+        Command::Tier(arguments) => tier::tier(&arguments.command),
         Command::Txn(arguments) => txn::txn(&arguments.command),
     };
     exit.into()

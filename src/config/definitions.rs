@@ -346,6 +346,34 @@ pub const BROKER: &[Definition] = &[
          leaves the next ones in the socket for up to max.poll.interval.ms, five minutes by default."),
     key("highwater.shutdown.timeout.ms", Long, Some("30000"), AtLeast(1),
         "Longest time from SIGTERM to the end of the process."),
+    key("highwater.tier.store", String, Some(""), Any,
+        "Where closed segments of topics with remote.storage.enable go: s3://bucket/prefix, gs://bucket/prefix, \
+         az://container/prefix, or file:///path, whose directory must be there; empty for nowhere. Its \
+         credentials come from where the cloud's own tools look: environment variables, web identity, container \
+         and instance metadata, for S3 also profiles. `highwater tier probe` tries it."),
+    key("highwater.tier.endpoint", String, Some(""), Any,
+        "Address of an object store that is not its cloud's own, such as https://minio.example:9000; without \
+         one, for S3, that of AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL."),
+    key("highwater.tier.region", String, Some(""), Any,
+        "Region of an S3 bucket; without one that of AWS_REGION or AWS_DEFAULT_REGION, else us-east-1."),
+    key("highwater.tier.path.style", Boolean, Some("true"), Any,
+        "Whether the name of an S3 bucket stands in the path of requests; false puts it in the host's name."),
+    key("highwater.tier.allow.http", Boolean, Some("false"), Any,
+        "Whether the endpoint may be http://: what is stored and read then crosses the network in the clear."),
+    key("highwater.tier.profile", String, Some(""), Any,
+        "Profile whose keys in ~/.aws are used for S3; without one that of AWS_PROFILE, else the default one \
+         where nothing else gives credentials. The files are read again every minute."),
+    key("highwater.tier.request.timeout.ms", Int, Some("30000"), Between(100, 3_600_000),
+        "Longest time until the object store answers a request, and between two pieces of a body. A request \
+         that sends a body has the time for it besides, at 256 KiB a second."),
+    key("highwater.tier.request.retries", Int, Some("5"), Between(0, 100),
+        "How often a request that failed for a passing reason is repeated before its caller hears of it."),
+    key("highwater.tier.retry.backoff.ms", Int, Some("100"), Between(1, 60_000),
+        "Pause before the first repetition; doubles with each, and up to half of it is left to chance."),
+    key("highwater.tier.retry.backoff.max.ms", Int, Some("10000"), Between(1, 600_000),
+        "Longest pause before a repetition."),
+    key("highwater.tier.part.bytes", Int, Some("8388608"), Between(5 * MIB, GIB),
+        "Size of the parts in which large objects are stored; each that is stored holds one in memory."),
     key("highwater.admin.listener", String, Some("http://127.0.0.1:9644"), Any,
         "Where health and metrics are served, as http://host:port; empty switches it off."),
     key("highwater.metrics.partitions.max", Int, Some("1000"), AtLeast(0),

@@ -28,6 +28,7 @@ mod reference;
 mod server_config;
 mod settings;
 mod suggest;
+mod tier_settings;
 mod tiering;
 mod topic_config;
 mod transaction_settings;
@@ -52,6 +53,7 @@ pub use server_config::{
     AdminListener, CleanerSettings, LogDefaults, ServerConfig, SocketLimits, SyncMode, WalLimits,
 };
 pub use settings::{Layers, Origin, Setting, Settings, Warning};
+pub use tier_settings::TierConfig;
 pub use tiering::{Bounds, TopicTiering};
 pub use topic_config::{
     Cleanup, Compression, InvalidTopicConfig, TimestampType, TopicConfig, TopicOverrides,

@@ -7,6 +7,7 @@ use super::error::ConfigError;
 use super::group_settings::{self, GroupConfig};
 use super::listeners::{self, Host, Listener, ListenerSettings};
 use super::settings::{Layers, Origin, Settings, Warning};
+use super::tier_settings::{self, TierConfig};
 use super::tiering;
 use super::transaction_settings::{self, TransactionConfig};
 use super::value::Value;
@@ -153,6 +154,8 @@ pub struct ServerConfig {
     pub groups: GroupConfig,
     /// Transactions and their topic.
     pub transactions: TransactionConfig,
+    /// The object store and how it is reached.
+    pub tier: TierConfig,
     /// `highwater.shutdown.timeout.ms`.
     pub shutdown_timeout: Duration,
     /// `highwater.admin.listener`; `None` is switched off.
@@ -212,6 +215,7 @@ impl ServerConfig {
             cleaner: cleaner(&settings)?,
             groups: group_settings::groups(&settings)?,
             transactions: transaction_settings::transactions(&settings),
+            tier: tier_settings::tier(&settings),
             shutdown_timeout: duration(&settings, "highwater.shutdown.timeout.ms"),
             admin: admin(&settings)?,
             metrics_partitions_max: number(&settings, "highwater.metrics.partitions.max"),

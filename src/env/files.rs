@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub use direct::block_start;
 pub use haste::{is_cached, without_waiting};
 
+use crate::model::Timestamp;
+
 /// Of what direct writes are made, in the file and in memory: the largest block that a disk is known to have.
 pub const BLOCK_BYTES: usize = 4096;
 
@@ -91,6 +93,17 @@ pub struct Space {
     pub usable_bytes: u64,
 }
 
+/// What lies under a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Or a file.
+    pub is_directory: bool,
+    /// A file's length.
+    pub bytes: u64,
+    /// When its content was last changed, where that is known.
+    pub modified: Option<Timestamp>,
+}
+
 /// A file system.
 pub trait Files: Send + Sync + 'static {
     /// Opens a file.
@@ -106,10 +119,14 @@ pub trait Files: Send + Sync + 'static {
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Names of a directory's entries, sorted. Not their paths.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// What a file or directory of that path is; `NotFound` if there is none.
+    fn entry(&self, path: &Path) -> io::Result<Entry>;
     /// Whether a file or directory of that path exists.
     fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Atomically gives a file or directory another name, replacing a file of that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// The same for a file, unless the name is taken: `AlreadyExists`, and nothing has changed.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes a directory with everything in it.
@@ -283,6 +300,13 @@ impl Files for RealFiles {
         Ok(names)
     }
 
+    fn entry(&self, path: &Path) -> io::Result<Entry> {
+        let metadata = std::fs::metadata(path)?;
+        let since = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let modified = i64::try_from(since.as_millis()).ok().map(Timestamp);
+        Ok(Entry { is_directory: metadata.is_dir(), bytes: metadata.len(), modified })
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         match std::fs::exists(path) {
             // A name below a file: there is nothing.
@@ -293,6 +317,20 @@ impl Files for RealFiles {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Not every file system has it (NFS). A second name, which is never given over a first one, and
+            // then the old one removed: a crash in between leaves both, of one file.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                std::fs::hard_link(from, to)?;
+                std::fs::remove_file(from)
+            }
+            renamed => Ok(renamed?),
+        }
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

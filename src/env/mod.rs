@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use background::{BackgroundError, in_background};
 pub use clock::{Clock, SystemClock};
-pub use files::{BLOCK_BYTES, File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
+pub use files::{BLOCK_BYTES, Entry, File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
 pub use lanes::side_by_side;
 pub use random::{Random, SystemRandom};
 

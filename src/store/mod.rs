@@ -14,10 +14,14 @@
 
 mod backend;
 mod client;
+mod cloud;
 pub mod conformance;
+mod directory;
 mod error;
 mod observer;
+mod open;
 mod options;
+mod probe;
 mod seam;
 pub mod simulated;
 
@@ -26,5 +30,7 @@ mod tests;
 
 pub use error::StoreError;
 pub use observer::{Finished, NoObserver, Observer, Operation, Outcome};
+pub use open::{StoreOptions, Variables, open};
 pub use options::RequestOptions;
+pub use probe::probe;
 pub use seam::{Answer, Body, Created, Listed, Listing, ObjectStore, Parts};

@@ -35,6 +35,8 @@ struct State {
     strikes: Vec<Strike>,
     rates: FaultRates,
     away: bool,
+    /// Creates put, whatever is there.
+    overwrites: bool,
     denied: Option<String>,
     requests: BTreeMap<Operation, u64>,
     random: SeededRandom,
@@ -66,6 +68,7 @@ impl SimulatedBucket {
             strikes: Vec::new(),
             rates: FaultRates::default(),
             away: false,
+            overwrites: false,
             denied: None,
             requests: BTreeMap::new(),
             random: SeededRandom::new(seed),
@@ -120,6 +123,11 @@ impl SimulatedBucket {
     /// Whether every request fails from now on: 503.
     pub fn set_away(&self, away: bool) {
         self.state.lock().away = away;
+    }
+
+    /// Whether it is a store that does not know put-if-absent and puts.
+    pub fn set_overwrites(&self, overwrites: bool) {
+        self.state.lock().overwrites = overwrites;
     }
 
     /// Refuses every request from now on, in those words; `None` lets them through again.

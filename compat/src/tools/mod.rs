@@ -107,6 +107,13 @@ impl Tools {
         Ok(python::command(&python::install(&self.cache, client)?, script))
     }
 
+    /// moto's server, which speaks S3, on a port of its choice.
+    pub fn moto(&self) -> Result<Command> {
+        let mut command = Command::new(python::install(&self.cache, "moto")?);
+        command.args(["-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]);
+        Ok(command)
+    }
+
     /// One of our Go programs.
     pub fn go(&self, program: &str) -> Result<Command> {
         Ok(Command::new(go::build(&self.cache)?.join(program)))

@@ -38,6 +38,9 @@ fn help_and_version_end_with_0_and_mistakes_with_2() {
         ("verify a b", 2),
         ("verify a --config b", 2),
         ("verify --help", 0),
+        ("tier", 2),
+        ("tier probe s3://b", 2),
+        ("tier probe --help", 0),
         ("txn", 2),
         ("txn lst", 2),
         ("txn list a:1", 2),
@@ -60,6 +63,18 @@ fn what_is_looked_at() {
     {
         let (directory, config) = (directory.map(PathBuf::from), config.map(PathBuf::from));
         assert_eq!(parse(line), Ok(Command::Verify(VerifyArguments { directory, config })), "{line:?}");
+    }
+}
+
+#[test]
+fn what_tier_probe_tries() {
+    let overrides = vec![("highwater.tier.store".to_owned(), "file:///a".to_owned())];
+    for (line, config, overrides) in [
+        ("tier probe", None, vec![]),
+        ("tier probe --config c --override highwater.tier.store=file:///a", Some("c"), overrides),
+    ] {
+        let command = TierCommand::Probe(TierProbeArguments { config: config.map(PathBuf::from), overrides });
+        assert_eq!(parse(line), Ok(Command::Tier(TierArguments { command })), "{line:?}");
     }
 }
 

@@ -105,3 +105,26 @@ fn a_file_that_is_not_writable_takes_no_pieces() {
     let file = RealFiles.open(&path, OpenMode::Read).unwrap();
     assert!(file.write_all_vectored_at(&[b"a", b"b"], 0).is_err());
 }
+
+#[test]
+fn a_new_name_is_given_only_if_it_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulated = crate::env::simulated::SimulatedFiles::new(1);
+    simulated.create_dir_all(dir.path()).unwrap();
+    for files in [&RealFiles as &dyn Files, &simulated] {
+        let path = |name: &str| dir.path().join(name);
+        for name in ["a", "b"] {
+            let file = files.open(&path(name), OpenMode::Create).unwrap();
+            file.write_all_at(name.as_bytes(), 0).unwrap();
+        }
+        files.rename_new(&path("a"), &path("c")).unwrap();
+        let taken = files.rename_new(&path("b"), &path("c")).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(files.list(dir.path()).unwrap(), ["b", "c"]);
+        assert_eq!(files.read(&path("c"), 1).unwrap(), b"a");
+        let entry = files.entry(&path("c")).unwrap();
+        assert_eq!((entry.is_directory, entry.bytes), (false, 1));
+        assert!(files.entry(dir.path()).unwrap().is_directory);
+        assert_eq!(files.entry(&path("a")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

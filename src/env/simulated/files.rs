@@ -9,7 +9,7 @@ use super::crash::{self, CrashPlan, sectors};
 use super::disk::{Change, Directory, Disk, Edit, FileState, Inode, Verdict, crash_error, index, not_found};
 use super::fault::{Fault, Operation};
 use super::random;
-use crate::env::{File, Files, LockGuard, OpenMode, Space};
+use crate::env::{Entry, File, Files, LockGuard, OpenMode, Space};
 
 /// A disk in memory. Clones share it; paths start at `/`, which always exists.
 #[derive(Clone)]
@@ -248,6 +248,15 @@ impl Files for SimulatedFiles {
         Ok(disk.directory(path)?.1.live.keys().cloned().collect())
     }
 
+    /// Without a time: a disk has no clock.
+    fn entry(&self, path: &Path) -> io::Result<Entry> {
+        let disk = self.disk.lock();
+        disk.alive()?;
+        let inode = disk.resolve(path)?;
+        let bytes = disk.files.get(&inode).map_or(0, |file| file.live.len() as u64);
+        Ok(Entry { is_directory: disk.directories.contains_key(&inode), bytes, modified: None })
+    }
+
     fn exists(&self, path: &Path) -> io::Result<bool> {
         let disk = self.disk.lock();
         disk.alive()?;
@@ -255,24 +264,16 @@ impl Files for SimulatedFiles {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        rename(&mut self.disk.lock(), from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
-        let outcome = disk.begin_atomic(Operation::Rename, from)?;
-        let inode = disk.resolve(from)?;
-        let (from_directory, from_name) = disk.parent(from)?;
-        let (to_directory, to_name) = disk.parent(to)?;
-        if let Ok((_, replaced)) = disk.directory(to) {
-            let may_replace = replaced.live.is_empty() && disk.directories.contains_key(&inode);
-            if !may_replace {
-                return Err(io::ErrorKind::DirectoryNotEmpty.into());
-            }
+        disk.alive()?;
+        match disk.resolve(to) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => rename(&mut disk, from, to),
         }
-        if outcome.happens {
-            disk.edit(vec![
-                Edit { directory: from_directory, name: from_name, target: None },
-                Edit { directory: to_directory, name: to_name, target: Some(inode) },
-            ]);
-        }
-        outcome.result
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
@@ -381,4 +382,24 @@ fn remove_tree(disk: &mut Disk, path: &Path) -> io::Result<()> {
         remove_tree(disk, &path.join(child))?;
     }
     remove(disk, path)
+}
+
+fn rename(disk: &mut Disk, from: &Path, to: &Path) -> io::Result<()> {
+    let outcome = disk.begin_atomic(Operation::Rename, from)?;
+    let inode = disk.resolve(from)?;
+    let (from_directory, from_name) = disk.parent(from)?;
+    let (to_directory, to_name) = disk.parent(to)?;
+    if let Ok((_, replaced)) = disk.directory(to) {
+        let may_replace = replaced.live.is_empty() && disk.directories.contains_key(&inode);
+        if !may_replace {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+    }
+    if outcome.happens {
+        disk.edit(vec![
+            Edit { directory: from_directory, name: from_name, target: None },
+            Edit { directory: to_directory, name: to_name, target: Some(inode) },
+        ]);
+    }
+    outcome.result
 }

@@ -58,7 +58,7 @@ impl Connection {
     }
 
     fn store(&self, state: &mut State, key: &str, bytes: Bytes, if_absent: bool) -> PutIfAbsent {
-        if if_absent && state.objects.contains_key(key) {
+        if if_absent && !state.overwrites && state.objects.contains_key(key) {
             return PutIfAbsent::Refused;
         }
         let modified = self.0.clock.now();

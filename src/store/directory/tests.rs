@@ -1,0 +1,149 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::client::Client;
+use super::super::simulated::SimulatedBucket;
+use super::super::tests::conforms;
+use super::super::{Created, NoObserver, ObjectStore, StoreError};
+use super::Directory;
+use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
+use crate::env::{Env, Files};
+
+fn store(env: &Env, root: &Path) -> Arc<dyn ObjectStore> {
+    let directory = Directory::open(env, root).unwrap();
+    Arc::new(Client::new(directory, SimulatedBucket::quick(), env.clone(), Arc::new(NoObserver)))
+}
+
+#[tokio::test]
+async fn a_directory_conforms() {
+    let directory = tempfile::tempdir().unwrap();
+    let env = Env::real();
+    conforms(&store(&env, directory.path()), &env, 3_500_000).await;
+    assert!(env.files.list(&directory.path().join(".staging")).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn pages_follow_one_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&Env::real(), directory.path());
+    let mut expected = Vec::new();
+    for number in 0..2_500 {
+        // Names of which one is the beginning of the other, and folders beside objects of the same letters.
+        let key = format!("a/{}/{}", number % 7, number / 7);
+        std::fs::create_dir_all(directory.path().join(&key).parent().unwrap()).unwrap();
+        std::fs::write(directory.path().join(&key), b"x").unwrap();
+        expected.push(key);
+    }
+    let (mut listing, mut found) = (store.list("a"), Vec::new());
+    let mut pages = 0;
+    while let Some(page) = listing.next_page().await.unwrap() {
+        pages += 1;
+        found.extend(page.into_iter().map(|object| object.key));
+    }
+    expected.sort_unstable();
+    found.sort_unstable();
+    assert_eq!((pages, found), (3, expected));
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = Directory::open(&Env::real(), &directory.path().join("x")).err().unwrap();
+    assert!(matches!(&error, StoreError::Denied(why) if why.contains("create it")), "{error}");
+}
+
+/// What is written in the run that a power cut ends, in the order of its answers.
+async fn write(store: &dyn ObjectStore) -> Vec<(String, Bytes)> {
+    let mut answered = Vec::new();
+    for number in 0..3_u8 {
+        let body = Bytes::from(vec![number; 700]);
+        let key = format!("topics/{number}/a");
+        if store.put(&key, vec![body.clone()]).await.is_ok() {
+            answered.push((key, body.clone()));
+        }
+        let key = format!("topics/{number}/b");
+        if store.create(&key, body.clone()).await == Ok(Created::Mine) {
+            answered.push((key, body));
+        }
+    }
+    let (sender, mut parts) = tokio::sync::mpsc::channel(2);
+    let body = Bytes::from(vec![7; (1 << 20) + 10]);
+    sender.send(Ok(body.clone())).await.unwrap();
+    drop(sender);
+    if store.put_large("topics/3/large", body.len() as u64, &mut parts).await.is_ok() {
+        answered.push(("topics/3/large".to_owned(), body));
+    }
+    answered
+}
+
+/// A power cut at every operation: what was answered is there, and nothing is there in part.
+#[tokio::test]
+async fn after_a_power_cut_what_was_answered_is_there() {
+    let root = Path::new("/bucket");
+    let world_at = |crash_at: Option<u64>| {
+        let world = SimulatedWorld::new(11);
+        world.files.create_dir_all(root).unwrap();
+        world.files.sync_dir(Path::new("/")).unwrap();
+        let store = store(&world.env(), root);
+        if let Some(operation) = crash_at {
+            world.files.crash_at(operation);
+        }
+        (world, store)
+    };
+    let (world, whole) = world_at(None);
+    assert_eq!(write(&*whole).await.len(), 7);
+    let operations = world.files.operations();
+    assert!(operations > 30, "{operations}");
+    for crash_at in 3..operations {
+        let (world, store_before) = world_at(Some(crash_at));
+        let answered = write(&*store_before).await;
+        for plan in CrashPlan::all(crash_at, 3) {
+            let after = world.after_crash(plan);
+            // A directory that came to nothing is made again by whoever starts.
+            after.files.create_dir_all(root).unwrap();
+            let store_after = store(&after.env(), root);
+            for (key, body) in &answered {
+                let there = store_after.get(key, None).await.map(|body| body.whole(2 << 20));
+                let there = there.unwrap_or_else(|error| panic!("{crash_at} {plan:?}: {error}")).await;
+                assert!(there.unwrap() == *body, "{key} at {crash_at} {plan:?}");
+            }
+            whole_or_absent(&*store_after).await;
+        }
+        // Killed there, and started again: what the second one is told is there must not go with the power.
+        let killed = world.after_kill();
+        let answered = write(&*store(&killed.env(), root)).await;
+        assert_eq!(answered.len(), 7, "{crash_at}");
+        let after = killed.after_crash(CrashPlan::DropUnsynced);
+        let store_after = store(&after.env(), root);
+        for (key, body) in &answered {
+            let size = store_after.size(key).await.unwrap();
+            assert_eq!(size, Some(body.len() as u64), "{key} killed at {crash_at}");
+        }
+    }
+}
+
+async fn whole_or_absent(store: &dyn ObjectStore) {
+    let mut listing = store.list("topics");
+    while let Some(page) = listing.next_page().await.unwrap() {
+        for object in page {
+            let expected = if object.key.ends_with("large") { (1 << 20) + 10 } else { 700 };
+            assert_eq!(object.bytes, expected, "{}", object.key);
+        }
+    }
+}
+
+/// A name that is seen and could not be synced is no answer.
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_said_to_be_there() {
+    let root = Path::new("/bucket");
+    let world = SimulatedWorld::new(1);
+    world.files.create_dir_all(root).unwrap();
+    let store = store(&world.env(), root);
+    store.put("a/b", vec![]).await.unwrap();
+    world.files.inject(Fault::new(Operation::SyncDirectory, "/bucket/a", 0));
+    let unknown = store.create("a/c", Bytes::from_static(b"x")).await;
+    assert!(matches!(unknown, Err(StoreError::Denied(_))), "{unknown:?}");
+    assert!(matches!(store.size("a/b").await, Err(StoreError::Denied(_))));
+}
