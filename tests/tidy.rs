@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wal", &["model", "env"]),
     ("store", &["model", "env"]),
     // `log` for what segments are made of: producer state, leader epochs, aborted transactions.
-    ("tier", &["model", "env", "protocol", "log"]),
+    ("tier", &["model", "env", "protocol", "log", "store"]),
     ("partition", &["model", "env", "protocol", "log", "wal"]),
     ("coordinator", &["model", "env", "protocol", "metadata", "group", "transaction", "partition"]),
     // `log` for one type: the settings of a topic's logs, which it hands to `partition`.

@@ -1,3 +1,4 @@
 //! What the tests of this room share.
 
+pub(super) mod bucket;
 pub(super) mod fixture;

@@ -1,0 +1,208 @@
+//! Reading what lies in the bucket: heads, leaves, roots, and whole batches in verified blocks.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::block_cache::{BlockCache, DISK_BUFFER_BYTES, DiskCache};
+use super::blocks::{BlockSource, Blocks};
+use super::counters::{Counters, RemoteReads, count};
+use super::error::TierError;
+use super::keys::ObjectKey;
+use super::lazy::LazyCache;
+use super::leaf::{Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX};
+use super::manifest_entry::ManifestEntry;
+use super::root::Root;
+use super::segment_head::{BLOCK_BYTES, PRODUCERS_BYTES_MAX, SegmentHead};
+use super::sequences::Sequences;
+use crate::env::Files;
+use crate::log::CarriedState;
+use crate::model::TopicPartition;
+use crate::store::ObjectStore;
+
+/// Bytes that permits of `served` stand for, one each.
+pub(super) const SERVED_UNIT_BYTES: usize = 4 << 10;
+/// Below it no block would fit its share.
+const MEMORY_BYTES_MIN: usize = 16 << 20;
+
+/// What a reader may use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RemoteReaderOptions {
+    /// Memory for blocks, read-ahead, answers under way, and what is decoded; at least 16 MiB are taken.
+    pub memory_bytes: usize,
+    /// A cache on disk, if one is wanted.
+    pub disk: Option<DiskCache>,
+}
+
+/// How the memory is shared out.
+struct Shares {
+    /// Blocks in the cache.
+    cache: usize,
+    /// Blocks read ahead.
+    ahead: usize,
+    /// Blocks that readers wait for, and what they were given until it is sent.
+    served: usize,
+    /// Heads; leaves.
+    decoded: usize,
+}
+
+impl Shares {
+    fn of(options: &RemoteReaderOptions) -> Shares {
+        let all = options.memory_bytes.max(MEMORY_BYTES_MIN);
+        // A buffer that fills while another is written.
+        let disk = if options.disk.is_some() { 2 * DISK_BUFFER_BYTES } else { 0 };
+        let eighth = all.saturating_sub(disk).max(MEMORY_BYTES_MIN / 2) / 8;
+        Shares { cache: 3 * eighth, ahead: 2 * eighth, served: 2 * eighth, decoded: eighth / 2 }
+    }
+}
+
+/// Reads remote segments, for all partitions of a broker.
+pub struct RemoteReader {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) blocks: Arc<Blocks>,
+    heads: LazyCache<SegmentHead>,
+    leaves: LazyCache<Leaf>,
+    pub(super) sequences: Mutex<Sequences>,
+    pub(super) served: Arc<Semaphore>,
+    pub(super) served_permits: u32,
+    counters: Arc<Counters>,
+}
+
+impl RemoteReader {
+    /// A reader over that store, with empty caches.
+    pub async fn open(
+        store: Arc<dyn ObjectStore>,
+        files: &dyn Files,
+        options: &RemoteReaderOptions,
+    ) -> RemoteReader {
+        let shares = Shares::of(options);
+        let counters = Arc::<Counters>::default();
+        let cache = BlockCache::open(files, shares.cache, options.disk.as_ref()).await;
+        let blocks_ahead = shares.ahead / BLOCK_BYTES;
+        let served_permits = u32::try_from(shares.served / SERVED_UNIT_BYTES).unwrap_or(u32::MAX >> 4);
+        RemoteReader {
+            blocks: Blocks::new(Arc::clone(&store), cache, Arc::clone(&counters), blocks_ahead),
+            store,
+            heads: LazyCache::new(shares.decoded),
+            leaves: LazyCache::new(shares.decoded),
+            sequences: Mutex::default(),
+            served: Arc::new(Semaphore::new(served_permits as usize)),
+            served_permits,
+            counters,
+        }
+    }
+
+    /// What it did so far.
+    pub fn counters(&self) -> RemoteReads {
+        self.counters.snapshot()
+    }
+
+    /// Bytes of blocks that are cached in memory.
+    pub fn cached_bytes(&self) -> usize {
+        self.blocks.cache.memory_bytes()
+    }
+
+    /// The root of that number.
+    pub async fn root(&self, partition: TopicPartition, number: u64) -> Result<Root, TierError> {
+        let key = ObjectKey::Root(partition, number).to_string();
+        let decode = |bytes: Bytes| Root::decode(&bytes, partition, number);
+        self.load(&key, None, MANIFEST_OBJECT_BYTES_MAX, decode).await
+    }
+
+    /// A leaf of a manifest.
+    pub async fn leaf(
+        &self,
+        partition: TopicPartition,
+        reference: &LeafReference,
+    ) -> Result<Arc<Leaf>, TierError> {
+        let load = async {
+            let decode = |bytes: Bytes| Leaf::decode(&bytes, partition, reference);
+            self.load(&reference.key(partition), None, MANIFEST_OBJECT_BYTES_MAX, decode).await
+        };
+        let leaf = self.leaves.get(reference.nonce, 2 * reference.bytes as usize, load).await?;
+        // A leaf is kept by its own name, and a root may say other things of it than the one before.
+        let count = reference.skipped as usize + reference.count as usize;
+        if leaf.entries.len() == count {
+            return Ok(leaf);
+        }
+        Err(TierError::damaged(reference.key(partition), "it has another number of entries"))
+    }
+
+    /// Index, block checksums and aborted transactions of a segment.
+    pub async fn head(
+        &self,
+        partition: TopicPartition,
+        entry: &ManifestEntry,
+    ) -> Result<Arc<SegmentHead>, TierError> {
+        let load = async {
+            let range = entry.position..entry.producers_position();
+            let decode = |bytes: Bytes| {
+                if crc32c::crc32c(&bytes) != entry.head_crc {
+                    return Err("its head is not what the manifest names");
+                }
+                let head = SegmentHead::decode(&bytes)?;
+                if head.is_of(entry, partition) { Ok(head) } else { Err("its head is another segment's") }
+            };
+            self.load(&entry.key(partition), Some(range), entry.head_bytes as usize, decode).await
+        };
+        self.heads.get(entry.object.nonce, 2 * entry.head_bytes as usize, load).await
+    }
+
+    /// Producers and leader epochs as of the segment's end.
+    pub async fn state(
+        &self,
+        partition: TopicPartition,
+        entry: &ManifestEntry,
+    ) -> Result<CarriedState, TierError> {
+        let head = self.head(partition, entry).await?;
+        let decode = |bytes: Bytes| {
+            if crc32c::crc32c(&bytes) != head.producers.crc {
+                return Err("the checksum of its producers does not match");
+            }
+            CarriedState::decode(&bytes, partition)
+        };
+        let range = entry.producers_position()..entry.log_position();
+        self.load(&entry.key(partition), Some(range), PRODUCERS_BYTES_MAX, decode).await
+    }
+
+    pub(super) async fn source(
+        &self,
+        partition: TopicPartition,
+        entry: &ManifestEntry,
+    ) -> Result<Arc<BlockSource>, TierError> {
+        let head = self.head(partition, entry).await?;
+        let (key, log_position) = (entry.key(partition), entry.log_position());
+        Ok(Arc::new(BlockSource { key, head, log_position }))
+    }
+
+    /// A small object or a part of one. One that is damaged is fetched once more: it may have been so on its
+    /// way only.
+    async fn load<T>(
+        &self,
+        key: &str,
+        range: Option<std::ops::Range<u64>>,
+        bytes_max: usize,
+        decode: impl Fn(Bytes) -> Result<T, &'static str>,
+    ) -> Result<T, TierError> {
+        let once = async || -> Result<T, TierError> {
+            let bytes = self.store.get(key, range.clone()).await?.whole(bytes_max).await?;
+            decode(bytes).map_err(|what| TierError::damaged(key, what))
+        };
+        match once().await {
+            Err(error) if error.is_damage() => {
+                count(&self.counters.damaged);
+                tracing::warn!(%error, "an object is fetched again");
+                once().await.inspect_err(|error| {
+                    count(&self.counters.damaged);
+                    tracing::error!(%error, "an object is damaged in the store");
+                })
+            }
+            result => result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
