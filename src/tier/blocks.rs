@@ -160,6 +160,13 @@ impl Blocks {
         Some(stream)
     }
 
+    /// Blocks that all streams hold for readers.
+    #[cfg(test)]
+    pub(super) fn ready_blocks(&self) -> usize {
+        let streams = self.streams.lock();
+        streams.by_object.values().flatten().map(|stream| stream.ready_blocks()).sum()
+    }
+
     fn forget(&self, stream: &Arc<Stream>) {
         let mut streams = self.streams.lock();
         let nonce = stream.source.head.nonce;

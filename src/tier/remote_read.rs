@@ -241,8 +241,8 @@ impl RemoteReader {
                 walk.need(position..found.end()).await?;
                 let batch = walk.run.copy(position..found.end());
                 let record = find_in_batch(&batch, header, timestamp, range.start);
-                let record =
-                    record.map_err(|error| TierError::damaged(&walk.source.key, error.to_string()))?;
+                let damaged = |error: BatchError| TierError::damaged(&walk.source.key, error.to_string());
+                let record = record.map_err(damaged)?;
                 if record.is_some() {
                     return Ok(record);
                 }
@@ -253,8 +253,8 @@ impl RemoteReader {
         Ok(None)
     }
 
-    /// Waits for that much of the memory for answers, or for all of it where more is asked for: a single batch
-    /// may be larger.
+    /// Waits for that much of the memory for answers, or for all of it where more is asked for: one batch may
+    /// be larger.
     async fn permit(&self, bytes: u64) -> OwnedSemaphorePermit {
         let permit = Arc::clone(&self.served).acquire_many_owned(self.units(bytes)).await;
         permit.expect("the semaphore is never closed")

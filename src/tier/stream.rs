@@ -125,6 +125,12 @@ impl Stream {
         }
     }
 
+    /// Blocks that came and wait for a reader.
+    #[cfg(test)]
+    pub(super) fn ready_blocks(&self) -> usize {
+        self.state.lock().ready.len()
+    }
+
     /// Brings blocks until the last, or until nobody asks any more.
     pub(super) async fn run(&self, blocks: &Blocks) {
         let result = self.bring_all(blocks).await;
