@@ -68,7 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
 ];
 
-const BELOW_BROKER: [&str; 15] = [
+const BELOW_BROKER: [&str; 16] = [
     "model",
     "env",
     "config",
@@ -84,6 +84,7 @@ const BELOW_BROKER: [&str; 15] = [
     "coordinator",
     "cluster",
     "inspect",
+    "tier",
 ];
 const BELOW_HANDLERS: [&str; 14] = [
     "model",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Broker;
+use super::remote::RemoteAsk;
 use crate::env::time;
 use crate::log::{AbortedTransaction, LogRead};
 use crate::model::{LeaderEpoch, Offset};
@@ -106,38 +107,41 @@ impl Broker {
         let mut left = limits.bytes_max;
         let mut nothing_yet = true;
         let mut results = Vec::with_capacity(requests.len());
-        for request in requests {
+        let mut asks = Vec::new();
+        for (index, request) in requests.iter().enumerate() {
             let bytes_max = left.min(request.bytes_max.into());
             let limits = FetchLimits { bytes_max, ..limits };
-            let fetched = self.read_one(request, limits, nothing_yet).await;
+            let fetched = match self.read_from(request, limits, nothing_yet).await {
+                Ok(Looked::Local(fetched)) => FetchedPartition::of(Ok(fetched)),
+                Ok(Looked::Remote(ask)) => {
+                    let nothing = Fetched::nothing(ask.watermarks);
+                    asks.push((index, ask));
+                    FetchedPartition::of(Ok(nothing))
+                }
+                Err(failure) => FetchedPartition::of(Err(failure)),
+            };
             // Measured against Kafka 4.3: a negative limit is one of nothing from the second partition on.
             left = left.saturating_sub_unsigned(fetched.bytes).max(0);
             nothing_yet &= fetched.bytes == 0;
             results.push(fetched);
         }
+        if !asks.is_empty() {
+            let limits = FetchLimits { bytes_max: left, ..limits };
+            self.read_remotes(&asks, limits, nothing_yet, &mut results).await;
+        }
         results
     }
 
-    async fn read_one(
+    async fn read_from<'a>(
         &self,
-        request: &PartitionFetch,
+        request: &'a PartitionFetch,
         limits: FetchLimits,
         at_least_one: bool,
-    ) -> FetchedPartition {
-        let result = self.read_from(request, limits, at_least_one).await;
-        let bytes = result.as_ref().map_or(0, |fetched| fetched.records.iter().map(Piece::length).sum());
-        FetchedPartition { result, bytes }
-    }
-
-    async fn read_from(
-        &self,
-        request: &PartitionFetch,
-        limits: FetchLimits,
-        at_least_one: bool,
-    ) -> Result<Fetched, FetchFailure> {
+    ) -> Result<Looked<'a>, FetchFailure> {
         let PartitionFetch { partition, offset, last_fetched_epoch, .. } = request;
         if let Some(diverging) = partition.diverging(*last_fetched_epoch, *offset)? {
-            return Ok(Fetched { diverging: Some(diverging), ..Fetched::nothing(diverging.watermarks) });
+            let nothing = Fetched::nothing(diverging.watermarks);
+            return Ok(Looked::Local(Fetched { diverging: Some(diverging), ..nothing }));
         }
         // Below zero it is not read, but whether there is anything is found out first.
         let bytes = u64::try_from(limits.bytes_max).ok();
@@ -147,43 +151,58 @@ impl Broker {
             false => (partition.read(*offset, bytes_max, at_least_one)?, Vec::new()),
         };
         match read {
-            PartitionRead::Empty(watermarks) => Ok(Fetched::nothing(watermarks)),
+            PartitionRead::Empty(watermarks) => Ok(Looked::Local(Fetched::nothing(watermarks))),
             PartitionRead::Tail(..) | PartitionRead::Segments(_) | PartitionRead::Remote(_)
                 if bytes.is_none() =>
             {
                 Err(FetchFailure::NegativeSize)
             }
-            PartitionRead::Tail(batches, watermarks) => Ok(Fetched {
+            PartitionRead::Tail(batches, watermarks) => Ok(Looked::Local(Fetched {
                 records: batches.into_iter().map(Piece::Bytes).collect(),
                 aborted: by_first_offset(aborted),
                 ..Fetched::nothing(watermarks)
-            }),
+            })),
             PartitionRead::Segments(watermarks) => {
                 let below = limits.read_committed.then_some(watermarks.last_stable_offset);
                 let read = match read_segments(request, below, bytes_max, at_least_one).await {
                     Err(ReadError::Remote { watermarks, .. }) => {
-                        return self.read_remote(request, watermarks, limits, at_least_one).await;
+                        return Ok(Looked::Remote(RemoteAsk { request, watermarks, in_tail: aborted }));
                     }
                     read => read?,
                 };
                 // A marker may have left the tail between the two looks: then it is in both.
                 let in_tail =
                     aborted.into_iter().filter(|aborted| aborted.overlaps(*offset, read.next_offset));
-                Ok(Fetched {
+                Ok(Looked::Local(Fetched {
                     aborted: by_first_offset(read.aborted.into_iter().chain(in_tail).collect()),
                     records: read.extents.into_iter().map(Piece::File).collect(),
                     ..Fetched::nothing(watermarks)
-                })
+                }))
             }
             PartitionRead::Remote(watermarks) => {
-                self.read_remote(request, watermarks, limits, at_least_one).await
+                Ok(Looked::Remote(RemoteAsk { request, watermarks, in_tail: aborted }))
             }
         }
     }
 }
 
+/// What a look at one partition gave.
+enum Looked<'a> {
+    /// What there is to say of it.
+    Local(Fetched),
+    /// Its records have left the disk.
+    Remote(RemoteAsk<'a>),
+}
+
+impl FetchedPartition {
+    pub(super) fn of(result: Result<Fetched, FetchFailure>) -> FetchedPartition {
+        let bytes = result.as_ref().map_or(0, |fetched| fetched.records.iter().map(Piece::length).sum());
+        FetchedPartition { result, bytes }
+    }
+}
+
 impl Fetched {
-    fn nothing(watermarks: Watermarks) -> Fetched {
+    pub(super) fn nothing(watermarks: Watermarks) -> Fetched {
         Fetched { records: Vec::new(), watermarks, aborted: Vec::new(), diverging: None }
     }
 }
@@ -198,7 +217,7 @@ fn is_enough(read: &[FetchedPartition], bytes_min: i64) -> bool {
 }
 
 /// As clients want them: they take them up one after the other as they walk through the records.
-fn by_first_offset(mut aborted: Vec<AbortedTransaction>) -> Vec<AbortedTransaction> {
+pub(super) fn by_first_offset(mut aborted: Vec<AbortedTransaction>) -> Vec<AbortedTransaction> {
     aborted.sort_unstable_by_key(|aborted| (aborted.first_offset, aborted.producer_id));
     aborted.dedup_by_key(|aborted| (aborted.first_offset, aborted.producer_id));
     aborted

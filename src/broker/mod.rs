@@ -25,6 +25,7 @@ mod producer_ids;
 mod remote;
 mod retention;
 mod scrub;
+mod tiering;
 mod topic_names;
 mod topics;
 mod transactions;
@@ -51,6 +52,7 @@ pub use fetch_sessions::{
 pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use object_store::store_options;
+pub use tiering::Tier;
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
 pub use transactions::{
@@ -99,6 +101,8 @@ pub struct Broker {
     fetch_sessions: FetchSessions,
     groups: groups::Groups,
     transactions: transactions::Transactions,
+    /// `None`: nothing is tiered.
+    tiering: Option<tiering::Tiering>,
     threads: Mutex<Option<StorageThreads>>,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }

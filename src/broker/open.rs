@@ -9,10 +9,11 @@ use parking_lot::{Mutex, RwLock};
 
 use super::groups::Groups;
 use super::live_config::LiveConfig;
+use super::tiering::Tier;
 use super::transactions::Transactions;
 use super::{
     Broker, BrokerError, FetchSessions, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, cleaning, retention, scrub,
-    transactions,
+    tiering, transactions,
 };
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
@@ -97,6 +98,16 @@ impl Broker {
     /// Opens the data directory, recovers it, and starts the threads that commit and write segments. May take
     /// as long as the WAL above the last checkpoint takes to read. Needs a tokio runtime.
     pub fn open(env: Env, config: ServerConfig, metrics: Arc<Metrics>) -> Result<Arc<Broker>, BrokerError> {
+        Broker::open_with(env, config, metrics, None)
+    }
+
+    /// The same with a bucket for what leaves the disk.
+    pub fn open_with(
+        env: Env,
+        config: ServerConfig,
+        metrics: Arc<Metrics>,
+        tier: Option<Tier>,
+    ) -> Result<Arc<Broker>, BrokerError> {
         let config = Arc::new(config);
         let directory =
             BrokerDirectory::open(&env, &config.log_dir, config.node_id, config.cluster_id.as_deref())
@@ -138,6 +149,8 @@ impl Broker {
             producer_ids: super::producer_ids::ProducerIds::default(),
             removals: Arc::default(),
             fetch_sessions,
+            tiering: tier
+                .map(|store| tiering::Tiering::new(store, tiering::TieringOptions::of(&config.tiering))),
             threads: Mutex::new(Some(threads)),
             tasks: Mutex::default(),
         });
@@ -146,6 +159,7 @@ impl Broker {
             tokio::spawn(scrub::run(Arc::downgrade(&broker))),
             tokio::spawn(cleaning::run(Arc::downgrade(&broker))),
             tokio::spawn(transactions::watch(Arc::downgrade(&broker))),
+            tokio::spawn(tiering::run(Arc::downgrade(&broker))),
         ]);
         broker.lead_groups();
         broker.lead_transactions();

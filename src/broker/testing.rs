@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Broker, NewTopic};
+use super::{Broker, NewTopic, Tier};
 use crate::config::ServerConfig;
 use crate::env::{Env, RealFiles, time};
 use crate::model::{Timestamp, TopicPartition};
@@ -25,6 +25,11 @@ const SMALL: [(&str, &str); 4] = [
 
 /// A small broker on real files in a directory, with these settings beside.
 pub(crate) fn open(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
+    open_with(directory, settings, None)
+}
+
+/// The same with a bucket.
+pub(crate) fn open_with(directory: &Path, settings: &[(&str, &str)], tier: Option<Tier>) -> Arc<Broker> {
     let place = [("log.dirs", directory.to_str().unwrap())];
     let flags: Vec<_> = place
         .iter()
@@ -33,7 +38,7 @@ pub(crate) fn open(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
     let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
-    Broker::open(Env::real(), config, Metrics::new(Timestamp(0), 100)).unwrap()
+    Broker::open_with(Env::real(), config, Metrics::new(Timestamp(0), 100), tier).unwrap()
 }
 
 /// Looks until there is something, and lets tasks run meanwhile.

@@ -181,9 +181,10 @@ impl Broker {
 
     async fn delete(&self, image: &ClusterImage, topic: &Arc<TopicImage>) -> Result<(), TopicError> {
         let topic_id = topic.topic_id;
+        let copies = self.topic_config(topic).is_tiered;
         // Before the tombstone, so that no record of the topic follows it in the WAL.
         self.storage.take_offline(topic_id, topic.topic_partitions());
-        let applied = match self.metadata.transact(deletion(image, topic)).await {
+        let applied = match self.metadata.transact(deletion(image, topic, copies)).await {
             Ok(applied) => applied,
             Err(error) => {
                 self.bring_back(topic);
@@ -224,15 +225,18 @@ impl Broker {
     }
 }
 
-fn deletion(image: &ClusterImage, topic: &TopicImage) -> Transaction {
+fn deletion(image: &ClusterImage, topic: &TopicImage, copies: bool) -> Transaction {
     let tombstone = Tombstone { name: topic.name.to_string(), partitions: topic.partitions };
     let value = serde_json::to_vec(&tombstone).expect("strings and numbers are always JSON");
     let mut changes =
         vec![Change::Delete(keys::topic(&topic.name)), Change::Put(keys::tombstone(topic.topic_id), value)];
     let moved = |id: &TopicPartition| image.log_start(*id).0 > 0;
     changes.extend(topic.topic_partitions().filter(moved).map(|id| Change::Delete(keys::log_start(id))));
-    // Its objects go with the topic: their keys begin with its id.
+    // Its objects go with the topic: their keys begin with its id. There may be some that no record names.
     let is_tiered = |id: &TopicPartition| image.tier(*id).is_some();
+    if copies || topic.topic_partitions().any(|id| is_tiered(&id)) {
+        changes.push(Change::Put(keys::tier_deletion(topic.topic_id), b"{}".to_vec()));
+    }
     changes.extend(topic.topic_partitions().filter(is_tiered).map(|id| Change::Delete(keys::tier(id))));
     Transaction { compares: Vec::new(), changes }
 }

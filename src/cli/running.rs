@@ -10,18 +10,22 @@ use super::group_metrics;
 use super::listeners_file::{self, ListenersFile};
 use super::transaction_metrics;
 use crate::admin::{AdminServer, Health, Phase};
-use crate::broker::Broker;
+use crate::broker::{Broker, Tier, store_options};
 use crate::config::ServerConfig;
 use crate::env::{Env, time};
 use crate::handlers::BrokerHandler;
 use crate::model::Offset;
 use crate::server::{Limits, Server};
+use crate::store::{self, NoObserver, StoreError, Variables};
 use crate::telemetry::{Metrics, PartitionSnapshot, TransactionsSnapshot};
 
 /// Share of `highwater.shutdown.timeout.ms` that requests get to finish; the checkpoint has the rest.
 const DRAIN_PERCENT: u32 = 60;
 /// After a storage failure: time for producers to be told that their records were not stored.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a start waits for the tier to answer.
+const PROBE_MAX: Duration = Duration::from_secs(5);
 
 /// Everything that runs.
 pub struct Running {
@@ -173,9 +177,30 @@ async fn start_admin(
     Ok(Some(address))
 }
 
+/// The tier, if one is configured. One that does not answer now is no reason not to serve what is on disk.
+async fn open_tier(env: &Env, config: &ServerConfig) -> Result<Option<Tier>, Exit> {
+    let Some(options) = store_options(&config.tier, Variables::of_process()) else { return Ok(None) };
+    let refused = |error: StoreError| {
+        tracing::error!("highwater.tier.store: {error}");
+        Exit::Configuration
+    };
+    let store = store::open(&options, env, Arc::new(NoObserver)).map_err(refused)?;
+    match time::timeout(PROBE_MAX, store::probe(&store, &*env.random)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if !error.is_transient() => return Err(refused(error)),
+        Ok(Err(_)) | Err(time::Elapsed) => tracing::warn!(
+            "{} does not answer; records that are only there cannot be read meanwhile, and nothing is copied \
+             there until it does",
+            options.url
+        ),
+    }
+    Ok(Some(Tier::open(store, env, &config.tiering).await))
+}
+
 async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Arc<Broker>, Exit> {
+    let tier = open_tier(env, config).await?;
     let (env, config, metrics) = (env.clone(), config.clone(), metrics.clone());
-    let opened = tokio::task::spawn_blocking(move || Broker::open(env, config, metrics)).await;
+    let opened = tokio::task::spawn_blocking(move || Broker::open_with(env, config, metrics, tier)).await;
     match opened {
         Ok(Ok(broker)) => Ok(broker),
         Ok(Err(error)) => {

@@ -334,6 +334,17 @@ pub const BROKER: &[Definition] = &[
         "Free disk space below which records are refused, so that what was promised can still be written."),
     key("highwater.file.handles", Int, Some("1024"), Between(64, 1_000_000),
         "Segment files kept open at once."),
+    key("highwater.tier.grace.ms", Long, Some("3600000"), AtLeast(1000),
+        "Time for which objects in the tier are kept that nothing names any more: replaced manifests, and what \
+         uploads left behind that did not come to their end."),
+    key("highwater.tier.memory.bytes", Long, Some("134217728"), Between(32 * MIB, 64 * GIB),
+        "Memory for what is on its way to the tier or from there, blocks kept for readers included."),
+    key("highwater.tier.upload.bytes.per.second", Long, Some("0"), AtLeast(0),
+        "Bandwidth of copies to the tier; 0 sets no bound."),
+    key("remote.fetch.max.wait.ms", Int, Some("500"), AtLeast(1),
+        "Longest time for which a fetch waits for records from the tier; what comes later is there for the next."),
+    key("remote.log.manager.task.interval.ms", Long, Some("30000"), AtLeast(1),
+        "How often closed segments are copied to the tier, and removed from it that count no longer."),
     live("highwater.scrub.bytes.per.second", Long, Some("4194304"), AtLeast(0),
         "Average speed at which the background scrubber reads segments again to verify their checksums, a \
          segment at a time; 0 never does."),

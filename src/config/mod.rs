@@ -54,7 +54,7 @@ pub use server_config::{
 };
 pub use settings::{Layers, Origin, Setting, Settings, Warning};
 pub use tier_settings::TierConfig;
-pub use tiering::{Bounds, TopicTiering};
+pub use tiering::{Bounds, TieringConfig, TopicTiering};
 pub use topic_config::{
     Cleanup, Compression, InvalidTopicConfig, TimestampType, TopicConfig, TopicOverrides,
 };

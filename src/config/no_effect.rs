@@ -79,14 +79,14 @@ const SHARE: Group = ("share groups are not served yet", &[
 ]);
 
 #[rustfmt::skip]
-const TIERING: Group = ("tiering is not served yet", &[
-    "follower.fetch.last.tiered.offset.enable", "remote.fetch.max.wait.ms",
+const TIERING: Group = ("tiering is built in, and highwater.tier.* is how it is configured", &[
+    "follower.fetch.last.tiered.offset.enable",
     "remote.list.offsets.request.timeout.ms", "remote.log.index.file.cache.total.size.bytes",
     "remote.log.manager.copier.thread.pool.size", "remote.log.manager.copy.max.bytes.per.second",
     "remote.log.manager.copy.quota.window.num", "remote.log.manager.copy.quota.window.size.seconds",
     "remote.log.manager.expiration.thread.pool.size", "remote.log.manager.fetch.max.bytes.per.second",
     "remote.log.manager.fetch.quota.window.num", "remote.log.manager.fetch.quota.window.size.seconds",
-    "remote.log.manager.follower.thread.pool.size", "remote.log.manager.task.interval.ms",
+    "remote.log.manager.follower.thread.pool.size",
     "remote.log.manager.thread.pool.size", "remote.log.metadata.custom.metadata.max.bytes",
     "remote.log.metadata.manager.class.name", "remote.log.metadata.manager.class.path",
     "remote.log.metadata.manager.impl.prefix", "remote.log.metadata.manager.listener.name",

@@ -8,7 +8,7 @@ use super::group_settings::{self, GroupConfig};
 use super::listeners::{self, Host, Listener, ListenerSettings};
 use super::settings::{Layers, Origin, Settings, Warning};
 use super::tier_settings::{self, TierConfig};
-use super::tiering;
+use super::tiering::{self, TieringConfig};
 use super::transaction_settings::{self, TransactionConfig};
 use super::value::Value;
 use crate::env::Files;
@@ -156,6 +156,8 @@ pub struct ServerConfig {
     pub transactions: TransactionConfig,
     /// The object store and how it is reached.
     pub tier: TierConfig,
+    /// What is copied to the tier, when and how fast.
+    pub tiering: TieringConfig,
     /// `highwater.shutdown.timeout.ms`.
     pub shutdown_timeout: Duration,
     /// `highwater.admin.listener`; `None` is switched off.
@@ -216,6 +218,7 @@ impl ServerConfig {
             groups: group_settings::groups(&settings)?,
             transactions: transaction_settings::transactions(&settings),
             tier: tier_settings::tier(&settings),
+            tiering: tiering::tiering(&settings),
             shutdown_timeout: duration(&settings, "highwater.shutdown.timeout.ms"),
             admin: admin(&settings)?,
             metrics_partitions_max: number(&settings, "highwater.metrics.partitions.max"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::definitions::topic_key;
 use super::error::ConfigError;
+use super::server_config::{duration, number};
 use super::settings::Settings;
 use super::topic_config::{InvalidTopicConfig, TopicConfig, inherited};
 use super::value::Value;
@@ -14,6 +15,31 @@ const STORE: &str = "highwater.tier.store";
 const INHERITED: i64 = -2;
 /// No bound.
 const NONE: i64 = -1;
+
+/// How segments are copied to the tier, and how long what nothing names is kept there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TieringConfig {
+    /// `remote.log.manager.task.interval.ms`.
+    pub interval: Duration,
+    /// `highwater.tier.grace.ms`.
+    pub grace: Duration,
+    /// `highwater.tier.upload.bytes.per.second`; 0 sets no bound.
+    pub upload_bytes_per_second: u64,
+    /// `remote.fetch.max.wait.ms`.
+    pub fetch_wait: Duration,
+    /// `highwater.tier.memory.bytes`: of everything that is on its way to the tier or from there.
+    pub memory_bytes: usize,
+}
+
+pub(super) fn tiering(settings: &Settings) -> TieringConfig {
+    TieringConfig {
+        interval: duration(settings, "remote.log.manager.task.interval.ms"),
+        grace: duration(settings, "highwater.tier.grace.ms"),
+        upload_bytes_per_second: number(settings, "highwater.tier.upload.bytes.per.second"),
+        fetch_wait: duration(settings, "remote.fetch.max.wait.ms"),
+        memory_bytes: number(settings, "highwater.tier.memory.bytes"),
+    }
+}
 
 /// Whether the broker has a place for what leaves the disk.
 pub(super) fn has_store(settings: &Settings) -> bool {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::keys::{self, Growth, TierRecord, Tombstone, TopicRecord};
@@ -79,6 +79,7 @@ pub struct ClusterImage {
     tombstones: HashMap<TopicId, Tombstone>,
     log_starts: HashMap<TopicPartition, Offset>,
     tiers: Arc<HashMap<TopicPartition, TierRecord>>,
+    tier_deletions: BTreeSet<TopicId>,
     broker_configs: Arc<BrokerConfigs>,
     group_configs: Arc<GroupConfigs>,
 }
@@ -133,6 +134,11 @@ impl ClusterImage {
         self.tiers.get(&topic_partition).copied()
     }
 
+    /// Deleted topics of which objects may be left in the tier.
+    pub fn tier_deletions(&self) -> impl Iterator<Item = TopicId> {
+        self.tier_deletions.iter().copied()
+    }
+
     /// First offset that is on local disk: the log start, unless what follows it has left for the tier.
     pub fn local_log_start(&self, topic_partition: TopicPartition) -> Offset {
         let in_tier = self.tier(topic_partition).map(|tier| tier.local_log_start_offset);
@@ -183,6 +189,12 @@ impl ClusterImage {
             match value {
                 Some(value) => tiers.insert(topic_partition, TierRecord::decode(value)?),
                 None => tiers.remove(&topic_partition),
+            };
+        } else if let Some(text) = key.strip_prefix(keys::TIER_DELETIONS) {
+            let topic_id = keys::parse_topic_id(text)?;
+            match value {
+                Some(_) => self.tier_deletions.insert(topic_id),
+                None => self.tier_deletions.remove(&topic_id),
             };
         } else if let Some(text) = key.strip_prefix(keys::BROKER_CONFIGS) {
             let node_id = keys::parse_broker(text)?;

@@ -16,6 +16,8 @@ pub const TOMBSTONES: &str = "tombstones/";
 pub const LOG_STARTS: &str = "log-starts/";
 /// What of a partition lies in the tier, one key per partition of which anything does.
 pub const TIERS: &str = "tiers/";
+/// Deleted topics of which objects may be left in the tier, one key per topic id. The value says nothing.
+pub const TIER_DELETIONS: &str = "tier-deletions/";
 /// Where a node id would stand in [`BROKER_CONFIGS`].
 const CLUSTER_DEFAULT: &str = "default";
 /// How often the broker has started, a decimal number.
@@ -172,6 +174,11 @@ pub fn log_start(topic_partition: TopicPartition) -> String {
 /// All log start keys of one topic.
 pub fn log_starts_of(topic_id: TopicId) -> String {
     format!("{LOG_STARTS}{topic_id}/")
+}
+
+/// Key of a deleted topic of which objects may be left in the tier.
+pub fn tier_deletion(topic_id: TopicId) -> String {
+    format!("{TIER_DELETIONS}{topic_id}")
 }
 
 /// Key of what a partition has in the tier.

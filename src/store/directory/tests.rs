@@ -25,6 +25,10 @@ async fn a_directory_conforms() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "thousands of objects at once, where a put each would sync each"
+)]
 async fn pages_follow_one_another() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&Env::real(), directory.path());

@@ -1,0 +1,207 @@
+//! What the broker does with the tier: copies closed segments there, takes away what counts no longer.
+//!
+//! A partition's manifest says what the tier has of it, and the metadata store which manifest holds
+//! ([`TierRecord`]). Orders of steps, and why they are right, stand where the steps are: a new manifest at
+//! [`RemotePartition`]'s `commit`, a deleted topic at `removing`.
+
+mod copying;
+mod manifest;
+mod removing;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+
+use super::Broker;
+use crate::cluster::MetadataError;
+use crate::config::TieringConfig;
+use crate::env::{BackgroundError, Env, time};
+use crate::log::LogError;
+use crate::metadata::TierRecord;
+use crate::model::TopicPartition;
+use crate::partition::{Partition, PartitionStatus};
+use crate::store::{ObjectStore, StoreError};
+use crate::tier::{RemoteReader, RemoteReaderOptions, TierError};
+
+pub(super) use manifest::RemotePartition;
+
+/// Partitions that are seen to at the same time.
+const PARTITIONS_AT_ONCE: usize = 2;
+/// Longest wait between two looks, whatever `remote.log.manager.task.interval.ms` says.
+const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// What comes before the records in an object of a segment of ordinary size, at most.
+const HEADS_BYTES: usize = 4 << 20;
+/// Updates of one manifest in a row before others get their turn.
+const UPDATES_PER_TURN_MAX: u32 = 16;
+
+/// Why something in the tier was not done. It is tried again at the next look.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TieringError {
+    /// The bucket.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A segment or a change that does not fit.
+    #[error(transparent)]
+    Tier(#[from] TierError),
+    /// The record of what the tier has.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The local log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Work on a thread of its own did not end.
+    #[error(transparent)]
+    Background(#[from] BackgroundError),
+    /// Every number that was tried for a manifest is taken.
+    #[error("manifests up to number {0} are there already, and none of them was ever current")]
+    NumbersTaken(u64),
+}
+
+/// How much is done, and when.
+#[derive(Clone, Debug)]
+pub(super) struct TieringOptions {
+    /// Between two looks (`remote.log.manager.task.interval.ms`).
+    pub interval: Duration,
+    /// How long objects are kept that nothing names any more: for who reads them, or is about to name them.
+    pub grace: Duration,
+    /// 0 sets no bound.
+    pub upload_bytes_per_second: u64,
+    /// An object of at most so many bytes is put by one request, and held meanwhile.
+    pub upload_memory_bytes: usize,
+}
+
+/// A bucket, and who reads from it.
+#[derive(Clone)]
+pub struct Tier {
+    /// Where objects are put.
+    pub store: Arc<dyn ObjectStore>,
+    /// Reads from there, and keeps what was read.
+    pub reader: Arc<RemoteReader>,
+}
+
+impl Tier {
+    /// With empty caches. Takes the share of the memory (`highwater.tier.memory.bytes`) that uploads leave.
+    pub async fn open(store: Arc<dyn ObjectStore>, env: &Env, config: &TieringConfig) -> Tier {
+        let memory_bytes = config.memory_bytes.saturating_sub(upload_memory_bytes(config));
+        let options = RemoteReaderOptions { memory_bytes, disk: None };
+        let reader = Arc::new(RemoteReader::open(store.clone(), &*env.files, &options).await);
+        Tier { store, reader }
+    }
+}
+
+/// A segment of 64 MiB with its indexes is put by one request, if half of 128 MiB are for uploads.
+fn upload_memory_bytes(config: &TieringConfig) -> usize {
+    config.memory_bytes / 2 + HEADS_BYTES
+}
+
+/// The tier of one broker.
+pub(super) struct Tiering {
+    tier: Tier,
+    options: TieringOptions,
+    /// One for each partition that has something in the tier, or may soon.
+    partitions: DashMap<TopicPartition, Arc<RemotePartition>>,
+    /// Held by the one upload that has a whole object in memory.
+    upload_memory: tokio::sync::Mutex<()>,
+    /// Monotonic time at which the bandwidth that uploads have used is paid for.
+    paid_until: Mutex<Duration>,
+}
+
+impl TieringOptions {
+    pub(super) fn of(config: &TieringConfig) -> TieringOptions {
+        TieringOptions {
+            interval: config.interval,
+            grace: config.grace,
+            upload_bytes_per_second: config.upload_bytes_per_second,
+            upload_memory_bytes: upload_memory_bytes(config),
+        }
+    }
+}
+
+impl Tiering {
+    pub(super) fn new(tier: Tier, options: TieringOptions) -> Tiering {
+        Tiering {
+            tier,
+            options,
+            partitions: DashMap::new(),
+            upload_memory: tokio::sync::Mutex::default(),
+            paid_until: Mutex::default(),
+        }
+    }
+
+    fn store(&self) -> &dyn ObjectStore {
+        &*self.tier.store
+    }
+
+    /// Who reads from the bucket.
+    pub(super) fn reader(&self) -> &Arc<RemoteReader> {
+        &self.tier.reader
+    }
+
+    /// What is known of a partition in the tier.
+    pub(super) fn partition(&self, id: TopicPartition) -> Arc<RemotePartition> {
+        self.partitions.entry(id).or_insert_with(|| Arc::new(RemotePartition::new(id))).clone()
+    }
+}
+
+/// Looks at all partitions now and then until the broker is gone.
+pub(super) async fn run(broker: Weak<Broker>) {
+    loop {
+        let interval = match broker.upgrade() {
+            Some(broker) => broker.tiering.as_ref().map(|tiering| tiering.options.interval),
+            None => return,
+        };
+        let Some(interval) = interval else { return };
+        time::sleep(interval.clamp(Duration::from_millis(1), INTERVAL_MAX)).await;
+        let Some(broker) = broker.upgrade() else { return };
+        broker.see_to_the_tier().await;
+    }
+}
+
+impl Broker {
+    /// Copies what may be copied, and takes away what counts no longer, of each partition once.
+    pub async fn see_to_the_tier(&self) {
+        let Some(tiering) = &self.tiering else { return };
+        let image = self.image();
+        let concerned = |partition: &Arc<Partition>| {
+            let id = partition.topic_partition();
+            let is_online = partition.status() == PartitionStatus::Online;
+            is_online && (partition.log().config().tiering.is_some() || image.tier(id).is_some())
+        };
+        let partitions = self.storage.all_partitions().into_iter().filter(concerned);
+        let looks = futures_util::stream::iter(partitions);
+        looks
+            .for_each_concurrent(PARTITIONS_AT_ONCE, |partition| async move {
+                if let Err(error) = self.see_to(tiering, &partition).await {
+                    let (topic, index) = (partition.topic(), partition.topic_partition().partition);
+                    tracing::warn!(%topic, partition = index, %error, "the tier; tried again at the next look");
+                }
+            })
+            .await;
+        self.remove_deleted_topics(tiering).await;
+        // Of partitions that are gone.
+        tiering.partitions.retain(|id, _| self.storage.partition(*id).is_some());
+    }
+
+    async fn see_to(&self, tiering: &Tiering, partition: &Arc<Partition>) -> Result<(), TieringError> {
+        if partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
+            for _ in 0..UPDATES_PER_TURN_MAX {
+                if !self.copy_some(tiering, partition).await? {
+                    break;
+                }
+            }
+        }
+        self.remove_below_log_start(tiering, partition).await?;
+        self.collect_orphans(tiering, partition).await
+    }
+
+    /// What the tier has of a partition, as the metadata store knows it.
+    fn tier_record(&self, id: TopicPartition) -> Option<TierRecord> {
+        self.image().tier(id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

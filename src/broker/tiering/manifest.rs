@@ -1,0 +1,140 @@
+//! A partition's manifest: read from the bucket, and changed there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+use super::{Tiering, TieringError};
+use crate::broker::Broker;
+use crate::cluster::MetadataError;
+use crate::log::CarriedState;
+use crate::metadata::TierRecord;
+use crate::model::{Offset, TopicPartition};
+use crate::partition::Partition;
+use crate::store::Created;
+use crate::tier::{RemoteReader, Root, Stamp, TierError, Update};
+
+/// Numbers that a crash before the metadata store knew of a root may have left behind, one each.
+const NUMBERS_TRIED_MAX: u32 = 64;
+/// Times that a record is made up anew because the local log start moved meanwhile.
+const RECORDS_TRIED_MAX: u32 = 5;
+
+/// What is known of a partition in the tier.
+pub(in crate::broker) struct RemotePartition {
+    id: TopicPartition,
+    /// The manifest that was read last.
+    root: RwLock<Option<Arc<Root>>>,
+    /// Held by who changes the manifest, or what it names.
+    pub(super) writer: tokio::sync::Mutex<Writer>,
+}
+
+/// What the one that changes a manifest remembers.
+#[derive(Default)]
+pub(super) struct Writer {
+    /// As of the end of the manifest, if it is known.
+    pub carried: Option<CarriedState>,
+    /// Monotonic time of the last look for orphans.
+    pub collected: Option<Duration>,
+}
+
+impl RemotePartition {
+    pub(super) fn new(id: TopicPartition) -> RemotePartition {
+        RemotePartition { id, root: RwLock::default(), writer: Default::default() }
+    }
+
+    /// The manifest of that record; an empty one if there is none.
+    pub(in crate::broker) async fn root(
+        &self,
+        reader: &RemoteReader,
+        record: Option<TierRecord>,
+    ) -> Result<Arc<Root>, TierError> {
+        let Some(record) = record else { return Ok(Arc::new(Root::empty(self.id, Offset(0)))) };
+        let known = self.root.read().clone();
+        if let Some(known) = known.filter(|known| known.number == record.manifest) {
+            return Ok(known);
+        }
+        let root = Arc::new(reader.root(self.id, record.manifest).await?);
+        *self.root.write() = Some(root.clone());
+        Ok(root)
+    }
+
+    /// Makes a change of `root` the one that holds; returns what holds then, and has its garbage removed.
+    ///
+    /// The order, and why it is right: the leaf before the root that names it; the root before the metadata
+    /// store's record that names its number. A crash in between leaves objects that nothing names, and what
+    /// held before holds still; the collector removes them. The record is compared with the one that the
+    /// change was made from: whoever lost the partition changes nothing. Only when the record is durable
+    /// goes what the former manifest named and this one does not.
+    pub(super) async fn commit(
+        &self,
+        change: &Change<'_>,
+        make: impl Fn(&Stamp) -> Result<Update, TierError>,
+    ) -> Result<Update, TieringError> {
+        let Change { broker, tiering, partition, root } = change;
+        let (leader_epoch, now) = (partition.leader_epoch(), broker.storage.believed_now());
+        let grace = tiering.options.grace;
+        let mut stamp = Stamp::after(root, &*broker.env.random, leader_epoch, now, grace);
+        let mut update = make(&stamp)?;
+        if let Some(leaf) = &update.leaf {
+            tiering.store().put(&leaf.key, vec![leaf.bytes.clone()]).await?;
+        }
+        for _ in 0..NUMBERS_TRIED_MAX {
+            match tiering.store().create(&update.root.key, update.root.bytes.clone()).await? {
+                Created::Mine => {
+                    self.make_current(change, &update).await?;
+                    return Ok(update);
+                }
+                // Of a commit that a crash cut off, or that failed: it was never current.
+                Created::Taken(_) => stamp.number += 1,
+            }
+            update = make(&stamp)?;
+        }
+        Err(TieringError::NumbersTaken(stamp.number))
+    }
+
+    async fn make_current(&self, change: &Change<'_>, update: &Update) -> Result<(), TieringError> {
+        let Change { broker, tiering, partition, root } = change;
+        let id = self.id;
+        for attempt in 1.. {
+            let record = broker.metadata.image().tier(id);
+            let is_former = match record {
+                Some(record) => record.manifest == root.number,
+                None => root.number == 0,
+            };
+            if !is_former {
+                return Err(MetadataError::Conflict(crate::metadata::keys::tier(id)).into());
+            }
+            let local_start = record.map_or_else(
+                || partition.watermarks().local_log_start_offset,
+                |record| record.local_log_start_offset,
+            );
+            let next = TierRecord {
+                manifest: update.next.number,
+                leader_epoch: update.next.leader_epoch,
+                remote_end_offset: update.next.end_offset,
+                local_log_start_offset: local_start.min(update.next.end_offset),
+            };
+            match broker.replace_tier_record(id, record, next).await {
+                Err(MetadataError::Conflict(_)) if attempt < RECORDS_TRIED_MAX => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => break,
+            }
+        }
+        *self.root.write() = Some(Arc::new(update.next.clone()));
+        // What stays because of an error, the collector finds.
+        if let Err(error) = tiering.store().delete(&update.garbage).await {
+            tracing::debug!(%error, "objects that nothing names stay in the tier for now");
+        }
+        Ok(())
+    }
+}
+
+/// Of what a change of a manifest is made.
+pub(super) struct Change<'a> {
+    pub broker: &'a Broker,
+    pub tiering: &'a Tiering,
+    pub partition: &'a Arc<Partition>,
+    /// The manifest that it changes.
+    pub root: &'a Root,
+}

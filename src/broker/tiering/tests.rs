@@ -1,0 +1,338 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::broker::retention::remove_old_segments;
+use crate::broker::testing::{append_records, eventually, open_with};
+use crate::broker::{Broker, FetchFailure, FetchLimits, NewTopic, PartitionFetch};
+use crate::config::ServerConfig;
+use crate::env::Env;
+use crate::metadata::TierRecord;
+use crate::model::{LeaderEpoch, Offset, TopicPartition};
+use crate::partition::{CheckpointReach, Partition};
+use crate::protocol::Piece;
+use crate::protocol::batch::{BatchHeader, verify_crc};
+use crate::store::Operation;
+use crate::store::simulated::{Fault, SimulatedBucket, Strike};
+use crate::tier::{ObjectKey, RemoteLog};
+
+use super::*;
+
+const SETTINGS: [(&str, &str); 3] = [
+    ("highwater.tier.store", "file:///simulated"),
+    ("highwater.tier.grace.ms", "1000"),
+    ("remote.log.manager.task.interval.ms", "3600000"),
+];
+
+fn bucket() -> SimulatedBucket {
+    SimulatedBucket::new(Env::real().clock, 1)
+}
+
+async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
+    let config = TieringConfig { memory_bytes: 32 << 20, ..ServerConfig::defaults().tiering };
+    let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &config).await;
+    open_with(directory, &SETTINGS, Some(tier))
+}
+
+/// A tiered topic `t` of one partition whose segments are closed at once.
+async fn tiered(broker: &Broker) -> Arc<Partition> {
+    tiered_named(broker, "t").await
+}
+
+async fn tiered_named(broker: &Broker, name: &str) -> Arc<Partition> {
+    let configs = [
+        ("segment.ms", "1"),
+        ("remote.storage.enable", "true"),
+        ("local.retention.bytes", "0"),
+        ("retention.ms", "-1"),
+    ];
+    let configs: BTreeMap<_, _> = configs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let new = NewTopic { name: name.to_owned(), partitions: 1, replication_factor: 1, configs };
+    let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
+    broker.partition(TopicPartition { topic_id: created.topic.topic_id, partition: 0 }).unwrap()
+}
+
+/// Appends closed segments of ten records each, and an active one of five.
+async fn segments(broker: &Broker, partition: &Arc<Partition>, count: u32) {
+    for _ in 0..count {
+        append_records(broker, partition, 10).await;
+        broker.storage().flush_step(0).unwrap();
+        eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+    }
+    append_records(broker, partition, 5).await;
+    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
+}
+
+fn record(broker: &Broker, partition: &Partition) -> Option<TierRecord> {
+    broker.image().tier(partition.topic_partition())
+}
+
+fn remote_end(broker: &Broker, partition: &Partition) -> Option<i64> {
+    record(broker, partition).map(|record| record.remote_end_offset.0)
+}
+
+/// Keys in the bucket by kind: segments, leaves, roots.
+fn kinds(bucket: &SimulatedBucket) -> (usize, usize, usize) {
+    let count = |is_kind: fn(&ObjectKey) -> bool| {
+        let keys = bucket.keys();
+        keys.iter().filter(|key| ObjectKey::parse(key).as_ref().is_some_and(is_kind)).count()
+    };
+    (
+        count(|key| matches!(key, ObjectKey::Segment(..))),
+        count(|key| matches!(key, ObjectKey::Leaf(..))),
+        count(|key| matches!(key, ObjectKey::Root(..))),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_segments_are_copied_once_and_leave_the_disk() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    let partition = tiered(&broker).await;
+    segments(&broker, &partition, 3).await;
+    broker.see_to_the_tier().await;
+    assert_eq!(remote_end(&broker, &partition), Some(30), "the active segment stays");
+    assert_eq!(kinds(&bucket), (3, 1, 1), "one manifest for all three");
+    let puts = bucket.requests(Operation::Put);
+    broker.see_to_the_tier().await;
+    assert_eq!(bucket.requests(Operation::Put), puts, "nothing is copied twice");
+
+    broker.retain().await.unwrap();
+    let watermarks = partition.watermarks();
+    assert_eq!((watermarks.log_start_offset.0, watermarks.local_log_start_offset.0), (0, 30));
+    assert_eq!(
+        partition.log().segments_count(),
+        2,
+        "the one that was active, closed since, and an empty one"
+    );
+
+    let id = partition.topic_partition();
+    drop(partition);
+    broker.close().await.unwrap();
+    drop(broker);
+    let broker = open(directory.path(), &bucket).await;
+    let partition = broker.partition(id).unwrap();
+    segments(&broker, &partition, 1).await;
+    broker.see_to_the_tier().await;
+    // The start closes nothing: the five of before and ten more.
+    assert_eq!(remote_end(&broker, &partition), Some(45));
+    let (segments, ..) = kinds(&bucket);
+    assert!(segments > 3);
+}
+
+/// Reads from `offset` on until there is nothing more; base offsets and numbers of records of the batches.
+async fn read_on(broker: &Broker, partition: &Arc<Partition>, mut offset: i64) -> Vec<(i64, i32)> {
+    let limits =
+        FetchLimits { bytes_min: 1, bytes_max: 300, wait: Duration::from_secs(5), read_committed: true };
+    let mut batches = Vec::new();
+    while offset < partition.watermarks().high_watermark.0 {
+        let request = PartitionFetch {
+            partition: partition.clone(),
+            offset: Offset(offset),
+            bytes_max: 300,
+            last_fetched_epoch: LeaderEpoch::NONE,
+        };
+        let fetched = broker.fetch(&[request], limits).await.remove(0).result.unwrap();
+        let mut bytes = Vec::new();
+        for piece in fetched.records {
+            match piece {
+                Piece::Bytes(slice) => bytes.extend_from_slice(&slice),
+                Piece::File(extent) => {
+                    let at = bytes.len();
+                    bytes.resize(at + extent.length as usize, 0);
+                    extent.file.read_exact_at(&mut bytes[at..], extent.offset).unwrap();
+                }
+            }
+        }
+        assert!(!bytes.is_empty(), "nothing from offset {offset} on");
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let header = BatchHeader::parse(rest).unwrap();
+            verify_crc(&rest[..header.size_bytes()]).unwrap();
+            rest = &rest[header.size_bytes()..];
+            batches.push((header.base_offset.0, header.records_count));
+            offset = header.next_offset().0;
+        }
+    }
+    batches
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_does_not_see_where_records_lie() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    let partition = tiered(&broker).await;
+    segments(&broker, &partition, 3).await;
+    let expected = vec![(0, 10), (10, 10), (20, 10), (30, 5)];
+    assert_eq!(read_on(&broker, &partition, 0).await, expected);
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    assert_eq!(partition.watermarks().local_log_start_offset, Offset(30));
+    assert_eq!(read_on(&broker, &partition, 0).await, expected);
+    assert_eq!(read_on(&broker, &partition, 14).await, expected[1..]);
+    let found = broker.find_remote_by_timestamp(&partition, crate::model::Timestamp(1)).await.unwrap();
+    assert_eq!(found.unwrap().offset, Offset(0));
+    let found = broker.find_remote_by_timestamp(&partition, crate::model::Timestamp(2)).await.unwrap();
+    assert_eq!(found, None);
+
+    // A damaged object is an error, and no record of it is given out.
+    let key = bucket.keys().into_iter().find(|key| key.contains("00000000000000000010-")).unwrap();
+    let mut bytes = bucket.object(&key).unwrap().to_vec();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    bucket.set_object(&key, bytes);
+    let id = partition.topic_partition();
+    drop(partition);
+    broker.close().await.unwrap();
+    drop(broker);
+    let broker = open(directory.path(), &bucket).await;
+    let partition = broker.partition(id).unwrap();
+    let limits =
+        FetchLimits { bytes_min: 1, bytes_max: 1 << 20, wait: Duration::from_secs(5), read_committed: false };
+    let request = PartitionFetch {
+        partition: partition.clone(),
+        offset: Offset(12),
+        bytes_max: 1 << 20,
+        last_fetched_epoch: LeaderEpoch::NONE,
+    };
+    let failure = broker.fetch(&[request], limits).await.remove(0).result.err();
+    assert!(matches!(failure, Some(FetchFailure::Remote(_))), "{failure:?}");
+}
+
+/// What Kafka does not do: it waits for all remote partitions of a fetch.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_object_holds_up_no_other_partition() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    let partitions = [tiered_named(&broker, "slow").await, tiered_named(&broker, "quick").await];
+    for partition in &partitions {
+        segments(&broker, partition, 1).await;
+    }
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    let slow = partitions[0].topic_partition().topic_id.to_string();
+    bucket.strike(Strike::next(Operation::Get, Fault::Slow(Duration::from_secs(3600))).of(&slow).times(100));
+    let limits =
+        FetchLimits { bytes_min: 1, bytes_max: 1 << 20, wait: Duration::from_secs(5), read_committed: false };
+    let request = |partition: &Arc<Partition>| PartitionFetch {
+        partition: partition.clone(),
+        offset: Offset(0),
+        bytes_max: 1 << 20,
+        last_fetched_epoch: LeaderEpoch::NONE,
+    };
+    let requests: Vec<_> = partitions.iter().map(request).collect();
+    let fetched = broker.fetch(&requests, limits).await;
+    let bytes: Vec<_> = fetched.iter().map(|fetched| (fetched.result.is_ok(), fetched.bytes > 0)).collect();
+    assert_eq!(bytes, [(true, false), (true, true)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_below_the_log_start_leaves_the_bucket() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    let partition = tiered(&broker).await;
+    segments(&broker, &partition, 3).await;
+    broker.see_to_the_tier().await;
+    let moved = broker.move_log_starts(vec![(partition.clone(), Offset(20))]).await.unwrap();
+    remove_old_segments(&moved);
+    broker.see_to_the_tier().await;
+    let (segments, ..) = kinds(&bucket);
+    assert_eq!(segments, 1, "{:?}", bucket.keys());
+    assert_eq!(remote_end(&broker, &partition), Some(30));
+    let oldest = broker.oldest_remote(&partition).await.unwrap().unwrap();
+    let bases: Vec<_> = oldest.oldest.iter().map(|segment| segment.base_offset.0).collect();
+    assert_eq!((bases, oldest.end_offset), (vec![20], Offset(30)));
+    assert_eq!(oldest.bytes, oldest.oldest[0].bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_topic_leaves_the_bucket() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    let partition = tiered(&broker).await;
+    segments(&broker, &partition, 2).await;
+    broker.see_to_the_tier().await;
+    bucket.set_object("topics/somebody-elses", "not ours");
+    broker.delete_topic(partition.topic_partition().topic_id).await.unwrap();
+    drop(partition);
+    assert_eq!(broker.image().tier_deletions().count(), 1);
+    bucket.set_away(true);
+    broker.see_to_the_tier().await;
+    bucket.set_away(false);
+    assert_eq!(broker.image().tier_deletions().count(), 1, "a bucket that is away is no empty one");
+    broker.see_to_the_tier().await;
+    assert_eq!(bucket.keys(), ["topics/somebody-elses"]);
+    broker.see_to_the_tier().await;
+    assert_eq!(broker.image().tier_deletions().count(), 0);
+}
+
+/// Every request in turn fails for good, with its work done or not, and the broker goes on or starts again:
+/// nothing is missing, nothing is named twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_fails_costs_nothing_but_time() {
+    let faults = [Fault::Unavailable, Fault::AnswerLost, Fault::LandsLate, Fault::Denied];
+    let operations = [Operation::Put, Operation::Create];
+    for (fault, operation) in
+        faults.into_iter().flat_map(|fault| operations.map(|operation| (fault, operation)))
+    {
+        for skip in 0..5 {
+            for starts_again in [false, true] {
+                let words = format!("{fault:?} of {operation:?} number {skip}, starts again: {starts_again}");
+                fails_once(Strike::next(operation, fault).after(skip).times(100), starts_again, &words).await;
+            }
+        }
+    }
+}
+
+async fn fails_once(strike: Strike, starts_again: bool, words: &str) {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let mut broker = open(directory.path(), &bucket).await;
+    let mut partition = tiered(&broker).await;
+    segments(&broker, &partition, 3).await;
+    bucket.strike(strike);
+    broker.see_to_the_tier().await;
+    bucket.clear_faults();
+    let id = partition.topic_partition();
+    if starts_again {
+        drop(partition);
+        broker.close().await.unwrap();
+        drop(broker);
+        broker = open(directory.path(), &bucket).await;
+        partition = broker.partition(id).unwrap();
+    }
+    broker.see_to_the_tier().await;
+    assert!(remote_end(&broker, &partition) >= Some(30), "{words}");
+    let tiering = broker.tiering.as_ref().unwrap();
+    let root = tiering.partition(id).root(tiering.reader(), record(&broker, &partition)).await.unwrap();
+    let log = RemoteLog::new(tiering.reader().clone(), root.clone());
+    let mut next = Offset(0);
+    while let Some(entry) = log.segment_of(next).await.unwrap() {
+        assert_eq!(entry.base_offset, next, "{words}");
+        let object = bucket.object(&entry.key(id)).expect(words);
+        assert_eq!(object.len() as u64, entry.bytes(), "{words}");
+        next = entry.end_offset;
+    }
+    assert_eq!(next, root.end_offset, "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_names_goes_after_a_time_of_grace() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    let partition = tiered(&broker).await;
+    segments(&broker, &partition, 2).await;
+    bucket.strike(Strike::next(Operation::Create, Fault::Unavailable).times(100));
+    broker.see_to_the_tier().await;
+    assert_eq!(kinds(&bucket), (2, 1, 0), "copied, and named by nothing");
+    bucket.clear_faults();
+    broker.see_to_the_tier().await;
+    let (copied, ..) = kinds(&bucket);
+    assert_eq!(copied, 4);
+    // Each look asks for the time anew: the clock is the machine's.
+    let start = Env::real().clock.monotonic();
+    while kinds(&bucket).0 > 2 {
+        assert!(Env::real().clock.monotonic() - start < crate::broker::testing::PATIENCE);
+        broker.see_to_the_tier().await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(remote_end(&broker, &partition), Some(20));
+}
