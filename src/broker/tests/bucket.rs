@@ -189,6 +189,34 @@ fn readers_of_both_tiers_are_told_what_to_leave_out() {
     assert!(survivors > 5);
 }
 
+/// Checkpoint, object, record, record of the local start, unlinking: a power cut or a kill between any two, and
+/// in the middle of each.
+#[test]
+fn what_leaves_the_disk_may_be_cut_off_at_every_operation() {
+    let leave = |machine: &mut Machine| -> Result<(), Ended> {
+        machine.copy_to_tier(0, 0, 2)?;
+        machine.move_local_start(0, 0, 1)
+    };
+    let mut points = 0;
+    for point in 0.. {
+        let mut machine = tiered(2);
+        let files = machine.world.files.clone();
+        files.crash_at(files.operations() + point);
+        let _ = leave(&mut machine);
+        if !files.crashed() {
+            break;
+        }
+        points += 1;
+        let Machine { world, model, .. } = machine;
+        for plan in CrashPlan::all(point, 1) {
+            let recovered = Machine::open(world.after_crash(plan), model.clone(), SyncMode::Fsync);
+            recovered.unwrap_or_else(|error| panic!("{point}, {plan:?}: {error}")).verify();
+        }
+        Machine::open(world.after_kill(), model, SyncMode::Fsync).expect("after a kill").verify();
+    }
+    assert!(points > 8, "{points}");
+}
+
 /// The index of aborted transactions cannot be written anew where the records that could tell have left the
 /// disk: the partition stops, rather than showing what was aborted.
 #[test]
