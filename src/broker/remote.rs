@@ -82,13 +82,13 @@ impl Broker {
         Ok(Some(RemoteLog::new(tiering.reader().clone(), root)))
     }
 
-    /// Reads, side by side, what has left the disk; puts what came in time in its place in `results`. Who asks
-    /// is answered with what is ready: from the moment at which there is enough, and at the latest after
+    /// Reads, side by side, what has left the disk; puts what came in time in its place in `results`. Who
+    /// asks is answered with what is ready: from the moment at which there is enough, and at the latest after
     /// `remote.fetch.max.wait.ms`. (Kafka waits for all partitions.) What is on its way is there for the next
     /// fetch.
     ///
-    /// Each holds what it has read until all are through, and the memory for that is bounded: so none is waited
-    /// for without an end.
+    /// Each holds what it has read until all are through, and the memory for that is bounded: so none is
+    /// waited for without an end.
     pub(super) async fn read_remotes(
         &self,
         asks: &[(usize, RemoteAsk<'_>)],
@@ -127,7 +127,7 @@ impl Broker {
         keep_within(asks, limits.bytes_max, nothing_yet, results);
     }
 
-    /// Reads what lies below the local log start. Where the tier has nothing more below it, what follows there.
+    /// Reads what lies below the local log start.
     pub(super) async fn read_remote(
         &self,
         ask: &RemoteAsk<'_>,
@@ -220,8 +220,8 @@ fn keep_within(
     }
 }
 
-/// Aborted transactions with records in `from..end`: from indexes in the tier, and, of those that ended behind
-/// what is there, from those on disk.
+/// Aborted transactions with records in `from..end`: from indexes in the tier, and, of those that ended
+/// behind what is there, from those on disk.
 async fn aborted_in(
     log: &RemoteLog,
     partition: &Arc<Partition>,

@@ -176,7 +176,7 @@ impl Broker {
             .for_each_concurrent(PARTITIONS_AT_ONCE, |partition| async move {
                 if let Err(error) = self.see_to(tiering, &partition).await {
                     let (topic, index) = (partition.topic(), partition.topic_partition().partition);
-                    tracing::warn!(%topic, partition = index, %error, "the tier; tried again at the next look");
+                    tracing::warn!(%topic, partition = index, %error, "the tier; tried again later");
                 }
             })
             .await;

@@ -341,7 +341,7 @@ pub const BROKER: &[Definition] = &[
         "Memory for what is on its way to the tier or from there, blocks kept for readers included."),
     key("highwater.tier.upload.bytes.per.second", Long, Some("0"), AtLeast(0),
         "Bandwidth of copies to the tier; 0 sets no bound."),
-    key("remote.fetch.max.wait.ms", Int, Some("500"), AtLeast(1),
+    live("remote.fetch.max.wait.ms", Int, Some("500"), AtLeast(1),
         "Longest time for which a fetch waits for records from the tier; what comes later is there for the next."),
     key("remote.log.manager.task.interval.ms", Long, Some("30000"), AtLeast(1),
         "How often closed segments are copied to the tier, and removed from it that count no longer."),

@@ -189,8 +189,8 @@ fn readers_of_both_tiers_are_told_what_to_leave_out() {
     assert!(survivors > 5);
 }
 
-/// Checkpoint, object, record, record of the local start, unlinking: a power cut or a kill between any two, and
-/// in the middle of each.
+/// Checkpoint, object, record, record of the local start, unlinking: a power cut or a kill between any two,
+/// and in the middle of each.
 #[test]
 fn what_leaves_the_disk_may_be_cut_off_at_every_operation() {
     let leave = |machine: &mut Machine| -> Result<(), Ended> {
