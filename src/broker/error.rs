@@ -7,6 +7,13 @@ pub enum BrokerError {
     /// 78).
     #[error("{0}")]
     Directory(String),
+    /// There are tiered topics, and no place where their older records are: a matter of configuration (exit
+    /// 78).
+    #[error(
+        "topic {0} is tiered (remote.storage.enable=true), and no highwater.tier.store is configured, where \
+         its older records are; configure it as it was, or start with it once more and delete the topic"
+    )]
+    NoTier(String),
     /// The data cannot be read or written (exit 74).
     #[error("{0}")]
     Storage(String),
@@ -16,7 +23,7 @@ impl BrokerError {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            BrokerError::Directory(_) => 78,
+            BrokerError::Directory(_) | BrokerError::NoTier(_) => 78,
             BrokerError::Storage(_) => 74,
         }
     }

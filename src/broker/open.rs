@@ -94,6 +94,14 @@ fn storage_options(config: &ServerConfig) -> StorageOptions {
     }
 }
 
+/// Some topic that is tiered.
+fn tiered_topic(image: &ClusterImage) -> Option<String> {
+    let is_tiered = |topic: &&Arc<TopicImage>| {
+        topic.configs.get("remote.storage.enable").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    };
+    image.topics().find(is_tiered).map(|topic| topic.name.to_string())
+}
+
 impl Broker {
     /// Opens the data directory, recovers it, and starts the threads that commit and write segments. May take
     /// as long as the WAL above the last checkpoint takes to read. Needs a tokio runtime.
@@ -123,6 +131,11 @@ impl Broker {
         let storage = Storage::open(env.clone(), directory, storage_options(&config), catalogue)?;
         let storage = Arc::new(storage);
         metadata.attach(&storage);
+        // Before anything is retained: without the tier its topics would go by what is on disk alone, and
+        // their log starts would move past what is there. Kafka refuses too.
+        if let Some(topic) = tiered_topic(&metadata.image()).filter(|_| config.tier.store.is_empty()) {
+            return Err(BrokerError::NoTier(topic));
+        }
         let observed = metrics.clone();
         storage.observe_commits(Box::new(move |commit| {
             observed.wal_commit(commit.duration, commit.bytes, commit.entries);

@@ -5,14 +5,15 @@ use crate::broker::retention::remove_old_segments;
 use crate::broker::testing::{append_records, eventually, open_with};
 use crate::broker::{Broker, FetchFailure, FetchLimits, NewTopic, PartitionFetch};
 use crate::config::ServerConfig;
-use crate::env::Env;
+use crate::env::{Env, RealFiles};
 use crate::metadata::TierRecord;
-use crate::model::{LeaderEpoch, Offset, TopicPartition};
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::partition::{CheckpointReach, Partition};
 use crate::protocol::Piece;
 use crate::protocol::batch::{BatchHeader, verify_crc};
 use crate::store::Operation;
 use crate::store::simulated::{Fault, SimulatedBucket, Strike};
+use crate::telemetry::Metrics;
 use crate::tier::{ObjectKey, RemoteLog};
 
 use super::*;
@@ -169,9 +170,9 @@ async fn a_reader_does_not_see_where_records_lie() {
     assert_eq!(partition.watermarks().local_log_start_offset, Offset(30));
     assert_eq!(read_on(&broker, &partition, 0).await, expected);
     assert_eq!(read_on(&broker, &partition, 14).await, expected[1..]);
-    let found = broker.find_remote_by_timestamp(&partition, crate::model::Timestamp(1)).await.unwrap();
+    let found = broker.find_remote_by_timestamp(&partition, Timestamp(1)).await.unwrap();
     assert_eq!(found.unwrap().offset, Offset(0));
-    let found = broker.find_remote_by_timestamp(&partition, crate::model::Timestamp(2)).await.unwrap();
+    let found = broker.find_remote_by_timestamp(&partition, Timestamp(2)).await.unwrap();
     assert_eq!(found, None);
 
     // A damaged object is an error, and no record of it is given out.
@@ -196,6 +197,22 @@ async fn a_reader_does_not_see_where_records_lie() {
     };
     let failure = broker.fetch(&[request], limits).await.remove(0).result.err();
     assert!(matches!(failure, Some(FetchFailure::Remote(_))), "{failure:?}");
+}
+
+/// Its log start would move past what is only in the tier.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_with_tiered_topics_does_not_start_without_a_tier() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    drop(tiered(&broker).await);
+    broker.close().await.unwrap();
+    drop(broker);
+    let flags = [("log.dirs".to_owned(), directory.path().to_str().unwrap().to_owned())];
+    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
+    let refused = Broker::open(Env::real(), config, Metrics::new(Timestamp(0), 100)).err().unwrap();
+    assert_eq!(refused.exit_code(), 78);
+    assert!(refused.to_string().starts_with("topic t is tiered"), "{refused}");
+    drop(open(directory.path(), &bucket).await);
 }
 
 /// What Kafka does not do: it waits for all remote partitions of a fetch.
