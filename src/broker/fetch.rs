@@ -166,7 +166,7 @@ impl Broker {
                 let below = limits.read_committed.then_some(watermarks.last_stable_offset);
                 let read = match read_segments(request, below, bytes_max, at_least_one).await {
                     Err(ReadError::Remote { watermarks, .. }) => {
-                        return Ok(Looked::Remote(RemoteAsk { request, watermarks, in_tail: aborted }));
+                        return Ok(Looked::Remote(RemoteAsk { request, watermarks }));
                     }
                     read => read?,
                 };
@@ -179,9 +179,7 @@ impl Broker {
                     ..Fetched::nothing(watermarks)
                 }))
             }
-            PartitionRead::Remote(watermarks) => {
-                Ok(Looked::Remote(RemoteAsk { request, watermarks, in_tail: aborted }))
-            }
+            PartitionRead::Remote(watermarks) => Ok(Looked::Remote(RemoteAsk { request, watermarks })),
         }
     }
 }

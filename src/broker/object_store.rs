@@ -26,17 +26,22 @@ pub fn store_options(config: &TierConfig, variables: Variables) -> Option<StoreO
     })
 }
 
-#[test]
-fn the_defaults_are_those_of_the_store_and_no_store_is_none() {
-    let mut config = crate::config::ServerConfig::defaults().tier;
-    let variables = Variables::fixed(&[]);
-    assert!(store_options(&config, variables.clone()).is_none());
-    config.store = "s3://logs".to_owned();
-    let options = store_options(&config, variables).unwrap();
-    let expected = StoreOptions::of("s3://logs");
-    assert_eq!(options.requests, expected.requests);
-    assert_eq!(
-        (options.path_style, options.allow_http, options.endpoint, options.region, options.profile),
-        (expected.path_style, expected.allow_http, expected.endpoint, expected.region, expected.profile)
-    );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_store_and_no_store_is_none() {
+        let mut config = crate::config::ServerConfig::defaults().tier;
+        let variables = Variables::fixed(&[]);
+        assert!(store_options(&config, variables.clone()).is_none());
+        config.store = "s3://logs".to_owned();
+        let options = store_options(&config, variables).unwrap();
+        let expected = StoreOptions::of("s3://logs");
+        assert_eq!(options.requests, expected.requests);
+        assert_eq!(
+            (options.path_style, options.allow_http, options.endpoint, options.region, options.profile),
+            (expected.path_style, expected.allow_http, expected.endpoint, expected.region, expected.profile)
+        );
+    }
 }

@@ -95,9 +95,9 @@ fn storage_options(config: &ServerConfig) -> StorageOptions {
 }
 
 /// Some topic that is tiered.
-fn tiered_topic(image: &ClusterImage) -> Option<String> {
+fn tiered_topic(config: &ServerConfig, image: &ClusterImage) -> Option<String> {
     let is_tiered = |topic: &&Arc<TopicImage>| {
-        topic.configs.get("remote.storage.enable").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        TopicOverrides::stored(topic.configs.clone()).asks_for_tier(&config.settings)
     };
     image.topics().find(is_tiered).map(|topic| topic.name.to_string())
 }
@@ -133,7 +133,9 @@ impl Broker {
         metadata.attach(&storage);
         // Before anything is retained: without the tier its topics would go by what is on disk alone, and
         // their log starts would move past what is there. Kafka refuses too.
-        if let Some(topic) = tiered_topic(&metadata.image()).filter(|_| config.tier.store.is_empty()) {
+        if config.tier.store.is_empty()
+            && let Some(topic) = tiered_topic(&config, &metadata.image())
+        {
             return Err(BrokerError::NoTier(topic));
         }
         let observed = metrics.clone();
@@ -162,8 +164,7 @@ impl Broker {
             producer_ids: super::producer_ids::ProducerIds::default(),
             removals: Arc::default(),
             fetch_sessions,
-            tiering: tier
-                .map(|store| tiering::Tiering::new(store, tiering::TieringOptions::of(&config.tiering))),
+            tiering: tier.map(|tier| tiering::Tiering::new(tier, config.tiering)),
             threads: Mutex::new(Some(threads)),
             tasks: Mutex::default(),
         });

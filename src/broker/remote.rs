@@ -36,8 +36,6 @@ pub(super) struct OldestRemote {
 pub(super) struct RemoteAsk<'a> {
     pub request: &'a PartitionFetch,
     pub watermarks: Watermarks,
-    /// Aborted transactions whose markers are in the tail.
-    pub in_tail: Vec<AbortedTransaction>,
 }
 
 impl Broker {
@@ -154,7 +152,7 @@ impl Broker {
         limits: FetchLimits,
         at_least_one: bool,
     ) -> Result<Fetched, FetchFailure> {
-        let RemoteAsk { request, watermarks, in_tail } = ask;
+        let RemoteAsk { request, watermarks } = ask;
         let partition = &request.partition;
         let tiering = self.tiering.as_ref().ok_or(FetchFailure::Remote(NO_STORE.into()))?;
         let log = self.remote_log(tiering, partition).await?;
@@ -169,8 +167,6 @@ impl Broker {
         let mut aborted = Vec::new();
         if limits.read_committed && !read.slices.is_empty() {
             aborted = aborted_in(&log, partition, request.offset, read.next_offset).await?;
-            let in_tail = in_tail.iter().filter(|aborted| aborted.overlaps(request.offset, read.next_offset));
-            aborted.extend(in_tail);
         }
         Ok(Fetched {
             records: read.slices.into_iter().map(Piece::Bytes).collect(),
@@ -221,7 +217,7 @@ fn keep_within(
 }
 
 /// Aborted transactions with records in `from..end`: from indexes in the tier, and, of those that ended
-/// behind what is there, from those on disk.
+/// behind what is there, from those on disk and from the tail.
 async fn aborted_in(
     log: &RemoteLog,
     partition: &Arc<Partition>,
@@ -232,9 +228,8 @@ async fn aborted_in(
     let mut aborted = found.aborted;
     if found.has_more {
         let partition = partition.clone();
-        let local = tokio::task::spawn_blocking(move || partition.log().aborted_between(from, end)).await;
-        let local = local.map_err(|_| ReadError::Stopped("reading its indexes panicked".into()))?;
-        aborted.extend(local.map_err(unreadable)?);
+        let local = tokio::task::spawn_blocking(move || partition.local_aborted(from, end)).await;
+        aborted.extend(local.map_err(|_| ReadError::Stopped("reading its indexes panicked".into()))??);
     }
     Ok(aborted)
 }

@@ -2,7 +2,7 @@
 //!
 //! A partition's manifest says what the tier has of it, and the metadata store which manifest holds
 //! ([`TierRecord`]). Orders of steps, and why they are right, stand where the steps are: a new manifest at
-//! [`RemotePartition`]'s `commit`, a deleted topic at `removing`.
+//! [`Look`]'s `commit`, a deleted topic at `removing`.
 
 mod copying;
 mod manifest;
@@ -24,7 +24,7 @@ use crate::metadata::TierRecord;
 use crate::model::TopicPartition;
 use crate::partition::{Partition, PartitionStatus};
 use crate::store::{ObjectStore, StoreError};
-use crate::tier::{RemoteReader, RemoteReaderOptions, TierError};
+use crate::tier::{RemoteReader, RemoteReaderOptions, Root, TierError};
 
 pub(super) use manifest::RemotePartition;
 
@@ -60,19 +60,6 @@ pub(super) enum TieringError {
     NumbersTaken(u64),
 }
 
-/// How much is done, and when.
-#[derive(Clone, Debug)]
-pub(super) struct TieringOptions {
-    /// Between two looks (`remote.log.manager.task.interval.ms`).
-    pub interval: Duration,
-    /// How long objects are kept that nothing names any more: for who reads them, or is about to name them.
-    pub grace: Duration,
-    /// 0 sets no bound.
-    pub upload_bytes_per_second: u64,
-    /// An object of at most so many bytes is put by one request, and held meanwhile.
-    pub upload_memory_bytes: usize,
-}
-
 /// A bucket, and who reads from it.
 #[derive(Clone)]
 pub struct Tier {
@@ -92,7 +79,8 @@ impl Tier {
     }
 }
 
-/// A segment of 64 MiB with its indexes is put by one request, if half of 128 MiB are for uploads.
+/// An object of at most so many bytes is put by one request, and held meanwhile: a segment of 64 MiB with its
+/// indexes, if half of 128 MiB are for uploads.
 fn upload_memory_bytes(config: &TieringConfig) -> usize {
     config.memory_bytes / 2 + HEADS_BYTES
 }
@@ -100,7 +88,7 @@ fn upload_memory_bytes(config: &TieringConfig) -> usize {
 /// The tier of one broker.
 pub(super) struct Tiering {
     tier: Tier,
-    options: TieringOptions,
+    config: TieringConfig,
     /// One for each partition that has something in the tier, or may soon.
     partitions: DashMap<TopicPartition, Arc<RemotePartition>>,
     /// Held by the one upload that has a whole object in memory.
@@ -109,22 +97,11 @@ pub(super) struct Tiering {
     paid_until: Mutex<Duration>,
 }
 
-impl TieringOptions {
-    pub(super) fn of(config: &TieringConfig) -> TieringOptions {
-        TieringOptions {
-            interval: config.interval,
-            grace: config.grace,
-            upload_bytes_per_second: config.upload_bytes_per_second,
-            upload_memory_bytes: upload_memory_bytes(config),
-        }
-    }
-}
-
 impl Tiering {
-    pub(super) fn new(tier: Tier, options: TieringOptions) -> Tiering {
+    pub(super) fn new(tier: Tier, config: TieringConfig) -> Tiering {
         Tiering {
             tier,
-            options,
+            config,
             partitions: DashMap::new(),
             upload_memory: tokio::sync::Mutex::default(),
             paid_until: Mutex::default(),
@@ -150,7 +127,7 @@ impl Tiering {
 pub(super) async fn run(broker: Weak<Broker>) {
     loop {
         let interval = match broker.upgrade() {
-            Some(broker) => broker.tiering.as_ref().map(|tiering| tiering.options.interval),
+            Some(broker) => broker.tiering.as_ref().map(|tiering| tiering.config.interval),
             None => return,
         };
         let Some(interval) = interval else { return };
@@ -186,20 +163,42 @@ impl Broker {
     }
 
     async fn see_to(&self, tiering: &Tiering, partition: &Arc<Partition>) -> Result<(), TieringError> {
+        let remote = tiering.partition(partition.topic_partition());
+        let mut writer = remote.writer.lock().await;
+        let look = Look { broker: self, tiering, partition, remote: &remote };
         if partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
             for _ in 0..UPDATES_PER_TURN_MAX {
-                if !self.copy_some(tiering, partition).await? {
+                if !look.copy_some(&mut writer).await? {
                     break;
                 }
             }
         }
-        self.remove_below_log_start(tiering, partition).await?;
-        self.collect_orphans(tiering, partition).await
+        look.remove_below_log_start().await?;
+        look.collect_orphans(&mut writer).await
+    }
+}
+
+/// A look at one partition, by the one who may change its manifest.
+struct Look<'a> {
+    broker: &'a Broker,
+    tiering: &'a Tiering,
+    partition: &'a Arc<Partition>,
+    remote: &'a RemotePartition,
+}
+
+impl Look<'_> {
+    fn id(&self) -> TopicPartition {
+        self.partition.topic_partition()
     }
 
-    /// What the tier has of a partition, as the metadata store knows it.
-    fn tier_record(&self, id: TopicPartition) -> Option<TierRecord> {
-        self.image().tier(id)
+    /// What the tier has of it, as the metadata store knows it.
+    fn record(&self) -> Option<TierRecord> {
+        self.broker.image().tier(self.id())
+    }
+
+    /// The manifest of that.
+    async fn root(&self) -> Result<Arc<Root>, TierError> {
+        self.remote.root(self.tiering.reader(), self.record()).await
     }
 }
 

@@ -202,11 +202,7 @@ async fn in_tier(
     partition: &Arc<Partition>,
     sought: Sought,
 ) -> Result<Option<Found>, Failure> {
-    let watermarks = partition.watermarks();
     let Sought::AtOrAfter(timestamp) = sought else { return Ok(None) };
-    if watermarks.local_log_start_offset <= watermarks.log_start_offset {
-        return Ok(None);
-    }
     let found = context.broker.find_remote_by_timestamp(partition, timestamp).await;
     let found = found.map_err(|error| error.failure())?;
     Ok(found.map(|TimestampAndOffset { timestamp, offset, leader_epoch }| Found {

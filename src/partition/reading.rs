@@ -55,7 +55,7 @@ impl Partition {
             return Ok((PartitionRead::Empty(watermarks), Vec::new()));
         }
         if from < watermarks.local_log_start_offset {
-            return Ok((PartitionRead::Remote(watermarks), state.transactions.aborted(from, end)));
+            return Ok((PartitionRead::Remote(watermarks), Vec::new()));
         }
         if state.tail.start_offset().is_some_and(|start| start <= from) {
             let pieces = state.tail.read(from, end, bytes_max, at_least_one);

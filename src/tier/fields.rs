@@ -13,6 +13,16 @@ pub(super) const CRC_BYTES: usize = 4;
 pub(super) struct Writer(pub Vec<u8>);
 
 impl Writer {
+    /// What [`begin`] takes off, and whose object of which name it is.
+    pub(super) fn begin(magic: &[u8; 8], version: u16, nonce: Nonce, partition: TopicPartition) -> Writer {
+        let mut to = Writer(magic.to_vec());
+        to.u16(version);
+        to.u16(0);
+        to.raw(&nonce.0);
+        to.partition(partition);
+        to
+    }
+
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }

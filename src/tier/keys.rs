@@ -89,26 +89,26 @@ impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ObjectKey::Segment(partition, ObjectName { base_offset, nonce }) => {
-                write!(f, "{}segments/{:020}-{nonce}.segment", partition_prefix(*partition), base_offset.0)
+                write!(f, "{}/segments/{:020}-{nonce}.segment", partition_folder(*partition), base_offset.0)
             }
             ObjectKey::Leaf(partition, nonce) => {
-                write!(f, "{}manifest/{nonce}.leaf", partition_prefix(*partition))
+                write!(f, "{}/manifest/{nonce}.leaf", partition_folder(*partition))
             }
             ObjectKey::Root(partition, number) => {
-                write!(f, "{}manifest/{number:020}.root", partition_prefix(*partition))
+                write!(f, "{}/manifest/{number:020}.root", partition_folder(*partition))
             }
         }
     }
 }
 
-/// Under it lies all that belongs to one incarnation of a topic.
-pub fn topic_prefix(topic_id: TopicId) -> String {
-    format!("{TOPICS}{topic_id}/")
+/// The folder of all that belongs to one incarnation of a topic.
+pub fn topic_folder(topic_id: TopicId) -> String {
+    format!("{TOPICS}{topic_id}")
 }
 
-/// Under it lies all that belongs to one partition.
-pub fn partition_prefix(partition: TopicPartition) -> String {
-    format!("{}{}/", topic_prefix(partition.topic_id), partition.partition)
+/// The folder of all that belongs to one partition.
+pub fn partition_folder(partition: TopicPartition) -> String {
+    format!("{}/{}", topic_folder(partition.topic_id), partition.partition)
 }
 
 #[cfg(test)]

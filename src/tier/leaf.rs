@@ -59,12 +59,7 @@ pub(super) fn ascend(entries: &[ManifestEntry]) -> bool {
 impl Leaf {
     /// Its object.
     pub fn encode(&self, partition: TopicPartition) -> Vec<u8> {
-        let mut to = Writer::default();
-        to.raw(MAGIC);
-        to.u16(VERSION);
-        to.u16(0);
-        to.raw(&self.nonce.0);
-        to.partition(partition);
+        let mut to = Writer::begin(MAGIC, VERSION, self.nonce, partition);
         to.count(self.entries.len());
         self.entries.iter().for_each(|entry| entry.encode(&mut to));
         to.finish()

@@ -41,7 +41,7 @@ mod update;
 pub use block_cache::DiskCache;
 pub use counters::RemoteReads;
 pub use error::TierError;
-pub use keys::{Nonce, ObjectKey, ObjectName, TOPICS, partition_prefix, topic_prefix};
+pub use keys::{Nonce, ObjectKey, ObjectName, TOPICS, partition_folder, topic_folder};
 pub use leaf::{LEAF_ENTRIES_MAX, Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX};
 pub use manifest_entry::ManifestEntry;
 pub use remote_log::{RemoteAborted, RemoteLog};

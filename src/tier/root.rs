@@ -98,12 +98,7 @@ impl Root {
 
     /// Its object.
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Writer::default();
-        to.raw(MAGIC);
-        to.u16(VERSION);
-        to.u16(0);
-        to.raw(&self.nonce.0);
-        to.partition(self.partition);
+        let mut to = Writer::begin(MAGIC, VERSION, self.nonce, self.partition);
         to.u64(self.number);
         to.i32(self.leader_epoch.0);
         to.i64(self.log_start_offset.0);

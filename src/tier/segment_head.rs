@@ -87,12 +87,7 @@ impl SegmentHead {
     /// What stands in an object before the producers.
     pub fn encode(&self) -> Vec<u8> {
         let sections = [self.encode_index(), self.encode_blocks(), self.encode_aborted()];
-        let mut to = Writer::default();
-        to.raw(MAGIC);
-        to.u16(VERSION);
-        to.u16(0);
-        to.raw(&self.nonce.0);
-        to.partition(self.partition);
+        let mut to = Writer::begin(MAGIC, VERSION, self.nonce, self.partition);
         to.i64(self.base_offset.0);
         to.i64(self.end_offset.0);
         to.u64(self.log_bytes);

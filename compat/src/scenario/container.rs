@@ -5,25 +5,22 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{CLIENT_DEADLINE, Context};
-use crate::broker::{serves, tied_to_this_process};
+use super::{CLIENT_DEADLINE, Context, newcomer};
 use crate::namespace;
 use crate::process::{Outcome, Process, run as run_program};
 use crate::tools::{Images, repository};
-use crate::wait::eventually;
 
 /// A whole build of the optimised program.
 const BUILD_DEADLINE: Duration = Duration::from_secs(3_600);
 const READY_DEADLINE: Duration = Duration::from_secs(30);
 const IMAGE: &str = "localhost/highwater";
-const KAFKA: &str = "127.0.0.1:9092";
 /// Who the image's program is.
 const USER: u32 = 1000;
 const RECORDS: &str = "greeting:hello\ngreeting:world\n";
@@ -127,16 +124,7 @@ impl Image {
     }
 
     fn start(&self, context: &Context) -> Result<Process> {
-        let mut command = self.command(context, &self.entrypoint);
-        command.stdin(Stdio::null());
-        let log = context.folder.join("highwater.log");
-        let mut broker = Process::spawn_logged(tied_to_this_process(&command), &log)?;
-        eventually(READY_DEADLINE, "localhost:9092", || {
-            let ended = broker.exited()?;
-            ensure!(ended.is_none(), "highwater ended: {ended:?}");
-            Ok(serves(KAFKA)?.then_some(()))
-        })?;
-        Ok(broker)
+        newcomer::start_by(context, self.command(context, &self.entrypoint), READY_DEADLINE)
     }
 }
 

@@ -54,10 +54,16 @@ pub fn inside(context: &mut Context) -> Result<()> {
 
 fn start(context: &Context) -> Result<Process> {
     let mut command = Command::new(binary()?);
-    command.current_dir(&context.folder).stdin(Stdio::null());
-    let mut broker =
-        Process::spawn_logged(tied_to_this_process(&command), &context.folder.join("highwater.log"))?;
-    eventually(READY_DEADLINE, "localhost:9092", || {
+    command.current_dir(&context.folder);
+    start_by(context, command, READY_DEADLINE)
+}
+
+/// Starts a broker on the default ports, and waits until it serves.
+pub(super) fn start_by(context: &Context, mut command: Command, deadline: Duration) -> Result<Process> {
+    command.stdin(Stdio::null());
+    let log = context.folder.join("highwater.log");
+    let mut broker = Process::spawn_logged(tied_to_this_process(&command), &log)?;
+    eventually(deadline, "localhost:9092", || {
         let ended = broker.exited()?;
         ensure!(ended.is_none(), "highwater ended: {ended:?}");
         Ok(serves(KAFKA)?.then_some(()))

@@ -1,18 +1,15 @@
 //! Closed segments on their way to the tier.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::manifest::Change;
-use super::{RemotePartition, Tiering, TieringError};
-use crate::broker::Broker;
+use super::manifest::Writer;
+use super::{Look, Tiering, TieringError, upload_memory_bytes};
 use crate::env::{BackgroundError, FileExtent, time};
 use crate::log::{CarriedState, TierableSegment};
 use crate::model::Offset;
-use crate::partition::Partition;
 use crate::store::{ObjectStore, StoreError};
 use crate::tier::{
     ManifestEntry, Nonce, Root, ScannedSegment, SegmentBlocks, SegmentScan, SegmentSource, TierError,
@@ -25,30 +22,23 @@ const SEGMENTS_PER_UPDATE_MAX: usize = 8;
 /// Blocks between who reads a segment and who sends it.
 const BLOCKS_IN_FLIGHT: usize = 2;
 
-impl Broker {
+impl Look<'_> {
     /// Copies the next closed segments of a partition, some at a time, as far as they are decided and below
     /// the checkpoint. Whether there was any: then there may be more.
-    pub(super) async fn copy_some(
-        &self,
-        tiering: &Tiering,
-        partition: &Arc<Partition>,
-    ) -> Result<bool, TieringError> {
-        let id = partition.topic_partition();
-        let remote = tiering.partition(id);
-        let mut writer = remote.writer.lock().await;
-        let root = remote.root(tiering.reader(), self.tier_record(id)).await?;
-        let segments = self.tierable(partition, root.end_offset).await?;
+    pub(super) async fn copy_some(&self, writer: &mut Writer) -> Result<bool, TieringError> {
+        let root = self.root().await?;
+        let segments = self.tierable(root.end_offset).await?;
         if segments.is_empty() {
             return Ok(false);
         }
         let mut state = match writer.carried.take().filter(|state| state.offset == root.end_offset) {
             Some(state) => state,
-            None => carried(tiering, partition, &root, segments[0].base_offset).await?,
+            None => self.carried(&root, segments[0].base_offset).await?,
         };
         let mut entries = Vec::with_capacity(segments.len());
         let mut failed = None;
         for segment in segments {
-            match self.upload(tiering, partition, segment, state.clone()).await {
+            match self.upload(segment, state.clone()).await {
                 Ok((entry, next)) => {
                     entries.push(entry);
                     state = next;
@@ -61,41 +51,30 @@ impl Broker {
             }
         }
         if !entries.is_empty() {
-            self.name(tiering, partition, &remote, &root, &entries).await?;
+            self.name(&root, &entries).await?;
             writer.carried = Some(state);
         }
         failed.map_or(Ok(true), Err)
     }
 
-    async fn tierable(
-        &self,
-        partition: &Arc<Partition>,
-        remote_end: Offset,
-    ) -> Result<Vec<TierableSegment>, TieringError> {
+    async fn tierable(&self, remote_end: Offset) -> Result<Vec<TierableSegment>, TieringError> {
+        let partition = self.partition.clone();
         let watermarks = partition.watermarks();
         let from = remote_end.max(watermarks.local_log_start_offset);
-        let looked_at = partition.clone();
         let tierable =
-            move || looked_at.log().tierable(from, watermarks.last_stable_offset, SEGMENTS_PER_UPDATE_MAX);
+            move || partition.log().tierable(from, watermarks.last_stable_offset, SEGMENTS_PER_UPDATE_MAX);
         Ok(aside(tierable).await??)
     }
 
     /// Adds segments that are in the bucket to the manifest.
-    async fn name(
-        &self,
-        tiering: &Tiering,
-        partition: &Arc<Partition>,
-        remote: &RemotePartition,
-        root: &Root,
-        entries: &[ManifestEntry],
-    ) -> Result<(), TieringError> {
+    async fn name(&self, root: &Root, entries: &[ManifestEntry]) -> Result<(), TieringError> {
+        let Look { tiering, partition, .. } = self;
         let last = match root.leaves.last() {
             Some(reference) => Some(tiering.reader().leaf(root.partition, reference).await?),
             None => None,
         };
-        let change = Change { broker: self, tiering, partition, root };
-        let named = remote.commit(&change, |stamp| root.add(entries, last.as_deref(), stamp)).await;
-        let (topic, index) = (partition.topic(), partition.topic_partition().partition);
+        let named = self.commit(root, |stamp| root.add(entries, last.as_deref(), stamp)).await;
+        let (topic, index) = (partition.topic(), self.id().partition);
         match named {
             Ok(update) => {
                 let (end, segments) = (update.next.end_offset, entries.len());
@@ -104,8 +83,7 @@ impl Broker {
             }
             // The topic is gone, or was taken over: nobody will ever name them.
             Err(TieringError::Metadata(error)) => {
-                let keys: Vec<_> =
-                    entries.iter().map(|entry| entry.key(partition.topic_partition())).collect();
+                let keys: Vec<_> = entries.iter().map(|entry| entry.key(self.id())).collect();
                 drop(tiering.store().delete(&keys).await);
                 Err(error.into())
             }
@@ -116,29 +94,27 @@ impl Broker {
     /// One segment; its entry, and the state as of its end.
     async fn upload(
         &self,
-        tiering: &Tiering,
-        partition: &Arc<Partition>,
         segment: TierableSegment,
         state: CarriedState,
     ) -> Result<(ManifestEntry, CarriedState), TieringError> {
         let TierableSegment { base_offset, end_offset, bytes, extent, aborted, .. } = segment;
-        let id = partition.topic_partition();
+        let (tiering, broker) = (self.tiering, self.broker);
         let source = SegmentSource {
-            partition: id,
+            partition: self.id(),
             base_offset,
             end_offset,
             log_bytes: bytes,
             aborted,
-            nonce: Nonce::draw(&*self.env.random),
-            now: self.storage.believed_now(),
+            nonce: Nonce::draw(&*broker.env.random),
+            now: broker.storage.believed_now(),
         };
         let file = extent.clone();
         let scan = move || scan_file(SegmentScan::new(source, state)?, &file, base_offset);
-        let scanned = aside(scan).await??;
-        let (entry, next) = (scanned.entry, scanned.state.clone());
-        self.pay(tiering, entry.bytes()).await;
-        let key = entry.key(id);
-        match entry.bytes() <= tiering.options.upload_memory_bytes as u64 {
+        let mut scanned = aside(scan).await??;
+        let (entry, next) = (scanned.entry, std::mem::take(&mut scanned.state));
+        self.pay(entry.bytes()).await;
+        let key = entry.key(self.id());
+        match entry.bytes() <= upload_memory_bytes(&tiering.config) as u64 {
             true => put_whole(tiering, &key, scanned, extent).await?,
             false => put_in_parts(tiering.store(), &key, scanned, extent).await?,
         }
@@ -146,41 +122,36 @@ impl Broker {
     }
 
     /// Waits until so many bytes may be sent (`highwater.tier.upload.bytes.per.second`).
-    async fn pay(&self, tiering: &Tiering, bytes: u64) {
-        let rate = tiering.options.upload_bytes_per_second;
+    async fn pay(&self, bytes: u64) {
+        let rate = self.tiering.config.upload_bytes_per_second;
         if rate == 0 {
             return;
         }
-        let now = self.env.clock.monotonic();
+        let now = self.broker.env.clock.monotonic();
         let wait = {
-            let mut paid_until = tiering.paid_until.lock();
+            let mut paid_until = self.tiering.paid_until.lock();
             let start = now.max(*paid_until);
             *paid_until = start + Duration::from_secs_f64(bytes as f64 / rate as f64);
             start - now
         };
         time::sleep(wait).await;
     }
-}
 
-/// As of the end of the manifest; of one that is empty, as of where copying begins: producers that wrote
-/// nothing since are not known there.
-async fn carried(
-    tiering: &Tiering,
-    partition: &Partition,
-    root: &Root,
-    from: Offset,
-) -> Result<CarriedState, TieringError> {
-    let reader = tiering.reader();
-    let last = match root.leaves.last() {
-        Some(reference) => reader.leaf(root.partition, reference).await?.entries.last().copied(),
-        None => None,
-    };
-    let Some(entry) = last else {
-        let mut leader_epochs = partition.log().state().leader_epochs;
-        leader_epochs.truncate_from(from);
-        return Ok(CarriedState { offset: from, leader_epochs, ..CarriedState::default() });
-    };
-    Ok(reader.state(root.partition, &entry).await?)
+    /// As of the end of the manifest; of one that is empty, as of where copying begins: producers that wrote
+    /// nothing since are not known there.
+    async fn carried(&self, root: &Root, from: Offset) -> Result<CarriedState, TieringError> {
+        let reader = self.tiering.reader();
+        let last = match root.leaves.last() {
+            Some(reference) => reader.leaf(root.partition, reference).await?.entries.last().copied(),
+            None => None,
+        };
+        let Some(entry) = last else {
+            let mut leader_epochs = self.partition.log().state().leader_epochs;
+            leader_epochs.truncate_from(from);
+            return Ok(CarriedState { offset: from, leader_epochs, ..CarriedState::default() });
+        };
+        Ok(reader.state(root.partition, &entry).await?)
+    }
 }
 
 /// One request, with all of it in memory: one at a time.

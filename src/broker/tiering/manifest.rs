@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use super::{Tiering, TieringError};
-use crate::broker::Broker;
+use super::{Look, TieringError};
 use crate::cluster::MetadataError;
 use crate::log::CarriedState;
-use crate::metadata::TierRecord;
+use crate::metadata::{TierRecord, keys};
 use crate::model::{Offset, TopicPartition};
-use crate::partition::Partition;
 use crate::store::Created;
 use crate::tier::{RemoteReader, Root, Stamp, TierError, Update};
 
@@ -58,7 +56,9 @@ impl RemotePartition {
         *self.root.write() = Some(root.clone());
         Ok(root)
     }
+}
 
+impl Look<'_> {
     /// Makes a change of `root` the one that holds; returns what holds then, and has its garbage removed.
     ///
     /// The order, and why it is right: the leaf before the root that names it; the root before the metadata
@@ -68,12 +68,12 @@ impl RemotePartition {
     /// goes what the former manifest named and this one does not.
     pub(super) async fn commit(
         &self,
-        change: &Change<'_>,
+        root: &Root,
         make: impl Fn(&Stamp) -> Result<Update, TierError>,
     ) -> Result<Update, TieringError> {
-        let Change { broker, tiering, partition, root } = change;
+        let Look { broker, tiering, partition, .. } = self;
         let (leader_epoch, now) = (partition.leader_epoch(), broker.storage.believed_now());
-        let grace = tiering.options.grace;
+        let grace = tiering.config.grace;
         let mut stamp = Stamp::after(root, &*broker.env.random, leader_epoch, now, grace);
         let mut update = make(&stamp)?;
         if let Some(leaf) = &update.leaf {
@@ -82,7 +82,7 @@ impl RemotePartition {
         for _ in 0..NUMBERS_TRIED_MAX {
             match tiering.store().create(&update.root.key, update.root.bytes.clone()).await? {
                 Created::Mine => {
-                    self.make_current(change, &update).await?;
+                    self.make_current(root, &update).await?;
                     return Ok(update);
                 }
                 // Of a commit that a crash cut off, or that failed: it was never current.
@@ -93,9 +93,9 @@ impl RemotePartition {
         Err(TieringError::NumbersTaken(stamp.number))
     }
 
-    async fn make_current(&self, change: &Change<'_>, update: &Update) -> Result<(), TieringError> {
-        let Change { broker, tiering, partition, root } = change;
-        let id = self.id;
+    async fn make_current(&self, root: &Root, update: &Update) -> Result<(), TieringError> {
+        let Look { broker, tiering, partition, remote } = self;
+        let id = self.id();
         for attempt in 1.. {
             let record = broker.metadata.image().tier(id);
             let is_former = match record {
@@ -103,7 +103,7 @@ impl RemotePartition {
                 None => root.number == 0,
             };
             if !is_former {
-                return Err(MetadataError::Conflict(crate::metadata::keys::tier(id)).into());
+                return Err(MetadataError::Conflict(keys::tier(id)).into());
             }
             let local_start = record.map_or_else(
                 || partition.watermarks().local_log_start_offset,
@@ -121,20 +121,11 @@ impl RemotePartition {
                 Ok(()) => break,
             }
         }
-        *self.root.write() = Some(Arc::new(update.next.clone()));
+        *remote.root.write() = Some(Arc::new(update.next.clone()));
         // What stays because of an error, the collector finds.
         if let Err(error) = tiering.store().delete(&update.garbage).await {
             tracing::debug!(%error, "objects that nothing names stay in the tier for now");
         }
         Ok(())
     }
-}
-
-/// Of what a change of a manifest is made.
-pub(super) struct Change<'a> {
-    pub broker: &'a Broker,
-    pub tiering: &'a Tiering,
-    pub partition: &'a Arc<Partition>,
-    /// The manifest that it changes.
-    pub root: &'a Root,
 }

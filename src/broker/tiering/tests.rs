@@ -63,6 +63,42 @@ async fn segments(broker: &Broker, partition: &Arc<Partition>, count: u32) {
     broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
 }
 
+/// A broker with a tiered topic of so many closed segments.
+async fn with_segments(
+    directory: &Path,
+    bucket: &SimulatedBucket,
+    count: u32,
+) -> (Arc<Broker>, Arc<Partition>) {
+    let broker = open(directory, bucket).await;
+    let partition = tiered(&broker).await;
+    segments(&broker, &partition, count).await;
+    (broker, partition)
+}
+
+async fn restarted(
+    directory: &Path,
+    bucket: &SimulatedBucket,
+    broker: Arc<Broker>,
+    partition: Arc<Partition>,
+) -> (Arc<Broker>, Arc<Partition>) {
+    let id = partition.topic_partition();
+    drop(partition);
+    broker.close().await.unwrap();
+    drop(broker);
+    let broker = open(directory, bucket).await;
+    let partition = broker.partition(id).unwrap();
+    (broker, partition)
+}
+
+fn from_offset(partition: &Arc<Partition>, offset: i64, bytes_max: i32) -> PartitionFetch {
+    let (partition, last_fetched_epoch) = (partition.clone(), LeaderEpoch::NONE);
+    PartitionFetch { partition, offset: Offset(offset), bytes_max, last_fetched_epoch }
+}
+
+/// Of all that there is.
+const ALL: FetchLimits =
+    FetchLimits { bytes_min: 1, bytes_max: 1 << 20, wait: Duration::from_secs(5), read_committed: false };
+
 fn record(broker: &Broker, partition: &Partition) -> Option<TierRecord> {
     broker.image().tier(partition.topic_partition())
 }
@@ -87,9 +123,7 @@ fn kinds(bucket: &SimulatedBucket) -> (usize, usize, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_segments_are_copied_once_and_leave_the_disk() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let broker = open(directory.path(), &bucket).await;
-    let partition = tiered(&broker).await;
-    segments(&broker, &partition, 3).await;
+    let (broker, partition) = with_segments(directory.path(), &bucket, 3).await;
     broker.see_to_the_tier().await;
     assert_eq!(remote_end(&broker, &partition), Some(30), "the active segment stays");
     assert_eq!(kinds(&bucket), (3, 1, 1), "one manifest for all three");
@@ -106,12 +140,7 @@ async fn closed_segments_are_copied_once_and_leave_the_disk() {
         "the one that was active, closed since, and an empty one"
     );
 
-    let id = partition.topic_partition();
-    drop(partition);
-    broker.close().await.unwrap();
-    drop(broker);
-    let broker = open(directory.path(), &bucket).await;
-    let partition = broker.partition(id).unwrap();
+    let (broker, partition) = restarted(directory.path(), &bucket, broker, partition).await;
     segments(&broker, &partition, 1).await;
     broker.see_to_the_tier().await;
     // The start closes nothing: the five of before and ten more.
@@ -122,17 +151,11 @@ async fn closed_segments_are_copied_once_and_leave_the_disk() {
 
 /// Reads from `offset` on until there is nothing more; base offsets and numbers of records of the batches.
 async fn read_on(broker: &Broker, partition: &Arc<Partition>, mut offset: i64) -> Vec<(i64, i32)> {
-    let limits =
-        FetchLimits { bytes_min: 1, bytes_max: 300, wait: Duration::from_secs(5), read_committed: true };
+    let limits = FetchLimits { bytes_max: 300, read_committed: true, ..ALL };
     let mut batches = Vec::new();
     while offset < partition.watermarks().high_watermark.0 {
-        let request = PartitionFetch {
-            partition: partition.clone(),
-            offset: Offset(offset),
-            bytes_max: 300,
-            last_fetched_epoch: LeaderEpoch::NONE,
-        };
-        let fetched = broker.fetch(&[request], limits).await.remove(0).result.unwrap();
+        let fetched =
+            broker.fetch(&[from_offset(partition, offset, 300)], limits).await.remove(0).result.unwrap();
         let mut bytes = Vec::new();
         for piece in fetched.records {
             match piece {
@@ -160,9 +183,7 @@ async fn read_on(broker: &Broker, partition: &Arc<Partition>, mut offset: i64) -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_does_not_see_where_records_lie() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let broker = open(directory.path(), &bucket).await;
-    let partition = tiered(&broker).await;
-    segments(&broker, &partition, 3).await;
+    let (broker, partition) = with_segments(directory.path(), &bucket, 3).await;
     let expected = vec![(0, 10), (10, 10), (20, 10), (30, 5)];
     assert_eq!(read_on(&broker, &partition, 0).await, expected);
     broker.see_to_the_tier().await;
@@ -181,21 +202,8 @@ async fn a_reader_does_not_see_where_records_lie() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     bucket.set_object(&key, bytes);
-    let id = partition.topic_partition();
-    drop(partition);
-    broker.close().await.unwrap();
-    drop(broker);
-    let broker = open(directory.path(), &bucket).await;
-    let partition = broker.partition(id).unwrap();
-    let limits =
-        FetchLimits { bytes_min: 1, bytes_max: 1 << 20, wait: Duration::from_secs(5), read_committed: false };
-    let request = PartitionFetch {
-        partition: partition.clone(),
-        offset: Offset(12),
-        bytes_max: 1 << 20,
-        last_fetched_epoch: LeaderEpoch::NONE,
-    };
-    let failure = broker.fetch(&[request], limits).await.remove(0).result.err();
+    let (broker, partition) = restarted(directory.path(), &bucket, broker, partition).await;
+    let failure = broker.fetch(&[from_offset(&partition, 12, 1 << 20)], ALL).await.remove(0).result.err();
     assert!(matches!(failure, Some(FetchFailure::Remote(_))), "{failure:?}");
 }
 
@@ -228,16 +236,8 @@ async fn a_slow_object_holds_up_no_other_partition() {
     broker.retain().await.unwrap();
     let slow = partitions[0].topic_partition().topic_id.to_string();
     bucket.strike(Strike::next(Operation::Get, Fault::Slow(Duration::from_secs(3600))).of(&slow).times(100));
-    let limits =
-        FetchLimits { bytes_min: 1, bytes_max: 1 << 20, wait: Duration::from_secs(5), read_committed: false };
-    let request = |partition: &Arc<Partition>| PartitionFetch {
-        partition: partition.clone(),
-        offset: Offset(0),
-        bytes_max: 1 << 20,
-        last_fetched_epoch: LeaderEpoch::NONE,
-    };
-    let requests: Vec<_> = partitions.iter().map(request).collect();
-    let fetched = broker.fetch(&requests, limits).await;
+    let requests = partitions.each_ref().map(|partition| from_offset(partition, 0, 1 << 20));
+    let fetched = broker.fetch(&requests, ALL).await;
     let bytes: Vec<_> = fetched.iter().map(|fetched| (fetched.result.is_ok(), fetched.bytes > 0)).collect();
     assert_eq!(bytes, [(true, false), (true, true)]);
 }
@@ -245,9 +245,7 @@ async fn a_slow_object_holds_up_no_other_partition() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_below_the_log_start_leaves_the_bucket() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let broker = open(directory.path(), &bucket).await;
-    let partition = tiered(&broker).await;
-    segments(&broker, &partition, 3).await;
+    let (broker, partition) = with_segments(directory.path(), &bucket, 3).await;
     broker.see_to_the_tier().await;
     let moved = broker.move_log_starts(vec![(partition.clone(), Offset(20))]).await.unwrap();
     remove_old_segments(&moved);
@@ -264,9 +262,7 @@ async fn what_is_below_the_log_start_leaves_the_bucket() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_topic_leaves_the_bucket() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let broker = open(directory.path(), &bucket).await;
-    let partition = tiered(&broker).await;
-    segments(&broker, &partition, 2).await;
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
     broker.see_to_the_tier().await;
     bucket.set_object("topics/somebody-elses", "not ours");
     broker.delete_topic(partition.topic_partition().topic_id).await.unwrap();
@@ -302,19 +298,13 @@ async fn a_bucket_that_fails_costs_nothing_but_time() {
 
 async fn fails_once(strike: Strike, starts_again: bool, words: &str) {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let mut broker = open(directory.path(), &bucket).await;
-    let mut partition = tiered(&broker).await;
-    segments(&broker, &partition, 3).await;
+    let (mut broker, mut partition) = with_segments(directory.path(), &bucket, 3).await;
     bucket.strike(strike);
     broker.see_to_the_tier().await;
     bucket.clear_faults();
     let id = partition.topic_partition();
     if starts_again {
-        drop(partition);
-        broker.close().await.unwrap();
-        drop(broker);
-        broker = open(directory.path(), &bucket).await;
-        partition = broker.partition(id).unwrap();
+        (broker, partition) = restarted(directory.path(), &bucket, broker, partition).await;
     }
     broker.see_to_the_tier().await;
     assert!(remote_end(&broker, &partition) >= Some(30), "{words}");
@@ -334,9 +324,7 @@ async fn fails_once(strike: Strike, starts_again: bool, words: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nothing_names_goes_after_a_time_of_grace() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let broker = open(directory.path(), &bucket).await;
-    let partition = tiered(&broker).await;
-    segments(&broker, &partition, 2).await;
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
     bucket.strike(Strike::next(Operation::Create, Fault::Unavailable).times(100));
     broker.see_to_the_tier().await;
     assert_eq!(kinds(&bucket), (2, 1, 0), "copied, and named by nothing");

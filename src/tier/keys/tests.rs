@@ -25,7 +25,7 @@ fn keys_are_written_and_read_back() {
             assert_ne!(ObjectKey::parse(&other), Some(key), "{other}");
         }
     }
-    assert!(segment.to_string().starts_with(&partition_prefix(PARTITION)));
+    assert!(segment.to_string().starts_with(&format!("{}/", partition_folder(PARTITION))));
 }
 
 #[test]

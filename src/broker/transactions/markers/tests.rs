@@ -43,6 +43,20 @@ async fn ask(broker: &Broker, request: TransactionRequest) -> TransactionReply {
     eventually(|| broker.ask_transaction(ID, request.clone()).ok()).await.reply().await.unwrap()
 }
 
+/// A producer of the coordinator's.
+async fn begun(broker: &Broker) -> ProducerIdAndEpoch {
+    let request = InitProducerId {
+        transactional_id: ID.into(),
+        transaction_timeout: PATIENCE,
+        expected: None,
+        fresh_producer_id: Some(ProducerId(7)),
+    };
+    match ask(broker, TransactionRequest::InitProducerId(request)).await {
+        TransactionReply::InitProducerId(Ok(producer)) => producer,
+        refused => panic!("{refused:?}"),
+    }
+}
+
 /// The coordinator must not take its transaction for complete, or readers of committed records would be held
 /// up for ever.
 #[tokio::test]
@@ -50,17 +64,7 @@ async fn a_partition_gets_its_marker_when_its_deletion_has_failed() {
     let directory = tempfile::tempdir().unwrap();
     let broker = open(directory.path(), &[("transaction.state.log.num.partitions", "1")]);
     broker.ensure_transactions_topic().await.unwrap();
-    let request = InitProducerId {
-        transactional_id: ID.into(),
-        transaction_timeout: PATIENCE,
-        expected: None,
-        fresh_producer_id: Some(ProducerId(7)),
-    };
-    let TransactionReply::InitProducerId(Ok(producer)) =
-        ask(&broker, TransactionRequest::InitProducerId(request)).await
-    else {
-        panic!("it is refused")
-    };
+    let producer = begun(&broker).await;
     let (topic, partition) = written(&broker, producer).await;
     let (transactional_id, transaction_version) = (Arc::from(ID), TransactionVersion::V2);
     let partitions = t();
@@ -121,17 +125,7 @@ async fn who_comes_too_late_writes_no_marker() {
     broker.ensure_transactions_topic().await.unwrap();
     let groups = broker.ensure_offsets_topic().await.unwrap();
     let groups = broker.partition(groups.topic_partitions().next().unwrap()).unwrap();
-    let request = InitProducerId {
-        transactional_id: ID.into(),
-        transaction_timeout: PATIENCE,
-        expected: None,
-        fresh_producer_id: Some(ProducerId(7)),
-    };
-    let TransactionReply::InitProducerId(Ok(producer)) =
-        ask(&broker, TransactionRequest::InitProducerId(request)).await
-    else {
-        panic!("it is refused")
-    };
+    let producer = begun(&broker).await;
     let (_, partition) = written(&broker, producer).await;
     let (transactional_id, transaction_version) = (Arc::from(ID), TransactionVersion::V0);
     let offsets = NamedPartition { topic: OFFSETS_TOPIC.into(), partition: 0 };
