@@ -71,8 +71,6 @@ pub struct Update {
     pub next: Root,
     /// The leaf, decoded.
     pub next_leaf: Option<Leaf>,
-    /// Of a removal: it was cut short, and is to be made again.
-    pub has_more: bool,
 }
 
 /// What an operation has changed so far.
@@ -119,7 +117,6 @@ impl Change {
             garbage: self.garbage,
             next: self.next,
             next_leaf: self.leaf,
-            has_more: false,
         })
     }
 
@@ -173,13 +170,15 @@ impl Root {
 
     /// Raises the log start and removes segments that end at or below it. `leaves` are those of
     /// [`Root::leaves_below`]. No leaf is written: the root says what counts no longer.
+    ///
+    /// With more leaves below it than that, the log start is raised to where the next one begins, and the
+    /// removal is to be made again: by the root alone, also after a crash.
     pub fn remove_below(&self, offset: Offset, leaves: &[Leaf], stamp: &Stamp) -> Result<Update, TierError> {
         let below = self.leaves_below(offset);
         if below.len() != leaves.len() {
             return Err(TierError::Misplaced(NOT_THAT_LEAF));
         }
         let mut change = Change::of(self);
-        change.next.log_start_offset = self.log_start_offset.max(offset);
         let mut kept = Vec::with_capacity(1);
         for (reference, leaf) in below.iter().zip(leaves) {
             let live = live_of(reference, leaf)?;
@@ -191,10 +190,11 @@ impl Root {
                 None => change.garbage.push(reference.key(self.partition)),
             }
         }
-        let is_cut_short = below.len() == LEAVES_PER_REMOVAL_MAX
-            && self.leaves.get(below.len()).is_some_and(|leaf| leaf.base_offset < offset);
+        let next_below = self.leaves.get(below.len()).filter(|leaf| leaf.base_offset < offset);
+        let reached = next_below.map_or(offset, |leaf| leaf.base_offset);
+        change.next.log_start_offset = self.log_start_offset.max(reached);
         change.next.leaves.splice(..below.len(), kept);
-        Ok(Update { has_more: is_cut_short, ..change.finish(stamp)? })
+        change.finish(stamp)
     }
 
     /// Puts segments in the place of those that make up `range`, all in that leaf. Objects that nothing names

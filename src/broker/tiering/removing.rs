@@ -30,11 +30,7 @@ impl Look<'_> {
                 leaves.push(Leaf::clone(&*self.tiering.reader().leaf(self.id(), reference).await?));
             }
             let update = self.commit(&root, |stamp| root.remove_below(log_start, &leaves, stamp)).await?;
-            let has_more = update.has_more;
             root = Arc::new(update.next);
-            if !has_more {
-                break;
-            }
         }
         Ok(())
     }
