@@ -203,7 +203,7 @@ fn group_change(group_id: &str, overrides: &BTreeMap<String, String>) -> Change 
 }
 
 /// What follows from `remote.log.delete.on.disable`, as in Kafka: the log of each partition begins where the
-/// disk does, and nobody knows any more of what was in the tier, so that it can be deleted there.
+/// disk does, nobody knows any more of what was in the tier, and its objects are to go.
 ///
 /// In one transaction with the setting, so that no crash leaves a log whose first part is nowhere.
 fn leaving_tier(image: &ClusterImage, topic: &TopicImage) -> Vec<Change> {
@@ -213,7 +213,8 @@ fn leaving_tier(image: &ClusterImage, topic: &TopicImage) -> Vec<Change> {
         let tier = image.tier(id).map(|_| Change::Delete(keys::tier(id)));
         (local_start > start).then(moved).into_iter().chain(tier)
     };
-    topic.topic_partitions().flat_map(of_partition).collect()
+    let objects = Change::Put(keys::tier_deletion(topic.topic_id), b"{}".to_vec());
+    topic.topic_partitions().flat_map(of_partition).chain([objects]).collect()
 }
 
 /// A topic's key and record with other overrides; `None` if they are those it has.

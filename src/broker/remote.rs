@@ -19,6 +19,9 @@ use crate::tier::{ManifestEntry, ReadBounds, RemoteLog};
 /// Said where nothing is tiered any more, and something was.
 const NO_STORE: &str = "these records are in the tier, and no highwater.tier.store is configured";
 
+/// Said where more was copied, and left the disk, while a fetch was at it.
+const MANIFEST_TOO_OLD: &str = "its manifest was replaced meanwhile; the next fetch reads the new one";
+
 /// How much longer others are waited for once there is something to answer with.
 const READY_TOGETHER: Duration = Duration::from_millis(5);
 
@@ -218,7 +221,10 @@ fn keep_within(
 
 /// Aborted transactions with records in `from..end`: from indexes in the tier, and, of those that ended
 /// behind what is there, from those on disk and from the tail.
-async fn aborted_in(
+///
+/// Segments may have left the disk since the manifest was read: their markers are then in neither. Looked at
+/// after the disk was, as the start moves before a file goes.
+pub(super) async fn aborted_in(
     log: &RemoteLog,
     partition: &Arc<Partition>,
     from: Offset,
@@ -227,9 +233,12 @@ async fn aborted_in(
     let found = log.aborted(from..end).await.map_err(unreadable)?;
     let mut aborted = found.aborted;
     if found.has_more {
-        let partition = partition.clone();
-        let local = tokio::task::spawn_blocking(move || partition.local_aborted(from, end)).await;
+        let local = partition.clone();
+        let local = tokio::task::spawn_blocking(move || local.local_aborted(from, end)).await;
         aborted.extend(local.map_err(|_| ReadError::Stopped("reading its indexes panicked".into()))??);
+        if partition.watermarks().local_log_start_offset > log.root().end_offset {
+            return Err(FetchFailure::Remote(MANIFEST_TOO_OLD.into()));
+        }
     }
     Ok(aborted)
 }

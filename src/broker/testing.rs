@@ -30,15 +30,19 @@ pub(crate) fn open(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
 
 /// The same with a bucket.
 pub(crate) fn open_with(directory: &Path, settings: &[(&str, &str)], tier: Option<Tier>) -> Arc<Broker> {
-    let place = [("log.dirs", directory.to_str().unwrap())];
-    let flags: Vec<_> = place
-        .iter()
-        .chain(&SMALL)
-        .chain(settings)
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
-    let (config, _) = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap();
+    let config = small_config(directory, settings.iter().copied());
     Broker::open_with(Env::real(), config, Metrics::new(Timestamp(0), 100), tier).unwrap()
+}
+
+/// Of a small broker; the settings may say otherwise.
+pub(crate) fn small_config<'a>(
+    directory: &'a Path,
+    settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> ServerConfig {
+    let place = [("log.dirs", directory.to_str().unwrap())];
+    let all = place.into_iter().chain(SMALL).chain(settings);
+    let flags: Vec<_> = all.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap().0
 }
 
 /// Looks until there is something, and lets tasks run meanwhile.

@@ -134,7 +134,7 @@ impl ClusterImage {
         self.tiers.get(&topic_partition).copied()
     }
 
-    /// Deleted topics of which objects may be left in the tier.
+    /// Topics that were deleted or left the tier, and of which objects may be left there.
     pub fn tier_deletions(&self) -> impl Iterator<Item = TopicId> {
         self.tier_deletions.iter().copied()
     }

@@ -16,7 +16,8 @@ pub const TOMBSTONES: &str = "tombstones/";
 pub const LOG_STARTS: &str = "log-starts/";
 /// What of a partition lies in the tier, one key per partition of which anything does.
 pub const TIERS: &str = "tiers/";
-/// Deleted topics of which objects may be left in the tier, one key per topic id. The value says nothing.
+/// Topics that were deleted or left the tier, and of which objects may be left there, one key per topic id.
+/// The value says nothing.
 pub const TIER_DELETIONS: &str = "tier-deletions/";
 /// Where a node id would stand in [`BROKER_CONFIGS`].
 const CLUSTER_DEFAULT: &str = "default";
@@ -176,7 +177,7 @@ pub fn log_starts_of(topic_id: TopicId) -> String {
     format!("{LOG_STARTS}{topic_id}/")
 }
 
-/// Key of a deleted topic of which objects may be left in the tier.
+/// Key of a topic that was deleted or left the tier, and of which objects may be left there.
 pub fn tier_deletion(topic_id: TopicId) -> String {
     format!("{TIER_DELETIONS}{topic_id}")
 }

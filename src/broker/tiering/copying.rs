@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::manifest::Writer;
 use super::{Look, Tiering, TieringError, upload_memory_bytes};
+use crate::cluster::MetadataError;
 use crate::env::{BackgroundError, FileExtent, time};
 use crate::log::{CarriedState, TierableSegment};
 use crate::model::Offset;
@@ -81,8 +82,9 @@ impl Look<'_> {
                 tracing::debug!(%topic, partition = index, %end, segments, "copied to the tier");
                 Ok(())
             }
-            // The topic is gone, or was taken over: nobody will ever name them.
-            Err(TieringError::Metadata(error)) => {
+            // The topic is gone, or was taken over: nobody will ever name them. After any other error the
+            // record that names them may be durable all the same; if it is not, the collector finds them.
+            Err(TieringError::Metadata(error @ MetadataError::Conflict(_))) => {
                 let keys: Vec<_> = entries.iter().map(|entry| entry.key(self.id())).collect();
                 drop(tiering.store().delete(&keys).await);
                 Err(error.into())

@@ -69,13 +69,19 @@ impl Look<'_> {
 }
 
 impl Broker {
-    /// Removes the objects of deleted topics. What the metadata store says of them goes when there is nothing
-    /// left to remove: an upload that was under way may come after the first look.
+    /// Removes the objects of topics that were deleted, or left the tier. What the metadata store says of
+    /// them goes when there is nothing left to remove: an upload that was under way may come after the first
+    /// look.
+    ///
+    /// A topic that is tiered again meanwhile has a manifest, or will have one: what it does not name, the
+    /// collector finds.
     pub(super) async fn remove_deleted_topics(&self, tiering: &Tiering) {
-        let topics: Vec<TopicId> = self.image().tier_deletions().collect();
-        for topic_id in topics {
+        let image = self.image();
+        let is_tiered =
+            |id: &TopicId| image.topic_by_id(*id).is_some_and(|topic| self.topic_config(topic).is_tiered);
+        for topic_id in image.tier_deletions().filter(|id| !is_tiered(id)) {
             if let Err(error) = self.remove_topic(tiering, topic_id).await {
-                tracing::warn!(%topic_id, %error, "a deleted topic stays in the tier; tried again later");
+                tracing::warn!(%topic_id, %error, "what is to go from the tier stays; tried again later");
             }
         }
     }
@@ -89,7 +95,7 @@ impl Broker {
             tiering.store().delete(&keys).await?;
         }
         if count > 0 {
-            tracing::info!(%topic_id, count, "the objects of a deleted topic are gone from the tier");
+            tracing::info!(%topic_id, count, "the objects of a topic are gone from the tier");
             return Ok(());
         }
         let changes = vec![MetadataChange::Delete(keys::tier_deletion(topic_id))];

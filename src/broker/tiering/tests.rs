@@ -1,17 +1,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::broker::remote::aborted_in;
 use crate::broker::retention::remove_old_segments;
-use crate::broker::testing::{append_records, eventually, open_with};
-use crate::broker::{Broker, FetchFailure, FetchLimits, NewTopic, PartitionFetch};
-use crate::config::ServerConfig;
+use crate::broker::testing::{append_records, eventually, open_with, small_config};
+use crate::broker::{
+    Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
+};
+use crate::config::{Operation, ServerConfig};
+use crate::env::simulated::{Fault as SimulatedFault, SimulatedFiles};
 use crate::env::{Env, RealFiles};
 use crate::metadata::TierRecord;
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::partition::{CheckpointReach, Partition};
 use crate::protocol::Piece;
 use crate::protocol::batch::{BatchHeader, verify_crc};
-use crate::store::Operation;
+use crate::store::Operation as Request;
 use crate::store::simulated::{Fault, SimulatedBucket, Strike};
 use crate::telemetry::Metrics;
 use crate::tier::{ObjectKey, RemoteLog};
@@ -127,9 +131,9 @@ async fn closed_segments_are_copied_once_and_leave_the_disk() {
     broker.see_to_the_tier().await;
     assert_eq!(remote_end(&broker, &partition), Some(30), "the active segment stays");
     assert_eq!(kinds(&bucket), (3, 1, 1), "one manifest for all three");
-    let puts = bucket.requests(Operation::Put);
+    let puts = bucket.requests(Request::Put);
     broker.see_to_the_tier().await;
-    assert_eq!(bucket.requests(Operation::Put), puts, "nothing is copied twice");
+    assert_eq!(bucket.requests(Request::Put), puts, "nothing is copied twice");
 
     broker.retain().await.unwrap();
     let watermarks = partition.watermarks();
@@ -207,6 +211,21 @@ async fn a_reader_does_not_see_where_records_lie() {
     assert!(matches!(failure, Some(FetchFailure::Remote(_))), "{failure:?}");
 }
 
+/// Segments that were copied and left the disk since the manifest was read: their markers are in neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_ends_below_the_disk_says_nothing_of_aborted_transactions() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    let tiering = broker.tiering.as_ref().unwrap();
+    let old = Arc::new(Root::empty(partition.topic_partition(), Offset(0)));
+    let old = RemoteLog::new(tiering.reader().clone(), old);
+    assert!(aborted_in(&old, &partition, Offset(0), Offset(10)).await.is_ok());
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    let refused = aborted_in(&old, &partition, Offset(0), Offset(10)).await;
+    assert!(matches!(refused, Err(FetchFailure::Remote(_))), "{refused:?}");
+}
+
 /// Its log start would move past what is only in the tier.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_with_tiered_topics_does_not_start_without_a_tier() {
@@ -235,7 +254,7 @@ async fn a_slow_object_holds_up_no_other_partition() {
     broker.see_to_the_tier().await;
     broker.retain().await.unwrap();
     let slow = partitions[0].topic_partition().topic_id.to_string();
-    bucket.strike(Strike::next(Operation::Get, Fault::Slow(Duration::from_secs(3600))).of(&slow).times(100));
+    bucket.strike(Strike::next(Request::Get, Fault::Slow(Duration::from_secs(3600))).of(&slow).times(100));
     let requests = partitions.each_ref().map(|partition| from_offset(partition, 0, 1 << 20));
     let fetched = broker.fetch(&requests, ALL).await;
     let bytes: Vec<_> = fetched.iter().map(|fetched| (fetched.result.is_ok(), fetched.bytes > 0)).collect();
@@ -278,12 +297,69 @@ async fn a_deleted_topic_leaves_the_bucket() {
     assert_eq!(broker.image().tier_deletions().count(), 0);
 }
 
+/// `remote.log.delete.on.disable`: nobody names its objects any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_left_the_tier_leaves_the_bucket() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    let set = |enable: &str| {
+        let set = |key: &str, value: &str| (key.to_owned(), Operation::Set(value.to_owned()));
+        ConfigAlteration {
+            target: ConfigTarget::Topic("t".to_owned()),
+            operations: vec![
+                set("remote.storage.enable", enable),
+                set("remote.log.delete.on.disable", if enable == "true" { "false" } else { "true" }),
+            ],
+            replace: false,
+        }
+    };
+    broker.alter_configs(&[set("false")], false).await.remove(0).unwrap();
+    assert_eq!(partition.watermarks().log_start_offset, Offset(20));
+    // Before a look, it is tiered again: what is copied from now on is not what is to go.
+    broker.alter_configs(&[set("true")], false).await.remove(0).unwrap();
+    append_records(&broker, &partition, 1).await;
+    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
+    broker.see_to_the_tier().await;
+    broker.see_to_the_tier().await;
+    let record = record(&broker, &partition).expect("more was copied");
+    let tiering = broker.tiering.as_ref().unwrap();
+    let root = tiering.partition(partition.topic_partition()).root(tiering.reader(), Some(record)).await;
+    let log = RemoteLog::new(tiering.reader().clone(), root.unwrap());
+    let entry = log.segment_of(Offset(20)).await.unwrap().unwrap();
+    assert!(bucket.object(&entry.key(partition.topic_partition())).is_some(), "it is gone");
+
+    broker.alter_configs(&[set("false")], false).await.remove(0).unwrap();
+    broker.see_to_the_tier().await;
+    assert_eq!(bucket.keys(), [""; 0]);
+    broker.see_to_the_tier().await;
+    assert_eq!(broker.image().tier_deletions().count(), 0);
+}
+
+/// The record that names them may be on disk all the same, or on its way there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_copied_stays_if_nobody_knows_whether_it_is_named() {
+    let (directory, bucket, files) = (tempfile::tempdir().unwrap(), bucket(), SimulatedFiles::new(1));
+    let env = Env { files: Arc::new(files.clone()), ..Env::real() };
+    let tier = Tier::open(bucket.open(&env), &env, &ServerConfig::defaults().tiering).await;
+    let settings = SETTINGS.into_iter().chain([("highwater.wal.sync", "fsync")]);
+    let config = small_config(directory.path(), settings);
+    let broker = Broker::open_with(env, config, Metrics::new(Timestamp(0), 100), Some(tier)).unwrap();
+    let partition = tiered(&broker).await;
+    segments(&broker, &partition, 2).await;
+    files.inject(SimulatedFault::sync("wal", 0));
+    broker.see_to_the_tier().await;
+    assert_eq!(kinds(&bucket), (2, 1, 1));
+    assert_eq!(record(&broker, &partition), None, "it failed before it could say so");
+}
+
 /// Every request in turn fails for good, with its work done or not, and the broker goes on or starts again:
 /// nothing is missing, nothing is named twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_fails_costs_nothing_but_time() {
     let faults = [Fault::Unavailable, Fault::AnswerLost, Fault::LandsLate, Fault::Denied];
-    let operations = [Operation::Put, Operation::Create];
+    let operations = [Request::Put, Request::Create];
     for (fault, operation) in
         faults.into_iter().flat_map(|fault| operations.map(|operation| (fault, operation)))
     {
@@ -325,7 +401,7 @@ async fn fails_once(strike: Strike, starts_again: bool, words: &str) {
 async fn what_nothing_names_goes_after_a_time_of_grace() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
-    bucket.strike(Strike::next(Operation::Create, Fault::Unavailable).times(100));
+    bucket.strike(Strike::next(Request::Create, Fault::Unavailable).times(100));
     broker.see_to_the_tier().await;
     assert_eq!(kinds(&bucket), (2, 1, 0), "copied, and named by nothing");
     bucket.clear_faults();
