@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use super::Shard;
 use super::runtime::Shared;
-use crate::env::{BackgroundError, FileExtent, in_background};
+use crate::env::{BackgroundError, FileExtent, Pace, in_background};
 use crate::model::Offset;
 use crate::partition::{Partition, PartitionRead, ReadError};
 use crate::protocol::batch::{
@@ -55,6 +55,9 @@ impl LoadError {
     }
 }
 
+/// Records that are replayed before the time is looked at: a few microseconds.
+const RECORDS_BETWEEN_LOOKS: u64 = 16;
+
 /// What was read.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Loaded {
@@ -72,7 +75,8 @@ pub(super) async fn load_aside<S: Shard>(
 ) -> Result<(S, Loaded), LoadError> {
     let watermarks = partition.watermarks();
     let (partition, shared) = (partition.clone(), shared.clone());
-    let work = move || load::<S>(&partition, load_bytes, &shared.stopping);
+    let pace = Pace::new(shared.env.clock.clone());
+    let work = move || load::<S>(&partition, load_bytes, &shared.stopping, pace);
     if watermarks.log_start_offset == watermarks.high_watermark {
         return work();
     }
@@ -84,10 +88,11 @@ fn load<S: Shard>(
     partition: &Partition,
     load_bytes: u64,
     stopping: &AtomicBool,
+    pace: Pace,
 ) -> Result<(S, Loaded), LoadError> {
     let watermarks = partition.watermarks();
     let start = watermarks.log_start_offset;
-    let mut loading = Loading { shard: S::default(), start, next: start, loaded: Loaded::default() };
+    let mut loading = Loading { shard: S::default(), start, next: start, loaded: Loaded::default(), pace };
     let mut buffer = BytesMut::new();
     while loading.next < watermarks.high_watermark {
         if stopping.load(Ordering::Acquire) {
@@ -130,6 +135,7 @@ struct Loading<S> {
     start: Offset,
     next: Offset,
     loaded: Loaded,
+    pace: Pace,
 }
 
 impl<S: Shard> Loading<S> {
@@ -164,6 +170,9 @@ impl<S: Shard> Loading<S> {
                 continue;
             }
             self.loaded.records += 1;
+            if self.loaded.records.is_multiple_of(RECORDS_BETWEEN_LOOKS) {
+                self.pace.keep();
+            }
             let key = record.key.unwrap_or_default();
             match S::decode(key, record.value) {
                 Ok(Some(record)) if header.attributes.is_transactional() => {

@@ -17,7 +17,7 @@ pub mod time;
 
 use std::sync::Arc;
 
-pub use background::{BackgroundError, in_background};
+pub use background::{BackgroundError, Pace, in_background};
 pub use clock::{Clock, SystemClock};
 pub use files::{BLOCK_BYTES, Entry, File, FileExtent, Files, LockGuard, OpenMode, RealFiles, Space};
 pub use lanes::side_by_side;
