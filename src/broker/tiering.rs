@@ -17,14 +17,14 @@ use parking_lot::Mutex;
 
 use super::Broker;
 use crate::cluster::MetadataError;
-use crate::config::TieringConfig;
+use crate::config::{ServerConfig, TieringConfig};
 use crate::env::{BackgroundError, Env, time};
 use crate::log::LogError;
 use crate::metadata::TierRecord;
 use crate::model::TopicPartition;
 use crate::partition::{Partition, PartitionStatus};
 use crate::store::{ObjectStore, StoreError};
-use crate::tier::{RemoteReader, RemoteReaderOptions, Root, TierError};
+use crate::tier::{DiskCache, RemoteReader, RemoteReaderOptions, Root, TierError};
 
 pub(super) use manifest::RemotePartition;
 
@@ -70,10 +70,13 @@ pub struct Tier {
 }
 
 impl Tier {
-    /// With empty caches. Takes the share of the memory (`highwater.tier.memory.bytes`) that uploads leave.
-    pub async fn open(store: Arc<dyn ObjectStore>, env: &Env, config: &TieringConfig) -> Tier {
-        let memory_bytes = config.memory_bytes.saturating_sub(upload_memory_bytes(config));
-        let options = RemoteReaderOptions { memory_bytes, disk: None };
+    /// With an empty cache in memory. Takes the share of the memory (`highwater.tier.memory.bytes`) that uploads
+    /// leave.
+    pub async fn open(store: Arc<dyn ObjectStore>, env: &Env, config: &ServerConfig) -> Tier {
+        let (tier, tiering) = (&config.tier, &config.tiering);
+        let memory_bytes = tiering.memory_bytes.saturating_sub(upload_memory_bytes(tiering));
+        let disk = DiskCache { path: tier.cache_directory.clone(), bytes: tier.cache_bytes };
+        let options = RemoteReaderOptions { memory_bytes, disk: Some(disk).filter(|disk| disk.bytes > 0) };
         let reader = Arc::new(RemoteReader::open(store.clone(), &*env.files, &options).await);
         Tier { store, reader }
     }

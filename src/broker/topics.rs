@@ -79,13 +79,14 @@ impl Broker {
         let mut names = TopicNames::of(&image, topics.iter().map(|topic| topic.name.as_str()));
         let mut transaction = Transaction::default();
         let mut results = Vec::with_capacity(topics.len());
-        for topic in topics {
+        for mut topic in topics {
             let checked = names
                 .check(&topic.name)
                 .and_then(|()| self.check_configs(&topic.configs))
                 .and_then(|()| check_counts(&topic));
             results.push(checked.map(|()| {
                 names.take(&topic.name);
+                self.tier_by_default(&mut topic.configs);
                 let created = self.plan(topic, &mut transaction);
                 CreatedTopic { topic: created }
             }));
@@ -103,6 +104,19 @@ impl Broker {
 
     fn check_configs(&self, configs: &BTreeMap<String, String>) -> Result<(), TopicError> {
         open::check_overrides(&self.config(), configs).map_err(TopicError::InvalidConfig)
+    }
+
+    /// `highwater.tier.default.enable`. A setting of the topic from then on, so that it does not leave the tier,
+    /// and what lies there, when the default changes.
+    fn tier_by_default(&self, configs: &mut BTreeMap<String, String>) {
+        const KEY: &str = "remote.storage.enable";
+        if !self.config().tiering.default_enable || configs.contains_key(KEY) {
+            return;
+        }
+        configs.insert(KEY.to_owned(), "true".to_owned());
+        if self.check_configs(configs).is_err() {
+            configs.remove(KEY);
+        }
     }
 
     fn plan(&self, topic: NewTopic, transaction: &mut Transaction) -> Arc<TopicImage> {

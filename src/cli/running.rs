@@ -194,7 +194,7 @@ async fn open_tier(env: &Env, config: &ServerConfig) -> Result<Option<Tier>, Exi
             options.url
         ),
     }
-    Ok(Some(Tier::open(store, env, &config.tiering).await))
+    Ok(Some(Tier::open(store, env, config).await))
 }
 
 async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Arc<Broker>, Exit> {

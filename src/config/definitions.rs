@@ -339,6 +339,15 @@ pub const BROKER: &[Definition] = &[
          uploads left behind that did not come to their end."),
     key("highwater.tier.memory.bytes", Long, Some("134217728"), Between(32 * MIB, 64 * GIB),
         "Memory for what is on its way to the tier or from there, blocks kept for readers included."),
+    key("highwater.tier.default.enable", Boolean, Some("false"), Any,
+        "Whether a new topic that says nothing of remote.storage.enable gets it, where its other settings go \
+         with it: compacted topics do not. The topic keeps it when this changes."),
+    key("highwater.tier.cache.bytes", Long, Some("0"), AtLeast(0),
+        "Disk for blocks from the tier that were read more than once, at least 64 MiB; 0 keeps blocks in memory \
+         alone."),
+    key("highwater.tier.cache.directory", String, Some(""), Any,
+        "Directory of those blocks, for nothing else; without one tier-cache in the directory of log.dirs. What \
+         is there is worth nothing without the broker."),
     key("highwater.tier.upload.bytes.per.second", Long, Some("0"), AtLeast(0),
         "Bandwidth of copies to the tier; 0 sets no bound."),
     live("remote.fetch.max.wait.ms", Int, Some("500"), AtLeast(1),

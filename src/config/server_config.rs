@@ -198,12 +198,12 @@ impl ServerConfig {
         refuse_unserved(&settings)?;
         tiering::check_defaults(&settings)?;
         let sockets = sockets(&settings);
+        let log_dir = log_dir(&settings)?;
         Ok(ServerConfig {
             node_id: node_id(&settings)?,
             rack: text(&settings, "broker.rack"),
             cluster_id: cluster_id(&settings)?,
             listeners: listeners(&settings)?,
-            log_dir: log_dir(&settings)?,
             num_partitions: number(&settings, "num.partitions"),
             default_replication_factor: number(&settings, "default.replication.factor"),
             auto_create_topics_enable: settings.boolean("auto.create.topics.enable"),
@@ -217,7 +217,8 @@ impl ServerConfig {
             cleaner: cleaner(&settings)?,
             groups: group_settings::groups(&settings)?,
             transactions: transaction_settings::transactions(&settings),
-            tier: tier_settings::tier(&settings),
+            tier: tier_settings::tier(&settings, &log_dir)?,
+            log_dir,
             tiering: tiering::tiering(&settings),
             shutdown_timeout: duration(&settings, "highwater.shutdown.timeout.ms"),
             admin: admin(&settings)?,

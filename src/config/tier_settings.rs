@@ -1,9 +1,17 @@
 //! The settings of the object store.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::error::ConfigError;
 use super::server_config::{duration, number};
 use super::settings::Settings;
+
+const CACHE_BYTES: &str = "highwater.tier.cache.bytes";
+/// What the cache on disk needs to work with.
+const CACHE_BYTES_MIN: u64 = 64 << 20;
+/// Its directory beside the log, where none is set: no topic's, whose names end with a number.
+const CACHE_DIRECTORY: &str = "tier-cache";
 
 /// `highwater.tier.*`. Sizes in bytes; texts are empty where nothing is set.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,11 +38,20 @@ pub struct TierConfig {
     pub retry_backoff_max: Duration,
     /// `highwater.tier.part.bytes`.
     pub part_bytes: usize,
+    /// `highwater.tier.cache.bytes`; 0: none.
+    pub cache_bytes: u64,
+    /// `highwater.tier.cache.directory`, or where it is without one.
+    pub cache_directory: PathBuf,
 }
 
-pub(super) fn tier(settings: &Settings) -> TierConfig {
+pub(super) fn tier(settings: &Settings, log_dir: &Path) -> Result<TierConfig, ConfigError> {
     let text = |key: &str| settings.text(key).trim().to_owned();
-    TierConfig {
+    let cache_bytes = number(settings, CACHE_BYTES);
+    if (1..CACHE_BYTES_MIN).contains(&cache_bytes) {
+        return Err(settings.invalid(CACHE_BYTES, format!("it must be 0 or at least {CACHE_BYTES_MIN}")));
+    }
+    let cache_directory = Some(text("highwater.tier.cache.directory")).filter(|path| !path.is_empty());
+    Ok(TierConfig {
         store: text("highwater.tier.store"),
         endpoint: text("highwater.tier.endpoint"),
         region: text("highwater.tier.region"),
@@ -46,5 +63,7 @@ pub(super) fn tier(settings: &Settings) -> TierConfig {
         retry_backoff: duration(settings, "highwater.tier.retry.backoff.ms"),
         retry_backoff_max: duration(settings, "highwater.tier.retry.backoff.max.ms"),
         part_bytes: number(settings, "highwater.tier.part.bytes"),
-    }
+        cache_bytes,
+        cache_directory: cache_directory.map_or_else(|| log_dir.join(CACHE_DIRECTORY), PathBuf::from),
+    })
 }

@@ -11,6 +11,7 @@ use super::value::Value;
 
 /// Where segments go; nothing is tiered where it is empty.
 const STORE: &str = "highwater.tier.store";
+const DEFAULT_ENABLE: &str = "highwater.tier.default.enable";
 /// A local bound that is the bound of the whole log.
 const INHERITED: i64 = -2;
 /// No bound.
@@ -25,6 +26,8 @@ pub struct TieringConfig {
     pub grace: Duration,
     /// `highwater.tier.upload.bytes.per.second`; 0 sets no bound.
     pub upload_bytes_per_second: u64,
+    /// `highwater.tier.default.enable`: new topics are tiered that say nothing of it.
+    pub default_enable: bool,
     /// `remote.fetch.max.wait.ms`.
     pub fetch_wait: Duration,
     /// `highwater.tier.memory.bytes`: of everything that is on its way to the tier or from there.
@@ -36,6 +39,7 @@ pub(super) fn tiering(settings: &Settings) -> TieringConfig {
         interval: duration(settings, "remote.log.manager.task.interval.ms"),
         grace: duration(settings, "highwater.tier.grace.ms"),
         upload_bytes_per_second: number(settings, "highwater.tier.upload.bytes.per.second"),
+        default_enable: settings.boolean(DEFAULT_ENABLE),
         fetch_wait: duration(settings, "remote.fetch.max.wait.ms"),
         memory_bytes: number(settings, "highwater.tier.memory.bytes"),
     }
@@ -160,7 +164,12 @@ pub(super) fn check_topic(
 /// Whether the defaults of topics go together, where there is a store.
 pub(super) fn check_defaults(settings: &Settings) -> Result<(), ConfigError> {
     if !has_store(settings) {
-        return Ok(());
+        let reason =
+            "topics would be tiered, and there is no highwater.tier.store; set one, or remove the key";
+        return match settings.boolean(DEFAULT_ENABLE) {
+            true => Err(settings.invalid(DEFAULT_ENABLE, reason)),
+            false => Ok(()),
+        };
     }
     let number = |key: &str| match inherited(topic_key(key).expect("it is in the table"), settings) {
         Value::Number(number) => number,

@@ -33,7 +33,9 @@ fn bucket() -> SimulatedBucket {
 }
 
 async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
-    let config = TieringConfig { memory_bytes: 32 << 20, ..ServerConfig::defaults().tiering };
+    let defaults = ServerConfig::defaults();
+    let tiering = TieringConfig { memory_bytes: 32 << 20, ..defaults.tiering };
+    let config = ServerConfig { tiering, ..defaults };
     let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &config).await;
     open_with(directory, &SETTINGS, Some(tier))
 }
@@ -226,6 +228,40 @@ async fn a_manifest_that_ends_below_the_disk_says_nothing_of_aborted_transaction
     assert!(matches!(refused, Err(FetchFailure::Remote(_))), "{refused:?}");
 }
 
+/// `highwater.tier.default.enable`: kept as a setting of the topic, and only where it goes with the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_topics_are_tiered_that_say_nothing_of_it() {
+    const KEY: &str = "remote.storage.enable";
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &ServerConfig::defaults()).await;
+    let settings: Vec<_> = SETTINGS.into_iter().chain([("highwater.tier.default.enable", "true")]).collect();
+    let broker = open_with(directory.path(), &settings, Some(tier));
+    for (configs, expected) in [
+        (&[][..], Some("true")),
+        (&[(KEY, "false")], Some("false")),
+        (&[("cleanup.policy", "compact")], None),
+        (&[("local.retention.bytes", "-1"), ("retention.bytes", "100")], None),
+    ] {
+        let name = format!("t{}", broker.image().topics().count());
+        let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let new = NewTopic { name, partitions: 1, replication_factor: 1, configs };
+        let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
+        assert_eq!(created.topic.configs.get(KEY).map(String::as_str), expected);
+    }
+    broker.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_are_kept_on_disk_where_that_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = directory.path().join("tier-cache");
+    for (bytes, expected) in [("0", false), ("67108864", true)] {
+        let config = small_config(directory.path(), [("highwater.tier.cache.bytes", bytes)]);
+        drop(Tier::open(bucket().open(&Env::real()), &Env::real(), &config).await);
+        assert_eq!(cache.is_dir(), expected);
+    }
+}
+
 /// Its log start would move past what is only in the tier.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_with_tiered_topics_does_not_start_without_a_tier() {
@@ -342,7 +378,7 @@ async fn a_topic_that_left_the_tier_leaves_the_bucket() {
 async fn what_was_copied_stays_if_nobody_knows_whether_it_is_named() {
     let (directory, bucket, files) = (tempfile::tempdir().unwrap(), bucket(), SimulatedFiles::new(1));
     let env = Env { files: Arc::new(files.clone()), ..Env::real() };
-    let tier = Tier::open(bucket.open(&env), &env, &ServerConfig::defaults().tiering).await;
+    let tier = Tier::open(bucket.open(&env), &env, &ServerConfig::defaults()).await;
     let settings = SETTINGS.into_iter().chain([("highwater.wal.sync", "fsync")]);
     let config = small_config(directory.path(), settings);
     let broker = Broker::open_with(env, config, Metrics::new(Timestamp(0), 100), Some(tier)).unwrap();

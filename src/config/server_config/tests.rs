@@ -44,6 +44,8 @@ fn keys_that_must_agree() {
         ),
         (&[("highwater.admin.listener", "https://:1")], "must begin with http://"),
         (&[("highwater.admin.listener", "9644")], "name://host:port"),
+        (&[("highwater.tier.default.enable", "true")], "there is no highwater.tier.store"),
+        (&[("highwater.tier.cache.bytes", "67108863")], "0 or at least 67108864"),
         (&[("highwater.cluster.id", "a b")], "letters, digits, dashes and underscores"),
     ] {
         let refused = load(pairs).expect_err("they do not agree");
@@ -58,6 +60,9 @@ fn older_names_and_special_values() {
     assert_eq!(load(&[("log.dir", "/a")]).expect("good").log_dir, PathBuf::from("/a"));
     assert_eq!(load(&[("log.dir", "/a"), ("log.dirs", "/b")]).expect("good").log_dir, PathBuf::from("/b"));
     assert_eq!(load(&[("highwater.admin.listener", "")]).expect("good").admin, None);
+    let cache = |pairs| load(pairs).expect("good").tier.cache_directory;
+    assert_eq!(cache(&[("log.dirs", "/a")]), PathBuf::from("/a/tier-cache"));
+    assert_eq!(cache(&[("highwater.tier.cache.directory", "/c")]), PathBuf::from("/c"));
     assert_eq!(load(&[("connections.max.idle.ms", "-1")]).expect("good").sockets.idle_max, None);
     assert_eq!(load(&[("socket.send.buffer.bytes", "-1")]).expect("good").sockets.send_buffer_bytes, None);
     let memory = |pairs| load(pairs).expect("good").sockets.request_memory_bytes;
