@@ -20,6 +20,8 @@
 #   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (55 minutes, 22 GiB of disk);
 #                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
 #                   `bench` in CONTRIBUTING.md
+#   make bench-tier  what tiered storage costs: copying, cold reads, cold readers beside hot producers (8 minutes, 10 GiB
+#                   of disk, root); ARGS="--rounds 1"
 #
 # Outside tools (kcat, tshark, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment
 # for Python, a folder for jars. COMPAT_CACHE names the folder for what is installed; without it, it is the target
@@ -34,7 +36,7 @@ PROFILE ?= release
 export COMPAT_PROFILE = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 COMPAT = $(CARGO) run --quiet --package compat --
 
-.PHONY: run test test-rust test-crash check compat soak oracle bench bench-trial broker instructions micro flamegraph floor
+.PHONY: run test test-rust test-crash check compat soak oracle bench bench-trial broker bench-tier instructions micro flamegraph floor
 
 run:
 	$(CARGO) run --release
@@ -81,10 +83,15 @@ oracle:
 
 bench-trial: broker
 	$(CARGO) run --quiet --package bench -- run --quick --cases disk,idle,start,r1,r4,c3,h1 --labels highwater
+	$(CARGO) run --quiet --package bench -- tier --quick
 
 bench:
 	$(CARGO) build --quiet --release --package highwater --package bench --bins
 	COMPAT_PROFILE=release $${CARGO_TARGET_DIR:-target}/release/bench run $(ARGS)
+
+bench-tier:
+	$(CARGO) build --quiet --release --package highwater --package bench --bins
+	COMPAT_PROFILE=release $${CARGO_TARGET_DIR:-target}/release/bench tier $(ARGS)
 
 # A broker with frame pointers, in a target folder of its own, is what perf can see through.
 floor:

@@ -11,6 +11,7 @@ mod removing;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use dashmap::DashMap;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
@@ -94,8 +95,8 @@ pub(super) struct Tiering {
     config: TieringConfig,
     /// One for each partition that has something in the tier, or may soon.
     partitions: DashMap<TopicPartition, Arc<RemotePartition>>,
-    /// Held by the one upload that has a whole object in memory.
-    upload_memory: tokio::sync::Mutex<()>,
+    /// Held by the one upload that has a whole object in memory: this memory, while a look goes on.
+    upload_memory: tokio::sync::Mutex<BytesMut>,
     /// Monotonic time at which the bandwidth that uploads have used is paid for.
     paid_until: Mutex<Duration>,
 }
@@ -160,6 +161,7 @@ impl Broker {
                 }
             })
             .await;
+        *tiering.upload_memory.lock().await = BytesMut::new();
         self.remove_deleted_topics(tiering).await;
         // Of partitions that are gone.
         tiering.partitions.retain(|id, _| self.storage.partition(*id).is_some());

@@ -1,6 +1,6 @@
 //! Reading a closed segment's `.log` file for an upload. Blocks the thread.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::error::TierError;
 use super::segment_head::BLOCK_BYTES;
@@ -45,16 +45,24 @@ impl SegmentBlocks {
 
     /// The next one; `None` behind the last.
     pub fn next_block(&mut self) -> Result<Option<Bytes>, TierError> {
-        let Some(&crc) = self.blocks.get(self.next) else { return Ok(None) };
+        let mut block = BytesMut::new();
+        Ok(self.append_next(&mut block)?.then(|| block.freeze()))
+    }
+
+    /// Appends the next one; `false` behind the last.
+    pub fn append_next(&mut self, to: &mut BytesMut) -> Result<bool, TierError> {
+        let Some(&crc) = self.blocks.get(self.next) else { return Ok(false) };
         let at = (self.next * BLOCK_BYTES) as u64;
-        let mut block = vec![0; (BLOCK_BYTES as u64).min(self.file.length.saturating_sub(at)) as usize];
-        read(&self.file, &mut block, at, self.base_offset)?;
-        if crc32c::crc32c(&block) != crc {
+        let from = to.len();
+        to.resize(from + (BLOCK_BYTES as u64).min(self.file.length.saturating_sub(at)) as usize, 0);
+        let block = &mut to[from..];
+        read(&self.file, block, at, self.base_offset)?;
+        if crc32c::crc32c(block) != crc {
             let what = "the block that begins here has changed since it was checked".to_owned();
             return Err(TierError::BadSegment { base_offset: self.base_offset, position: at, what });
         }
         self.next += 1;
-        Ok(Some(Bytes::from(block)))
+        Ok(true)
     }
 }
 

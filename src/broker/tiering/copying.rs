@@ -156,25 +156,33 @@ impl Look<'_> {
     }
 }
 
-/// One request, with all of it in memory: one at a time.
+/// One request, with all of it in memory: one at a time, and the next one in the same memory. (Taken anew each
+/// time, by whichever thread, the allocator keeps several: 257 MiB were resident where 68 are used.)
 async fn put_whole(
     tiering: &Tiering,
     key: &str,
     scanned: ScannedSegment,
     extent: FileExtent,
 ) -> Result<(), TieringError> {
-    let _one_at_a_time = tiering.upload_memory.lock().await;
-    let base_offset = scanned.entry.base_offset;
+    let mut memory = tiering.upload_memory.lock().await;
+    let mut object = std::mem::take(&mut *memory);
     let read = move || {
-        let mut pieces = vec![scanned.head, scanned.producers];
-        let mut blocks = SegmentBlocks::new(extent, base_offset, scanned.blocks);
-        while let Some(block) = blocks.next_block()? {
-            pieces.push(block);
-        }
-        Ok::<_, TierError>(pieces)
+        let ScannedSegment { entry, head, producers, blocks, .. } = scanned;
+        object.clear();
+        object.reserve(usize::try_from(entry.bytes()).unwrap_or(0));
+        object.extend_from_slice(&head);
+        object.extend_from_slice(&producers);
+        let mut blocks = SegmentBlocks::new(extent, entry.base_offset, blocks);
+        while blocks.append_next(&mut object)? {}
+        Ok::<_, TierError>(object.freeze())
     };
-    let pieces = aside(read).await??;
-    Ok(tiering.store().put(key, pieces).await?)
+    let object = aside(read).await??;
+    let put = tiering.store().put(key, vec![object.clone()]).await;
+    // A request that was given up may still hold it.
+    if let Ok(object) = object.try_into_mut() {
+        *memory = object;
+    }
+    Ok(put?)
 }
 
 /// As it is read, some blocks at a time.
