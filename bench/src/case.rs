@@ -6,8 +6,8 @@ pub enum Load {
     /// Requests built before, one connection a partition, five in flight; records a batch, and records a
     /// second of all partitions together (0: as fast as they are answered).
     RawProduce { per_batch: u32, rate: u32 },
-    /// One fetch of 1 MiB in flight a partition.
-    RawFetch,
+    /// One fetch of 1 MiB in flight a partition, and bytes a second of each (0: as fast as they are answered).
+    RawFetch { rate: u32 },
     /// Kafka's ProducerPerformance; `tuned` is batch.size=262144 linger.ms=5; in transactions of so many
     /// milliseconds (0: in none).
     JavaProduce { tuned: bool, rate: u32, warmup: u64, transaction_ms: u32 },
@@ -29,7 +29,7 @@ pub enum Load {
 impl Load {
     /// Whether it only reads what is there.
     pub fn reads(self) -> bool {
-        matches!(self, Load::RawFetch | Load::JavaConsume | Load::RdkafkaConsume | Load::Groups { .. })
+        matches!(self, Load::RawFetch { .. } | Load::JavaConsume | Load::RdkafkaConsume | Load::Groups { .. })
     }
 }
 
@@ -140,7 +140,7 @@ pub const ALL: &[Case] = &[
         topic: Topic::Filled,
         ..java("a2", "Java producer, 1 KiB, batch.size=256k linger.ms=5", true, 1024, 22)
     },
-    read("r4", "raw fetch, 1 MiB a partition", Load::RawFetch, 8),
+    read("r4", "raw fetch, 1 MiB a partition", Load::RawFetch { rate: 0 }, 8),
     read("d1", "Java consumer, 1 KiB", Load::JavaConsume, 12),
     read("d2", "librdkafka consumer, 1 KiB", Load::RdkafkaConsume, 10),
     groups("g1", "one group, librdkafka, 1 KiB", 1, 16),

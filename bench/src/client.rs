@@ -39,7 +39,7 @@ impl Work<'_> {
     pub fn command(&self, load: Load) -> Result<Command> {
         match load {
             Load::RawProduce { per_batch, rate } => self.raw(raw::PRODUCE, &[per_batch, RAW_IN_FLIGHT, rate]),
-            Load::RawFetch => self.raw(raw::FETCH, &[RAW_FETCH_BYTES_MAX]),
+            Load::RawFetch { rate } => self.raw(raw::FETCH, &[RAW_FETCH_BYTES_MAX, rate]),
             Load::JavaProduce { tuned, rate, warmup, transaction_ms } => {
                 let mut command = self.java_producer(tuned, rate, warmup);
                 if transaction_ms > 0 {

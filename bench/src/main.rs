@@ -29,6 +29,7 @@ mod sitting;
 mod start;
 mod summary;
 mod targets;
+mod tier;
 mod topics;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ const USAGE: &str = "usage: bench run [--rounds N] [--cases NAME,..] [--labels N
        bench render [--out FOLDER]
        bench flamegraph [--cases NAME,..] [--out FOLDER] [--data FOLDER] [--quick]
        bench floor [--cases NAME,..] [--rounds N] [--data FOLDER] [--quick]
+       bench tier [--rounds N] [--data FOLDER] [--quick]
        bench list
 
 run      takes figures of the optimised `highwater` and of Apache Kafka, and writes results.json,
@@ -49,6 +51,8 @@ run      takes figures of the optimised `highwater` and of Apache Kafka, and wri
 render   makes tables and plots again from results.json
 flamegraph  draws where the processor time of r1 to r4 goes, into FOLDER (docs/bench); see make flamegraph
 floor    what r1 to r4 cost a program that does nothing but what a durable broker must; a table of CPU-s/GiB
+tier     what copying to a bucket costs, what is read back from there, and what cold readers do to hot
+         producers: a file:// store on the same disk, its caches dropped (needs root)
 list     names the cases and the labels";
 
 fn main() -> ExitCode {
@@ -68,6 +72,7 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
         ["render", rest @ ..] => render::again(&options::parse(rest)?),
         ["flamegraph", rest @ ..] => flamegraph::run(&options::parse(rest)?),
         ["floor", rest @ ..] => floor::run(&options::parse(rest)?),
+        ["tier", rest @ ..] => tier::run(&options::parse(rest)?),
         ["list"] => {
             case::ALL.iter().for_each(|case| println!("{:<8} {}", case.name, case.what));
             figures::LABELS.iter().for_each(|label| println!("{:<16} {}", label.name, label.shown));

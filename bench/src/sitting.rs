@@ -216,7 +216,7 @@ impl Sitting<'_> {
     /// Reads all of a topic once. Filling the page cache threw out what was written longest ago, which is the
     /// first broker's more than the second's: what each must read from the disk is no property of it.
     fn bring_into_memory(&self, case: &Case, label: &Label, topic: &str, records: u64) -> Result<()> {
-        let whole = Case { load: Load::RawFetch, ..*case };
+        let whole = Case { load: Load::RawFetch { rate: 0 }, ..*case };
         self.client(&whole, label, topic, records).map(|_| ())
     }
 

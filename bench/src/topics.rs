@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use compat::wait::eventually;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, ListOffsetsRequest, MetadataRequest, TopicName,
@@ -20,7 +21,10 @@ const CREATE_VERSION: i16 = 4;
 const DELETE_VERSION: i16 = 3;
 const METADATA_VERSION: i16 = 8;
 const LIST_OFFSETS_VERSION: i16 = 2;
+/// The first one that knows of [`EARLIEST_LOCAL`].
+const LIST_OFFSETS_TIERED_VERSION: i16 = 8;
 const LATEST: i64 = -1;
+const EARLIEST_LOCAL: i64 = -4;
 
 /// How long a creation took, from its request on.
 pub struct Created {
@@ -81,12 +85,35 @@ fn leaders(client: &mut Client, name: &str) -> Result<usize> {
 
 /// Whether every partition tells its end.
 fn serve(client: &mut Client, name: &str, partitions: u32) -> Result<bool> {
-    let ask = |index| ListOffsetsPartition::default().with_partition_index(index).with_timestamp(LATEST);
+    let answers = list_offsets(client, LIST_OFFSETS_VERSION, name, partitions, LATEST)?;
+    Ok(answers.iter().all(|partition| partition.error_code == 0))
+}
+
+/// First offset on the disk of each partition; what lies below is in the tier (KIP-405).
+pub fn local_starts(broker: &str, name: &str, partitions: u32) -> Result<Vec<i64>> {
+    let mut client = Client::connect(resolve(broker)?)?;
+    let answers = list_offsets(&mut client, LIST_OFFSETS_TIERED_VERSION, name, partitions, EARLIEST_LOCAL)?;
+    answers
+        .into_iter()
+        .map(|answer| {
+            ensure!(answer.error_code == 0, "ListOffsets {name}: error code {}", answer.error_code);
+            Ok(answer.offset)
+        })
+        .collect()
+}
+
+fn list_offsets(
+    client: &mut Client,
+    version: i16,
+    name: &str,
+    partitions: u32,
+    timestamp: i64,
+) -> Result<Vec<ListOffsetsPartitionResponse>> {
+    let ask = |index| ListOffsetsPartition::default().with_partition_index(index).with_timestamp(timestamp);
     let topic = ListOffsetsTopic::default()
         .with_name(TopicName(text(name)))
         .with_partitions((0..i32::try_from(partitions)?).map(ask).collect());
     let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
-    let response = client.ask::<ListOffsetsRequest>(LIST_OFFSETS_VERSION, &request)?;
-    let mut answers = response.topics.iter().flat_map(|topic| &topic.partitions);
-    Ok(answers.all(|partition| partition.error_code == 0))
+    let response = client.ask::<ListOffsetsRequest>(version, &request)?;
+    Ok(response.topics.into_iter().flat_map(|topic| topic.partitions).collect())
 }

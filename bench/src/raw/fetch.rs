@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Done, Target, connect, on_each_partition};
+use super::{Done, Target, connect, on_each_partition, wait_until};
 
 const FETCH_KEY: i16 = 1;
 /// With sessions (switched off), before tagged fields.
@@ -24,23 +24,36 @@ const BATCH_LENGTH_AT: usize = 8;
 const LAST_OFFSET_DELTA_AT: usize = 23;
 const RECORDS_COUNT_AT: usize = 57;
 
-/// Runs it; what each connection did, and the seconds it took.
-pub(super) fn run(target: &Target, bytes_max: u64) -> Result<(Vec<Done>, f64)> {
-    let bytes_max = i32::try_from(bytes_max)?;
+/// Runs it; what each connection did, and the seconds it took. A `rate` of bytes a second of each connection
+/// has it wait before a fetch that would come too early.
+pub(super) fn run(target: &Target, bytes_max: u64, rate: u64) -> Result<(Vec<Done>, f64)> {
+    let asked = Asked { bytes_max: i32::try_from(bytes_max)?, rate };
     let start = Instant::now();
     let done = on_each_partition(target, |partition| {
         let mut stream = connect(target.broker)?;
-        read_partition(&mut stream, target, partition, bytes_max)
+        read_partition(&mut stream, target, partition, asked)
             .with_context(|| format!("partition {partition}"))
     })?;
     Ok((done, start.elapsed().as_secs_f64()))
 }
 
-fn read_partition(stream: &mut TcpStream, target: &Target, partition: u32, bytes_max: i32) -> Result<Done> {
+/// Bytes of a fetch, and of a second.
+#[derive(Clone, Copy)]
+struct Asked {
+    bytes_max: i32,
+    rate: u64,
+}
+
+fn read_partition(stream: &mut TcpStream, target: &Target, partition: u32, asked: Asked) -> Result<Done> {
+    let Asked { bytes_max, rate } = asked;
+    let start = Instant::now();
     let mut done = Done::default();
     let mut response = vec![0; bytes_max as usize + BESIDE_RECORDS_BYTES];
     let (mut offset, mut empty) = (0, 0);
     while empty < EMPTY_MAX {
+        if rate > 0 {
+            wait_until(start + Duration::from_secs_f64(done.wire_bytes as f64 / rate as f64));
+        }
         let begun = Instant::now();
         stream.write_all(&request(&target.topic, partition, offset, bytes_max))?;
         let mut length = [0; 4];

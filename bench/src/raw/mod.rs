@@ -10,7 +10,7 @@ mod produce;
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -52,11 +52,11 @@ pub fn produce(words: &[&str]) -> Result<ExitCode> {
     report(&target, done, seconds)
 }
 
-/// `ADDRESS TOPIC PARTITIONS RECORDS RECORD_BYTES BYTES_MAX`
+/// `ADDRESS TOPIC PARTITIONS RECORDS RECORD_BYTES BYTES_MAX RATE`
 pub fn fetch(words: &[&str]) -> Result<ExitCode> {
     let (target, rest) = target(words)?;
-    let [bytes_max] = numbers(rest)?;
-    let (done, seconds) = fetch::run(&target, bytes_max)?;
+    let [bytes_max, rate] = numbers(rest)?;
+    let (done, seconds) = fetch::run(&target, bytes_max, rate)?;
     report(&target, done, seconds)
 }
 
@@ -97,6 +97,18 @@ fn on_each_partition<T: Send>(
         };
         threads.into_iter().map(join).collect()
     })
+}
+
+/// Waits for a moment, and gives it.
+fn wait_until(due: Instant) -> Instant {
+    let patience = Instant::now() + PATIENCE;
+    while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        if Instant::now() > patience {
+            break;
+        }
+        std::thread::park_timeout(left);
+    }
+    due
 }
 
 fn report(target: &Target, done: Vec<Done>, seconds: f64) -> Result<ExitCode> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use compat::raw_producer;
 
-use super::{Done, PATIENCE, Target, connect, on_each_partition};
+use super::{Done, Target, connect, on_each_partition, wait_until};
 
 const RESPONSE_BYTES_MAX: usize = 1 << 12;
 /// A new topic's leader may answer that it does not know the partition yet, for a moment.
@@ -134,18 +134,6 @@ impl Producer {
         }
         Ok(())
     }
-}
-
-/// Waits for a moment, and gives it.
-fn wait_until(due: Instant) -> Instant {
-    let patience = Instant::now() + PATIENCE;
-    while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-        if Instant::now() > patience {
-            break;
-        }
-        std::thread::park_timeout(left);
-    }
-    due
 }
 
 /// Letters that do not repeat soon, different for each partition.

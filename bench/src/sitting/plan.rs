@@ -123,7 +123,7 @@ pub fn warmups(options: &Options) -> Vec<Case> {
         case("200,000 requests of one record", raw(1), Topic::Own, 200_000, 1024),
         case("1 GiB from a Java producer", java, Topic::Own, GIB, 1024),
         case("2,000,000 records of 100 bytes", java, Topic::Own, 2_000_000, 100),
-        case("reading 2 GiB", Load::RawFetch, Topic::Filled, 2 * GIB, 1024),
+        case("reading 2 GiB", Load::RawFetch { rate: 0 }, Topic::Filled, 2 * GIB, 1024),
         case("a Java consumer", Load::JavaConsume, Topic::Filled, 2 * GIB, 1024),
     ]
 }
