@@ -25,6 +25,7 @@ mod producer_ids;
 mod remote;
 mod retention;
 mod scrub;
+mod store_metrics;
 mod tiering;
 mod topic_names;
 mod topics;
@@ -52,7 +53,10 @@ pub use fetch_sessions::{
 pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use object_store::store_options;
-pub use tiering::Tier;
+pub use store_metrics::StoreMetrics;
+pub use tiering::{
+    SegmentsPage, Tier, TierFailure, TierLookError, TierPartition, TierRequests, TierSegment, TierStatus,
+};
 pub use topic_names::TopicNames;
 pub use topics::{CreatedTopic, NewTopic, TopicError};
 pub use transactions::{

@@ -136,6 +136,8 @@ impl Broker {
         at_least_one: bool,
     ) -> Result<Fetched, FetchFailure> {
         let read = self.try_read_remote(ask, limits, at_least_one).await;
+        let bytes = |fetched: &Fetched| fetched.records.iter().map(Piece::length).sum();
+        self.metrics.tier().read(read.as_ref().ok().map(bytes));
         // Retention may have moved the log start past it since: what was there is being removed.
         let (offset, watermarks) = (ask.request.offset, ask.request.partition.watermarks());
         if offset < watermarks.log_start_offset {

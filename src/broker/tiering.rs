@@ -6,7 +6,9 @@
 
 mod copying;
 mod manifest;
+mod progress;
 mod removing;
+mod status;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -28,6 +30,9 @@ use crate::store::{ObjectStore, StoreError};
 use crate::tier::{DiskCache, RemoteReader, RemoteReaderOptions, Root, TierError};
 
 pub(super) use manifest::RemotePartition;
+pub use status::{
+    SegmentsPage, TierFailure, TierLookError, TierPartition, TierRequests, TierSegment, TierStatus,
+};
 
 /// Partitions that are seen to at the same time.
 const PARTITIONS_AT_ONCE: usize = 2;
@@ -99,6 +104,8 @@ pub(super) struct Tiering {
     upload_memory: tokio::sync::Mutex<BytesMut>,
     /// Monotonic time at which the bandwidth that uploads have used is paid for.
     paid_until: Mutex<Duration>,
+    /// What failed last, of all.
+    last_failure: Mutex<Option<TierFailure>>,
 }
 
 impl Tiering {
@@ -109,6 +116,7 @@ impl Tiering {
             partitions: DashMap::new(),
             upload_memory: tokio::sync::Mutex::default(),
             paid_until: Mutex::default(),
+            last_failure: Mutex::default(),
         }
     }
 
@@ -155,7 +163,9 @@ impl Broker {
         let looks = futures_util::stream::iter(partitions);
         looks
             .for_each_concurrent(PARTITIONS_AT_ONCE, |partition| async move {
-                if let Err(error) = self.see_to(tiering, &partition).await {
+                let seen = self.see_to(tiering, &partition).await;
+                self.note(tiering, &partition, &seen);
+                if let Err(error) = seen {
                     let (topic, index) = (partition.topic(), partition.topic_partition().partition);
                     tracing::warn!(%topic, partition = index, %error, "the tier; tried again later");
                 }
@@ -173,13 +183,17 @@ impl Broker {
         let look = Look { broker: self, tiering, partition, remote: &remote };
         if partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
             for _ in 0..UPDATES_PER_TURN_MAX {
-                if !look.copy_some(&mut writer).await? {
+                let copied = look.copy_some(&mut writer).await;
+                if !copied.inspect_err(|_| self.metrics.tier().copy_failed())? {
                     break;
                 }
             }
         }
-        look.remove_below_log_start().await?;
-        look.collect_orphans(&mut writer).await
+        let removed = async {
+            look.remove_below_log_start().await?;
+            look.collect_orphans(&mut writer).await
+        };
+        removed.await.inspect_err(|_| self.metrics.tier().delete_failed())
     }
 }
 

@@ -9,14 +9,14 @@ use super::exit::Exit;
 use super::group_metrics;
 use super::listeners_file::{self, ListenersFile};
 use super::transaction_metrics;
-use crate::admin::{AdminServer, Health, Phase};
-use crate::broker::{Broker, Tier, store_options};
+use crate::admin::{AdminServer, Health, LateBroker, Phase};
+use crate::broker::{Broker, StoreMetrics, Tier, store_options};
 use crate::config::ServerConfig;
 use crate::env::{Env, time};
 use crate::handlers::BrokerHandler;
 use crate::model::Offset;
 use crate::server::{Limits, Server};
-use crate::store::{self, NoObserver, StoreError, Variables};
+use crate::store::{self, StoreError, Variables};
 use crate::telemetry::{Metrics, PartitionSnapshot, TransactionsSnapshot};
 
 /// Share of `highwater.shutdown.timeout.ms` that requests get to finish; the checkpoint has the rest.
@@ -43,27 +43,13 @@ impl Running {
         let metrics = Metrics::new(env.clock.now(), config.metrics_partitions_max);
         let health = Arc::new(Health::default());
         // Before the data is open, so that a long recovery can be told from a dead process.
-        let admin = start_admin(&config, &health, &metrics).await?;
+        let (admin, late_broker) = start_admin(&config, &health, &metrics).await?.unzip();
         let broker = open_broker(&env, &config, &metrics).await?;
+        if let Some(late_broker) = late_broker {
+            late_broker.set(&broker);
+        }
         remove_listeners_file(&env, &config.log_dir);
-        let observed = Arc::downgrade(&broker);
-        metrics.set_partitions(move |visit| {
-            if let Some(broker) = observed.upgrade() {
-                visit_partitions(&broker, visit);
-            }
-        });
-        let observed = Arc::downgrade(&broker);
-        metrics.set_groups(move |visitor| {
-            if let Some(broker) = observed.upgrade() {
-                group_metrics::visit(&broker, visitor);
-            }
-        });
-        let observed = Arc::downgrade(&broker);
-        metrics.set_transactions(move |visitor| {
-            if let Some(broker) = observed.upgrade() {
-                transaction_metrics::visit(&broker, visitor);
-            }
-        });
+        observe(&broker, &metrics);
         let handler = BrokerHandler::new(broker.clone());
         let (limits, listeners) = (Limits::from(&config.sockets), config.listeners.clone());
         let server = Server::start(&env, metrics, limits, listeners, handler).map_err(|error| {
@@ -161,30 +147,59 @@ impl Running {
     }
 }
 
+/// Lets scrapes see into the broker as long as it is there.
+fn observe(broker: &Arc<Broker>, metrics: &Metrics) {
+    let observed = Arc::downgrade(broker);
+    metrics.set_partitions(move |visit| {
+        if let Some(broker) = observed.upgrade() {
+            visit_partitions(&broker, visit);
+        }
+    });
+    let observed = Arc::downgrade(broker);
+    metrics.set_groups(move |visitor| {
+        if let Some(broker) = observed.upgrade() {
+            group_metrics::visit(&broker, visitor);
+        }
+    });
+    let observed = Arc::downgrade(broker);
+    metrics.set_transactions(move |visitor| {
+        if let Some(broker) = observed.upgrade() {
+            transaction_metrics::visit(&broker, visitor);
+        }
+    });
+    let observed = Arc::downgrade(broker);
+    metrics.set_tier(move |visitor| {
+        if let Some(broker) = observed.upgrade() {
+            broker.visit_tier(visitor);
+        }
+    });
+}
+
 async fn start_admin(
     config: &ServerConfig,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
-) -> Result<Option<SocketAddr>, Exit> {
+) -> Result<Option<(SocketAddr, LateBroker)>, Exit> {
     let Some(listener) = &config.admin else { return Ok(None) };
     let admin = AdminServer::bind(listener).await.map_err(|error| {
         tracing::error!("{error}");
         Exit::Failed
     })?;
-    let address = admin.address();
+    let (address, late_broker) = (admin.address(), admin.broker());
     // It answers until the process ends, so that a probe sees it stopping.
     tokio::spawn(admin.serve(health.clone(), metrics.clone(), std::future::pending()));
-    Ok(Some(address))
+    Ok(Some((address, late_broker)))
 }
 
 /// The tier, if one is configured. One that does not answer now is no reason not to serve what is on disk.
-async fn open_tier(env: &Env, config: &ServerConfig) -> Result<Option<Tier>, Exit> {
+async fn open_tier(env: &Env, config: &ServerConfig, metrics: &Metrics) -> Result<Option<Tier>, Exit> {
     let Some(options) = store_options(&config.tier, Variables::of_process()) else { return Ok(None) };
     let refused = |error: StoreError| {
         tracing::error!("highwater.tier.store: {error}");
         Exit::Configuration
     };
-    let store = store::open(&options, env, Arc::new(NoObserver)).map_err(refused)?;
+    let store =
+        store::open(&options, env, Arc::new(StoreMetrics(metrics.tier().clone()))).map_err(refused)?;
     match time::timeout(PROBE_MAX, store::probe(&store, &*env.random)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) if !error.is_transient() => return Err(refused(error)),
@@ -198,7 +213,7 @@ async fn open_tier(env: &Env, config: &ServerConfig) -> Result<Option<Tier>, Exi
 }
 
 async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Arc<Broker>, Exit> {
-    let tier = open_tier(env, config).await?;
+    let tier = open_tier(env, config, metrics).await?;
     let (env, config, metrics) = (env.clone(), config.clone(), metrics.clone());
     let opened = tokio::task::spawn_blocking(move || Broker::open_with(env, config, metrics, tier)).await;
     match opened {

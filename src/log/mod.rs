@@ -61,7 +61,7 @@ pub use producer_state::{
 pub use read::LogRead;
 pub use retention_clock::RetentionClock;
 pub use scrub::{ScrubPlace, ScrubStep};
-pub use tiering::TierableSegment;
+pub use tiering::{CopyLag, TierableSegment};
 pub use transaction_index::AbortedTransaction;
 
 #[cfg(test)]

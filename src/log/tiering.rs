@@ -2,6 +2,7 @@
 //! nobody here knows.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::env::FileExtent;
 use crate::log::partition_log::Published;
@@ -28,7 +29,45 @@ pub struct TierableSegment {
     pub aborted: Vec<AbortedTransaction>,
 }
 
+/// Closed segments that are looked at for one answer of [`PartitionLog::copy_lag`]: more count as if they
+/// were not there.
+const LAG_SEGMENTS_MAX: usize = 1 << 16;
+
+/// What of a log is closed and not copied yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CopyLag {
+    /// Closed segments with something at or above where the copies end.
+    pub segments: u64,
+    /// Bytes of their record batches.
+    pub bytes: u64,
+    /// How old the newest records of the oldest of them are, as retention counts it: by their timestamps.
+    pub age: Duration,
+}
+
 impl PartitionLog {
+    /// What is still to be copied where copies end at `from`; as Kafka counts it, what is not decided yet
+    /// included. Looks at what lags and at nothing else, in memory.
+    pub fn copy_lag(&self, from: Offset) -> CopyLag {
+        let published = self.published();
+        let segments = &published.segments;
+        let closed = segments.len().saturating_sub(1);
+        // A segment ends where the next begins; the active one ends nowhere yet.
+        let first = segments[1..].partition_point(|next| next.base_offset <= from);
+        let mut lag = CopyLag::default();
+        for segment in segments[first..closed].iter().take(LAG_SEGMENTS_MAX) {
+            if segment.bytes() == 0 {
+                continue;
+            }
+            if lag.segments == 0 {
+                let age = self.directory.clock.monotonic_ms().saturating_sub(segment.birth_ms());
+                lag.age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+            }
+            lag.segments += 1;
+            lag.bytes += segment.bytes();
+        }
+        lag
+    }
+
     /// Closed segments with something at or above `from`, oldest first, as far as they end at or below
     /// `end_max`; at most `count_max`, each of which holds a file open. One without any batch, as a cleaning
     /// can leave it, is left out.

@@ -7,8 +7,8 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-/// The level where nobody asks for another.
-const DEFAULT_FILTER: &str = "info";
+/// The level where nobody asks for another. The cache of remote blocks tells of its insides at each start.
+const DEFAULT_FILTER: &str = "info,foyer=warn";
 
 /// How a log line looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -17,6 +17,7 @@ use super::groups::{GroupsSource, GroupsVisitor, VisitGroups};
 use super::kafka_names::KafkaNames;
 use super::names::{self, Name};
 use super::partitions::{PartitionSnapshot, PartitionsSource, VisitPartitions};
+use super::tier::{TierCounters, TierSource, TierVisitor, VisitTier};
 use super::transactions::{TransactionsSource, TransactionsVisitor, VisitTransactions};
 use crate::model::Timestamp;
 
@@ -36,6 +37,7 @@ pub struct Metrics {
     partitions: Arc<PartitionsSource>,
     groups: Arc<GroupsSource>,
     transactions: Arc<TransactionsSource>,
+    tier: Arc<TierSource>,
 }
 
 /// What is counted; shared with the collector that shows it by Kafka's names.
@@ -180,6 +182,7 @@ impl Metrics {
         let partitions = Arc::new(PartitionsSource::new(partitions_max));
         let groups = Arc::new(GroupsSource::new(partitions_max));
         let transactions = Arc::new(TransactionsSource::default());
+        let tier = Arc::new(TierSource::new(partitions_max));
         let mut registry = Registry::default();
         counters.register(&mut registry);
         let start = Gauge::<f64, AtomicU64>::default();
@@ -194,8 +197,9 @@ impl Metrics {
         registry.register_collector(Box::new(partitions.clone()));
         registry.register_collector(Box::new(groups.clone()));
         registry.register_collector(Box::new(transactions.clone()));
+        registry.register_collector(Box::new(tier.clone()));
         let apis = std::iter::repeat_with(OnceLock::new).take(API_NAMES.len() + 1).collect();
-        Arc::new(Metrics { registry, counters, apis, partitions, groups, transactions })
+        Arc::new(Metrics { registry, counters, apis, partitions, groups, transactions, tier })
     }
 
     fn api(&self, api_key: i16) -> &ApiMetrics {
@@ -351,6 +355,18 @@ impl Metrics {
     pub fn set_transactions(&self, visit: impl Fn(&mut dyn TransactionsVisitor) + Send + Sync + 'static) {
         let visit: VisitTransactions = Box::new(visit);
         self.transactions.set(visit);
+    }
+
+    /// What happens in the tier is counted here.
+    pub fn tier(&self) -> &Arc<TierCounters> {
+        &self.tier.counters
+    }
+
+    /// Sets, once, who can tell of the tier. As [`Metrics::set_partitions`], and without a request to the
+    /// object store.
+    pub fn set_tier(&self, visit: impl Fn(&mut dyn TierVisitor) + Send + Sync + 'static) {
+        let visit: VisitTier = Box::new(visit);
+        self.tier.set(visit);
     }
 
     /// All of it as Prometheus reads it; its type is `CONTENT_TYPE`.

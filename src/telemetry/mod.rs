@@ -15,10 +15,12 @@ mod metrics;
 mod names;
 mod partitions;
 mod series;
+mod tier;
 mod transactions;
 
 pub use groups::GroupsVisitor;
 pub use logging::{LogFilterError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};
 pub use partitions::{PartitionSnapshot, TransactionsSnapshot};
+pub use tier::{TierCounters, TierPartitionSnapshot, TierRequest, TierSnapshot, TierVisitor};
 pub use transactions::TransactionsVisitor;

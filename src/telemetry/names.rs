@@ -107,6 +107,94 @@ pub(super) const TRANSACTIONS_TIMED_OUT: Name = name(
     "Transactions that were aborted since their producer did not end them in time",
 );
 
+// The tier.
+pub(super) const TIER_REQUESTS: Name =
+    name("highwater_tier_requests", "Requests to the object store, repetitions too, by kind and result");
+pub(super) const TIER_REQUEST_BYTES: Name = name(
+    "highwater_tier_request_bytes",
+    "Bytes of bodies sent to the object store or received from there, by kind and result",
+);
+pub(super) const TIER_REQUEST_DURATION: Name = name(
+    "highwater_tier_request_duration_seconds",
+    "From a request to the object store to its answer (of a read: to the first of it), or to its end without \
+     one, by kind",
+);
+pub(super) const TIER_COPIED_SEGMENTS: Name =
+    name("highwater_tier_copied_segments", "Segments whose copy to the tier was begun");
+pub(super) const TIER_COPIED_BYTES: Name =
+    name("highwater_tier_copied_bytes", "Bytes of objects of segments that were copied to the tier");
+pub(super) const TIER_COPY_ERRORS: Name =
+    name("highwater_tier_copy_errors", "Copies of a partition's segments that broke off; tried again later");
+pub(super) const TIER_READS: Name =
+    name("highwater_tier_reads", "Reads of a partition's records from the tier, for consumers");
+pub(super) const TIER_READ_BYTES: Name =
+    name("highwater_tier_read_bytes", "Bytes of record batches from the tier, for consumers");
+pub(super) const TIER_READ_ERRORS: Name =
+    name("highwater_tier_read_errors", "Reads of a partition's records from the tier that failed");
+pub(super) const TIER_DELETED_SEGMENTS: Name =
+    name("highwater_tier_deleted_segments", "Segments below a log start that the tier names no longer");
+pub(super) const TIER_DELETE_ERRORS: Name =
+    name("highwater_tier_delete_errors", "Removals from the tier that failed; tried again later");
+pub(super) const TIER_CACHE_HITS: Name =
+    name("highwater_tier_cache_hits", "Blocks asked for that were cached, by where");
+pub(super) const TIER_CACHE_MISSES: Name =
+    name("highwater_tier_cache_misses", "Blocks asked for that a reader had to wait for");
+pub(super) const TIER_CACHE_BYTES: Name =
+    name("highwater_tier_cache_bytes", "Blocks that are cached in memory");
+pub(super) const TIER_BLOCKS_FETCHED: Name =
+    name("highwater_tier_fetched_blocks", "Blocks that came from the store, asked for or read ahead");
+pub(super) const TIER_DAMAGED: Name = name(
+    "highwater_tier_damaged",
+    "Times that what came from the store was not what was put there, also where the second try was good",
+);
+pub(super) const TIER_PENDING_TOPICS: Name = name(
+    "highwater_tier_pending_topic_deletions",
+    "Topics that were deleted, or left the tier, whose objects are not all gone",
+);
+pub(super) const TIER_PENDING_OBJECTS: Name = name(
+    "highwater_tier_pending_object_deletions",
+    "Objects that were replaced, and are kept for a while for readers that are at them",
+);
+pub(super) const TIER_FAILING: Name = name(
+    "highwater_tier_failing_partitions",
+    "Partitions whose last look at the tier failed; highwater tier status tells why",
+);
+pub(super) const TIER_LAST_ERROR: Name = name(
+    "highwater_tier_last_error_time_seconds",
+    "When something in the tier last failed, in seconds since the Unix epoch; 0: not since the start",
+);
+pub(super) const TIER_BYTES: Name =
+    name("highwater_tier_bytes", "Bytes of record batches in the tier, of all partitions");
+pub(super) const TIER_SEGMENTS: Name = name("highwater_tier_segments", "Segments in the tier");
+pub(super) const TIER_LAG_BYTES: Name =
+    name("highwater_tier_copy_lag_bytes", "Bytes of closed segments that are not copied yet");
+pub(super) const TIER_LAG_SEGMENTS: Name =
+    name("highwater_tier_copy_lag_segments", "Closed segments that are not copied yet");
+pub(super) const TIER_LAG_SECONDS: Name = name(
+    "highwater_tier_copy_lag_seconds",
+    "How old the newest records of the oldest closed segment are that is not copied yet",
+);
+pub(super) const TIER_PARTITION_BYTES: Name =
+    name("highwater_tier_partition_bytes", "Bytes of a partition's record batches in the tier");
+pub(super) const TIER_PARTITION_SEGMENTS: Name =
+    name("highwater_tier_partition_segments", "Segments of a partition in the tier");
+pub(super) const TIER_PARTITION_LAG_BYTES: Name = name(
+    "highwater_tier_partition_copy_lag_bytes",
+    "Bytes of a partition's closed segments that are not copied yet",
+);
+pub(super) const TIER_PARTITION_LAG_SEGMENTS: Name = name(
+    "highwater_tier_partition_copy_lag_segments",
+    "Closed segments of a partition that are not copied yet",
+);
+pub(super) const TIER_PARTITION_LAG_SECONDS: Name = name(
+    "highwater_tier_partition_copy_lag_seconds",
+    "How old the newest records of a partition's oldest closed segment are that is not copied yet",
+);
+pub(super) const TIER_PARTITION_FAILING: Name = name(
+    "highwater_tier_partition_failing_seconds",
+    "For how long every look at the tier has failed for a partition; 0: the last one was good",
+);
+
 // The process.
 pub(super) const BUILD: Name = name("highwater_build", "The running version");
 pub(super) const PROCESS_START: Name =
@@ -176,6 +264,41 @@ pub(super) const KAFKA_ACTIVE_CONTROLLER: Name = name(
 pub(super) const KAFKA_OFFLINE_PARTITIONS: Name =
     name("kafka_controller_kafkacontroller_offlinepartitionscount", "Partitions that stopped on a fault");
 pub(super) const KAFKA_LOG_SIZE: Name = name("kafka_log_log_size", "Size of a partition's segments");
+
+pub(super) const KAFKA_REMOTE_COPY_BYTES: Name =
+    name("kafka_server_brokertopicmetrics_remotecopybytes", "Bytes copied to the tier");
+pub(super) const KAFKA_REMOTE_COPY_REQUESTS: Name =
+    name("kafka_server_brokertopicmetrics_remotecopyrequests", "Segments whose copy to the tier was begun");
+pub(super) const KAFKA_REMOTE_COPY_ERRORS: Name =
+    name("kafka_server_brokertopicmetrics_remotecopyerrors", "Copies to the tier that broke off");
+pub(super) const KAFKA_REMOTE_FETCH_BYTES: Name =
+    name("kafka_server_brokertopicmetrics_remotefetchbytes", "Bytes of record batches from the tier");
+pub(super) const KAFKA_REMOTE_FETCH_REQUESTS: Name =
+    name("kafka_server_brokertopicmetrics_remotefetchrequests", "Reads of records from the tier");
+pub(super) const KAFKA_REMOTE_FETCH_ERRORS: Name =
+    name("kafka_server_brokertopicmetrics_remotefetcherrors", "Reads of records from the tier that failed");
+pub(super) const KAFKA_REMOTE_DELETE_REQUESTS: Name =
+    name("kafka_server_brokertopicmetrics_remotedeleterequests", "Segments that the tier names no longer");
+pub(super) const KAFKA_REMOTE_DELETE_ERRORS: Name =
+    name("kafka_server_brokertopicmetrics_remotedeleteerrors", "Removals from the tier that failed");
+pub(super) const KAFKA_REMOTE_COPY_LAG_BYTES: Name = name(
+    "kafka_server_brokertopicmetrics_remotecopylagbytes",
+    "Bytes of closed segments that are not copied yet",
+);
+pub(super) const KAFKA_REMOTE_COPY_LAG_SEGMENTS: Name =
+    name("kafka_server_brokertopicmetrics_remotecopylagsegments", "Closed segments that are not copied yet");
+pub(super) const KAFKA_REMOTE_DELETE_LAG_BYTES: Name = name(
+    "kafka_server_brokertopicmetrics_remotedeletelagbytes",
+    "Bytes of segments below log starts that the tier still names",
+);
+pub(super) const KAFKA_REMOTE_DELETE_LAG_SEGMENTS: Name = name(
+    "kafka_server_brokertopicmetrics_remotedeletelagsegments",
+    "Segments below log starts that the tier still names",
+);
+pub(super) const KAFKA_REMOTE_LOG_SIZE: Name =
+    name("kafka_server_brokertopicmetrics_remotelogsizebytes", "Bytes of record batches in the tier");
+pub(super) const KAFKA_REMOTE_METADATA: Name =
+    name("kafka_server_brokertopicmetrics_remotelogmetadatacount", "Segments in the tier");
 
 // The same numbers by the names that kafka_exporter gives them.
 pub(super) const EXPORTER_BROKERS: Name = name("kafka_brokers", "Brokers in the cluster");

@@ -65,6 +65,32 @@ async fn each_phase_answers_its_probes() {
     timeout(DEADLINE, served).await.expect("in time").expect("no panic");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_tier_nothing_is_told_before_the_broker_is_open_or_where_there_is_none() {
+    let server = AdminServer::bind(&any_port()).await.expect("any port");
+    let (address, late_broker) = (server.address(), server.broker());
+    let (health, metrics) = (Arc::new(Health::default()), Metrics::new(Timestamp(0), 10));
+    let served = tokio::spawn(server.serve(health, metrics, std::future::pending()));
+    let paths = ["/tier", "/tier/after/t/0", "/tier/partition/t/0", "/tier/segments/t/0/0"];
+    for path in paths {
+        let response = get_path(address, path).await;
+        assert!(response.starts_with("HTTP/1.1 503"), "{path}: {response}");
+        assert!(response.ends_with("the broker is not open yet\n"), "{path}: {response}");
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = crate::broker::testing::open(directory.path(), &[]);
+    late_broker.set(&broker);
+    for path in paths {
+        let response = get_path(address, path).await;
+        assert!(response.starts_with("HTTP/1.1 404"), "{path}: {response}");
+    }
+    assert!(get_path(address, "/tier").await.contains("highwater.tier.store"));
+    // What is no number is a mistake of who asks.
+    assert!(get_path(address, "/tier/segments/t/0/x").await.starts_with("HTTP/1.1 400"));
+    broker.close().await.expect("it closes");
+    served.abort();
+}
+
 #[tokio::test]
 async fn a_taken_port_says_what_to_do() {
     let first = AdminServer::bind(&any_port()).await.expect("any port");

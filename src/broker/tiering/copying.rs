@@ -114,12 +114,14 @@ impl Look<'_> {
         let scan = move || scan_file(SegmentScan::new(source, state)?, &file, base_offset);
         let mut scanned = aside(scan).await??;
         let (entry, next) = (scanned.entry, std::mem::take(&mut scanned.state));
+        broker.metrics.tier().copy_begun();
         self.pay(entry.bytes()).await;
         let key = entry.key(self.id());
         match entry.bytes() <= upload_memory_bytes(&tiering.config) as u64 {
             true => put_whole(tiering, &key, scanned, extent).await?,
             false => put_in_parts(tiering.store(), &key, scanned, extent).await?,
         }
+        broker.metrics.tier().copied(entry.bytes());
         Ok((entry, next))
     }
 

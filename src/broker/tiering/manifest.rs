@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
+use super::progress::Progress;
 use super::{Look, TieringError};
 use crate::cluster::MetadataError;
 use crate::log::CarriedState;
@@ -23,6 +24,8 @@ pub(in crate::broker) struct RemotePartition {
     id: TopicPartition,
     /// The manifest that was read last.
     root: RwLock<Option<Arc<Root>>>,
+    /// How it goes, for whoever runs the broker.
+    pub(super) progress: Mutex<Progress>,
     /// Held by who changes the manifest, or what it names.
     pub(super) writer: tokio::sync::Mutex<Writer>,
 }
@@ -38,7 +41,17 @@ pub(super) struct Writer {
 
 impl RemotePartition {
     pub(super) fn new(id: TopicPartition) -> RemotePartition {
-        RemotePartition { id, root: RwLock::default(), writer: Default::default() }
+        RemotePartition {
+            id,
+            root: RwLock::default(),
+            progress: Mutex::default(),
+            writer: Default::default(),
+        }
+    }
+
+    /// The manifest that was read last, if one was: what can be told of it without a request.
+    pub(super) fn known_root(&self) -> Option<Arc<Root>> {
+        self.root.read().clone()
     }
 
     /// The manifest of that record; an empty one if there is none.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::manifest::Writer;
+use super::progress::DeleteLag;
 use super::{Look, Tiering, TieringError};
 use crate::broker::Broker;
 use crate::cluster::{Change as MetadataChange, MetadataStore, Transaction};
@@ -29,7 +30,11 @@ impl Look<'_> {
             for reference in root.leaves_below(log_start) {
                 leaves.push(Leaf::clone(&*self.tiering.reader().leaf(self.id(), reference).await?));
             }
+            let lag = DeleteLag::of(root.leaves_below(log_start), &leaves, log_start);
+            self.remote.progress.lock().delete_lag = lag;
             let update = self.commit(&root, |stamp| root.remove_below(log_start, &leaves, stamp)).await?;
+            self.remote.progress.lock().delete_lag = DeleteLag::default();
+            self.broker.metrics.tier().deleted(lag.segments);
             root = Arc::new(update.next);
         }
         Ok(())
@@ -81,6 +86,8 @@ impl Broker {
             |id: &TopicId| image.topic_by_id(*id).is_some_and(|topic| self.topic_config(topic).is_tiered);
         for topic_id in image.tier_deletions().filter(|id| !is_tiered(id)) {
             if let Err(error) = self.remove_topic(tiering, topic_id).await {
+                self.metrics.tier().delete_failed();
+                tiering.failed(self.storage.believed_now(), &error);
                 tracing::warn!(%topic_id, %error, "what is to go from the tier stays; tried again later");
             }
         }

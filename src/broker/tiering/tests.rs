@@ -22,6 +22,8 @@ use crate::tier::{ObjectKey, RemoteLog};
 
 use super::*;
 
+mod observed;
+
 const SETTINGS: [(&str, &str); 3] = [
     ("highwater.tier.store", "file:///simulated"),
     ("highwater.tier.grace.ms", "1000"),

@@ -59,6 +59,24 @@ fn closed_segments_below_the_checkpoint_can_be_copied() {
     assert_eq!(bases(&bytes_of(std::slice::from_ref(&first.extent))), (0..all[0][1]).collect::<Vec<_>>());
 }
 
+#[test]
+fn what_is_closed_and_not_copied_lags() {
+    let world = SimulatedWorld::new(3);
+    let log = synced(&world);
+    let all = log.tierable(Offset(0), Offset(60), 100).unwrap();
+    let bytes = |from: usize| all[from..].iter().map(|segment| segment.bytes).sum::<u64>();
+    world.clock.advance(std::time::Duration::from_secs(90));
+    let count = all.len() as u64;
+    for (from, first) in [(0, 0), (end_of(&all[0]) - 1, 0), (end_of(&all[0]), 1), (end_of(&all[1]), 2)] {
+        let lag = log.copy_lag(Offset(from));
+        assert_eq!((lag.segments, lag.bytes), (count - first as u64, bytes(first)), "{from}");
+        assert!(lag.age >= std::time::Duration::from_secs(90), "{lag:?}");
+    }
+    // The active segment is not behind: it cannot be copied.
+    assert_eq!(log.copy_lag(all[all.len() - 1].end_offset), crate::log::CopyLag::default());
+    assert_eq!(log.copy_lag(Offset(1_000)), crate::log::CopyLag::default());
+}
+
 fn end_of(segment: &crate::log::TierableSegment) -> i64 {
     segment.end_offset.0
 }

@@ -107,6 +107,10 @@ fn every_name_is_rendered_once_and_the_text_ends() {
         visitor.group("g", "Classic", "Stable", 1);
         visitor.offset("g", "t", 0, crate::model::Offset(0), Some(crate::model::Offset(0)));
     });
+    metrics.set_tier(|visitor| {
+        visitor.tier(crate::telemetry::TierSnapshot::default());
+        visitor.partition("t", 0, crate::telemetry::TierPartitionSnapshot::default());
+    });
     // A family without a label set is not rendered.
     metrics.request_started(0);
     metrics.request_finished(0, Duration::ZERO);

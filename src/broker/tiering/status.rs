@@ -1,0 +1,358 @@
+//! What is told of the tier to whoever runs the broker: plain numbers and words, as the admin listener has
+//! them in JSON and `highwater tier` reads them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Tiering;
+use crate::broker::Broker;
+use crate::log::CopyLag;
+use crate::metadata::TopicImage;
+use crate::model::{Offset, TopicPartition};
+use crate::partition::Partition;
+use crate::store::{Operation, Outcome};
+use crate::telemetry::{TierPartitionSnapshot, TierSnapshot, TierVisitor};
+use crate::tier::{ManifestEntry, TierError};
+
+/// Partitions of one answer.
+const PARTITIONS_MAX: usize = 5_000;
+/// Topics with objects that are to go that one answer names.
+const DELETED_TOPICS_MAX: usize = 1_000;
+
+/// The tier of a broker, and some of its partitions.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TierStatus {
+    /// `highwater.tier.store`.
+    pub store: String,
+    /// The broker's time, in milliseconds.
+    pub now_ms: i64,
+    /// What failed last since the start, if anything did.
+    pub last_failure: Option<TierFailure>,
+    /// Topics that were deleted, or left the tier, and of which objects are left; beyond a thousand they are
+    /// only counted.
+    pub deleted_topics: Vec<String>,
+    /// How many these are.
+    pub deleted_topics_count: usize,
+    /// Requests to the store since the start, of every kind and result that there were.
+    pub requests: Vec<TierRequests>,
+    /// By topic and index.
+    pub partitions: Vec<TierPartition>,
+    /// Whether there are others behind the last.
+    pub has_more: bool,
+}
+
+/// Something that failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TierFailure {
+    /// When, in milliseconds.
+    pub at_ms: i64,
+    /// In words.
+    pub what: String,
+}
+
+/// Requests of one kind that ended alike.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TierRequests {
+    /// Such as `put`.
+    pub operation: String,
+    /// Such as `done`.
+    pub result: String,
+    /// How many.
+    pub count: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+}
+
+/// What lies where of a partition. Times and ages are in milliseconds, ends of offsets are exclusive.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TierPartition {
+    /// The topic's name.
+    pub topic: String,
+    /// Its id, as the keys of objects have it.
+    pub topic_id: String,
+    /// The partition's index.
+    pub partition: i32,
+    /// First offset that can be read.
+    pub log_start_offset: i64,
+    /// First offset that is on local disk.
+    pub local_log_start_offset: i64,
+    /// Where the copies end; 0 where there are none.
+    pub remote_end_offset: i64,
+    /// Below it every transaction is decided: no copy goes further.
+    pub last_stable_offset: i64,
+    /// Offset of the next record.
+    pub log_end_offset: i64,
+    /// Number of the manifest that holds; 0: there is none.
+    pub manifest: u64,
+    /// Whether new segments are copied (`remote.log.copy.disable`).
+    pub copies: bool,
+    /// Bytes of record batches in the tier; `null` while nobody has asked the store since the start.
+    pub remote_bytes: Option<u64>,
+    /// Segments there.
+    pub remote_segments: Option<u64>,
+    /// Replaced objects that are kept for a while.
+    pub retired_objects: u64,
+    /// Bytes of closed segments that are not copied yet.
+    pub lag_bytes: u64,
+    /// How many these are.
+    pub lag_segments: u64,
+    /// How old the newest records of the oldest of these are.
+    pub lag_ms: u64,
+    /// Segments below the log start that could not be removed.
+    pub delete_lag_segments: u64,
+    /// Bytes of these.
+    pub delete_lag_bytes: u64,
+    /// Since when every look at the partition has failed.
+    pub failing_since_ms: Option<i64>,
+    /// What the last one met.
+    pub failure: Option<TierFailure>,
+}
+
+/// A segment in the tier.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TierSegment {
+    /// Its first offset.
+    pub base_offset: i64,
+    /// Where the next one begins.
+    pub end_offset: i64,
+    /// Bytes of its record batches.
+    pub log_bytes: u64,
+    /// Bytes of its object, indexes included.
+    pub bytes: u64,
+    /// Largest timestamp of a batch, in milliseconds; -1: none.
+    pub max_timestamp_ms: i64,
+    /// When it was copied, in milliseconds.
+    pub uploaded_at_ms: i64,
+    /// Leader epoch of its first batch.
+    pub first_leader_epoch: i32,
+    /// Leader epoch of its last batch.
+    pub last_leader_epoch: i32,
+    /// Aborted transactions whose markers are in it.
+    pub aborted: u32,
+    /// Key of its object, below the store's prefix.
+    pub object: String,
+}
+
+/// Some segments of a partition, oldest first.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SegmentsPage {
+    /// Number of the manifest that names them.
+    pub manifest: u64,
+    /// As many as one leaf of it names.
+    pub segments: Vec<TierSegment>,
+    /// From which offset on there are more.
+    pub next: Option<i64>,
+}
+
+/// Why segments are not told.
+#[derive(Debug, thiserror::Error)]
+pub enum TierLookError {
+    /// There is no such partition, or no tier.
+    #[error("{0}")]
+    Unknown(String),
+    /// The manifest cannot be read.
+    #[error(transparent)]
+    Tier(#[from] TierError),
+}
+
+impl TierSegment {
+    /// As a manifest has it.
+    pub fn of(partition: TopicPartition, entry: &ManifestEntry) -> TierSegment {
+        TierSegment {
+            base_offset: entry.base_offset.0,
+            end_offset: entry.end_offset.0,
+            log_bytes: entry.log_bytes,
+            bytes: entry.bytes(),
+            max_timestamp_ms: entry.max_timestamp.0,
+            uploaded_at_ms: entry.uploaded_at.0,
+            first_leader_epoch: entry.first_leader_epoch.0,
+            last_leader_epoch: entry.last_leader_epoch.0,
+            aborted: entry.aborted,
+            object: entry.key(partition),
+        }
+    }
+}
+
+impl Broker {
+    /// The tier, and its partitions behind that of a topic's name and index, at most some thousand; `None`
+    /// where there is no tier. Asks the store for nothing, and looks at no more segments than lag.
+    pub fn tier_status(&self, after: Option<(&str, i32)>) -> Option<TierStatus> {
+        let tiering = self.tiering.as_ref()?;
+        let image = self.image();
+        let mut partitions = Vec::new();
+        let mut has_more = false;
+        let topics = image.topics().skip_while(|topic| after.is_some_and(|(name, _)| *topic.name < *name));
+        'all: for topic in topics {
+            for id in topic.topic_partitions() {
+                if after.is_some_and(|(name, index)| *topic.name == *name && id.partition <= index) {
+                    continue;
+                }
+                let Some(told) = self.tier_partition(tiering, topic, id) else { continue };
+                if partitions.len() == PARTITIONS_MAX {
+                    has_more = true;
+                    break 'all;
+                }
+                partitions.push(told);
+            }
+        }
+        let deleted = image.tier_deletions().take(DELETED_TOPICS_MAX).map(|topic_id| topic_id.to_string());
+        Some(TierStatus {
+            store: self.config().tier.store.clone(),
+            now_ms: self.storage.believed_now().0,
+            last_failure: tiering.last_failure.lock().clone(),
+            deleted_topics: deleted.collect(),
+            deleted_topics_count: image.tier_deletions().count(),
+            requests: self.tier_requests(),
+            partitions,
+            has_more,
+        })
+    }
+
+    /// One partition by its topic's name and its index; `None`: it does not exist, or is not tiered.
+    pub fn tier_partition_status(&self, topic: &str, partition: i32) -> Option<TierPartition> {
+        let image = self.image();
+        let topic = image.topic(topic)?;
+        let id = TopicPartition { topic_id: topic.topic_id, partition };
+        self.tier_partition(self.tiering.as_ref()?, topic, id)
+    }
+
+    fn tier_requests(&self) -> Vec<TierRequests> {
+        let mut requests = Vec::new();
+        for operation in Operation::ALL.iter().map(|operation| operation.name()) {
+            for result in Outcome::ALL.iter().map(|outcome| outcome.name()) {
+                let (count, bytes) = self.metrics.tier().requests(operation, result);
+                if count > 0 {
+                    let (operation, result) = (operation.to_owned(), result.to_owned());
+                    requests.push(TierRequests { operation, result, count, bytes });
+                }
+            }
+        }
+        requests
+    }
+
+    /// `None`: the tier has nothing of it and is not to get anything, or it could not be opened.
+    fn tier_partition(
+        &self,
+        tiering: &Tiering,
+        topic: &TopicImage,
+        id: TopicPartition,
+    ) -> Option<TierPartition> {
+        let partition: Arc<Partition> = self.partition(id)?;
+        let record = self.image().tier(id);
+        let settings = partition.log().config().tiering;
+        if settings.is_none() && record.is_none() {
+            return None;
+        }
+        let watermarks = partition.watermarks();
+        let remote_end = record.map_or(Offset(0), |record| record.remote_end_offset);
+        let copies = settings.is_some_and(|settings| settings.copies);
+        let lag = match copies {
+            true => partition.log().copy_lag(remote_end.max(watermarks.local_log_start_offset)),
+            false => CopyLag::default(),
+        };
+        let known = tiering.partitions.get(&id).map(|remote| remote.value().clone());
+        let root = known.as_ref().and_then(|remote| remote.known_root());
+        let remote = |number: fn(&crate::tier::Root) -> u64| match (record, &root) {
+            (None, _) => Some(0),
+            (Some(_), root) => root.as_deref().map(number),
+        };
+        let (failing, delete_lag) = known.as_ref().map_or_else(Default::default, |remote| {
+            let progress = remote.progress.lock();
+            (progress.failing.clone(), progress.delete_lag)
+        });
+        Some(TierPartition {
+            topic: topic.name.to_string(),
+            topic_id: id.topic_id.to_string(),
+            partition: id.partition,
+            log_start_offset: watermarks.log_start_offset.0,
+            local_log_start_offset: watermarks.local_log_start_offset.0,
+            remote_end_offset: remote_end.0,
+            last_stable_offset: watermarks.last_stable_offset.0,
+            log_end_offset: watermarks.log_end_offset.0,
+            manifest: record.map_or(0, |record| record.manifest),
+            copies,
+            remote_bytes: remote(|root| root.log_bytes()),
+            remote_segments: remote(|root| root.segments()),
+            retired_objects: remote(|root| root.retired.len() as u64).unwrap_or(0),
+            lag_bytes: lag.bytes,
+            lag_segments: lag.segments,
+            lag_ms: u64::try_from(lag.age.as_millis()).unwrap_or(u64::MAX),
+            delete_lag_segments: delete_lag.segments,
+            delete_lag_bytes: delete_lag.bytes,
+            failing_since_ms: failing.as_ref().map(|failing| failing.since.0),
+            failure: failing.map(|failing| failing.last),
+        })
+    }
+
+    /// The same for metrics, of all partitions.
+    pub fn visit_tier(&self, visitor: &mut dyn TierVisitor) {
+        let Some(tiering) = &self.tiering else { return };
+        let image = self.image();
+        let reads = tiering.reader().counters();
+        let last_error = tiering.last_failure.lock().as_ref().map_or(0, |failure| failure.at_ms);
+        visitor.tier(TierSnapshot {
+            memory_hits: reads.memory_hits,
+            disk_hits: reads.disk_hits,
+            misses: reads.misses,
+            fetched_blocks: reads.blocks_fetched,
+            damaged: reads.damaged,
+            cached_bytes: tiering.reader().cached_bytes() as u64,
+            topic_deletions: image.tier_deletions().count() as u64,
+            last_error: crate::model::Timestamp(last_error),
+        });
+        let now_ms = self.storage.believed_now().0;
+        for topic in image.topics() {
+            for id in topic.topic_partitions() {
+                if let Some(told) = self.tier_partition(tiering, topic, id) {
+                    visitor.partition(&topic.name, id.partition, snapshot(&told, now_ms));
+                }
+            }
+        }
+    }
+
+    /// Segments of a partition in the tier that end above `from`, one leaf's at a time. May ask the store for
+    /// the root and that leaf.
+    pub async fn tier_segments(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: Offset,
+    ) -> Result<SegmentsPage, TierLookError> {
+        let unknown = |what: String| TierLookError::Unknown(what);
+        let tiering = self.tiering.as_ref();
+        let tiering = tiering.ok_or_else(|| unknown("no highwater.tier.store is configured".to_owned()))?;
+        let image = self.image();
+        let found = image.topic(topic).filter(|topic| (0..topic.partitions).contains(&partition));
+        let found = found.ok_or_else(|| unknown(format!("there is no partition {topic}-{partition}")))?;
+        let id = TopicPartition { topic_id: found.topic_id, partition };
+        let Some(record) = image.tier(id) else {
+            return Ok(SegmentsPage { manifest: 0, segments: Vec::new(), next: None });
+        };
+        let root = tiering.partition(id).root(tiering.reader(), Some(record)).await?;
+        let manifest = root.number;
+        let Some(reference) = root.leaf_of(from) else {
+            return Ok(SegmentsPage { manifest, segments: Vec::new(), next: None });
+        };
+        let leaf = tiering.reader().leaf(id, reference).await?;
+        let live = leaf.live(reference).iter().filter(|entry| entry.end_offset > from);
+        let segments = live.map(|entry| TierSegment::of(id, entry)).collect();
+        let next = root.leaf_of(reference.end_offset).map(|_| reference.end_offset.0);
+        Ok(SegmentsPage { manifest, segments, next })
+    }
+}
+
+fn snapshot(told: &TierPartition, now_ms: i64) -> TierPartitionSnapshot {
+    let failing_ms = told.failing_since_ms.map(|since| now_ms.saturating_sub(since));
+    TierPartitionSnapshot {
+        bytes: told.remote_bytes.unwrap_or(0),
+        segments: told.remote_segments.unwrap_or(0),
+        lag_bytes: told.lag_bytes,
+        lag_segments: told.lag_segments,
+        lag: std::time::Duration::from_millis(told.lag_ms),
+        failing_for: failing_ms.map(|ms| std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+        retired_objects: told.retired_objects,
+        delete_lag_bytes: told.delete_lag_bytes,
+        delete_lag_segments: told.delete_lag_segments,
+    }
+}
