@@ -1,7 +1,8 @@
 //! Older segments in object storage: what objects are made of, the manifest that names them, and reading.
 //!
 //! **Owns** the keys and the bytes of segment objects, manifest roots and leaves; the walk that makes a
-//! segment object; how a manifest changes; the reader with its read-ahead and its caches (ADR 31).
+//! segment object; how a manifest changes; the reader with its read-ahead and its caches (ADR 31); the check
+//! of a bucket against its manifests.
 //! **Does not own** which segments go to the bucket and when, the number of the current root and its fence
 //! (the metadata store has both), what is committed, or how an object gets into a store.
 //! **Invariants**
@@ -20,6 +21,7 @@
 mod batch_run;
 mod block_cache;
 mod blocks;
+mod bucket_check;
 mod counters;
 mod error;
 mod fields;
@@ -39,6 +41,10 @@ mod stream;
 mod update;
 
 pub use block_cache::DiskCache;
+pub use bucket_check::{
+    BucketCheck, BucketCheckError, BucketFault, BucketSummary, BucketWatcher, CurrentManifests,
+    NewestManifests, ObjectCount, partitions_in_bucket,
+};
 pub use counters::RemoteReads;
 pub use error::TierError;
 pub use keys::{Nonce, ObjectKey, ObjectName, TOPICS, partition_folder, topic_folder};

@@ -1,0 +1,418 @@
+//! Whether what lies in the bucket is what manifests say, and how much nothing names. Nothing is changed.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+
+use super::error::TierError;
+use super::keys::{ObjectKey, TOPICS, partition_folder};
+use super::manifest_entry::ManifestEntry;
+use super::remote_reader::{RemoteReader, RemoteReaderOptions};
+use super::root::Root;
+use super::segment_head::{BLOCK_BYTES, SegmentHead};
+use crate::env::Files;
+use crate::model::TopicPartition;
+use crate::store::{Body, ObjectStore, StoreError};
+
+/// Segments that are looked at side by side. Of each a piece of its body is in memory, and its head.
+const SEGMENTS_AT_ONCE: usize = 4;
+/// Memory for roots and leaves.
+const MEMORY_BYTES: usize = 16 << 20;
+
+/// Why a check does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketCheckError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It cannot be told which manifests hold.
+    #[error("{0}")]
+    Manifests(String),
+}
+
+/// Who says which manifest of a partition holds.
+pub trait CurrentManifests: Sync {
+    /// Its number; `None`: it has none.
+    fn number(&self, partition: TopicPartition) -> BoxFuture<'_, Result<Option<u64>, BucketCheckError>>;
+}
+
+/// Takes the newest root that lies in the bucket for the one that holds. Without the metadata store nobody
+/// knows better: one above that which holds is of a change that broke off, and what it names is there too.
+pub struct NewestManifests(pub Arc<dyn ObjectStore>);
+
+impl CurrentManifests for NewestManifests {
+    fn number(&self, partition: TopicPartition) -> BoxFuture<'_, Result<Option<u64>, BucketCheckError>> {
+        Box::pin(async move {
+            let mut newest = None;
+            let mut pages = self.0.list(&format!("{}/manifest", partition_folder(partition)));
+            while let Some(page) = pages.next_page().await? {
+                let numbers = page.iter().filter_map(|listed| root_number(&listed.key));
+                newest = newest.max(numbers.max());
+            }
+            Ok(newest)
+        })
+    }
+}
+
+fn root_number(key: &str) -> Option<u64> {
+    match ObjectKey::parse(key) {
+        Some(ObjectKey::Root(_, number)) => Some(number),
+        _ => None,
+    }
+}
+
+/// What is wrong with an object that a manifest names, or with a manifest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BucketFault {
+    /// Whose it is.
+    pub partition: TopicPartition,
+    /// Of the object.
+    pub key: String,
+    /// In words.
+    pub what: String,
+}
+
+/// Hears of a check as it goes on, from one task.
+pub trait BucketWatcher: Sync {
+    /// Something is wrong.
+    fn found(&self, fault: &BucketFault);
+    /// So many bytes more were read.
+    fn read(&self, bytes: u64);
+}
+
+/// Objects and their bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ObjectCount {
+    /// How many.
+    pub objects: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+impl ObjectCount {
+    fn add(&mut self, bytes: u64) {
+        self.objects += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What a check has looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BucketSummary {
+    /// Partitions with a manifest.
+    pub partitions: u64,
+    /// Segment objects that manifests name.
+    pub segments: ObjectCount,
+    /// Objects under our names that no manifest names: on their way, replaced a short while ago, or left by
+    /// a crash until they are collected.
+    pub unnamed: ObjectCount,
+    /// Objects under `topics/` with names that are not ours.
+    pub foreign: ObjectCount,
+    /// Things that are wrong.
+    pub faults: u64,
+}
+
+/// Partitions of which anything lies in the bucket, by one listing; and what there is that is not ours.
+pub async fn partitions_in_bucket(
+    store: &dyn ObjectStore,
+) -> Result<(BTreeSet<TopicPartition>, ObjectCount), StoreError> {
+    let mut partitions = BTreeSet::new();
+    let mut foreign = ObjectCount::default();
+    let mut pages = store.list(TOPICS.trim_end_matches('/'));
+    while let Some(page) = pages.next_page().await? {
+        for listed in page {
+            let Some(key) = ObjectKey::parse(&listed.key) else {
+                foreign.add(listed.bytes);
+                continue;
+            };
+            let (ObjectKey::Segment(partition, _)
+            | ObjectKey::Leaf(partition, _)
+            | ObjectKey::Root(partition, _)) = key;
+            partitions.insert(partition);
+        }
+    }
+    Ok((partitions, foreign))
+}
+
+/// A check of a bucket against its manifests.
+pub struct BucketCheck<'a> {
+    store: Arc<dyn ObjectStore>,
+    reader: RemoteReader,
+    manifests: &'a dyn CurrentManifests,
+    watcher: &'a dyn BucketWatcher,
+    /// Whether the content of segments is left unread: they must be there, with the right size.
+    sizes_only: bool,
+    summary: BucketSummary,
+}
+
+/// How an object was found.
+enum Looked {
+    Whole(u64),
+    Wrong(String),
+}
+
+impl<'a> BucketCheck<'a> {
+    /// Of that store.
+    pub async fn new(
+        store: Arc<dyn ObjectStore>,
+        files: &dyn Files,
+        manifests: &'a dyn CurrentManifests,
+        watcher: &'a dyn BucketWatcher,
+        sizes_only: bool,
+    ) -> BucketCheck<'a> {
+        let options = RemoteReaderOptions { memory_bytes: MEMORY_BYTES, disk: None };
+        let reader = RemoteReader::open(Arc::clone(&store), files, &options).await;
+        BucketCheck { store, reader, manifests, watcher, sizes_only, summary: BucketSummary::default() }
+    }
+
+    /// Looks at all that lies there. `expected` are partitions that somebody knows of, whether or not
+    /// anything of them is in the bucket.
+    pub async fn run(mut self, expected: &[TopicPartition]) -> Result<BucketSummary, BucketCheckError> {
+        let (mut partitions, foreign) = partitions_in_bucket(&*self.store).await?;
+        self.summary.foreign = foreign;
+        partitions.extend(expected);
+        for partition in partitions {
+            self.partition(partition).await?;
+        }
+        Ok(self.summary)
+    }
+
+    async fn partition(&mut self, partition: TopicPartition) -> Result<(), BucketCheckError> {
+        let mut named = HashSet::new();
+        if let Some(number) = self.manifests.number(partition).await? {
+            self.summary.partitions += 1;
+            self.manifest(partition, number, &mut named).await?;
+        }
+        let mut pages = self.store.list(&partition_folder(partition));
+        while let Some(page) = pages.next_page().await? {
+            for listed in page {
+                // What is not ours was counted.
+                let is_unnamed = |key: &ObjectKey| !named.contains(key);
+                if ObjectKey::parse(&listed.key).as_ref().is_some_and(is_unnamed) {
+                    self.summary.unnamed.add(listed.bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that the manifest of that number names.
+    async fn manifest(
+        &mut self,
+        partition: TopicPartition,
+        number: u64,
+        named: &mut HashSet<ObjectKey>,
+    ) -> Result<(), BucketCheckError> {
+        let root = match self.reader.root(partition, number).await {
+            Ok(root) => root,
+            Err(error) => {
+                if self.manifests.number(partition).await? == Some(number) {
+                    self.fault(partition, ObjectKey::Root(partition, number).to_string(), words(error)?);
+                }
+                return Ok(());
+            }
+        };
+        named.extend(root.named().filter_map(|key| ObjectKey::parse(&key)));
+        for reference in &root.leaves {
+            let leaf = match self.reader.leaf(partition, reference).await {
+                Ok(leaf) => leaf,
+                Err(error) => {
+                    let what = words(error)?;
+                    let current = self.newer_root(&root).await?;
+                    let is_named = |root: &Root| root.leaves.iter().any(|leaf| leaf.nonce == reference.nonce);
+                    if current.as_ref().is_none_or(is_named) {
+                        self.fault(partition, reference.key(partition), what);
+                    }
+                    continue;
+                }
+            };
+            let live = leaf.live(reference);
+            named.extend(live.iter().map(|entry| ObjectKey::Segment(partition, entry.object)));
+            self.segments(&root, live).await?;
+        }
+        Ok(())
+    }
+
+    async fn segments(&mut self, root: &Root, live: &[ManifestEntry]) -> Result<(), BucketCheckError> {
+        let (store, sizes_only, watcher) = (Arc::clone(&self.store), self.sizes_only, self.watcher);
+        let look = |entry: ManifestEntry| {
+            let store = Arc::clone(&store);
+            async move { (entry, look_at(&*store, root.partition, &entry, sizes_only, watcher).await) }
+        };
+        let mut looked =
+            futures_util::stream::iter(live.iter().copied().map(look)).buffered(SEGMENTS_AT_ONCE);
+        while let Some((entry, looked)) = looked.next().await {
+            match looked? {
+                Looked::Whole(bytes) => self.summary.segments.add(bytes),
+                Looked::Wrong(what) if self.is_still_named(root, &entry).await? => {
+                    self.summary.segments.objects += 1;
+                    self.fault(root.partition, entry.key(root.partition), what);
+                }
+                // It was removed while we looked.
+                Looked::Wrong(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A broker that runs may remove what it named a moment ago.
+    async fn is_still_named(&self, root: &Root, entry: &ManifestEntry) -> Result<bool, BucketCheckError> {
+        let Some(newer) = self.newer_root(root).await? else { return Ok(true) };
+        let Some(reference) = newer.leaf_of(entry.base_offset) else { return Ok(false) };
+        Ok(match self.reader.leaf(root.partition, reference).await {
+            Ok(leaf) => leaf.live(reference).iter().any(|other| other.object == entry.object),
+            Err(_) => true,
+        })
+    }
+
+    /// The root that holds now, if it is another one and can be read.
+    async fn newer_root(&self, root: &Root) -> Result<Option<Root>, BucketCheckError> {
+        match self.manifests.number(root.partition).await? {
+            Some(number) if number != root.number => Ok(self.reader.root(root.partition, number).await.ok()),
+            _ => Ok(None),
+        }
+    }
+
+    fn fault(&mut self, partition: TopicPartition, key: String, what: String) {
+        self.summary.faults += 1;
+        self.watcher.found(&BucketFault { partition, key, what });
+    }
+}
+
+/// What an error says of an object; those of the store itself end the check.
+fn words(error: TierError) -> Result<String, StoreError> {
+    match error {
+        TierError::Store(StoreError::NotFound(_)) => Ok("it is missing".to_owned()),
+        TierError::Store(StoreError::Corrupt { what, .. }) => Ok(what),
+        TierError::Store(error) => Err(error),
+        TierError::Damaged { what, .. } => Ok(what),
+        other => Ok(other.to_string()),
+    }
+}
+
+/// A segment's object. One that is damaged is fetched once more: it may have been so on its way only.
+async fn look_at(
+    store: &dyn ObjectStore,
+    partition: TopicPartition,
+    entry: &ManifestEntry,
+    sizes_only: bool,
+    watcher: &dyn BucketWatcher,
+) -> Result<Looked, StoreError> {
+    let look = async || match sizes_only {
+        true => size(store, partition, entry).await,
+        false => content(store, partition, entry, watcher).await,
+    };
+    let mut looked = look().await;
+    if looked.as_ref().is_err_and(TierError::is_damage) {
+        looked = look().await;
+    }
+    match looked {
+        Ok(bytes) => Ok(Looked::Whole(bytes)),
+        Err(error) => words(error).map(Looked::Wrong),
+    }
+}
+
+/// Where the entry's bytes end, which is where the object does.
+fn object_bytes(entry: &ManifestEntry) -> u64 {
+    entry.position + entry.bytes()
+}
+
+fn of_size(key: &str, entry: &ManifestEntry, found: u64) -> Result<u64, TierError> {
+    let expected = object_bytes(entry);
+    match found == expected {
+        true => Ok(found),
+        false => {
+            Err(TierError::damaged(key, format!("it has {found} bytes where it should have {expected}")))
+        }
+    }
+}
+
+async fn size(
+    store: &dyn ObjectStore,
+    partition: TopicPartition,
+    entry: &ManifestEntry,
+) -> Result<u64, TierError> {
+    let key = entry.key(partition);
+    let found = store.size(&key).await?.ok_or_else(|| StoreError::NotFound(key.clone()))?;
+    of_size(&key, entry, found)
+}
+
+/// Reads all of it, by one request, and compares every checksum. Holds the head and a piece of the body.
+async fn content(
+    store: &dyn ObjectStore,
+    partition: TopicPartition,
+    entry: &ManifestEntry,
+    watcher: &dyn BucketWatcher,
+) -> Result<u64, TierError> {
+    let key = entry.key(partition);
+    let body = store.get(&key, None).await?;
+    let bytes = of_size(&key, entry, body.length())?;
+    let mut reading = Reading { body, rest: Bytes::new(), watcher };
+    let damaged = |what: &str| TierError::damaged(&key, what);
+    reading.checksum(entry.position).await?;
+    let head = reading.take(entry.head_bytes as usize).await?;
+    if crc32c::crc32c(&head) != entry.head_crc {
+        return Err(damaged("its head is not what the manifest names"));
+    }
+    let head = SegmentHead::decode(&head).map_err(damaged)?;
+    if !head.is_of(entry, partition) {
+        return Err(damaged("its head is another segment's"));
+    }
+    if reading.checksum(u64::from(entry.producers_bytes)).await? != head.producers.crc {
+        return Err(damaged("the checksum of its producers does not match"));
+    }
+    let mut at = 0;
+    for crc in &head.blocks {
+        let length = (head.log_bytes - at).min(BLOCK_BYTES as u64);
+        if reading.checksum(length).await? != *crc {
+            let position = entry.log_position() + at;
+            return Err(damaged(&format!("the block at byte {position} has another checksum")));
+        }
+        at += length;
+    }
+    Ok(bytes)
+}
+
+/// A body, from its beginning on.
+struct Reading<'a> {
+    body: Body,
+    rest: Bytes,
+    watcher: &'a dyn BucketWatcher,
+}
+
+impl Reading<'_> {
+    /// Some bytes, at most so many; an error where there are none, as its length was compared before.
+    async fn some(&mut self, bytes_max: usize) -> Result<Bytes, StoreError> {
+        if self.rest.is_empty() {
+            let next = self.body.next().await?;
+            self.rest = next.ok_or_else(|| StoreError::Unavailable("a body ended too soon".to_owned()))?;
+            self.watcher.read(self.rest.len() as u64);
+        }
+        Ok(self.rest.split_to(bytes_max.min(self.rest.len())))
+    }
+
+    async fn take(&mut self, count: usize) -> Result<Bytes, StoreError> {
+        let mut taken = BytesMut::with_capacity(count);
+        while taken.len() < count {
+            taken.extend_from_slice(&self.some(count - taken.len()).await?);
+        }
+        Ok(taken.freeze())
+    }
+
+    /// CRC-32C of the next bytes.
+    async fn checksum(&mut self, mut count: u64) -> Result<u32, StoreError> {
+        let mut crc = 0;
+        while count > 0 {
+            let some = self.some(usize::try_from(count).unwrap_or(usize::MAX)).await?;
+            crc = crc32c::crc32c_append(crc, &some);
+            count -= some.len() as u64;
+        }
+        Ok(crc)
+    }
+}
+
+#[cfg(test)]
+mod tests;
