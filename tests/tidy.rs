@@ -49,7 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("server", &["model", "env", "config", "telemetry", "protocol", "broker", "handlers"]),
     ("admin", &["model", "env", "config", "telemetry", "broker"]),
     // `handlers` because `serve` gives the server what answers requests; `inspect` for `dump` and `verify`;
-    // `protocol` for what is a client; `store` to try one without a broker.
+    // `protocol` for what is a client; `store` and `tier` to look at a bucket without a broker (ADR 34).
     (
         "cli",
         &[
@@ -59,6 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
             "protocol",
             "store",
+            "tier",
             "inspect",
             "broker",
             "handlers",

@@ -2,10 +2,12 @@
 //!
 //! **Owns** arguments, exit codes, signals, the panic policy, the limit of open files, `listeners.json`, and
 //! the composition of broker, server and admin in `serve`.
-//! **Does not own** what they do. It is an ordinary Kafka client of a broker wherever it is not `serve`.
+//! **Does not own** what they do. It is an ordinary client of a broker (by Kafka's protocol, of the tier by
+//! the admin listener) wherever it is not `serve`, or looks at files and buckets itself.
 //! **Invariants**: every way out has one of the codes of `Exit` and a log line that says what, why and what
 //! to do.
 
+mod admin_client;
 mod arguments;
 mod client;
 mod descriptors;
@@ -20,6 +22,7 @@ mod signals;
 mod tier;
 mod transaction_metrics;
 mod txn;
+mod words;
 
 use std::process::ExitCode;
 

@@ -22,6 +22,7 @@ mod process;
 mod produce;
 mod requests;
 mod retention;
+mod tier;
 mod topics;
 mod transactions;
 mod wire;

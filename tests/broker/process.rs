@@ -169,6 +169,11 @@ impl Process {
         });
     }
 
+    /// Where the admin listener is, as `host:port`.
+    pub fn admin(&self) -> String {
+        format!("127.0.0.1:{}", self.port("/admin/port"))
+    }
+
     /// A response of the admin listener, with its head.
     pub fn http_get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port("/admin/port"))).expect("it listens");

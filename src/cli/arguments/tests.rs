@@ -41,6 +41,15 @@ fn help_and_version_end_with_0_and_mistakes_with_2() {
         ("tier", 2),
         ("tier probe s3://b", 2),
         ("tier probe --help", 0),
+        ("tier status orders", 2),
+        ("tier ls orders:x", 2),
+        ("tier ls orders:-1", 2),
+        ("tier ls a/b", 2),
+        ("tier ls --from-store --admin a:1", 2),
+        ("tier verify orders", 2),
+        ("tier cost --put-price free", 2),
+        ("tier cost --put-price -1", 2),
+        ("tier cost --help", 0),
         ("txn", 2),
         ("txn lst", 2),
         ("txn list a:1", 2),
@@ -73,9 +82,49 @@ fn what_tier_probe_tries() {
         ("tier probe", None, vec![]),
         ("tier probe --config c --override highwater.tier.store=file:///a", Some("c"), overrides),
     ] {
-        let command = TierCommand::Probe(TierProbeArguments { config: config.map(PathBuf::from), overrides });
+        let command = TierCommand::Probe(StoreArguments { config: config.map(PathBuf::from), overrides });
         assert_eq!(parse(line), Ok(Command::Tier(TierArguments { command })), "{line:?}");
     }
+}
+
+fn admin(admin: &str, json: bool) -> AdminArguments {
+    AdminArguments { admin: admin.to_owned(), json }
+}
+
+fn tier(line: &str) -> TierCommand {
+    match parse(line) {
+        Ok(Command::Tier(TierArguments { command })) => command,
+        other => panic!("{line:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_asked_of_the_tier() {
+    let usual = || admin("localhost:9644", false);
+    assert_eq!(tier("tier status"), TierCommand::Status(TierStatusArguments { admin: usual() }));
+    let asked = TierStatusArguments { admin: admin("a:1", true) };
+    assert_eq!(tier("tier status --admin a:1 --json"), TierCommand::Status(asked));
+    let store = StoreArguments { config: Some("c".into()), overrides: vec![] };
+    let ls = |topic: Option<(&str, Option<i32>)>, from_store: bool| TierLsArguments {
+        topic: topic.map(|(topic, partition)| TopicPartitionName { topic: topic.to_owned(), partition }),
+        admin: usual(),
+        from_store,
+        store: if from_store { store.clone() } else { StoreArguments::default() },
+    };
+    for (line, expected) in [
+        ("tier ls", ls(None, false)),
+        ("tier ls or.d_er-s", ls(Some(("or.d_er-s", None)), false)),
+        ("tier ls orders:12", ls(Some(("orders", Some(12))), false)),
+        ("tier ls --from-store --config c", ls(None, true)),
+    ] {
+        assert_eq!(tier(line), TierCommand::Ls(expected), "{line}");
+    }
+    let verify = TierVerifyArguments { store, admin: Some("a:1".to_owned()), sizes_only: true, json: true };
+    let line = "tier verify --config c --admin a:1 --sizes-only --json";
+    assert_eq!(tier(line), TierCommand::Verify(verify));
+    let prices = Prices { put_price: 0.01, get_price: 0.0004, read_price: 0.09, storage_price: 0.023 };
+    let cost = TierCostArguments { admin: usual(), prices };
+    assert_eq!(tier("tier cost --put-price 0.01 --read-price 0.09"), TierCommand::Cost(cost));
 }
 
 #[test]

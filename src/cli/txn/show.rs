@@ -1,17 +1,13 @@
 //! What was found, as a table or as JSON.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
+use super::super::words::{self, cell, duration, utc};
 use super::holders::{Holder, Transaction};
 use crate::model::Timestamp;
 
-const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 /// States of a transactional id whose transaction is over: one that is open all the same is ended by nobody.
 const AT_REST: &[&str] = &["Empty", "CompleteCommit", "CompleteAbort", "Dead"];
-/// More of one cell is cut off: an id may be as long as a request lets it be.
-const CELL_CHARACTERS_MAX: usize = 200;
 const HEADS: [&str; 11] = [
     "TOPIC",
     "PARTITION",
@@ -34,35 +30,11 @@ pub(super) fn table(holders: &[Holder], now: Timestamp) -> String {
         return "No open transaction holds back a last stable offset.\n".to_owned();
     }
     let rows: Vec<[String; 11]> = holders.iter().map(|holder| row(holder, now)).collect();
-    let mut widths = HEADS.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = line(&HEADS.map(str::to_owned), &widths);
-    rows.iter().for_each(|row| text += &line(row, &widths));
+    let mut text = words::table(&HEADS, &NUMBERS, &rows);
     if holders.iter().any(Holder::hangs) {
         text += "\nhanging: no coordinator will end it; kafka-transactions abort can.\n";
     }
     text
-}
-
-fn line(cells: &[String; 11], widths: &[usize; 11]) -> String {
-    let mut text = String::new();
-    for ((cell, width), is_number) in cells.iter().zip(widths).zip(NUMBERS) {
-        let _ = match is_number {
-            true => write!(text, "{cell:>width$}  "),
-            false => write!(text, "{cell:<width$}  "),
-        };
-    }
-    text.truncate(text.trim_end().len());
-    text + "\n"
-}
-
-/// Text that came from elsewhere, for a terminal: on one line, without control characters, and not too wide.
-fn cell(text: &str) -> String {
-    text.escape_debug().take(CELL_CHARACTERS_MAX).collect()
 }
 
 fn row(holder: &Holder, now: Timestamp) -> [String; 11] {
@@ -151,34 +123,6 @@ impl Holder {
         let since = began.map_or(self.last_timestamp, |transaction| transaction.start_timestamp);
         (since >= 0).then_some(since)
     }
-}
-
-/// Milliseconds as `1h05m`, `3m20s` or `4.2s`.
-fn duration(ms: i64) -> String {
-    let ms = ms.max(0);
-    let (seconds, minutes, hours) = (ms / 1000, ms / 60_000, ms / 3_600_000);
-    match () {
-        () if hours > 0 => format!("{hours}h{:02}m", minutes % 60),
-        () if minutes > 0 => format!("{minutes}m{:02}s", seconds % 60),
-        () => format!("{seconds}.{}s", ms % 1000 / 100),
-    }
-}
-
-/// Milliseconds since the Unix epoch as `2026-11-26T09:30:00Z`.
-fn utc(ms: i64) -> String {
-    let (days, ms) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY));
-    // Days are counted from 1 March of year 0, in eras of 400 years, so that a leap day ends its year.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let leaps = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 #[cfg(test)]
