@@ -1,12 +1,13 @@
-"""usage: crash_producer.py BOOTSTRAP TOPIC PARTITIONS
+"""usage: crash_producer.py BOOTSTRAP TOPIC PARTITIONS PER_SECOND
 
-Produces numbered records with an idempotent producer, as fast as it may, to partitions in turn; prints
+Produces numbered records with an idempotent producer, so many a second (0: as fast as it may), to partitions in turn; prints
 `PARTITION NUMBER OFFSET` for each acknowledged one. Ends when standard input does, after all are acknowledged, with
 `end`. Any record that fails ends it with an error.
 """
 
 import sys
 import threading
+import time
 
 from confluent_kafka import Producer
 
@@ -14,7 +15,7 @@ IN_FLIGHT_MAX = 5_000
 FLUSH_TIMEOUT_S = 120
 FILLER = "x" * 200
 
-bootstrap, topic, partitions = sys.argv[1], sys.argv[2], int(sys.argv[3])
+bootstrap, topic, partitions, per_second = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 stopped = threading.Event()
 failed = []
 
@@ -47,9 +48,12 @@ def main():
         logger=None,
     )
     number = 0
+    start = time.monotonic()
     while not stopped.is_set() and not failed:
-        if len(producer) >= IN_FLIGHT_MAX:
+        is_early = per_second and number >= (time.monotonic() - start) * per_second
+        if is_early or len(producer) >= IN_FLIGHT_MAX:
             producer.poll(0.01)
+            sys.stdout.flush()
             continue
         value = f"{number // partitions} {FILLER}"
         producer.produce(topic, value=value, partition=number % partitions, on_delivery=delivered)

@@ -5,10 +5,13 @@
 //! **Does not own** figures.
 
 pub mod broker;
+pub mod bucket;
 mod capture;
 mod differences;
+pub mod feeding;
 pub mod history;
 pub mod namespace;
+pub mod numbered;
 pub mod process;
 pub mod proxy;
 pub mod raw_producer;

@@ -220,7 +220,8 @@ fn next_frame(from: &mut TcpStream, bytes_min: usize) -> Result<Option<Vec<u8>>>
     Ok(Some(frame))
 }
 
-fn wait(time: Duration) {
+/// Lets a time pass, as networks do.
+pub(crate) fn wait(time: Duration) {
     let start = Instant::now();
     while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         park_timeout(left);

@@ -2,21 +2,17 @@
 //! what it must, and what cannot be is refused in words that say what to do.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::Context;
-use crate::broker::{binary, tied_to_this_process};
-use crate::process::{Outcome, Process, run as run_program};
-use crate::wait::eventually;
+use crate::broker::binary;
+use crate::bucket::{BUCKET, Moto};
+use crate::process::{Outcome, run as run_program};
 
-const READY_DEADLINE: Duration = Duration::from_secs(60);
 const PROBE_DEADLINE: Duration = Duration::from_secs(120);
-const BUCKET: &str = "highwater";
 /// What the program asks of a store, each a line that begins with `ok`.
 const EXPECTED: usize = 10;
 
@@ -27,9 +23,8 @@ pub fn run(context: &mut Context) -> Result<()> {
     let directory = format!("file://{}", folder.display());
     conforms(context, "a directory", &[("store", &directory)], &[])?;
 
-    let (_server, address) = start(context, "open", &[])?;
-    create_bucket(&address)?;
-    let endpoint = format!("http://{address}");
+    let server = Moto::start(context.tools, &context.folder, "open", &[])?;
+    let endpoint = format!("http://{}", server.address());
     let store = format!("s3://{BUCKET}/some/prefix");
     let there = [("store", store.as_str()), ("endpoint", &endpoint), ("allow.http", "true")];
     let keys = [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
@@ -44,41 +39,11 @@ pub fn run(context: &mut Context) -> Result<()> {
     refused(context, "a store that is away", &closed, &keys, 74, "not available")?;
 
     // With permissions from the second request on: the first one makes the bucket.
-    let (_strict, address) = start(context, "strict", &[("INITIAL_NO_AUTH_ACTION_COUNT", "1")])?;
-    create_bucket(&address)?;
-    let endpoint = format!("http://{address}");
+    let late = [("INITIAL_NO_AUTH_ACTION_COUNT", "1")];
+    let strict_server = Moto::start(context.tools, &context.folder, "strict", &late)?;
+    let endpoint = format!("http://{}", strict_server.address());
     let strict = [there[0], ("endpoint", endpoint.as_str()), there[2]];
     refused(context, "wrong credentials", &strict, &keys, 78, "InvalidAccessKeyId")
-}
-
-/// A server on a port of its choice, which it prints.
-fn start(context: &Context, name: &str, variables: &[(&str, &str)]) -> Result<(Process, String)> {
-    let mut command = context.tools.moto()?;
-    let log = context.folder.join(format!("moto-{name}.log"));
-    command = tied_to_this_process(&command);
-    command.envs(variables.iter().copied());
-    let mut server = Process::spawn_logged(command, &log)?;
-    let address = eventually(READY_DEADLINE, "moto", || {
-        let ended = server.exited()?;
-        ensure!(ended.is_none(), "moto ended: {ended:?}");
-        let printed = fs::read_to_string(&log)?;
-        let address = printed.lines().find_map(|line| line.trim().strip_prefix("* Running on http://"));
-        Ok(address.map(str::to_owned))
-    })?;
-    Ok((server, address))
-}
-
-fn create_bucket(address: &str) -> Result<()> {
-    let mut stream = TcpStream::connect(address).context("moto")?;
-    stream.set_read_timeout(Some(READY_DEADLINE))?;
-    write!(
-        stream,
-        "PUT /{BUCKET} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response)?;
-    ensure!(response.starts_with("HTTP/1.1 200"), "creating a bucket: {response}");
-    Ok(())
 }
 
 /// `highwater tier probe` with those settings of `highwater.tier.`, and no variables but those.

@@ -1,32 +1,22 @@
 //! The real input: a log stream through kcat and the Java producer at once, the broker killed in the middle.
 
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 
 use super::{Context, create_topic, kcat_command};
 use crate::broker::Broker;
-use crate::process::Process;
-use crate::stream::{Digest, LogStream};
+use crate::feeding::{Feeding, Input, digest_of_output};
+use crate::stream::Digest;
 use crate::wait::eventually;
 
 const PRODUCE_DEADLINE: Duration = Duration::from_secs(900);
-const CONSUME_DEADLINE: Duration = Duration::from_secs(300);
 /// Two partitions written by one kcat each, two by one Java producer, none by two clients: so that what each
 /// must hold is known exactly.
 const PARTITIONS: u64 = 4;
-const SEED: u64 = 0x5eed;
-
-/// A client that takes lines on its standard input, and the thread that feeds it.
-struct Feeding {
-    process: Process,
-    feeder: JoinHandle<Result<Vec<Digest>>>,
-}
 
 /// How far the feeders are. They wait for each other in the middle, so that every client has work left when
 /// the broker dies.
@@ -34,7 +24,7 @@ struct Feeding {
 struct Progress {
     /// Feeders that have reached the middle.
     halfway: AtomicUsize,
-    /// Bytes fed after the middle.
+    /// Bytes fed after the middle, of one partition of each client.
     bytes_beyond: AtomicU64,
 }
 
@@ -57,9 +47,7 @@ pub fn run(context: &mut Context) -> Result<()> {
 
     let middle = context.scale.stream_bytes / 16;
     eventually(PRODUCE_DEADLINE, "the middle of the input", || {
-        for client in &mut clients {
-            ensure!(client.process.exited()?.is_none(), "a producer ended early");
-        }
+        clients.iter_mut().try_for_each(Feeding::check_alive)?;
         Ok((progress.bytes_beyond.load(Ordering::Relaxed) >= middle).then_some(()))
     })?;
     broker.kill()?;
@@ -81,62 +69,23 @@ fn kcat_producer(broker: &Broker, partition: u64) -> Command {
     kcat_command(broker, &words)
 }
 
-/// What one client is fed.
-struct Input {
-    partitions: Vec<u64>,
-    /// Whether each line begins with its partition.
-    named: bool,
-    bytes_each: u64,
-}
-
-/// Starts a client and feeds it.
-fn feed(mut command: Command, input: Input, progress: &Arc<Progress>) -> Result<Feeding> {
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut process = Process::spawn(command)?;
-    let to = BufWriter::new(process.take_stdin()?);
-    let progress = Arc::clone(progress);
-    let feeder = std::thread::spawn(move || write_lines(&input, to, &progress));
-    Ok(Feeding { process, feeder })
-}
-
-/// Writes `bytes_each` of every partition's stream, line by line in turn; what that was, by partition.
-fn write_lines(input: &Input, mut to: impl Write, progress: &Progress) -> Result<Vec<Digest>> {
-    let mut streams: Vec<LogStream> = input.partitions.iter().map(|id| LogStream::new(SEED + id)).collect();
-    let mut digests = vec![Digest::default(); streams.len()];
-    let mut is_first_half = true;
-    while digests[0].bytes < input.bytes_each {
-        if is_first_half && digests[0].bytes * 2 >= input.bytes_each {
-            is_first_half = false;
+/// Feeds a client, which waits in the middle for the others.
+fn feed(command: Command, input: Input, progress: &Arc<Progress>) -> Result<Feeding> {
+    let (progress, half) = (Arc::clone(progress), input.bytes_each / 2);
+    let mut last = 0;
+    Feeding::start(command, input, move |fed| {
+        if last < half && fed.bytes >= half {
             progress.halfway.fetch_add(1, Ordering::Relaxed);
             eventually(PRODUCE_DEADLINE, "the other clients", || {
                 Ok((progress.halfway.load(Ordering::Relaxed) == CLIENTS).then_some(()))
             })?;
         }
-        for ((stream, digest), partition) in streams.iter_mut().zip(&mut digests).zip(&input.partitions) {
-            let line = stream.next_line();
-            let text = format!("{}\t{}", line.key, line.value);
-            if input.named {
-                write!(to, "{partition}\t")?;
-            }
-            writeln!(to, "{text}")?;
-            digest.add_line(text.as_bytes());
-            if !is_first_half {
-                progress.bytes_beyond.fetch_add(text.len() as u64, Ordering::Relaxed);
-            }
+        if last >= half {
+            progress.bytes_beyond.fetch_add(fed.bytes - last, Ordering::Relaxed);
         }
-    }
-    to.flush()?;
-    Ok(digests)
-}
-
-impl Feeding {
-    /// Waits until the client has had everything acknowledged; what it was fed, by partition.
-    fn finish(mut self) -> Result<Vec<Digest>> {
-        let digests = self.feeder.join().map_err(|_| anyhow!("a feeder panicked"))?;
-        let status = self.process.wait(PRODUCE_DEADLINE)?;
-        ensure!(status.success(), "a producer ended with {status}");
-        digests
-    }
+        last = fed.bytes;
+        Ok(())
+    })
 }
 
 /// Each partition is read by the client that did not write it.
@@ -154,16 +103,4 @@ fn compare(context: &mut Context, broker: &Broker, sent: &[Digest]) -> Result<()
         context.transcript.add(&format!("partition {partition}: as sent"));
     }
     Ok(())
-}
-
-fn digest_of_output(mut command: Command) -> Result<Digest> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut process = Process::spawn(command)?;
-    let mut digest = Digest::default();
-    for line in BufReader::new(process.take_stdout()?).split(b'\n') {
-        digest.add_line(&line.context("a consumer's output")?);
-    }
-    let status = process.wait(CONSUME_DEADLINE)?;
-    ensure!(status.success(), "a consumer ended with {status}");
-    Ok(digest)
 }
