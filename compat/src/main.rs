@@ -11,6 +11,9 @@ use compat::scenario::bank::Plan as Bank;
 use compat::scenario::history::Plan as History;
 use compat::scenario::outbox::Plan as Outbox;
 use compat::scenario::streams::{Pipeline, Plan as Streams};
+use compat::scenario::tiered::Plan as Tiered;
+use compat::scenario::tiered_crash::Plan as TieredCrash;
+use compat::scenario::tiered_faults::Plan as TieredFaults;
 use compat::scenario::transaction_copier::Plan as Copied;
 use compat::scenario::{self, Context, Scale, Scenario};
 use compat::tools::Tools;
@@ -51,6 +54,13 @@ const CI: Scale = Scale {
     storm_time: Duration::from_secs(6),
     crowd_rounds: 2,
     crowd_time: Duration::from_secs(8),
+    tiered: Tiered { stream_bytes: 96 << 20, segment_bytes: 1 << 20, local_bytes: 2 << 20, transactions: 30 },
+    tiered_crash: TieredCrash { kills: 10 },
+    tiered_faults: TieredFaults {
+        per_second: 9_000,
+        each: Duration::from_secs(2),
+        away: Duration::from_secs(25),
+    },
 };
 const SOAK: Scale = Scale {
     bank: Bank { commands: 100_000, per_transaction: 25, strikes: 40 },
@@ -75,6 +85,18 @@ const SOAK: Scale = Scale {
     storm_time: Duration::from_secs(24),
     crowd_rounds: 6,
     crowd_time: Duration::from_secs(25),
+    tiered: Tiered {
+        stream_bytes: 2 << 30,
+        segment_bytes: 8 << 20,
+        local_bytes: 64 << 20,
+        transactions: 400,
+    },
+    tiered_crash: TieredCrash { kills: 60 },
+    tiered_faults: TieredFaults {
+        per_second: 1_500,
+        each: Duration::from_secs(60),
+        away: Duration::from_secs(600),
+    },
 };
 
 fn main() -> ExitCode {

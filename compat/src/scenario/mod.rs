@@ -46,6 +46,9 @@ mod python_client;
 mod real_input;
 mod restart;
 pub mod streams;
+pub mod tiered;
+pub mod tiered_crash;
+pub mod tiered_faults;
 mod topics;
 pub mod transaction_copier;
 mod transaction_pause;
@@ -148,6 +151,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "disk-full", oracle: false, run: disk_full::run },
     Scenario { name: "real-input", oracle: true, run: real_input::run },
     Scenario { name: "crash", oracle: true, run: crash::run },
+    Scenario { name: "tiered-directory", oracle: false, run: tiered::run_directory },
+    Scenario { name: "tiered", oracle: false, run: tiered::run },
+    Scenario { name: "tiered-crash", oracle: false, run: tiered_crash::run },
+    Scenario { name: "tiered-faults", oracle: false, run: tiered_faults::run },
 ];
 
 /// More, for `--soak` and by name only: they start one virtual machine after another.
@@ -205,6 +212,12 @@ pub struct Scale {
     pub crowd_rounds: u32,
     /// How long they come and go between.
     pub crowd_time: Duration,
+    /// What goes into the tier.
+    pub tiered: tiered::Plan,
+    /// How often the broker is killed over its tier.
+    pub tiered_crash: tiered_crash::Plan,
+    /// How long the store fails in each way.
+    pub tiered_faults: tiered_faults::Plan,
 }
 
 /// What a scenario works with.
