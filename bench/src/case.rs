@@ -6,7 +6,8 @@ pub enum Load {
     /// Requests built before, one connection a partition, five in flight; records a batch, and records a
     /// second of all partitions together (0: as fast as they are answered).
     RawProduce { per_batch: u32, rate: u32 },
-    /// One fetch of 1 MiB in flight a partition, and bytes a second of each (0: as fast as they are answered).
+    /// One fetch of 1 MiB in flight a partition, and bytes a second of each (0: as fast as they are
+    /// answered).
     RawFetch { rate: u32 },
     /// Kafka's ProducerPerformance; `tuned` is batch.size=262144 linger.ms=5; in transactions of so many
     /// milliseconds (0: in none).

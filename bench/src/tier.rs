@@ -1,8 +1,8 @@
 //! Tiered storage: what copying costs, how fast cold records are read, and what cold readers do to others.
 //!
 //! **Owns** the steps and their table. **Does not own** loads (`raw`) or how processor time is read
-//! (`measure`). **Invariants**: the bucket is a directory on the same disk, so that no server's cost is in the
-//! figures; before cold reads the page cache is dropped and the broker started anew, so that neither has
+//! (`measure`). **Invariants**: the bucket is a directory on the same disk, so that no server's cost is in
+//! the figures; before cold reads the page cache is dropped and the broker started anew, so that neither has
 //! anything; objects are counted as files: nothing is removed within the hour of grace.
 
 use std::collections::BTreeMap;

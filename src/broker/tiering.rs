@@ -76,8 +76,8 @@ pub struct Tier {
 }
 
 impl Tier {
-    /// With an empty cache in memory. Takes the share of the memory (`highwater.tier.memory.bytes`) that uploads
-    /// leave.
+    /// With an empty cache in memory. Takes the share of the memory (`highwater.tier.memory.bytes`) that
+    /// uploads leave.
     pub async fn open(store: Arc<dyn ObjectStore>, env: &Env, config: &ServerConfig) -> Tier {
         let (tier, tiering) = (&config.tier, &config.tiering);
         let memory_bytes = tiering.memory_bytes.saturating_sub(upload_memory_bytes(tiering));

@@ -106,8 +106,8 @@ impl Broker {
         open::check_overrides(&self.config(), configs).map_err(TopicError::InvalidConfig)
     }
 
-    /// `highwater.tier.default.enable`. A setting of the topic from then on, so that it does not leave the tier,
-    /// and what lies there, when the default changes.
+    /// `highwater.tier.default.enable`. A setting of the topic from then on, so that it does not leave the
+    /// tier, and what lies there, when the default changes.
     fn tier_by_default(&self, configs: &mut BTreeMap<String, String>) {
         const KEY: &str = "remote.storage.enable";
         if !self.config().tiering.default_enable || configs.contains_key(KEY) {

@@ -158,8 +158,8 @@ impl Look<'_> {
     }
 }
 
-/// One request, with all of it in memory: one at a time, and the next one in the same memory. (Taken anew each
-/// time, by whichever thread, the allocator keeps several: 257 MiB were resident where 68 are used.)
+/// One request, with all of it in memory: one at a time, and the next one in the same memory. (Taken anew
+/// each time, by whichever thread, the allocator keeps several: 257 MiB were resident where 68 are used.)
 async fn put_whole(
     tiering: &Tiering,
     key: &str,
