@@ -26,6 +26,7 @@ mod remote;
 mod retention;
 mod scrub;
 mod store_metrics;
+mod tier_owner;
 mod tiering;
 mod topic_names;
 mod topics;
@@ -54,6 +55,7 @@ pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use object_store::store_options;
 pub use store_metrics::StoreMetrics;
+pub use tier_owner::TierOwnerError;
 pub use tiering::{
     SegmentsPage, Tier, TierFailure, TierLookError, TierPartition, TierRequests, TierSegment, TierStatus,
 };

@@ -13,7 +13,7 @@ use super::tiering::Tier;
 use super::transactions::Transactions;
 use super::{
     Broker, BrokerError, FetchSessions, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, cleaning, retention, scrub,
-    tiering, transactions,
+    tier_owner, tiering, transactions,
 };
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
@@ -146,6 +146,7 @@ impl Broker {
             .map_err(|error| BrokerError::Storage(format!("cannot start a thread: {error}")))?;
         let image = metadata.image();
         let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
+        let tiering = tier.map(|tier| tiering::Tiering::new(tier, config.tiering));
         let broker = Arc::new_cyclic(|broker: &Weak<Broker>| Broker {
             groups: Groups::new(&env, &storage, &config, broker.clone()),
             transactions: Transactions::new(&env, &storage, broker.clone()),
@@ -164,7 +165,7 @@ impl Broker {
             producer_ids: super::producer_ids::ProducerIds::default(),
             removals: Arc::default(),
             fetch_sessions,
-            tiering: tier.map(|tier| tiering::Tiering::new(tier, config.tiering)),
+            tiering,
             threads: Mutex::new(Some(threads)),
             tasks: Mutex::default(),
         });
@@ -174,6 +175,7 @@ impl Broker {
             tokio::spawn(cleaning::run(Arc::downgrade(&broker))),
             tokio::spawn(transactions::watch(Arc::downgrade(&broker))),
             tokio::spawn(tiering::run(Arc::downgrade(&broker))),
+            tokio::spawn(tier_owner::run(Arc::downgrade(&broker))),
         ]);
         broker.lead_groups();
         broker.lead_transactions();

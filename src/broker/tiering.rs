@@ -27,7 +27,9 @@ use crate::metadata::TierRecord;
 use crate::model::TopicPartition;
 use crate::partition::{Partition, PartitionStatus};
 use crate::store::{ObjectStore, StoreError};
-use crate::tier::{DiskCache, RemoteReader, RemoteReaderOptions, Root, TierError};
+use crate::tier::{
+    DiskCache, OwnedStore, Ownership, RemoteReader, RemoteReaderOptions, Root, TierError,
+};
 
 pub(super) use manifest::RemotePartition;
 pub use status::{
@@ -69,8 +71,10 @@ pub(super) enum TieringError {
 /// A bucket, and who reads from it.
 #[derive(Clone)]
 pub struct Tier {
-    /// Where objects are put.
+    /// Where objects are put: only by the bucket's owner.
     pub store: Arc<dyn ObjectStore>,
+    /// Who that is.
+    pub ownership: Arc<Ownership>,
     /// Reads from there, and keeps what was read.
     pub reader: Arc<RemoteReader>,
 }
@@ -84,7 +88,9 @@ impl Tier {
         let disk = DiskCache { path: tier.cache_directory.clone(), bytes: tier.cache_bytes };
         let options = RemoteReaderOptions { memory_bytes, disk: Some(disk).filter(|disk| disk.bytes > 0) };
         let reader = Arc::new(RemoteReader::open(store.clone(), &*env.files, &options).await);
-        Tier { store, reader }
+        let ownership = Arc::new(Ownership::new(store.clone(), env.clock.clone()));
+        let store = Arc::new(OwnedStore { store, ownership: ownership.clone() });
+        Tier { store, ownership, reader }
     }
 }
 
@@ -102,6 +108,8 @@ pub(super) struct Tiering {
     partitions: DashMap<TopicPartition, Arc<RemotePartition>>,
     /// Held by the one upload that has a whole object in memory: this memory, while a look goes on.
     upload_memory: tokio::sync::Mutex<BytesMut>,
+    /// Held by who makes sure whose the bucket is.
+    pub(super) owning: tokio::sync::Mutex<()>,
     /// Monotonic time at which the bandwidth that uploads have used is paid for.
     paid_until: Mutex<Duration>,
     /// What failed last, of all.
@@ -115,6 +123,7 @@ impl Tiering {
             config,
             partitions: DashMap::new(),
             upload_memory: tokio::sync::Mutex::default(),
+            owning: tokio::sync::Mutex::default(),
             paid_until: Mutex::default(),
             last_failure: Mutex::default(),
         }
@@ -122,6 +131,11 @@ impl Tiering {
 
     fn store(&self) -> &dyn ObjectStore {
         &*self.tier.store
+    }
+
+    /// Whose the bucket is.
+    pub(super) fn ownership(&self) -> &Arc<Ownership> {
+        &self.tier.ownership
     }
 
     /// Who reads from the bucket.
@@ -153,6 +167,9 @@ impl Broker {
     /// Copies what may be copied, and takes away what counts no longer, of each partition once.
     pub async fn see_to_the_tier(&self) {
         let Some(tiering) = &self.tiering else { return };
+        if let Err(error) = self.own_tier().await {
+            return tracing::warn!(%error, "the tier; tried again later");
+        }
         let image = self.image();
         let concerned = |partition: &Arc<Partition>| {
             let id = partition.topic_partition();

@@ -10,7 +10,7 @@ use super::group_metrics;
 use super::listeners_file::{self, ListenersFile};
 use super::transaction_metrics;
 use crate::admin::{AdminServer, Health, LateBroker, Phase};
-use crate::broker::{Broker, StoreMetrics, Tier, store_options};
+use crate::broker::{Broker, StoreMetrics, Tier, TierOwnerError, store_options};
 use crate::config::ServerConfig;
 use crate::env::{Env, time};
 use crate::handlers::BrokerHandler;
@@ -105,6 +105,11 @@ impl Running {
     /// Waits for the storage to fail; why it did.
     pub async fn failed(&self) -> String {
         self.broker.failed().await.to_string()
+    }
+
+    /// Waits until the tier's bucket is somebody else's; why. Without a tier for ever.
+    pub async fn tier_lost(&self) -> Arc<str> {
+        self.broker.tier_lost().await
     }
 
     /// Lets waiting producers hear of a failed storage, and no more.
@@ -217,7 +222,7 @@ async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -
     let (env, config, metrics) = (env.clone(), config.clone(), metrics.clone());
     let opened = tokio::task::spawn_blocking(move || Broker::open_with(env, config, metrics, tier)).await;
     match opened {
-        Ok(Ok(broker)) => Ok(broker),
+        Ok(Ok(broker)) => own_tier(broker).await,
         Ok(Err(error)) => {
             tracing::error!("{error}");
             Err(Exit::of_code(error.exit_code()))
@@ -225,6 +230,24 @@ async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -
         // The panic was logged.
         Err(_) => Err(Exit::Storage),
     }
+}
+
+/// A bucket of somebody else's ends the start. One that does not answer is asked again later.
+async fn own_tier(broker: Arc<Broker>) -> Result<Arc<Broker>, Exit> {
+    match time::timeout(PROBE_MAX, broker.own_tier()).await {
+        Ok(Err(TierOwnerError::Foreign(why))) => {
+            tracing::error!("{why}");
+            if let Err(error) = broker.close().await {
+                tracing::error!("the storage failed while stopping: {error}");
+            }
+            return Err(Exit::Configuration);
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "whose the tier's bucket is was not told; nothing is written there")
+        }
+        Err(time::Elapsed) | Ok(Ok(())) => {}
+    }
+    Ok(broker)
 }
 
 fn remove_listeners_file(env: &Env, log_dir: &Path) {

@@ -98,7 +98,15 @@ async fn run(env: Env, config: ServerConfig) -> Exit {
             return Exit::Stopped;
         }
     };
+    let mut lost = false;
     tokio::select! {
+        why = running.tier_lost() => {
+            tracing::error!(
+                "{why}. Nothing more is written there and the broker stops; what it acknowledged is in its data \
+                 directory, and what of it was not copied is nowhere else: keep it"
+            );
+            lost = true;
+        }
         failure = running.failed() => {
             tracing::error!(
                 "the storage failed: {failure}. Nothing is acknowledged from here on; \
@@ -112,7 +120,7 @@ async fn run(env: Env, config: ServerConfig) -> Exit {
         }
     }
     tokio::select! {
-        exit = running.stop() => exit,
+        exit = running.stop() => if lost { exit.max_by_code(Exit::Configuration) } else { exit },
         signal = signals.next() => {
             tracing::warn!("{signal} again: stopped at once; the next start replays the write-ahead log");
             Exit::Failed

@@ -160,7 +160,8 @@ impl ClusterImage {
         self.topics.len()
     }
 
-    /// Applies one change. Keys that the image does not hold (`boot`, `producer-ids`) change nothing.
+    /// Applies one change. Keys that the image does not hold (`boot`, `producer-ids`, `tier-owner`) change
+    /// nothing.
     pub fn apply(&mut self, change: MetadataChange<'_>) -> Result<(), UnreadableMetadata> {
         self.try_apply(change).ok_or_else(|| UnreadableMetadata {
             key: change.key.to_owned(),

@@ -19,6 +19,8 @@ pub const TIERS: &str = "tiers/";
 /// Topics that were deleted or left the tier, and of which objects may be left there, one key per topic id.
 /// The value says nothing.
 pub const TIER_DELETIONS: &str = "tier-deletions/";
+/// Which owner of the bucket this broker is, as [`TierOwner`].
+pub const TIER_OWNER: &str = "tier-owner";
 /// Where a node id would stand in [`BROKER_CONFIGS`].
 const CLUSTER_DEFAULT: &str = "default";
 /// How often the broker has started, a decimal number.
@@ -140,6 +142,33 @@ impl TierRecord {
     /// As it is stored.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("numbers are always JSON")
+    }
+}
+
+/// Value of [`TIER_OWNER`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierOwner {
+    /// Of the owner's object.
+    pub number: u64,
+    /// What stands in it, if it is ours.
+    #[serde(with = "uuid_text")]
+    pub nonce: Uuid,
+    /// When we took the bucket, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// The object was seen in the bucket: one that is not there now is another bucket.
+    pub confirmed: bool,
+}
+
+impl TierOwner {
+    /// Reads a value back; `None` if it is none.
+    pub fn decode(value: &[u8]) -> Option<TierOwner> {
+        serde_json::from_slice(value).ok()
+    }
+
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers and texts are always JSON")
     }
 }
 

@@ -99,6 +99,10 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    pub(super) fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
     pub(super) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_be_bytes)
     }
@@ -112,7 +116,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn leader_epoch(&mut self) -> Option<LeaderEpoch> {
-        self.array().map(i32::from_be_bytes).map(LeaderEpoch)
+        self.i32().map(LeaderEpoch)
     }
 
     pub(super) fn nonce(&mut self) -> Option<Nonce> {
@@ -121,7 +125,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn partition(&mut self) -> Option<TopicPartition> {
         let topic_id = TopicId(Uuid::from_bytes(self.array()?));
-        Some(TopicPartition { topic_id, partition: self.array().map(i32::from_be_bytes)? })
+        Some(TopicPartition { topic_id, partition: self.i32()? })
     }
 
     /// A count of at most `max` elements of `element_bytes` each that can still be there.

@@ -23,7 +23,7 @@ impl Nonce {
     }
 
     /// From 32 lower-case hexadecimal digits.
-    fn parse(text: &str) -> Option<Nonce> {
+    pub(super) fn parse(text: &str) -> Option<Nonce> {
         let is_ours = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == 32 && text.bytes().all(is_ours))
             .then(|| u128::from_str_radix(text, 16).ok())
@@ -81,7 +81,7 @@ impl ObjectKey {
 }
 
 /// Decimal digits and nothing else.
-fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
+pub(super) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! **Owns** the keys and the bytes of segment objects, manifest roots and leaves; the walk that makes a
 //! segment object; how a manifest changes; the reader with its read-ahead and its caches (ADR 31); the check
-//! of a bucket against its manifests.
+//! of a bucket against its manifests (ADR 34); who may write to the bucket (ADR 33).
 //! **Does not own** which segments go to the bucket and when, the number of the current root and its fence
 //! (the metadata store has both), what is committed, or how an object gets into a store.
 //! **Invariants**
@@ -29,6 +29,8 @@ mod keys;
 mod lazy;
 mod leaf;
 mod manifest_entry;
+mod owner;
+mod ownership;
 mod remote_log;
 mod remote_read;
 mod remote_reader;
@@ -50,6 +52,8 @@ pub use error::TierError;
 pub use keys::{Nonce, ObjectKey, ObjectName, TOPICS, partition_folder, topic_folder};
 pub use leaf::{LEAF_ENTRIES_MAX, Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX};
 pub use manifest_entry::ManifestEntry;
+pub use owner::Owner;
+pub use ownership::{OWNERSHIP_AGE_MAX, OwnedStore, Ownership, create_owner, highest_owner};
 pub use remote_log::{RemoteAborted, RemoteLog};
 pub use remote_read::{ReadBounds, RemoteRead};
 pub use remote_reader::{RemoteReader, RemoteReaderOptions};

@@ -18,7 +18,7 @@ use crate::protocol::batch::{BatchHeader, verify_crc};
 use crate::store::Operation as Request;
 use crate::store::simulated::{Fault, SimulatedBucket, Strike};
 use crate::telemetry::Metrics;
-use crate::tier::{ObjectKey, RemoteLog};
+use crate::tier::{ObjectKey, Owner, RemoteLog};
 
 use super::*;
 
@@ -39,7 +39,9 @@ async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
     let tiering = TieringConfig { memory_bytes: 32 << 20, ..defaults.tiering };
     let config = ServerConfig { tiering, ..defaults };
     let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &config).await;
-    open_with(directory, &SETTINGS, Some(tier))
+    let broker = open_with(directory, &SETTINGS, Some(tier));
+    broker.own_tier().await.unwrap();
+    broker
 }
 
 /// A tiered topic `t` of one partition whose segments are closed at once.
@@ -330,7 +332,7 @@ async fn a_deleted_topic_leaves_the_bucket() {
     bucket.set_away(false);
     assert_eq!(broker.image().tier_deletions().count(), 1, "a bucket that is away is no empty one");
     broker.see_to_the_tier().await;
-    assert_eq!(bucket.keys(), ["topics/somebody-elses"]);
+    assert_eq!(bucket.keys(), [Owner::key_of(1).as_str(), "topics/somebody-elses"]);
     broker.see_to_the_tier().await;
     assert_eq!(broker.image().tier_deletions().count(), 0);
 }

@@ -1,0 +1,190 @@
+//! Whose the bucket is: made sure of before anything is written there, and looked at now and then (ADR 33).
+
+use std::sync::{Arc, Weak};
+
+use uuid::Uuid;
+
+use super::Broker;
+use crate::cluster::{Change, Compare, MetadataError, MetadataStore, Transaction, Versioned};
+use crate::env::time;
+use crate::metadata::{TierOwner, keys};
+use crate::model::{Offset, Timestamp};
+use crate::store::StoreError;
+use crate::tier::{Nonce, OWNERSHIP_AGE_MAX, Owner, Ownership, TierError};
+
+/// Why nothing is written to the bucket.
+#[derive(Debug, thiserror::Error)]
+pub enum TierOwnerError {
+    /// It is somebody else's, or another one than it was: the broker must not go on with it (exit 78).
+    #[error("{0}")]
+    Foreign(String),
+    /// It did not answer, or not sensibly. Asked again later.
+    #[error(transparent)]
+    Tier(#[from] TierError),
+    /// What this broker is cannot be remembered.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+impl From<StoreError> for TierOwnerError {
+    fn from(error: StoreError) -> TierOwnerError {
+        TierOwnerError::Tier(error.into())
+    }
+}
+
+/// Said to whoever starts a broker on somebody else's bucket.
+const WHAT_TO_DO: &str = "choose another highwater.tier.store or another prefix in it; or, if that node is lost for \
+                          good, have an empty one take its place: highwater restore --from STORE --take-over";
+
+/// Asks until the broker is gone, as often as an answer counts: also who writes nothing is to stop.
+pub(super) async fn run(broker: Weak<Broker>) {
+    loop {
+        time::sleep(OWNERSHIP_AGE_MAX).await;
+        let Some(broker) = broker.upgrade() else { return };
+        let Some(tiering) = &broker.tiering else { return };
+        let asked = match tiering.ownership().number() {
+            Some(_) => tiering.ownership().check().await.map_err(TierOwnerError::from),
+            None => broker.own_tier().await,
+        };
+        if let Err(error) = asked {
+            tracing::debug!(%error, "whose the bucket is was not told; asked again");
+        }
+    }
+}
+
+impl Broker {
+    /// Waits until the bucket is somebody else's; why. Without one for ever.
+    pub async fn tier_lost(&self) -> Arc<str> {
+        match &self.tiering {
+            Some(tiering) => tiering.ownership().lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Makes sure that the bucket is this broker's; takes one that was nobody's. Does nothing once that is known.
+    ///
+    /// The order: who we are is durable here before it is created there. A crash in between leaves an object that
+    /// we know as ours, or none.
+    pub async fn own_tier(&self) -> Result<(), TierOwnerError> {
+        let Some(tiering) = &self.tiering else { return Ok(()) };
+        let ownership = tiering.ownership();
+        if ownership.number().is_some() {
+            return Ok(());
+        }
+        // Two at once would draw two nonces for one number.
+        let _one_at_a_time = tiering.owning.lock().await;
+        let owned = self.settle_owner(ownership).await;
+        if let Err(TierOwnerError::Foreign(why)) = &owned {
+            ownership.lose(why);
+        }
+        owned
+    }
+
+    async fn settle_owner(&self, ownership: &Ownership) -> Result<(), TierOwnerError> {
+        if ownership.number().is_some() {
+            return Ok(());
+        }
+        let stored = self.metadata.get(keys::TIER_OWNER);
+        let known = stored.as_ref().and_then(|stored| TierOwner::decode(&stored.value));
+        let highest = ownership.highest().await?;
+        let ours = match (known, highest) {
+            (Some(known), Some(highest)) => self.still_ours(ownership, known, highest).await?,
+            (None, Some(highest)) => {
+                return Err(TierOwnerError::Foreign(format!(
+                    "the bucket of highwater.tier.store is not this broker's ({highest}): {WHAT_TO_DO}"
+                )));
+            }
+            (Some(known), None) if known.confirmed && self.needs_bucket() => {
+                return Err(TierOwnerError::Foreign(
+                    "older records of this broker are in a bucket, and highwater.tier.store names another one, \
+                     which nobody owns: configure it as it was"
+                        .to_owned(),
+                ));
+            }
+            // One that no crash left half done: the bucket is another one, and nothing is in the former.
+            (Some(known), None) if !known.confirmed => known,
+            (_, None) => {
+                let nonce = Uuid::from_bytes(Nonce::draw(&*self.env.random).0);
+                TierOwner { number: 1, nonce, since_ms: self.env.clock.now().0, confirmed: false }
+            }
+        };
+        self.remember_owner(stored, ours).await?;
+        self.create_owner(ownership, ours).await?;
+        if !ours.confirmed {
+            let stored = self.metadata.get(keys::TIER_OWNER);
+            self.remember_owner(stored, TierOwner { confirmed: true, ..ours }).await?;
+        }
+        ownership.confirmed(ours.number);
+        Ok(ownership.check().await?)
+    }
+
+    /// Whether what this broker was is what the bucket says.
+    async fn still_ours(
+        &self,
+        ownership: &Ownership,
+        known: TierOwner,
+        highest: Owner,
+    ) -> Result<TierOwner, TierOwnerError> {
+        let words = match ownership.owner(known.number).await? {
+            Some(owner) if owner.nonce.0 != *known.nonce.as_bytes() => {
+                format!("the bucket of highwater.tier.store is not this broker's ({highest}): {WHAT_TO_DO}")
+            }
+            Some(_) if highest.number > known.number => format!(
+                "the bucket of highwater.tier.store was taken over ({highest}); this broker was owner {}. What is \
+                 on its disk and was not in the bucket is nowhere else: keep the directory, and start no broker on it",
+                known.number
+            ),
+            Some(_) => return Ok(known),
+            None => format!(
+                "the bucket of highwater.tier.store has {highest}, and not owner {}, which this broker is: it is \
+                 another bucket. Configure it as it was",
+                known.number
+            ),
+        };
+        Err(TierOwnerError::Foreign(words))
+    }
+
+    /// Whether anything of this broker's is in the bucket that it knew.
+    fn needs_bucket(&self) -> bool {
+        let image = self.metadata.image();
+        let in_tier = |topic_partition| {
+            image.tier(topic_partition).is_some_and(|tier| tier.remote_end_offset > Offset(0))
+        };
+        image.topics().any(|topic| topic.topic_partitions().any(in_tier))
+    }
+
+    async fn create_owner(&self, ownership: &Ownership, ours: TierOwner) -> Result<(), TierOwnerError> {
+        if ours.confirmed {
+            return Ok(());
+        }
+        let owner = Owner {
+            number: ours.number,
+            nonce: Nonce(*ours.nonce.as_bytes()),
+            node_id: self.node_id,
+            since: Timestamp(ours.since_ms),
+            cluster_id: self.cluster_id().to_owned(),
+        };
+        match ownership.create(&owner).await? {
+            None => Ok(()),
+            Some(taken) => Err(TierOwnerError::Foreign(format!(
+                "somebody else took the bucket of highwater.tier.store at the same time ({taken}): {WHAT_TO_DO}"
+            ))),
+        }
+    }
+
+    /// Durably.
+    async fn remember_owner(&self, stored: Option<Versioned>, ours: TierOwner) -> Result<(), MetadataError> {
+        let (key, value) = (keys::TIER_OWNER.to_owned(), ours.encode());
+        let compare = match stored {
+            Some(stored) if stored.value == value => return Ok(()),
+            Some(stored) => Compare::Unchanged(key.clone(), stored.revision),
+            None => Compare::Absent(key.clone()),
+        };
+        let changes = vec![Change::Put(key, value)];
+        self.metadata.transact(Transaction { compares: vec![compare], changes }).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
