@@ -201,6 +201,20 @@ impl Broker {
         self.groups.0.look_at_all(look);
     }
 
+    /// What groups of a partition have committed, as records of its log: keys and values. `None`: it is not
+    /// loaded.
+    pub(super) fn committed_offsets(&self, partition: TopicPartition) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.groups.0.look(partition, |shard| {
+            let mut records = Vec::new();
+            shard.visit_offsets(&mut |record| {
+                if let (key, Some(value)) = record.encode() {
+                    records.push((key, value));
+                }
+            });
+            records
+        })
+    }
+
     /// Rebalances of classic groups that came to their end, since the start.
     pub fn completed_rebalances(&self) -> u64 {
         self.groups.0.counted()

@@ -7,6 +7,7 @@
 //! **Invariants**: the published image holds topics whose partitions are open; a topic appears in it only
 //! when it is durable, and disappears before its partitions do.
 
+mod catalogue;
 mod cleaning;
 mod configs;
 mod coordinators;

@@ -12,8 +12,8 @@ use super::live_config::LiveConfig;
 use super::tiering::Tier;
 use super::transactions::Transactions;
 use super::{
-    Broker, BrokerError, FetchSessions, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, cleaning, retention, scrub,
-    tier_owner, tiering, transactions,
+    Broker, BrokerError, FetchSessions, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, catalogue, cleaning, retention,
+    scrub, tier_owner, tiering, transactions,
 };
 use crate::cluster::{Change, EmbeddedMetadata, MetadataStore, Transaction};
 use crate::config::{self, ServerConfig, TopicConfig, TopicOverrides};
@@ -146,7 +146,7 @@ impl Broker {
             .map_err(|error| BrokerError::Storage(format!("cannot start a thread: {error}")))?;
         let image = metadata.image();
         let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
-        let tiering = tier.map(|tier| tiering::Tiering::new(tier, config.tiering));
+        let tiering = tier.map(|tier| tiering::Tiering::new(tier, &env, config.tiering));
         let broker = Arc::new_cyclic(|broker: &Weak<Broker>| Broker {
             groups: Groups::new(&env, &storage, &config, broker.clone()),
             transactions: Transactions::new(&env, &storage, broker.clone()),
@@ -176,6 +176,7 @@ impl Broker {
             tokio::spawn(transactions::watch(Arc::downgrade(&broker))),
             tokio::spawn(tiering::run(Arc::downgrade(&broker))),
             tokio::spawn(tier_owner::run(Arc::downgrade(&broker))),
+            tokio::spawn(catalogue::run(Arc::downgrade(&broker))),
         ]);
         broker.lead_groups();
         broker.lead_transactions();

@@ -1,15 +1,21 @@
 //! What tests of this room and of those above have in common.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Broker, NewTopic, Tier};
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, TieringConfig};
+use crate::coordinator::CoordinatorError;
 use crate::env::{Env, RealFiles, time};
-use crate::model::{Timestamp, TopicPartition};
+use crate::group::{
+    Caller, GroupReply, GroupRequest, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic,
+};
+use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::partition::{CheckpointReach, Partition, Purpose};
 use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, validate_produced};
+use crate::store::simulated::SimulatedBucket;
 use crate::telemetry::Metrics;
 
 /// Longest wait for something that tasks do.
@@ -88,3 +94,67 @@ pub(crate) async fn two_segments(broker: &Broker) -> Arc<Partition> {
     broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
     partition
 }
+
+/// A bucket as a broker takes it.
+pub(crate) async fn bucket_tier(bucket: &SimulatedBucket) -> Tier {
+    let defaults = ServerConfig::defaults();
+    let tiering = TieringConfig { memory_bytes: 32 << 20, ..defaults.tiering };
+    let config = ServerConfig { tiering, ..defaults };
+    Tier::open(bucket.open(&Env::real()), &Env::real(), &config).await
+}
+
+/// A tiered topic of one partition whose segments are closed at once.
+pub(crate) async fn tiered_topic(broker: &Broker, name: &str) -> Arc<Partition> {
+    let configs = [
+        ("segment.ms", "1"),
+        ("remote.storage.enable", "true"),
+        ("local.retention.bytes", "0"),
+        ("retention.ms", "-1"),
+    ];
+    let configs: BTreeMap<_, _> = configs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let new = NewTopic { name: name.to_owned(), partitions: 1, replication_factor: 1, configs };
+    let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
+    broker.partition(TopicPartition { topic_id: created.topic.topic_id, partition: 0 }).unwrap()
+}
+
+/// Commits an offset of a group without members.
+pub(crate) async fn commit_offset(broker: &Broker, group: &str, topic: &str, partition: i32, offset: i64) {
+    broker.ensure_offsets_topic().await.unwrap();
+    let topic_id = broker.image().topic(topic).unwrap().topic_id;
+    let committed = OffsetCommitPartition {
+        partition,
+        offset: Offset(offset),
+        leader_epoch: LeaderEpoch::NONE,
+        metadata: "noted".into(),
+    };
+    let topics = vec![OffsetCommitTopic { name: topic.into(), topic_id, partitions: vec![committed] }];
+    let request = || {
+        GroupRequest::OffsetCommit(OffsetCommit {
+            group_id: group.into(),
+            member_id: "".into(),
+            group_instance_id: None,
+            generation_id_or_member_epoch: -1,
+            retention: None,
+            supports_member_epoch: true,
+            transaction: None,
+            topics: topics.clone(),
+        })
+    };
+    // The groups of a topic that was just made are still to be loaded.
+    for _ in 0..LOADS_MAX {
+        let caller = Caller { client_id: "test".into(), client_host: "/127.0.0.1".into() };
+        let reply = match broker.ask_group(group, caller, request()) {
+            Ok(asked) => asked.reply().await,
+            Err(error) => Err(error),
+        };
+        match reply {
+            Ok(GroupReply::OffsetCommit(Ok(_))) => return,
+            Err(CoordinatorError::Loading) => tokio::task::yield_now().await,
+            reply => panic!("{reply:?}"),
+        }
+    }
+    panic!("the groups are not loaded");
+}
+
+/// How often a loading coordinator is asked again.
+const LOADS_MAX: u32 = 100_000;

@@ -33,8 +33,9 @@ impl From<StoreError> for TierOwnerError {
 }
 
 /// Said to whoever starts a broker on somebody else's bucket.
-const WHAT_TO_DO: &str = "choose another highwater.tier.store or another prefix in it; or, if that node is lost for \
-                          good, have an empty one take its place: highwater restore --from STORE --take-over";
+const WHAT_TO_DO: &str = "choose another highwater.tier.store or another prefix in it; or, if that node is \
+                          lost for good, have an empty one take its place: highwater restore --from STORE \
+                          --take-over";
 
 /// Asks until the broker is gone, as often as an answer counts: also who writes nothing is to stop.
 pub(super) async fn run(broker: Weak<Broker>) {
@@ -61,10 +62,11 @@ impl Broker {
         }
     }
 
-    /// Makes sure that the bucket is this broker's; takes one that was nobody's. Does nothing once that is known.
+    /// Makes sure that the bucket is this broker's; takes one that was nobody's. Does nothing once that is
+    /// known.
     ///
-    /// The order: who we are is durable here before it is created there. A crash in between leaves an object that
-    /// we know as ours, or none.
+    /// The order: who we are is durable here before it is created there. A crash in between leaves an object
+    /// that we know as ours, or none.
     pub async fn own_tier(&self) -> Result<(), TierOwnerError> {
         let Some(tiering) = &self.tiering else { return Ok(()) };
         let ownership = tiering.ownership();
@@ -96,8 +98,8 @@ impl Broker {
             }
             (Some(known), None) if known.confirmed && self.needs_bucket() => {
                 return Err(TierOwnerError::Foreign(
-                    "older records of this broker are in a bucket, and highwater.tier.store names another one, \
-                     which nobody owns: configure it as it was"
+                    "older records of this broker are in a bucket, and highwater.tier.store names another \
+                     one, which nobody owns: configure it as it was"
                         .to_owned(),
                 ));
             }
@@ -130,14 +132,15 @@ impl Broker {
                 format!("the bucket of highwater.tier.store is not this broker's ({highest}): {WHAT_TO_DO}")
             }
             Some(_) if highest.number > known.number => format!(
-                "the bucket of highwater.tier.store was taken over ({highest}); this broker was owner {}. What is \
-                 on its disk and was not in the bucket is nowhere else: keep the directory, and start no broker on it",
+                "the bucket of highwater.tier.store was taken over ({highest}); this broker was owner {}. \
+                 What is on its disk and was not in the bucket is nowhere else: keep the directory, and \
+                 start no broker on it",
                 known.number
             ),
             Some(_) => return Ok(known),
             None => format!(
-                "the bucket of highwater.tier.store has {highest}, and not owner {}, which this broker is: it is \
-                 another bucket. Configure it as it was",
+                "the bucket of highwater.tier.store has {highest}, and not owner {}, which this broker is: \
+                 it is another bucket. Configure it as it was",
                 known.number
             ),
         };
@@ -167,7 +170,8 @@ impl Broker {
         match ownership.create(&owner).await? {
             None => Ok(()),
             Some(taken) => Err(TierOwnerError::Foreign(format!(
-                "somebody else took the bucket of highwater.tier.store at the same time ({taken}): {WHAT_TO_DO}"
+                "somebody else took the bucket of highwater.tier.store at the same time ({taken}): \
+                 {WHAT_TO_DO}"
             ))),
         }
     }

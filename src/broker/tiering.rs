@@ -28,7 +28,7 @@ use crate::model::TopicPartition;
 use crate::partition::{Partition, PartitionStatus};
 use crate::store::{ObjectStore, StoreError};
 use crate::tier::{
-    DiskCache, OwnedStore, Ownership, RemoteReader, RemoteReaderOptions, Root, TierError,
+    CatalogueWriter, DiskCache, OwnedStore, Ownership, RemoteReader, RemoteReaderOptions, Root, TierError,
 };
 
 pub(super) use manifest::RemotePartition;
@@ -108,6 +108,8 @@ pub(super) struct Tiering {
     partitions: DashMap<TopicPartition, Arc<RemotePartition>>,
     /// Held by the one upload that has a whole object in memory: this memory, while a look goes on.
     upload_memory: tokio::sync::Mutex<BytesMut>,
+    /// Puts what a node must know that takes this one's place.
+    pub(super) catalogue: tokio::sync::Mutex<CatalogueWriter>,
     /// Held by who makes sure whose the bucket is.
     pub(super) owning: tokio::sync::Mutex<()>,
     /// Monotonic time at which the bandwidth that uploads have used is paid for.
@@ -117,8 +119,10 @@ pub(super) struct Tiering {
 }
 
 impl Tiering {
-    pub(super) fn new(tier: Tier, config: TieringConfig) -> Tiering {
+    pub(super) fn new(tier: Tier, env: &Env, config: TieringConfig) -> Tiering {
+        let catalogue = CatalogueWriter::new(tier.store.clone(), env.random.clone());
         Tiering {
+            catalogue: tokio::sync::Mutex::new(catalogue),
             tier,
             config,
             partitions: DashMap::new(),
@@ -239,4 +243,4 @@ impl Look<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -102,8 +102,8 @@ async fn run(env: Env, config: ServerConfig) -> Exit {
     tokio::select! {
         why = running.tier_lost() => {
             tracing::error!(
-                "{why}. Nothing more is written there and the broker stops; what it acknowledged is in its data \
-                 directory, and what of it was not copied is nowhere else: keep it"
+                "{why}. Nothing more is written there and the broker stops; what it acknowledged is in its \
+                 data directory, and what of it was not copied is nowhere else: keep it"
             );
             lost = true;
         }

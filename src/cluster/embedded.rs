@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -97,6 +98,15 @@ impl EmbeddedMetadata {
     /// The catalogue with every change applied.
     pub fn image(&self) -> Arc<ClusterImage> {
         self.state.lock().image.clone()
+    }
+
+    /// Keys above `after`, or from the first on, and their values: at most `count`, in order. Changes that
+    /// are not durable yet are among them.
+    pub fn entries_after(&self, after: Option<&str>, count: usize) -> Vec<(String, Vec<u8>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let state = self.state.lock();
+        let entries = state.entries.range::<str, _>((from, Bound::Unbounded)).take(count);
+        entries.map(|(key, versioned)| (key.clone(), versioned.value.clone())).collect()
     }
 
     /// How often this broker has started, this time included.

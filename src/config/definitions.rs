@@ -334,6 +334,9 @@ pub const BROKER: &[Definition] = &[
         "Free disk space below which records are refused, so that what was promised can still be written."),
     key("highwater.file.handles", Int, Some("1024"), Between(64, 1_000_000),
         "Segment files kept open at once."),
+    key("highwater.tier.catalogue.interval.ms", Long, Some("60000"), Between(100, 86_400_000),
+        "How often topics, settings and committed offsets are copied to the tier, if any changed: what was done \
+         since is not known to `highwater restore`."),
     key("highwater.tier.grace.ms", Long, Some("3600000"), AtLeast(1000),
         "Time for which objects in the tier are kept that nothing names any more: replaced manifests, and what \
          uploads left behind that did not come to their end."),

@@ -22,6 +22,8 @@ const NONE: i64 = -1;
 pub struct TieringConfig {
     /// `remote.log.manager.task.interval.ms`.
     pub interval: Duration,
+    /// `highwater.tier.catalogue.interval.ms`.
+    pub catalogue_interval: Duration,
     /// `highwater.tier.grace.ms`.
     pub grace: Duration,
     /// `highwater.tier.upload.bytes.per.second`; 0 sets no bound.
@@ -37,6 +39,7 @@ pub struct TieringConfig {
 pub(super) fn tiering(settings: &Settings) -> TieringConfig {
     TieringConfig {
         interval: duration(settings, "remote.log.manager.task.interval.ms"),
+        catalogue_interval: duration(settings, "highwater.tier.catalogue.interval.ms"),
         grace: duration(settings, "highwater.tier.grace.ms"),
         upload_bytes_per_second: number(settings, "highwater.tier.upload.bytes.per.second"),
         default_enable: settings.boolean(DEFAULT_ENABLE),

@@ -3,6 +3,7 @@
 use super::admin::{CLASSIC, CONSUMER};
 use super::classic::{ClassicGroup, State};
 use super::durable::GroupKind;
+use super::record::GroupRecord;
 use super::shard::GroupShard;
 use crate::model::Offset;
 
@@ -33,6 +34,23 @@ pub struct OffsetView<'a> {
 }
 
 impl GroupShard {
+    /// Calls back with a record for each committed offset, committed to the log or not: by group, topic and
+    /// partition. None of those of transactions that are open.
+    pub fn visit_offsets(&self, visit: &mut dyn FnMut(GroupRecord)) {
+        for (group_id, group) in self.durable.sorted() {
+            for topic in group.offsets.topics() {
+                for (partition, committed) in &topic.partitions {
+                    visit(GroupRecord::OffsetCommit {
+                        group_id: group_id.clone(),
+                        topic: topic.topic.clone(),
+                        partition: *partition,
+                        offset: Some(committed.clone()),
+                    });
+                }
+            }
+        }
+    }
+
     /// Calls back for every group, in no order.
     pub fn visit(&self, visit: &mut dyn FnMut(GroupView<'_>)) {
         for (group_id, group) in self.durable.groups() {

@@ -25,8 +25,8 @@ pub enum TierError {
         /// What is wrong with it.
         what: String,
     },
-    /// The manifest can name no more: its root has a bounded size.
-    #[error("the manifest is full: {0}")]
+    /// A manifest or a catalogue can name no more: its root has a bounded size.
+    #[error("the tier has no room for it: {0}")]
     Full(&'static str),
     /// A change that does not fit the manifest it was made for. Nothing was changed.
     #[error("the change does not fit the manifest: {0}")]

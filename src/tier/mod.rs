@@ -22,6 +22,10 @@ mod batch_run;
 mod block_cache;
 mod blocks;
 mod bucket_check;
+mod catalogue;
+mod catalogue_reader;
+mod catalogue_writer;
+mod catalogued_partition;
 mod counters;
 mod error;
 mod fields;
@@ -47,6 +51,13 @@ pub use bucket_check::{
     BucketCheck, BucketCheckError, BucketFault, BucketSummary, BucketWatcher, CurrentManifests,
     NewestManifests, ObjectCount, partitions_in_bucket,
 };
+pub use catalogue::{
+    CATALOGUE_CHUNKS_MAX, CATALOGUE_ENTRY_BYTES_MAX, CHUNK_ENTRIES_BYTES, CatalogueEntry, CatalogueKind,
+    CatalogueNumber, CatalogueRoot, ChunkReference,
+};
+pub use catalogue_reader::{list_catalogues, read_catalogue, read_chunk};
+pub use catalogue_writer::{CatalogueDraft, CatalogueStamp, CatalogueWriter};
+pub use catalogued_partition::{CATALOGUED_ABORTED_MAX, CataloguedPartition};
 pub use counters::RemoteReads;
 pub use error::TierError;
 pub use keys::{Nonce, ObjectKey, ObjectName, TOPICS, partition_folder, topic_folder};

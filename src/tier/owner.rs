@@ -1,5 +1,5 @@
-//! Who may write to a bucket: a chain of objects that are never deleted, of which the last one counts. Format:
-//! `docs/formats/tier.md`.
+//! Who may write to a bucket: a chain of objects that are never deleted, of which the last one counts.
+//! Format: `docs/formats/tier.md`.
 
 use std::fmt;
 

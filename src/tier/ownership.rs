@@ -13,8 +13,8 @@ use super::owner::{OWNER_BYTES_MAX, OWNERS, Owner};
 use crate::env::Clock;
 use crate::store::{Answer, Body, Created, Listing, ObjectStore, Parts, StoreError};
 
-/// How long an answer counts that nobody else has taken the bucket over. A broker asks so often, whether or not it
-/// writes; who takes over waits so long.
+/// How long an answer counts that nobody else has taken the bucket over. A broker asks so often, whether or
+/// not it writes; who takes over waits so long.
 pub const OWNERSHIP_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// What is known of who owns a bucket.
@@ -58,7 +58,8 @@ impl Ownership {
         create_owner(&*self.store, owner).await
     }
 
-    /// The object of this number is ours: from now on what is written passes, as long as there is no higher one.
+    /// The object of this number is ours: from now on what is written passes, as long as there is no higher
+    /// one.
     pub fn confirmed(&self, number: u64) {
         *self.state.lock() = State { number: Some(number), asked: None };
     }
@@ -68,7 +69,8 @@ impl Ownership {
         self.state.lock().number
     }
 
-    /// The bucket is somebody else's: nothing passes any more, and who waits in [`Ownership::lost`] hears why.
+    /// The bucket is somebody else's: nothing passes any more, and who waits in [`Ownership::lost`] hears
+    /// why.
     pub fn lose(&self, why: &str) {
         self.lost.send_if_modified(|lost| {
             let is_first = lost.is_none();
@@ -84,7 +86,8 @@ impl Ownership {
         why.unwrap_or_else(|| "it is not known any more whose the bucket is".into())
     }
 
-    /// Whether something may be written now. `Denied`: never again; other errors: not before the store was asked.
+    /// Whether something may be written now. `Denied`: never again; other errors: not before the store was
+    /// asked.
     pub async fn check(&self) -> Result<(), StoreError> {
         if let Some(number) = self.unsettled()? {
             let _one_at_a_time = self.asking.lock().await;
@@ -110,7 +113,8 @@ impl Ownership {
         Ok((!counts).then_some(number))
     }
 
-    /// Numbers are taken one after the other and never given back: there is a higher one if there is the next.
+    /// Numbers are taken one after the other and never given back: there is a higher one if there is the
+    /// next.
     async fn ask(&self, number: u64) -> Result<(), StoreError> {
         let before = self.clock.monotonic();
         match self.store.size(&Owner::key_of(number + 1)).await? {

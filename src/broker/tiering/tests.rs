@@ -1,17 +1,14 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::broker::remote::aborted_in;
 use crate::broker::retention::remove_old_segments;
-use crate::broker::testing::{append_records, eventually, open_with, small_config};
-use crate::broker::{
-    Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
-};
+use crate::broker::testing::{append_records, eventually, open_with, small_config, tiered_topic};
+use crate::broker::{Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, PartitionFetch};
 use crate::config::{Operation, ServerConfig};
 use crate::env::simulated::{Fault as SimulatedFault, SimulatedFiles};
 use crate::env::{Env, RealFiles};
 use crate::metadata::TierRecord;
-use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::model::{LeaderEpoch, Offset, Timestamp};
 use crate::partition::{CheckpointReach, Partition};
 use crate::protocol::Piece;
 use crate::protocol::batch::{BatchHeader, verify_crc};
@@ -46,24 +43,11 @@ async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
 
 /// A tiered topic `t` of one partition whose segments are closed at once.
 async fn tiered(broker: &Broker) -> Arc<Partition> {
-    tiered_named(broker, "t").await
-}
-
-async fn tiered_named(broker: &Broker, name: &str) -> Arc<Partition> {
-    let configs = [
-        ("segment.ms", "1"),
-        ("remote.storage.enable", "true"),
-        ("local.retention.bytes", "0"),
-        ("retention.ms", "-1"),
-    ];
-    let configs: BTreeMap<_, _> = configs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let new = NewTopic { name: name.to_owned(), partitions: 1, replication_factor: 1, configs };
-    let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
-    broker.partition(TopicPartition { topic_id: created.topic.topic_id, partition: 0 }).unwrap()
+    tiered_topic(broker, "t").await
 }
 
 /// Appends closed segments of ten records each, and an active one of five.
-async fn segments(broker: &Broker, partition: &Arc<Partition>, count: u32) {
+pub(in crate::broker) async fn segments(broker: &Broker, partition: &Arc<Partition>, count: u32) {
     for _ in 0..count {
         append_records(broker, partition, 10).await;
         broker.storage().flush_step(0).unwrap();
@@ -160,7 +144,11 @@ async fn closed_segments_are_copied_once_and_leave_the_disk() {
 }
 
 /// Reads from `offset` on until there is nothing more; base offsets and numbers of records of the batches.
-async fn read_on(broker: &Broker, partition: &Arc<Partition>, mut offset: i64) -> Vec<(i64, i32)> {
+pub(in crate::broker) async fn read_on(
+    broker: &Broker,
+    partition: &Arc<Partition>,
+    mut offset: i64,
+) -> Vec<(i64, i32)> {
     let limits = FetchLimits { bytes_max: 300, read_committed: true, ..ALL };
     let mut batches = Vec::new();
     while offset < partition.watermarks().high_watermark.0 {
@@ -287,7 +275,7 @@ async fn a_broker_with_tiered_topics_does_not_start_without_a_tier() {
 async fn a_slow_object_holds_up_no_other_partition() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let broker = open(directory.path(), &bucket).await;
-    let partitions = [tiered_named(&broker, "slow").await, tiered_named(&broker, "quick").await];
+    let partitions = [tiered_topic(&broker, "slow").await, tiered_topic(&broker, "quick").await];
     for partition in &partitions {
         segments(&broker, partition, 1).await;
     }
@@ -372,7 +360,7 @@ async fn a_topic_that_left_the_tier_leaves_the_bucket() {
 
     broker.alter_configs(&[set("false")], false).await.remove(0).unwrap();
     broker.see_to_the_tier().await;
-    assert_eq!(bucket.keys(), [""; 0]);
+    assert_eq!(bucket.keys(), [Owner::key_of(1)]);
     broker.see_to_the_tier().await;
     assert_eq!(broker.image().tier_deletions().count(), 0);
 }
@@ -388,6 +376,7 @@ async fn what_was_copied_stays_if_nobody_knows_whether_it_is_named() {
     let broker = Broker::open_with(env, config, Metrics::new(Timestamp(0), 100), Some(tier)).unwrap();
     let partition = tiered(&broker).await;
     segments(&broker, &partition, 2).await;
+    broker.own_tier().await.unwrap();
     files.inject(SimulatedFault::sync("wal", 0));
     broker.see_to_the_tier().await;
     assert_eq!(kinds(&bucket), (2, 1, 1));

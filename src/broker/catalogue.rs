@@ -1,0 +1,179 @@
+//! What a node must know that takes this one's place, put into the bucket now and then (ADR 33): the metadata
+//! store's content, where partitions are, and committed offsets.
+//!
+//! It is gathered part by part, while the broker goes on: no cut, and nobody waits for it. At most a page of
+//! the metadata store, the partitions of a topic, or one shard's offsets are held beside one chunk.
+
+use std::sync::{Arc, Weak};
+
+use super::tier_owner::TierOwnerError;
+use super::{Broker, OFFSETS_TOPIC};
+use crate::env::{BackgroundError, time};
+use crate::metadata::{TopicImage, keys};
+use crate::model::{Offset, ProducerId, TopicPartition};
+use crate::partition::{Partition, ReadError};
+use crate::tier::{
+    CATALOGUED_ABORTED_MAX, CatalogueDraft, CatalogueKind, CatalogueStamp, CatalogueWriter,
+    CataloguedPartition, TierError,
+};
+
+/// Keys of the metadata store that are copied at once.
+const PAGE_KEYS: usize = 1000;
+
+/// Why no catalogue was put. The one before stays.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CatalogueError {
+    /// The bucket, or more than fits.
+    #[error(transparent)]
+    Tier(#[from] TierError),
+    /// Nothing is written there.
+    #[error(transparent)]
+    Owner(#[from] TierOwnerError),
+    /// Not all groups can be seen: without them the catalogue would forget their offsets.
+    #[error("partition {0} of __consumer_offsets is not loaded, or stopped")]
+    OffsetsMissing(i32),
+    /// A look at the disk did not end.
+    #[error(transparent)]
+    Background(#[from] BackgroundError),
+}
+
+/// Puts catalogues until the broker is gone.
+pub(super) async fn run(broker: Weak<Broker>) {
+    loop {
+        let interval = match broker.upgrade() {
+            Some(broker) if broker.tiering.is_some() => broker.config().tiering.catalogue_interval,
+            _ => return,
+        };
+        time::sleep(interval).await;
+        let Some(broker) = broker.upgrade() else { return };
+        match broker.put_catalogue().await {
+            Ok(is_new) => tracing::debug!(is_new, "the catalogue in the tier"),
+            Err(error) => tracing::warn!(%error, "no catalogue was put into the tier; tried again later"),
+        }
+    }
+}
+
+impl Broker {
+    /// Puts a catalogue if anything changed since the last one; whether it did.
+    pub(super) async fn put_catalogue(&self) -> Result<bool, CatalogueError> {
+        let Some(tiering) = &self.tiering else { return Ok(false) };
+        self.own_tier().await?;
+        let Some(owner) = tiering.ownership().number() else { return Ok(false) };
+        let mut writer = tiering.catalogue.lock().await;
+        writer.open().await?;
+        let mut draft = CatalogueDraft::default();
+        self.add_metadata(&mut writer, &mut draft).await?;
+        self.add_partitions(&mut writer, &mut draft).await?;
+        self.add_offsets(&mut writer, &mut draft).await?;
+        let stamp = CatalogueStamp {
+            owner,
+            taken_at: self.env.clock.now(),
+            node_id: self.node_id,
+            cluster_id: self.cluster_id().to_owned(),
+        };
+        Ok(writer.finish(draft, &stamp).await?)
+    }
+
+    async fn add_metadata(
+        &self,
+        writer: &mut CatalogueWriter,
+        draft: &mut CatalogueDraft,
+    ) -> Result<(), CatalogueError> {
+        let mut after = None;
+        loop {
+            let page = self.metadata.entries_after(after.as_deref(), PAGE_KEYS);
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (key, value) in page.iter().filter(|(key, _)| is_catalogued(key)) {
+                writer.add(draft, CatalogueKind::Metadata, key.as_bytes(), value).await?;
+            }
+        }
+    }
+
+    async fn add_partitions(
+        &self,
+        writer: &mut CatalogueWriter,
+        draft: &mut CatalogueDraft,
+    ) -> Result<(), CatalogueError> {
+        let mut topics: Vec<Arc<TopicImage>> = self.image().topics().cloned().collect();
+        topics.sort_unstable_by_key(|topic| topic.topic_id);
+        for topic in topics {
+            for (id, partition) in self.catalogued(topic).await? {
+                let key = CataloguedPartition::key(id);
+                writer.add(draft, CatalogueKind::Partitions, &key, &partition.encode()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of a topic that are open. Of one that is stopped nobody knows more than its manifest.
+    async fn catalogued(
+        &self,
+        topic: Arc<TopicImage>,
+    ) -> Result<Vec<(TopicPartition, CataloguedPartition)>, BackgroundError> {
+        let (storage, image) = (self.storage.clone(), self.image());
+        let look = move || {
+            let open = topic.topic_partitions().filter_map(|id| Some((id, storage.partition(id)?)));
+            let catalogued = open.map(|(id, partition)| {
+                let remote_end = image.tier(id).map_or(Offset(0), |tier| tier.remote_end_offset);
+                (id, catalogued(&partition, remote_end))
+            });
+            catalogued.collect()
+        };
+        // Indexes of transactions may have to be read.
+        tokio::task::spawn_blocking(look).await.map_err(|_| BackgroundError::Panicked)
+    }
+
+    async fn add_offsets(
+        &self,
+        writer: &mut CatalogueWriter,
+        draft: &mut CatalogueDraft,
+    ) -> Result<(), CatalogueError> {
+        let image = self.image();
+        let Some(topic) = image.topic(OFFSETS_TOPIC) else { return Ok(()) };
+        for id in topic.topic_partitions() {
+            let records = self.committed_offsets(id).ok_or(CatalogueError::OffsetsMissing(id.partition))?;
+            for (key, value) in records {
+                writer.add(draft, CatalogueKind::Offsets, &key, &value).await?;
+            }
+            writer.end_chunk(draft).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether another node has a use for it: not for who owns the bucket, nor for what stands in this one's WAL.
+fn is_catalogued(key: &str) -> bool {
+    key != keys::TIER_OWNER && !key.starts_with(keys::TOMBSTONES)
+}
+
+fn catalogued(partition: &Partition, remote_end_offset: Offset) -> CataloguedPartition {
+    // First: what is decided below the remote end stays so.
+    let aborted = match remote_end_offset {
+        Offset(0) => Ok(Vec::new()),
+        end => aborted_later(partition, end),
+    };
+    let watermarks = partition.watermarks();
+    let mut catalogued = CataloguedPartition {
+        leader_epoch: partition.leader_epoch(),
+        log_start_offset: watermarks.log_start_offset,
+        log_end_offset: watermarks.log_end_offset,
+        remote_end_offset,
+        aborted_are_all: aborted.is_ok(),
+        aborted: aborted.unwrap_or_default(),
+    };
+    catalogued.aborted_are_all &= catalogued.aborted.len() <= CATALOGUED_ABORTED_MAX;
+    catalogued.aborted.truncate(CATALOGUED_ABORTED_MAX);
+    catalogued
+}
+
+/// Transactions with records below `end` that were aborted by a marker at or above it. What lies below the
+/// remote end is decided: it was below the last stable offset when it was copied.
+fn aborted_later(partition: &Partition, end: Offset) -> Result<Vec<(ProducerId, Offset)>, ReadError> {
+    let around = partition.local_aborted(Offset(end.0 - 1), end)?;
+    let later = around.into_iter().filter(|aborted| aborted.last_offset >= end);
+    Ok(later.map(|aborted| (aborted.producer_id, aborted.first_offset)).collect())
+}
+
+#[cfg(test)]
+mod tests;
