@@ -13,8 +13,7 @@ use crate::metadata::{TopicImage, keys};
 use crate::model::{Offset, ProducerId, TopicPartition};
 use crate::partition::{Partition, ReadError};
 use crate::tier::{
-    CATALOGUED_ABORTED_MAX, CatalogueDraft, CatalogueKind, CatalogueStamp, CatalogueWriter,
-    CataloguedPartition, TierError,
+    CatalogueDraft, CatalogueKind, CatalogueStamp, CatalogueWriter, CataloguedPartition, TierError,
 };
 
 /// Keys of the metadata store that are copied at once.
@@ -154,7 +153,7 @@ fn catalogued(partition: &Partition, remote_end_offset: Offset) -> CataloguedPar
         end => aborted_later(partition, end),
     };
     let watermarks = partition.watermarks();
-    let mut catalogued = CataloguedPartition {
+    let catalogued = CataloguedPartition {
         leader_epoch: partition.leader_epoch(),
         log_start_offset: watermarks.log_start_offset,
         log_end_offset: watermarks.log_end_offset,
@@ -162,9 +161,7 @@ fn catalogued(partition: &Partition, remote_end_offset: Offset) -> CataloguedPar
         aborted_are_all: aborted.is_ok(),
         aborted: aborted.unwrap_or_default(),
     };
-    catalogued.aborted_are_all &= catalogued.aborted.len() <= CATALOGUED_ABORTED_MAX;
-    catalogued.aborted.truncate(CATALOGUED_ABORTED_MAX);
-    catalogued
+    catalogued.within_bounds()
 }
 
 /// Transactions with records below `end` that were aborted by a marker at or above it. What lies below the

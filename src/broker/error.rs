@@ -33,6 +33,7 @@ impl From<OpenError> for BrokerError {
     fn from(error: OpenError) -> BrokerError {
         match error {
             OpenError::Directory(error) => BrokerError::Directory(error.to_string()),
+            error @ OpenError::RestoreUnfinished(_) => BrokerError::Directory(error.to_string()),
             error => BrokerError::Storage(error.to_string()),
         }
     }

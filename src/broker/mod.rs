@@ -24,6 +24,7 @@ mod object_store;
 mod open;
 mod producer_ids;
 mod remote;
+mod restore;
 mod retention;
 mod scrub;
 mod store_metrics;
@@ -55,6 +56,9 @@ pub use fetch_sessions::{
 pub use groups::OFFSETS_TOPIC;
 pub use growth::TopicGrowth;
 pub use object_store::store_options;
+pub use restore::{
+    EndedHere, RestoreError, RestoreOptions, RestoreWatcher, Restored, RestoredPartition, restore,
+};
 pub use store_metrics::StoreMetrics;
 pub use tier_owner::TierOwnerError;
 pub use tiering::{

@@ -9,5 +9,5 @@ mod group_crashes;
 mod late_transactions;
 mod machine;
 mod races;
-mod transactions;
+pub(super) mod transactions;
 mod verify;

@@ -35,6 +35,15 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Looks at the object store of tiered topics, and at what a broker keeps there.
     Tier(TierArguments),
+    /// Has an empty node take the place of a lost one, from the object store alone.
+    ///
+    /// Writes a data directory on which serve starts: topics with their settings, what the store holds of
+    /// their records, and committed offsets. Takes the store over first: the old node stops with exit code 78
+    /// when it comes back. The store is no consistent cut across partitions: transactions that were torn are
+    /// ended, and listed. Without --take-over it only tells what it would do. Cut off, it can be run again.
+    /// Exit codes: 0, 1 if something in the store is damaged, 74 if the store or the disk does not answer, 78
+    /// if there is nothing to restore or the directory is not empty.
+    Restore(RestoreArguments),
     /// Looks at transactions of a running cluster.
     Txn(TxnArguments),
 }
@@ -206,6 +215,29 @@ impl fmt::Display for TopicPartitionName {
             None => f.write_str(&self.topic),
         }
     }
+}
+
+/// From where, and whereto.
+#[derive(Args, Clone, PartialEq, Eq, Default, Debug)]
+pub struct RestoreArguments {
+    /// The store, as in highwater.tier.store: s3://bucket/prefix, gs://…, az://… or file:///path.
+    #[arg(long, value_name = "STORE")]
+    pub from: String,
+    /// Does it, and takes the store over from whoever has it.
+    #[arg(long)]
+    pub take_over: bool,
+    /// The data directory, which must be empty; without it, log.dirs of the configuration.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Does not wait until requests of the old node have come to their end: there are none any more.
+    #[arg(long)]
+    pub old_node_is_dead: bool,
+    /// A properties file, as for serve: node.id, and how the store is reached (highwater.tier.*).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets one key, above file and environment. May be given often.
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = pair)]
+    pub overrides: Vec<(String, String)>,
 }
 
 /// What to look at.

@@ -16,6 +16,7 @@ mod group_metrics;
 mod inspecting;
 mod listeners_file;
 mod panics;
+mod restore;
 mod running;
 mod serve;
 mod signals;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
         Command::Dump(arguments) => inspecting::dump(&arguments),
         Command::Verify(arguments) => inspecting::verify(&arguments),
         Command::Tier(arguments) => tier::tier(&arguments.command),
+        Command::Restore(arguments) => restore::restore(&arguments),
         Command::Txn(arguments) => txn::txn(&arguments.command),
     };
     exit.into()

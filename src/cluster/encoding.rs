@@ -67,6 +67,13 @@ pub(super) fn encode_snapshot(revision: u64, entries: &BTreeMap<String, Versione
     bytes
 }
 
+/// A store of these keys, as of its first revision.
+pub fn new_snapshot(entries: BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+    const REVISION: u64 = 1;
+    let versioned = |(key, value)| (key, Versioned { value, revision: REVISION });
+    encode_snapshot(REVISION, &entries.into_iter().map(versioned).collect())
+}
+
 /// The reverse of [`encode_snapshot`].
 pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<(u64, BTreeMap<String, Versioned>), CatalogueError> {
     let mut reader = Reader(bytes);

@@ -14,4 +14,5 @@ mod store;
 mod tests;
 
 pub use embedded::{EmbeddedMetadata, LogConfigs};
+pub use encoding::new_snapshot;
 pub use store::{Applied, Change, Compare, MetadataError, MetadataStore, Transaction, Versioned};

@@ -35,6 +35,7 @@ mod partition_log;
 mod producer_state;
 mod read;
 mod recovery;
+mod restored;
 pub mod retention;
 mod retention_clock;
 mod scan;

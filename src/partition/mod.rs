@@ -24,6 +24,7 @@ mod producers;
 mod reading;
 mod recovery;
 mod removal;
+mod restored;
 mod scrub;
 mod storage;
 mod stranded;
@@ -46,6 +47,7 @@ pub use leader::{
 };
 pub use producers::{ActiveProducer, OpenTransactions};
 pub use recovery::OpenError;
+pub use restored::{EmptyDirectory, RestoredDirectory, RestoredDirectoryError, RestoredLog};
 pub use scrub::Scrubbed;
 pub use storage::{CommitObservation, CommitObserver, Member, Storage, StorageOptions};
 pub use threads::StorageThreads;

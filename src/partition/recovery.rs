@@ -9,6 +9,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
+use super::restored::MARK_FILE;
 use super::storage::Parts;
 use super::stranded;
 use super::{
@@ -40,6 +41,12 @@ pub enum OpenError {
          to them; nothing was changed"
     )]
     CheckpointMissing(PathBuf),
+    /// A restore was cut off.
+    #[error(
+        "{0} is being restored, or that was cut off: run `highwater restore` again; it begins anew, and \
+         nothing is lost by that"
+    )]
+    RestoreUnfinished(PathBuf),
     /// The WAL is damaged before something that was acknowledged.
     #[error("write-ahead log: {0}")]
     Wal(String),
@@ -216,6 +223,9 @@ fn io_error(path: &Path, error: &io::Error) -> OpenError {
 
 /// A directory without a checkpoint is new, or its first start did not get as far as the port.
 fn first_checkpoint(env: &Env, root: &Path) -> Result<Checkpoint, OpenError> {
+    if env.files.exists(&root.join(MARK_FILE)).map_err(|error| io_error(root, &error))? {
+        return Err(OpenError::RestoreUnfinished(root.to_owned()));
+    }
     for name in env.files.list(root).map_err(|error| io_error(root, &error))? {
         let metadata = root.join(name).join("partition.metadata");
         // Beside directories there are files, of which this is an error, and they are not what is looked for.

@@ -89,6 +89,16 @@ impl CatalogueWriter {
         if draft.entries.is_full { self.put_chunk(draft).await } else { Ok(()) }
     }
 
+    /// Names a chunk that is in the bucket, of the same kind as what came before or a later kind.
+    pub async fn keep(&mut self, draft: &mut CatalogueDraft, chunk: ChunkReference) -> Result<(), TierError> {
+        self.put_chunk(draft).await?;
+        if draft.chunks.len() == CATALOGUE_CHUNKS_MAX {
+            return Err(TierError::Full("the catalogue has more chunks than a root names"));
+        }
+        draft.chunks.push(chunk);
+        Ok(())
+    }
+
     /// Ends a chunk: what follows is in another one, which stays as it is where only this one changes.
     pub async fn end_chunk(&mut self, draft: &mut CatalogueDraft) -> Result<(), TierError> {
         self.put_chunk(draft).await

@@ -40,6 +40,13 @@ impl CataloguedPartition {
         from.partition().filter(|_| from.0.is_empty())
     }
 
+    /// The same with no more aborted transactions than are remembered.
+    pub fn within_bounds(mut self) -> CataloguedPartition {
+        self.aborted_are_all &= self.aborted.len() <= CATALOGUED_ABORTED_MAX;
+        self.aborted.truncate(CATALOGUED_ABORTED_MAX);
+        self
+    }
+
     /// Its value.
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Writer::default();

@@ -21,6 +21,7 @@ mod offsets;
 mod process;
 mod produce;
 mod requests;
+mod restore;
 mod retention;
 mod tier;
 mod topics;

@@ -3,7 +3,9 @@ use std::path::Path;
 use crate::broker::remote::aborted_in;
 use crate::broker::retention::remove_old_segments;
 use crate::broker::testing::{append_records, eventually, open_with, small_config, tiered_topic};
-use crate::broker::{Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, PartitionFetch};
+use crate::broker::{
+    Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
+};
 use crate::config::{Operation, ServerConfig};
 use crate::env::simulated::{Fault as SimulatedFault, SimulatedFiles};
 use crate::env::{Env, RealFiles};

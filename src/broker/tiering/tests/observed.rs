@@ -170,7 +170,7 @@ async fn partitions_are_told_page_by_page_and_segments_leaf_by_leaf() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let (broker, partition) = counted(directory.path(), &bucket, 2).await;
     for name in ["a", "b"] {
-        drop(tiered_named(&broker, name).await);
+        drop(tiered_topic(&broker, name).await);
     }
     let names = |after| {
         let status = broker.tier_status(after).unwrap();

@@ -1,0 +1,118 @@
+//! Which manifest of a partition is the last one that holds.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::log::CarriedState;
+use crate::model::{Offset, TopicId, TopicPartition};
+use crate::store::{ObjectStore, StoreError};
+use crate::tier::{ObjectKey, RemoteReader, Root, TOPICS, TierError};
+
+/// Roots of one partition that are tried, the newest first. Those of commits that broke off are among them.
+const ROOTS_MAX: usize = 64;
+
+/// The roots that are in a bucket.
+pub(super) struct Manifests {
+    /// Numbers, ascending; the highest [`ROOTS_MAX`].
+    roots: HashMap<TopicPartition, BTreeSet<u64>>,
+    topics: BTreeSet<TopicId>,
+}
+
+impl Manifests {
+    /// Lists all that belongs to topics: one request for a thousand objects, and a few numbers kept of each
+    /// partition.
+    pub async fn list(store: &dyn ObjectStore) -> Result<Manifests, TierError> {
+        let mut manifests = Manifests { roots: HashMap::new(), topics: BTreeSet::new() };
+        let mut listing = store.list(TOPICS.trim_end_matches('/'));
+        while let Some(page) = listing.next_page().await? {
+            for listed in page {
+                let Some(key) = ObjectKey::parse(&listed.key) else { continue };
+                let (ObjectKey::Segment(id, _) | ObjectKey::Leaf(id, _) | ObjectKey::Root(id, _)) = key;
+                manifests.topics.insert(id.topic_id);
+                if let ObjectKey::Root(id, number) = key {
+                    let roots = manifests.roots.entry(id).or_default();
+                    roots.insert(number);
+                    if roots.len() > ROOTS_MAX {
+                        roots.pop_first();
+                    }
+                }
+            }
+        }
+        Ok(manifests)
+    }
+
+    /// Topics of which there are objects.
+    pub fn topics(&self) -> impl Iterator<Item = TopicId> {
+        self.topics.iter().copied()
+    }
+
+    /// Numbers of a partition's roots, at most `max`, the highest first.
+    pub fn roots_of(&self, id: TopicPartition, max: u64) -> impl Iterator<Item = u64> {
+        self.roots.get(&id).into_iter().flat_map(move |roots| roots.range(..=max).rev().copied())
+    }
+}
+
+/// The first of these roots of which all is there that it names: they come the highest first. One above the
+/// record's need not have been current; what it names was put before it. `None`: there is none at all, as of
+/// a topic that was deleted since. Of what lies below `known_end` the old node knew.
+pub(super) async fn newest(
+    store: &dyn ObjectStore,
+    reader: &RemoteReader,
+    id: TopicPartition,
+    numbers: impl Iterator<Item = u64>,
+    known_end: Offset,
+) -> Result<Option<Root>, TierError> {
+    let mut first_error = None;
+    for number in numbers {
+        match whole(store, reader, id, number, known_end).await {
+            Ok(root) => return Ok(Some(root)),
+            Err(error) if error.is_damage() || matches!(error, TierError::Store(StoreError::NotFound(_))) => {
+                first_error.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match first_error {
+        // Found as damage by who asked: it is not the store that refuses.
+        Some(TierError::Store(StoreError::NotFound(key))) => {
+            Err(TierError::Damaged { key, what: "it is missing, and a manifest names it".to_owned() })
+        }
+        Some(error) => Err(error),
+        None => Ok(None),
+    }
+}
+
+/// The root of that number, if all that it names is there.
+async fn whole(
+    store: &dyn ObjectStore,
+    reader: &RemoteReader,
+    id: TopicPartition,
+    number: u64,
+    known_end: Offset,
+) -> Result<Root, TierError> {
+    let root = reader.root(id, number).await?;
+    for reference in &root.leaves {
+        let leaf = reader.leaf(id, reference).await?;
+        for entry in leaf.live(reference).iter().filter(|entry| entry.end_offset > known_end) {
+            let key = entry.key(id);
+            match store.size(&key).await? {
+                Some(bytes) if bytes >= entry.position + entry.bytes() => {}
+                found => {
+                    let what =
+                        format!("a manifest names it with {} bytes, and it has {found:?}", entry.bytes());
+                    return Err(TierError::Damaged { key, what });
+                }
+            }
+        }
+    }
+    Ok(root)
+}
+
+/// Producers and leader epochs as of the end of a manifest.
+pub(super) async fn state(reader: &RemoteReader, root: &Root) -> Result<CarriedState, TierError> {
+    let Some(reference) = root.leaves.last() else {
+        return Ok(CarriedState { offset: root.end_offset, ..CarriedState::default() });
+    };
+    let leaf = reader.leaf(root.partition, reference).await?;
+    let Some(entry) = leaf.entries.last() else { return Ok(CarriedState::default()) };
+    reader.state(root.partition, entry).await
+}

@@ -1,0 +1,414 @@
+use std::path::{Path, PathBuf};
+
+use super::ends::GAP;
+use super::*;
+use crate::broker::testing::PATIENCE;
+use crate::broker::testing::{
+    append_records, bucket_tier, commit_offset, eventually, open_with, tiered_topic,
+};
+use crate::broker::tests::transactions::{marker, transactional};
+use crate::broker::tiering::tests::{read_on, segments};
+use crate::broker::{Broker, TierOwnerError};
+use crate::cluster::EmbeddedMetadata;
+use crate::env::simulated::{CrashPlan, SimulatedWorld};
+use crate::env::{Files, RealFiles};
+use crate::metadata::{BrokerConfigs, TierRecord};
+use crate::model::{NodeId, Offset, TransactionResult};
+use crate::partition::{Appender, CheckpointReach, Purpose, TransactionMarker, Verification};
+use crate::partition::{
+    BrokerDirectory, Catalogue, LogConfig, OpenError, Partition, Storage, StorageOptions,
+};
+use crate::store::simulated::SimulatedBucket;
+use crate::tier::ObjectKey;
+use crate::wal::WalOptions;
+
+const SETTINGS: [(&str, &str); 4] = [
+    ("highwater.tier.store", "file:///simulated"),
+    ("remote.log.manager.task.interval.ms", "3600000"),
+    ("highwater.tier.catalogue.interval.ms", "86400000"),
+    ("offsets.topic.num.partitions", "3"),
+];
+const DEAD: RestoreOptions = RestoreOptions { take_over: true, old_node_is_dead: true };
+const LOOK: RestoreOptions = RestoreOptions { take_over: false, old_node_is_dead: false };
+
+#[derive(Default)]
+struct Heard {
+    notes: Vec<String>,
+    partitions: Vec<RestoredPartition>,
+}
+
+impl RestoreWatcher for Heard {
+    fn note(&mut self, words: &str) {
+        self.notes.push(words.to_owned());
+    }
+
+    fn partition(&mut self, partition: &RestoredPartition, done: usize, all: usize) {
+        self.partitions.push(partition.clone());
+        assert!(done == self.partitions.len() && done <= all);
+    }
+}
+
+async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
+    open_with(directory, &SETTINGS, Some(bucket_tier(bucket).await))
+}
+
+fn config(directory: &Path) -> ServerConfig {
+    let flags = [("log.dirs".to_owned(), directory.to_str().unwrap().to_owned())];
+    ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap().0
+}
+
+async fn restored(
+    env: &Env,
+    directory: &Path,
+    bucket: &SimulatedBucket,
+    options: &RestoreOptions,
+) -> Result<(Restored, Heard), RestoreError> {
+    let mut heard = Heard::default();
+    let store = bucket.open(&Env::real());
+    let restored = restore(env, &store, &config(directory), options, &mut heard).await?;
+    Ok((restored, heard))
+}
+
+/// A bucket with a tiered topic of three segments, another one that was never tiered, and offsets of a group;
+/// and the partition's end as it was published.
+async fn lost_node(bucket: &SimulatedBucket) -> (tempfile::TempDir, Arc<Broker>, Arc<Partition>) {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = open(directory.path(), bucket).await;
+    let partition = tiered_topic(&broker, "t").await;
+    segments(&broker, &partition, 3).await;
+    broker.see_to_the_tier().await;
+    commit_offset(&broker, "g", "t", 0, 33).await;
+    broker.put_catalogue().await.unwrap();
+    (directory, broker, partition)
+}
+
+fn bucket() -> SimulatedBucket {
+    SimulatedBucket::new(Env::real().clock, 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_node_goes_on_where_the_bucket_ends() {
+    let bucket = bucket();
+    let (old_directory, old, partition) = lost_node(&bucket).await;
+    let (id, cluster_id) = (partition.topic_partition(), old.cluster_id().to_owned());
+    let (old_epoch, old_producer) = (partition.leader_epoch(), old.allocate_producer_id().await.unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let (told, heard) = restored(&Env::real(), directory.path(), &bucket, &DEAD).await.unwrap();
+    assert_eq!((told.owner, told.topics, told.partitions, told.offsets), (Some(2), 1, 1, 1));
+    assert_eq!(told.cluster_id, cluster_id);
+    let expected = (Offset(0), Offset(30), Offset(35 + GAP));
+    let found = &heard.partitions[0];
+    assert_eq!((found.log_start_offset, found.restored_end_offset, found.log_end_offset), expected);
+
+    let broker = open(directory.path(), &bucket).await;
+    broker.own_tier().await.unwrap();
+    assert_eq!(broker.cluster_id(), cluster_id);
+    let partition = broker.partition(id).expect("it has its id");
+    assert_eq!(partition.topic().as_ref(), "t");
+    assert_eq!(partition.watermarks().log_end_offset, Offset(35 + GAP));
+    assert_eq!(partition.watermarks().last_stable_offset, Offset(35 + GAP));
+    assert!(partition.leader_epoch().0 > old_epoch.0 + 1000, "{}", partition.leader_epoch());
+    assert!(broker.allocate_producer_id().await.unwrap().0 > old_producer.0 + (1 << 39));
+    // From the beginning, over the gap, to what is produced then.
+    append_records(&broker, &partition, 4).await;
+    let read = read_on(&broker, &partition, 0).await;
+    assert_eq!(read, [(0, 10), (10, 10), (20, 10), (30, 0), (35 + GAP, 4)]);
+    assert_eq!(read_on(&broker, &partition, 33).await, read[3..], "from what was committed");
+    // A position of before is still part of the log.
+    let (_, end) = partition.end_offset_for(old_epoch).unwrap();
+    assert!(end >= Offset(35), "{end}");
+    let group = broker.group_partition("g").unwrap();
+    let offsets = eventually(|| broker.committed_offsets(group)).await;
+    assert_eq!(offsets.len(), 1);
+    // It goes on copying, the gap too, and puts catalogues of its own.
+    broker.storage().flush_step(0).unwrap();
+    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
+    broker.see_to_the_tier().await;
+    assert!(broker.image().tier(id).unwrap().remote_end_offset >= Offset(35 + GAP));
+    broker.retain().await.unwrap();
+    assert!(partition.watermarks().local_log_start_offset >= Offset(35 + GAP));
+    assert_eq!(read_on(&broker, &partition, 0).await, read, "also from there");
+    assert!(broker.put_catalogue().await.unwrap());
+
+    // The old node comes back.
+    let tiering = old.tiering.as_ref().unwrap();
+    tiering.ownership().confirmed(1);
+    tiering.ownership().check().await.unwrap_err();
+    assert!(old.tier_lost().await.contains("owner 2"));
+    old.close().await.unwrap();
+    broker.close().await.unwrap();
+    drop((broker, partition, old));
+
+    // And starts again, as does the new one.
+    let broker = open(directory.path(), &bucket).await;
+    broker.own_tier().await.unwrap();
+    assert_eq!(broker.partition(id).unwrap().watermarks().log_end_offset, Offset(39 + GAP));
+    broker.close().await.unwrap();
+    let broker = open(old_directory.path(), &bucket).await;
+    assert!(matches!(broker.own_tier().await, Err(TierOwnerError::Foreign(_))));
+    broker.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_take_over_nothing_is_changed() {
+    let bucket = bucket();
+    let (_old_directory, old, _) = lost_node(&bucket).await;
+    let directory = tempfile::tempdir().unwrap();
+    let keys = bucket.keys();
+    let (told, heard) = restored(&Env::real(), directory.path(), &bucket, &LOOK).await.unwrap();
+    assert_eq!((told.owner, told.partitions, heard.partitions.len()), (None, 1, 1));
+    assert_eq!(bucket.keys(), keys);
+    assert_eq!(RealFiles.list(directory.path()).unwrap(), Vec::<String>::new());
+    old.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_with_anything_in_it_is_refused() {
+    let bucket = bucket();
+    let (old_directory, old, _) = lost_node(&bucket).await;
+    old.close().await.unwrap();
+    drop(old);
+    for options in [DEAD, LOOK] {
+        let refused = restored(&Env::real(), old_directory.path(), &bucket, &options).await.err().unwrap();
+        assert_eq!(refused.exit_code(), 78);
+        assert!(refused.to_string().contains("not empty"), "{refused}");
+    }
+    assert!(!bucket.keys().contains(&Owner::key_of(2)), "and nothing is taken over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_bucket_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let bucket = bucket();
+    let refused = restored(&Env::real(), directory.path(), &bucket, &DEAD).await.err().unwrap();
+    assert_eq!(refused.exit_code(), 78);
+    assert_eq!(bucket.keys(), Vec::<String>::new());
+    assert_eq!(RealFiles.list(directory.path()).unwrap(), Vec::<String>::new());
+}
+
+fn roots(bucket: &SimulatedBucket) -> Vec<String> {
+    let is_root = |key: &String| matches!(ObjectKey::parse(key), Some(ObjectKey::Root(..)));
+    bucket.keys().into_iter().filter(is_root).collect()
+}
+
+/// A manifest that is newer than the catalogue counts; one of which something is missing does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_manifest_that_is_whole_is_taken() {
+    let bucket = bucket();
+    let (_old_directory, old, partition) = lost_node(&bucket).await;
+    segments(&old, &partition, 2).await;
+    old.see_to_the_tier().await;
+    old.close().await.unwrap();
+    let newest = roots(&bucket).pop().unwrap();
+    let look = async || {
+        let directory = tempfile::tempdir().unwrap();
+        restored(&Env::real(), directory.path(), &bucket, &LOOK).await
+    };
+    let (_, heard) = look().await.unwrap();
+    let (restored_end, tier) = (heard.partitions[0].restored_end_offset, heard.partitions[0].tier.unwrap());
+    assert!(restored_end > Offset(30) && tier.remote_end_offset == restored_end);
+    // A segment that only the newest names is gone.
+    let of = |end: Offset| format!("{:020}-", end.0);
+    let lost = bucket.keys().into_iter().find(|key| key.contains(&of(Offset(30)))).unwrap();
+    bucket.remove_object(&lost);
+    let (_, heard) = look().await.unwrap();
+    assert_eq!(heard.partitions[0].restored_end_offset, Offset(30));
+    // So is the other one's root: refused, for what it names would be collected.
+    for root in roots(&bucket).into_iter().filter(|root| *root != newest) {
+        bucket.set_object(&root, "damaged");
+    }
+    let refused = look().await.err().unwrap();
+    assert!(matches!(refused, RestoreError::Damaged { .. }), "{refused}");
+    // Where nothing is there at all, the topic was deleted since: it goes on empty.
+    for key in bucket.keys().into_iter().filter(|key| key.starts_with("topics/")) {
+        bucket.remove_object(&key);
+    }
+    let (_, heard) = look().await.unwrap();
+    let partition: &RestoredPartition = &heard.partitions[0];
+    assert_eq!((partition.restored_end_offset, partition.tier), (Offset(0), None::<TierRecord>));
+    assert_eq!(partition.log_end_offset, Offset(35 + GAP));
+}
+
+fn storage(world: &SimulatedWorld) -> Result<(Arc<Storage>, Arc<EmbeddedMetadata>), OpenError> {
+    let env = world.env();
+    let directory = BrokerDirectory::open(&env, Path::new(DATA), NodeId(1), None)?;
+    let log_config = |_: &TopicImage, _: &Arc<BrokerConfigs>| LogConfig::default();
+    let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_config)));
+    let catalogue: Arc<dyn Catalogue> = metadata.clone();
+    let wal = WalOptions {
+        file_bytes: 64 << 10,
+        slot_bytes: 16 << 10,
+        group_bytes_max: 4 << 10,
+        ..WalOptions::default()
+    };
+    let options = StorageOptions {
+        wal,
+        tail_bytes: 64 << 10,
+        checkpoint_bytes: 96 << 10,
+        checkpoint_interval: Duration::from_secs(60),
+        write_back_bytes: 3000,
+        disk_reserve_bytes: 0,
+        handles_max: 8,
+    };
+    let storage = Arc::new(Storage::open(env, directory, options, catalogue)?);
+    Ok((storage, metadata))
+}
+
+const DATA: &str = "/data";
+
+/// At every operation of the disk, by a power cut and by a kill: no broker starts on what is left, and the
+/// next restore makes the same of it. Once it is whole, it stays so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_may_be_cut_off_anywhere_and_run_again() {
+    let bucket = bucket();
+    let (_old_directory, old, partition) = lost_node(&bucket).await;
+    let id = partition.topic_partition();
+    old.close().await.unwrap();
+    let (mut points, mut whole) = (0, 0);
+    for point in 0.. {
+        let world = SimulatedWorld::new(point);
+        world.files.crash_at(world.files.operations() + point);
+        let ended = restored(&world.env(), Path::new(DATA), &bucket, &DEAD).await;
+        assert_eq!(ended.is_err(), world.files.crashed(), "{point}: {:?}", ended.err());
+        let is_over = !world.files.crashed();
+        points += 1;
+        let plans = CrashPlan::all(point, 1).into_iter().map(|plan| world.after_crash(plan));
+        for left in plans.chain([world.after_kill()]) {
+            let opened = storage(&left);
+            let is_whole = match opened {
+                Ok((storage, _)) => storage.partition(id).is_some(),
+                Err(error) => {
+                    assert!(matches!(error, OpenError::RestoreUnfinished(_)), "{point}: {error}");
+                    false
+                }
+            };
+            if is_whole {
+                whole += 1;
+                continue;
+            }
+            assert!(!is_over, "{point}");
+            // A look at an empty directory makes one of it; a restore does not begin with that.
+            let left = if is_marked(&left) { left } else { SimulatedWorld::new(point) };
+            restored(&left.env(), Path::new(DATA), &bucket, &DEAD)
+                .await
+                .unwrap_or_else(|error| panic!("{point}: {error}"));
+            let (storage, metadata) = storage(&left).unwrap_or_else(|error| panic!("{point}: {error}"));
+            let partition = storage.partition(id).unwrap();
+            // Each that came far enough has skipped what the one before may have given out.
+            let end = partition.watermarks().log_end_offset.0 - 35;
+            assert!(end > 0 && end % GAP == 0, "{end}");
+            assert_eq!(metadata.image().tier(id).unwrap().remote_end_offset, Offset(30));
+        }
+        if is_over {
+            break;
+        }
+    }
+    assert!(points > 30 && whole >= 3, "{points} points, {whole} whole");
+}
+
+fn is_marked(world: &SimulatedWorld) -> bool {
+    world.files.exists(&PathBuf::from(DATA).join("restore.unfinished")).unwrap()
+}
+
+/// Two transactions with records in the segment that is copied, and markers behind it, as the coordinator
+/// ended them.
+async fn torn(broker: &Broker, partition: &Arc<Partition>) {
+    let storage = broker.storage();
+    let config = partition.log().config();
+    let no_rolling = LogConfig { segment_age_max: Duration::MAX, ..config };
+    partition.log().set_config(no_rolling);
+    let appender = Appender { is_client: true, verification: Verification::NotRequired };
+    for producer_id in [7, 8] {
+        let batch = transactional((producer_id, 0), 0);
+        let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
+        storage.append_by(appender, partition, &mut credits, &batch).unwrap();
+    }
+    partition.committed(Offset(2)).await.unwrap();
+    storage.flush_step(0).unwrap();
+    partition.log().set_config(config);
+    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+    partition.log().set_config(no_rolling);
+    let ended = [(7, TransactionResult::Commit), (8, TransactionResult::Abort)];
+    let markers: Vec<_> =
+        ended.map(|(producer_id, result)| (partition.clone(), marker((producer_id, 0), result, 1))).into();
+    let payloads = [TransactionMarker::PAYLOAD_BYTES; 2];
+    let mut credits = storage.admit(Purpose::Records, &payloads, PATIENCE).await.unwrap();
+    assert!(storage.append_markers(&mut credits, &markers).iter().all(Result::is_ok));
+    drop(credits);
+    partition.committed(Offset(4)).await.unwrap();
+    storage.flush_step(0).unwrap();
+    storage.checkpoint_step(CheckpointReach::All).unwrap();
+}
+
+/// The catalogue knows how they had ended, as long as it is as old as the manifest.
+#[tokio::test(flavor = "multi_thread")]
+async fn torn_transactions_end_as_the_catalogue_says() {
+    use TransactionResult::{Abort, Commit};
+    for (is_told, expected) in [(true, [(Commit, true), (Abort, true)]), (false, [(Abort, false); 2])] {
+        let bucket = bucket();
+        let old_directory = tempfile::tempdir().unwrap();
+        let old = open(old_directory.path(), &bucket).await;
+        let partition = tiered_topic(&old, "t").await;
+        let id = partition.topic_partition();
+        if !is_told {
+            old.put_catalogue().await.unwrap();
+        }
+        torn(&old, &partition).await;
+        // Not the one with the markers.
+        while old.image().tier(id).is_none() {
+            old.see_to_the_tier().await;
+        }
+        assert_eq!(old.image().tier(id).unwrap().remote_end_offset, Offset(2));
+        if is_told {
+            old.put_catalogue().await.unwrap();
+        }
+        old.close().await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let (_, heard) = restored(&Env::real(), directory.path(), &bucket, &DEAD).await.unwrap();
+        let ended = &heard.partitions[0].ended;
+        let found: Vec<_> = ended.iter().map(|ended| (ended.result, ended.is_known)).collect();
+        assert_eq!(found, expected);
+        let broker = open(directory.path(), &bucket).await;
+        let partition = broker.partition(id).unwrap();
+        let watermarks = partition.watermarks();
+        assert_eq!(watermarks.last_stable_offset, watermarks.log_end_offset, "nothing is held back");
+        let aborted: Vec<i64> = partition
+            .local_aborted(Offset(0), Offset(2))
+            .unwrap()
+            .iter()
+            .map(|aborted| aborted.producer_id.0)
+            .collect();
+        assert_eq!(aborted, if is_told { vec![8] } else { vec![7, 8] });
+        broker.close().await.unwrap();
+    }
+}
+
+/// Before its own first catalogue: what it may have given out is skipped all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_node_that_is_lost_at_once_is_restored_further_on() {
+    let bucket = bucket();
+    let (_old_directory, old, partition) = lost_node(&bucket).await;
+    let (id, leader_epoch) = (partition.topic_partition(), partition.leader_epoch());
+    old.close().await.unwrap();
+    let mut ends = Vec::new();
+    for _ in 0..3 {
+        let directory = tempfile::tempdir().unwrap();
+        restored(&Env::real(), directory.path(), &bucket, &DEAD).await.unwrap();
+        let broker = open(directory.path(), &bucket).await;
+        let partition = broker.partition(id).unwrap();
+        let producer_id = broker.allocate_producer_id().await.unwrap();
+        ends.push((partition.watermarks().log_end_offset, partition.leader_epoch(), producer_id));
+        let group = broker.group_partition("g").unwrap();
+        assert_eq!(eventually(|| broker.committed_offsets(group)).await.len(), 1, "offsets are handed on");
+        append_records(&broker, &partition, 100).await;
+        broker.close().await.unwrap();
+    }
+    let first = (Offset(35 + GAP), leader_epoch.0 + 1000);
+    assert!(ends[0].0 == first.0 && ends[0].1.0 > first.1, "{ends:?}");
+    for pair in ends.windows(2) {
+        assert!(pair[1].0.0 >= pair[0].0.0 + GAP, "{ends:?}");
+        assert!(pair[1].1.0 >= pair[0].1.0 + 1000, "{ends:?}");
+        assert!(pair[1].2.0 > pair[0].2.0 + (1 << 39), "{ends:?}");
+    }
+}
