@@ -10,6 +10,7 @@ mod progress;
 mod removing;
 mod status;
 
+use std::fmt::Display;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -171,21 +172,23 @@ impl Broker {
     /// Copies what may be copied, and takes away what counts no longer, of each partition once.
     pub async fn see_to_the_tier(&self) {
         let Some(tiering) = &self.tiering else { return };
-        if let Err(error) = self.own_tier().await {
-            return tracing::warn!(%error, "the tier; tried again later");
-        }
         let image = self.image();
         let concerned = |partition: &Arc<Partition>| {
             let id = partition.topic_partition();
             let is_online = partition.status() == PartitionStatus::Online;
             is_online && (partition.log().config().tiering.is_some() || image.tier(id).is_some())
         };
-        let partitions = self.storage.all_partitions().into_iter().filter(concerned);
+        let mut partitions = self.storage.all_partitions().into_iter().filter(concerned);
+        if let Err(error) = self.own_tier().await {
+            partitions.for_each(|partition| self.note(tiering, &partition, Some(&error)));
+            return tracing::warn!(%error, "the tier; tried again later");
+        }
         let looks = futures_util::stream::iter(partitions);
         looks
             .for_each_concurrent(PARTITIONS_AT_ONCE, |partition| async move {
                 let seen = self.see_to(tiering, &partition).await;
-                self.note(tiering, &partition, &seen);
+                let error = seen.as_ref().err().map(|error| error as &dyn Display);
+                self.note(tiering, &partition, error);
                 if let Err(error) = seen {
                     let (topic, index) = (partition.topic(), partition.topic_partition().partition);
                     tracing::warn!(%topic, partition = index, %error, "the tier; tried again later");

@@ -1,9 +1,10 @@
 //! How it goes with the copies, as it is remembered for whoever runs the broker.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
+use super::Tiering;
 use super::status::TierFailure;
-use super::{Tiering, TieringError};
 use crate::broker::Broker;
 use crate::model::{Offset, Timestamp};
 use crate::partition::Partition;
@@ -54,7 +55,7 @@ impl DeleteLag {
 
 impl Tiering {
     /// Takes note of something that failed.
-    pub(super) fn failed(&self, now: Timestamp, error: &TieringError) -> TierFailure {
+    pub(super) fn failed(&self, now: Timestamp, error: &dyn Display) -> TierFailure {
         let what: String = error.to_string().chars().take(ERROR_CHARACTERS_MAX).collect();
         let failure = TierFailure { at_ms: now.0, what };
         *self.last_failure.lock() = Some(failure.clone());
@@ -64,15 +65,10 @@ impl Tiering {
 
 impl Broker {
     /// Takes note of how a look at a partition ended.
-    pub(super) fn note(
-        &self,
-        tiering: &Tiering,
-        partition: &Arc<Partition>,
-        seen: &Result<(), TieringError>,
-    ) {
+    pub(super) fn note(&self, tiering: &Tiering, partition: &Arc<Partition>, error: Option<&dyn Display>) {
         let remote = tiering.partition(partition.topic_partition());
         let now = self.storage.believed_now();
-        let last = seen.as_ref().err().map(|error| tiering.failed(now, error));
+        let last = error.map(|error| tiering.failed(now, error));
         let failing = &mut remote.progress.lock().failing;
         let since = failing.as_ref().map_or(now, |failing| failing.since);
         *failing = last.map(|last| Failing { since, last });

@@ -18,6 +18,7 @@ async fn counted(directory: &Path, bucket: &SimulatedBucket, count: u32) -> (Arc
             broker.visit_tier(visitor);
         }
     });
+    broker.own_tier().await.unwrap();
     let partition = tiered(&broker).await;
     segments(&broker, &partition, count).await;
     (broker, partition)
@@ -50,13 +51,14 @@ fn requests(bucket: &SimulatedBucket) -> u64 {
 async fn what_lies_where_is_told_without_a_request() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let (broker, partition) = counted(directory.path(), &bucket, 3).await;
+    let owned = requests(&bucket);
     let before = told(&broker);
     let bytes = partition.log().tierable(Offset(0), Offset(30), 10).unwrap().iter().map(|it| it.bytes).sum();
     assert_eq!((before.lag_segments, before.lag_bytes), (3, bytes));
     assert_eq!((before.remote_segments, before.remote_end_offset, before.manifest), (Some(0), 0, 0));
     assert!(before.copies);
     has(&broker, &["highwater_tier_copy_lag_segments 3", "highwater_tier_segments 0"]);
-    assert_eq!(requests(&bucket), 0);
+    assert_eq!(requests(&bucket), owned);
 
     broker.see_to_the_tier().await;
     let seen = requests(&bucket);
@@ -72,7 +74,7 @@ async fn what_lies_where_is_told_without_a_request() {
             "highwater_tier_copied_segments_total 3",
             "highwater_tier_copy_lag_segments 0",
             "kafka_server_brokertopicmetrics_remotelogmetadatacount 3",
-            "highwater_tier_requests_total{operation=\"create\",result=\"done\"} 1",
+            "highwater_tier_requests_total{operation=\"create\",result=\"done\"} 2",
             "highwater_tier_requests_total{operation=\"put\",result=\"done\"} 4",
         ],
     );
@@ -98,6 +100,23 @@ async fn what_lies_where_is_told_without_a_request() {
     broker.see_to_the_tier().await;
     assert_eq!(told(&broker).remote_segments, Some(4));
     drop(partition);
+}
+
+/// Nothing is written before it is known whose the bucket is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_does_not_say_whose_it_is_fails_every_partition() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &ServerConfig::defaults()).await;
+    let broker = open_with(directory.path(), &SETTINGS, Some(tier));
+    drop(tiered(&broker).await);
+    bucket.set_denied(Some("the key is of another account"));
+    broker.see_to_the_tier().await;
+    let what = told(&broker).failure.unwrap().what;
+    assert!(what.contains("the key is of another account"), "{what}");
+    assert!(broker.tier_status(None).unwrap().last_failure.is_some());
+    bucket.set_denied(None);
+    broker.see_to_the_tier().await;
+    assert_eq!(told(&broker).failing_since_ms, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
