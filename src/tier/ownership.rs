@@ -117,21 +117,22 @@ impl Ownership {
     /// next.
     async fn ask(&self, number: u64) -> Result<(), StoreError> {
         let before = self.clock.monotonic();
-        match self.store.size(&Owner::key_of(number + 1)).await? {
-            None => {
+        // A GET, not a HEAD: the answer to that says neither why it refuses, nor whether the bucket is there.
+        let by = match self.owner(number + 1).await {
+            Ok(None) => {
                 self.state.lock().asked = Some(before);
-                Ok(())
+                return Ok(());
             }
-            Some(_) => {
-                let by = match self.owner(number + 1).await {
-                    Ok(Some(owner)) => owner.to_string(),
-                    _ => format!("owner {}", number + 1),
-                };
-                let why = format!("the bucket was taken over by {by}; this broker was owner {number}");
-                self.lose(&why);
-                Err(StoreError::Denied(why))
+            Ok(Some(owner)) => owner.to_string(),
+            Err(TierError::Store(error)) if !matches!(error, StoreError::Corrupt { .. }) => {
+                return Err(error);
             }
-        }
+            // It is there.
+            Err(_) => format!("owner {}", number + 1),
+        };
+        let why = format!("the bucket was taken over by {by}; this broker was owner {number}");
+        self.lose(&why);
+        Err(StoreError::Denied(why))
     }
 }
 

@@ -185,7 +185,12 @@ pub fn await_tier(
 /// Base offset and bytes of each segment on the disk.
 fn local_segments(log_dir: &Path, topic: &str, partition: u32) -> Result<Vec<(i64, u64)>> {
     let mut segments = Vec::new();
-    for entry in fs::read_dir(log_dir.join(format!("{topic}-{partition}")))? {
+    let entries = match fs::read_dir(log_dir.join(format!("{topic}-{partition}"))) {
+        // It is made when the first records leave the write-ahead log.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(segments),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if let Some(base_offset) = name.strip_suffix(".log") {

@@ -58,10 +58,10 @@ async fn an_answer_counts_for_ten_seconds_and_one_is_needed() {
     for result in writes(&owned).await {
         assert_eq!(result, Ok(()));
     }
-    assert_eq!(bucket.requests(Operation::Head), 1, "one answer for all");
+    assert_eq!(bucket.requests(Operation::Get), 1, "one answer for all");
     world.clock.advance(OWNERSHIP_AGE_MAX - Duration::from_millis(1));
     assert_eq!(owned.ownership.check().await, Ok(()));
-    assert_eq!(bucket.requests(Operation::Head), 1);
+    assert_eq!(bucket.requests(Operation::Get), 1);
     world.clock.advance(Duration::from_millis(1));
     let puts = bucket.requests(Operation::Put);
     bucket.set_away(true);
