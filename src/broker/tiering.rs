@@ -178,7 +178,7 @@ impl Broker {
             let is_online = partition.status() == PartitionStatus::Online;
             is_online && (partition.log().config().tiering.is_some() || image.tier(id).is_some())
         };
-        let mut partitions = self.storage.all_partitions().into_iter().filter(concerned);
+        let partitions = self.storage.all_partitions().into_iter().filter(concerned);
         if let Err(error) = self.own_tier().await {
             partitions.for_each(|partition| self.note(tiering, &partition, Some(&error)));
             return tracing::warn!(%error, "the tier; tried again later");
