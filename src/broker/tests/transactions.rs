@@ -37,7 +37,7 @@ pub(super) fn partition(machine: &Machine, index: i32) -> Arc<Partition> {
     machine.storage.partition(id(&machine.model.topics[0], index)).unwrap()
 }
 
-pub(in crate::broker) fn transactional(producer: (i64, i16), sequence: i32) -> ProducedBatch {
+pub(crate) fn transactional(producer: (i64, i16), sequence: i32) -> ProducedBatch {
     let mut builder = BatchBuilder::new();
     builder.producer_id = ProducerId(producer.0);
     builder.producer_epoch = ProducerEpoch(producer.1);
@@ -49,11 +49,7 @@ pub(in crate::broker) fn transactional(producer: (i64, i16), sequence: i32) -> P
     validate_produced(&builder.build().into(), NOW, &ProduceRules::lenient()).unwrap()
 }
 
-pub(in crate::broker) fn marker(
-    producer: (i64, i16),
-    result: TransactionResult,
-    version: i16,
-) -> TransactionMarker {
+pub(crate) fn marker(producer: (i64, i16), result: TransactionResult, version: i16) -> TransactionMarker {
     TransactionMarker {
         origin: MarkerOrigin::Client,
         producer_id: ProducerId(producer.0),
