@@ -4,6 +4,7 @@
 //! It is gathered part by part, while the broker goes on: no cut, and nobody waits for it. At most a page of
 //! the metadata store, the partitions of a topic, or one shard's offsets are held beside one chunk.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use super::tier_owner::TierOwnerError;
@@ -61,9 +62,10 @@ impl Broker {
         let mut writer = tiering.catalogue.lock().await;
         writer.open().await?;
         let mut draft = CatalogueDraft::default();
-        self.add_metadata(&mut writer, &mut draft).await?;
-        self.add_partitions(&mut writer, &mut draft).await?;
-        self.add_offsets(&mut writer, &mut draft).await?;
+        if let Err(error) = self.add_all(&mut writer, &mut draft).await {
+            writer.give_up(draft).await;
+            return Err(error);
+        }
         let stamp = CatalogueStamp {
             owner,
             taken_at: self.env.clock.now(),
@@ -71,6 +73,16 @@ impl Broker {
             cluster_id: self.cluster_id().to_owned(),
         };
         Ok(writer.finish(draft, &stamp).await?)
+    }
+
+    async fn add_all(
+        &self,
+        writer: &mut CatalogueWriter,
+        draft: &mut CatalogueDraft,
+    ) -> Result<(), CatalogueError> {
+        self.add_metadata(writer, draft).await?;
+        self.add_partitions(writer, draft).await?;
+        self.add_offsets(writer, draft).await
     }
 
     async fn add_metadata(
@@ -96,8 +108,12 @@ impl Broker {
     ) -> Result<(), CatalogueError> {
         let mut topics: Vec<Arc<TopicImage>> = self.image().topics().cloned().collect();
         topics.sort_unstable_by_key(|topic| topic.topic_id);
+        let ids = topics.iter().flat_map(|topic| topic.topic_partitions());
+        let closed: HashSet<TopicPartition> =
+            ids.filter(|id| self.storage.partition(*id).is_none()).collect();
+        let known = Arc::new(writer.known_partitions(&closed).await?);
         for topic in topics {
-            for (id, partition) in self.catalogued(topic).await? {
+            for (id, partition) in self.catalogued(topic, &known).await? {
                 let key = CataloguedPartition::key(id);
                 writer.add(draft, CatalogueKind::Partitions, &key, &partition.encode()).await?;
             }
@@ -105,17 +121,21 @@ impl Broker {
         Ok(())
     }
 
-    /// Those of a topic that are open. Of one that is stopped nobody knows more than its manifest.
+    /// Those of a topic. Of one that could not be opened it is what was known before: a restore must not give
+    /// its offsets out again.
     async fn catalogued(
         &self,
         topic: Arc<TopicImage>,
+        known: &Arc<HashMap<TopicPartition, CataloguedPartition>>,
     ) -> Result<Vec<(TopicPartition, CataloguedPartition)>, BackgroundError> {
-        let (storage, image) = (self.storage.clone(), self.image());
+        let (storage, image, known) = (self.storage.clone(), self.image(), known.clone());
         let look = move || {
-            let open = topic.topic_partitions().filter_map(|id| Some((id, storage.partition(id)?)));
-            let catalogued = open.map(|(id, partition)| {
+            let catalogued = topic.topic_partitions().filter_map(|id| {
+                let Some(partition) = storage.partition(id) else {
+                    return known.get(&id).map(|known| (id, known.clone()));
+                };
                 let remote_end = image.tier(id).map_or(Offset(0), |tier| tier.remote_end_offset);
-                (id, catalogued(&partition, remote_end))
+                Some((id, catalogued(&partition, remote_end)))
             });
             catalogued.collect()
         };

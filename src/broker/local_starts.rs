@@ -70,7 +70,8 @@ impl Broker {
     }
 
     /// Puts another record of what the tier holds of a partition in the place of `expected`, durably; `None`
-    /// is one that does not exist. [`MetadataError::Conflict`] if another one is there, or the topic is gone.
+    /// is one that does not exist. [`MetadataError::Conflict`] if another one is there, the topic is gone, or
+    /// it has none and is not tiered.
     ///
     /// This is the fence of the manifests: who lost the partition expects a record of an older leader epoch.
     pub async fn replace_tier_record(
@@ -83,7 +84,10 @@ impl Broker {
         let conflict = || Err(MetadataError::Conflict(key.clone()));
         let _one_at_a_time = self.topic_changes.lock().await;
         let image = self.metadata.image();
-        if image.topic_by_id(topic_partition.topic_id).is_none() {
+        let Some(topic) = image.topic_by_id(topic_partition.topic_id) else { return conflict() };
+        // It left the tier while its first segments were on their way: they go with all that is there.
+        let has_left = || self.tiering.is_some() && !self.topic_config(topic).is_tiered;
+        if expected.is_none() && has_left() {
             return conflict();
         }
         let current = self.metadata.get(&key);

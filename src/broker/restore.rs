@@ -28,7 +28,7 @@ use crate::model::TopicPartition;
 use crate::partition::{EmptyDirectory, RestoredDirectory, RestoredDirectoryError};
 use crate::store::{ObjectStore, StoreError};
 use crate::tier::{
-    Nonce, OWNERSHIP_AGE_MAX, Owner, RemoteReader, RemoteReaderOptions, TierError, create_owner,
+    Nonce, OWNERSHIP_AGE_MAX, ObjectKey, Owner, RemoteReader, RemoteReaderOptions, TierError, create_owner,
     highest_owner, partition_folder,
 };
 
@@ -271,6 +271,13 @@ impl<'a> Restoration<'a> {
         let known_end = catalogued.remote_end_offset;
         let found =
             manifests::newest(&**self.store, &self.reader, id, roots, known_end).await.map_err(damaged)?;
+        // What it names was current once: a former one in its place would lose the rest to the collector.
+        let expected = self.known.image.tier(id).map_or(0, |record| record.manifest);
+        if let Some(root) = found.as_ref().filter(|root| root.number < expected) {
+            let what = format!("it is damaged or missing, and was current; number {} is whole", root.number);
+            let key = ObjectKey::Root(id, expected).to_string();
+            return Err(damaged(TierError::Damaged { key, what }));
+        }
         let state = match &found {
             Some(root) => manifests::state(&self.reader, root).await.map_err(damaged)?,
             None => Default::default(),

@@ -105,8 +105,11 @@ impl Broker {
             }
             // One that no crash left half done: the bucket is another one, and nothing is in the former.
             (Some(known), None) if !known.confirmed => known,
-            (_, None) => {
-                let nonce = Uuid::from_bytes(Nonce::draw(&*self.env.random).0);
+            (known, None) => {
+                // By the name that it had where it was: one start on another store must not forget who we
+                // are.
+                let former = known.filter(|known| known.number == 1).map(|known| known.nonce);
+                let nonce = former.unwrap_or_else(|| Uuid::from_bytes(Nonce::draw(&*self.env.random).0));
                 TierOwner { number: 1, nonce, since_ms: self.env.clock.now().0, confirmed: false }
             }
         };

@@ -43,8 +43,6 @@ const PARTITIONS_AT_ONCE: usize = 2;
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 /// What comes before the records in an object of a segment of ordinary size, at most.
 const HEADS_BYTES: usize = 4 << 20;
-/// Updates of one manifest in a row before others get their turn.
-const UPDATES_PER_TURN_MAX: u32 = 16;
 
 /// Why something in the tier was not done. It is tried again at the next look.
 #[derive(Debug, thiserror::Error)]
@@ -205,19 +203,14 @@ impl Broker {
         let remote = tiering.partition(partition.topic_partition());
         let mut writer = remote.writer.lock().await;
         let look = Look { broker: self, tiering, partition, remote: &remote };
-        if partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
-            for _ in 0..UPDATES_PER_TURN_MAX {
-                let copied = look.copy_some(&mut writer).await;
-                if !copied.inspect_err(|_| self.metrics.tier().copy_failed())? {
-                    break;
-                }
-            }
-        }
+        // What cannot be copied does not keep what counts no longer from going, which makes room.
+        let copied = look.copy(&mut writer).await.inspect_err(|_| self.metrics.tier().copy_failed());
         let removed = async {
             look.remove_below_log_start().await?;
             look.collect_orphans(&mut writer).await
         };
-        removed.await.inspect_err(|_| self.metrics.tier().delete_failed())
+        let removed = removed.await.inspect_err(|_| self.metrics.tier().delete_failed());
+        copied.and(removed)
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) enum AdminFailure {
          (--admin HOST:PORT)?"
     )]
     Away { address: String, why: String },
+    /// It knows of no such thing.
+    #[error("{address} answers: {what}")]
+    Unknown { address: String, what: String },
     /// It says no.
     #[error("{address} answers: {what}")]
     Refused { address: String, what: String },
@@ -42,6 +45,8 @@ impl AdminClient {
             // What proxies are set for is elsewhere.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
+            // The listener ends each connection after a minute, also in the middle of a request.
+            .pool_max_idle_per_host(0)
             .connect_timeout(CONNECT_WAIT)
             .timeout(REPLY_WAIT)
             .build();
@@ -70,7 +75,10 @@ impl AdminClient {
             let what = String::from_utf8_lossy(&body);
             let what = what.trim().escape_debug().take(1000).collect::<String>();
             let what = if what.is_empty() { status.to_string() } else { what };
-            return Err(AdminFailure::Refused { address: address(), what });
+            return Err(match status {
+                reqwest::StatusCode::NOT_FOUND => AdminFailure::Unknown { address: address(), what },
+                _ => AdminFailure::Refused { address: address(), what },
+            });
         }
         serde_json::from_slice(&body).map_err(|error| strange(error.to_string()))
     }

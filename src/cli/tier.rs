@@ -50,6 +50,9 @@ impl From<AdminFailure> for Failure {
 impl From<TierError> for Failure {
     fn from(error: TierError) -> Failure {
         match error {
+            TierError::Store(error @ (StoreError::NotFound(_) | StoreError::Corrupt { .. })) => {
+                Failure::new(Exit::Failed, error.to_string())
+            }
             TierError::Store(error) => error.into(),
             error => Failure::new(Exit::Failed, error.to_string()),
         }
@@ -60,7 +63,7 @@ impl From<BucketCheckError> for Failure {
     fn from(error: BucketCheckError) -> Failure {
         match error {
             BucketCheckError::Store(error) => error.into(),
-            BucketCheckError::Manifests(what) => Failure::new(Exit::Failed, what),
+            BucketCheckError::Manifests(what) => Failure::new(Exit::Storage, what),
         }
     }
 }

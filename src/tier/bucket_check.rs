@@ -221,9 +221,12 @@ impl<'a> BucketCheck<'a> {
                 Ok(leaf) => leaf,
                 Err(error) => {
                     let what = words(error)?;
-                    let current = self.newer_root(&root).await?;
-                    let is_named = |root: &Root| root.leaves.iter().any(|leaf| leaf.nonce == reference.nonce);
-                    if current.as_ref().is_none_or(is_named) {
+                    let is_named = match self.current(&root).await? {
+                        Current::Same => true,
+                        Current::Other(root) => root.leaves.iter().any(|leaf| leaf.nonce == reference.nonce),
+                        Current::Gone => false,
+                    };
+                    if is_named {
                         self.fault(partition, reference.key(partition), what);
                     }
                     continue;
@@ -260,7 +263,11 @@ impl<'a> BucketCheck<'a> {
 
     /// A broker that runs may remove what it named a moment ago.
     async fn is_still_named(&self, root: &Root, entry: &ManifestEntry) -> Result<bool, BucketCheckError> {
-        let Some(newer) = self.newer_root(root).await? else { return Ok(true) };
+        let newer = match self.current(root).await? {
+            Current::Same => return Ok(true),
+            Current::Other(newer) => newer,
+            Current::Gone => return Ok(false),
+        };
         let Some(reference) = newer.leaf_of(entry.base_offset) else { return Ok(false) };
         Ok(match self.reader.leaf(root.partition, reference).await {
             Ok(leaf) => leaf.live(reference).iter().any(|other| other.object == entry.object),
@@ -268,11 +275,16 @@ impl<'a> BucketCheck<'a> {
         })
     }
 
-    /// The root that holds now, if it is another one and can be read.
-    async fn newer_root(&self, root: &Root) -> Result<Option<Root>, BucketCheckError> {
-        match self.manifests.number(root.partition).await? {
-            Some(number) if number != root.number => Ok(self.reader.root(root.partition, number).await.ok()),
-            _ => Ok(None),
+    /// What holds now. One that cannot be read takes no fault back.
+    async fn current(&self, root: &Root) -> Result<Current, BucketCheckError> {
+        let Some(number) = self.manifests.number(root.partition).await? else { return Ok(Current::Gone) };
+        if number == root.number {
+            return Ok(Current::Same);
+        }
+        match self.reader.root(root.partition, number).await {
+            Ok(newer) => Ok(Current::Other(newer)),
+            Err(TierError::Store(error)) if error.is_transient() => Err(error.into()),
+            Err(_) => Ok(Current::Same),
         }
     }
 
@@ -280,6 +292,16 @@ impl<'a> BucketCheck<'a> {
         self.summary.faults += 1;
         self.watcher.found(&BucketFault { partition, key, what });
     }
+}
+
+/// The manifest that holds, beside the one that is being checked.
+enum Current {
+    /// That one.
+    Same,
+    /// A newer one.
+    Other(Root),
+    /// The topic was deleted, or left the tier.
+    Gone,
 }
 
 /// What an error says of an object; those of the store itself end the check.

@@ -9,11 +9,12 @@ use super::catalogue::{
     CATALOGUE_CHUNKS_MAX, CATALOGUE_ENTRY_BYTES_MAX, CATALOGUES, CatalogueKey, CatalogueKind,
     CatalogueNumber, CatalogueRoot, ChunkEntries, ChunkReference,
 };
-use super::catalogue_reader::read_catalogue;
+use super::catalogue_reader::{read_catalogue, read_chunk};
+use super::catalogued_partition::CataloguedPartition;
 use super::error::TierError;
 use super::keys::Nonce;
 use crate::env::Random;
-use crate::model::{NodeId, Timestamp};
+use crate::model::{NodeId, Timestamp, TopicPartition};
 use crate::store::{Created, ObjectStore};
 
 /// Roots of which a crash left a number taken that was not heard of: at most one each.
@@ -46,6 +47,8 @@ pub struct CatalogueDraft {
     contents: HashMap<Content, ChunkReference>,
     entries: ChunkEntries,
     kind: Option<CatalogueKind>,
+    /// Chunks that were not there before.
+    put: Vec<String>,
 }
 
 /// What stands in a root beside its chunks.
@@ -121,6 +124,7 @@ impl CatalogueWriter {
                 let reference = ChunkReference { nonce, kind, bytes, crc: crc32c::crc32c(&object) };
                 // Nobody names it before the draft is finished.
                 self.garbage.get_or_insert_default().push(reference.key());
+                draft.put.push(reference.key());
                 self.store.put(&reference.key(), vec![object.into()]).await?;
                 reference
             }
@@ -128,6 +132,35 @@ impl CatalogueWriter {
         draft.chunks.push(reference);
         draft.contents.insert(content, reference);
         Ok(())
+    }
+
+    /// Gives a draft up: what was put for it goes, or drafts that fail one after the other would fill the
+    /// bucket.
+    pub async fn give_up(&mut self, draft: CatalogueDraft) {
+        match self.store.delete(&draft.put).await {
+            Ok(()) => {
+                let gone: HashSet<String> = draft.put.into_iter().collect();
+                self.garbage.get_or_insert_default().retain(|key| !gone.contains(key));
+            }
+            // Named as garbage already: the next catalogue removes it.
+            Err(error) => tracing::debug!(%error, "chunks of no catalogue stay in the tier for now"),
+        }
+    }
+
+    /// What the newest catalogue says of these partitions; nothing of those that it does not know.
+    pub async fn known_partitions(
+        &self,
+        of: &HashSet<TopicPartition>,
+    ) -> Result<HashMap<TopicPartition, CataloguedPartition>, TierError> {
+        let mut known = HashMap::new();
+        let Some(newest) = self.newest.as_ref().filter(|_| !of.is_empty()) else { return Ok(known) };
+        for chunk in newest.chunks.iter().filter(|chunk| chunk.kind == CatalogueKind::Partitions) {
+            for (key, value) in read_chunk(&*self.store, chunk).await? {
+                let id = CataloguedPartition::parse_key(&key).filter(|id| of.contains(id));
+                known.extend(id.zip(CataloguedPartition::decode(&value)));
+            }
+        }
+        Ok(known)
     }
 
     /// Looks what lies in the bucket: before the first draft.

@@ -89,13 +89,15 @@ impl Ownership {
     /// Whether something may be written now. `Denied`: never again; other errors: not before the store was
     /// asked.
     pub async fn check(&self) -> Result<(), StoreError> {
-        if let Some(number) = self.unsettled()? {
-            let _one_at_a_time = self.asking.lock().await;
-            if self.unsettled()?.is_some() {
-                self.ask(number).await?;
-            }
+        let Some(number) = self.unsettled()? else { return Ok(()) };
+        let came = self.clock.monotonic();
+        let _one_at_a_time = self.asking.lock().await;
+        // Asked after we came, however long it took: from a slow store nothing else is ever young enough.
+        let is_answered = self.state.lock().asked.is_some_and(|asked| asked >= came);
+        if self.unsettled()?.is_none() || is_answered {
+            return Ok(());
         }
-        Ok(())
+        self.ask(number).await
     }
 
     /// Our number, if it is to be asked whether there is a higher one.

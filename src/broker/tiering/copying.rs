@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::manifest::Writer;
@@ -20,13 +20,27 @@ use crate::tier::{
 /// Segments that are copied before the manifest names them. Each holds a file open; a crash makes so many
 /// uploads vain.
 const SEGMENTS_PER_UPDATE_MAX: usize = 8;
+/// Updates of one manifest in a row before others get their turn.
+const UPDATES_PER_TURN_MAX: u32 = 16;
 /// Blocks between who reads a segment and who sends it.
 const BLOCKS_IN_FLIGHT: usize = 2;
 
 impl Look<'_> {
+    /// Copies what may be copied, up to a bound, after which others get their turn.
+    pub(super) async fn copy(&self, writer: &mut Writer) -> Result<(), TieringError> {
+        if self.partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
+            for _ in 0..UPDATES_PER_TURN_MAX {
+                if !self.copy_some(writer).await? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Copies the next closed segments of a partition, some at a time, as far as they are decided and below
     /// the checkpoint. Whether there was any: then there may be more.
-    pub(super) async fn copy_some(&self, writer: &mut Writer) -> Result<bool, TieringError> {
+    async fn copy_some(&self, writer: &mut Writer) -> Result<bool, TieringError> {
         let root = self.root().await?;
         let segments = self.tierable(root.end_offset).await?;
         if segments.is_empty() {
@@ -171,7 +185,11 @@ async fn put_whole(
     let read = move || {
         let ScannedSegment { entry, head, producers, blocks, .. } = scanned;
         object.clear();
-        object.reserve(usize::try_from(entry.bytes()).unwrap_or(0));
+        let bytes = usize::try_from(entry.bytes()).unwrap_or(0);
+        // `reserve` would take twice as much as there was.
+        if object.capacity() < bytes {
+            object = BytesMut::with_capacity(bytes);
+        }
         object.extend_from_slice(&head);
         object.extend_from_slice(&producers);
         let mut blocks = SegmentBlocks::new(extent, entry.base_offset, blocks);

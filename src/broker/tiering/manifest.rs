@@ -95,8 +95,14 @@ impl Look<'_> {
         for _ in 0..NUMBERS_TRIED_MAX {
             match tiering.store().create(&update.root.key, update.root.bytes.clone()).await? {
                 Created::Mine => {
-                    self.make_current(root, &update).await?;
-                    return Ok(update);
+                    let made = self.make_current(root, &update).await;
+                    if let Err(TieringError::Metadata(MetadataError::Conflict(_))) = made {
+                        // It never will be current; what it names is about to go.
+                        let leaf = update.leaf.as_ref().map(|leaf| leaf.key.clone());
+                        let keys: Vec<_> = [update.root.key.clone()].into_iter().chain(leaf).collect();
+                        drop(tiering.store().delete(&keys).await);
+                    }
+                    return made.map(|()| update);
                 }
                 // Of a commit that a crash cut off, or that failed: it was never current.
                 Created::Taken(_) => stamp.number += 1,

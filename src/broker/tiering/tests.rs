@@ -5,6 +5,7 @@ use crate::broker::retention::remove_old_segments;
 use crate::broker::testing::{append_records, eventually, open_with, small_config, tiered_topic};
 use crate::broker::{
     Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
+    RecordDeletion,
 };
 use crate::config::{Operation, ServerConfig};
 use crate::env::simulated::{Fault as SimulatedFault, SimulatedFiles};
@@ -383,6 +384,44 @@ async fn what_was_copied_stays_if_nobody_knows_whether_it_is_named() {
     broker.see_to_the_tier().await;
     assert_eq!(kinds(&bucket), (2, 1, 1));
     assert_eq!(record(&broker, &partition), None, "it failed before it could say so");
+}
+
+/// Its first segments are on their way when it leaves: a record would name what is about to be removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_left_the_tier_gets_no_record() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 1).await;
+    let id = partition.topic_partition();
+    let late = TierRecord {
+        manifest: 1,
+        leader_epoch: LeaderEpoch(0),
+        remote_end_offset: Offset(10),
+        local_log_start_offset: Offset(0),
+    };
+    let set = |key: &str, value: &str| (key.to_owned(), Operation::Set(value.to_owned()));
+    let leave = ConfigAlteration {
+        target: ConfigTarget::Topic("t".to_owned()),
+        operations: vec![set("remote.storage.enable", "false"), set("remote.log.delete.on.disable", "true")],
+        replace: false,
+    };
+    broker.alter_configs(&[leave], false).await.remove(0).unwrap();
+    let refused = broker.replace_tier_record(id, None, late).await;
+    assert!(matches!(refused, Err(MetadataError::Conflict(_))), "{refused:?}");
+    assert_eq!(record(&broker, &partition), None);
+}
+
+/// A segment that the disk does not give back must not keep others in the bucket for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_copied_keeps_nothing_from_going() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    segments(&broker, &partition, 1).await;
+    let deletion = RecordDeletion { partition: partition.clone(), before: Some(Offset(10)) };
+    broker.delete_records(&[deletion]).await.remove(0).unwrap();
+    bucket.strike(Strike::next(Request::Put, Fault::Denied).times(1));
+    broker.see_to_the_tier().await;
+    assert_eq!(kinds(&bucket).0, 1, "what lies below the log start is gone");
 }
 
 /// Every request in turn fails for good, with its work done or not, and the broker goes on or starts again:

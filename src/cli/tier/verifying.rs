@@ -204,7 +204,7 @@ impl CurrentManifests for AskedManifests {
                 Ok(told) if told.topic_id == partition.topic_id.to_string() => {
                     Ok(Some(told.manifest).filter(|number| *number > 0))
                 }
-                Ok(_) | Err(AdminFailure::Refused { .. }) => Ok(None),
+                Ok(_) | Err(AdminFailure::Unknown { .. }) => Ok(None),
                 Err(error) => Err(BucketCheckError::Manifests(error.to_string())),
             }
         })

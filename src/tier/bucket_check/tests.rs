@@ -44,13 +44,13 @@ impl BucketWatcher for Heard {
 }
 
 /// Says one number after the other, the last one for ever.
-struct Said(Mutex<Vec<u64>>);
+struct Said(Mutex<Vec<Option<u64>>>);
 
 impl CurrentManifests for Said {
     fn number(&self, _: TopicPartition) -> BoxFuture<'_, Result<Option<u64>, BucketCheckError>> {
         let mut numbers = self.0.lock();
         let number = if numbers.len() > 1 { numbers.remove(0) } else { numbers[0] };
-        Box::pin(std::future::ready(Ok(Some(number))))
+        Box::pin(std::future::ready(Ok(number)))
     }
 }
 
@@ -165,7 +165,7 @@ async fn a_damaged_manifest_is_found() {
     }
     let root = filled.bucket.keys().into_iter().find(|key| key.ends_with(".root")).unwrap();
     filled.bucket.remove_object(&root);
-    let said = Said(Mutex::new(vec![filled.root.number]));
+    let said = Said(Mutex::new(vec![Some(filled.root.number)]));
     let (_, faults, _) = check_with(&filled, &said, false).await;
     assert_eq!(told(&faults), [(root.as_str(), "it is missing")]);
 }
@@ -208,14 +208,29 @@ async fn what_was_removed_meanwhile_is_no_fault() {
     filled.bucket.remove_object(removed);
 
     // It is told of the former manifest first, and of the newer one when something is missing.
-    let said = Said(Mutex::new(vec![filled.root.number, stamp.number]));
+    let said = Said(Mutex::new(vec![Some(filled.root.number), Some(stamp.number)]));
     let (summary, faults, _) = check_with(&filled, &said, false).await;
     assert_eq!(told(&faults), []);
     assert_eq!(summary.unwrap().segments.objects, 2);
     // Were the former one the one that holds, it would be missing.
-    let said = Said(Mutex::new(vec![filled.root.number]));
+    let said = Said(Mutex::new(vec![Some(filled.root.number)]));
     let (_, faults, _) = check_with(&filled, &said, false).await;
     assert_eq!(told(&faults), [(removed.as_str(), "it is missing")]);
+}
+
+/// Its objects go with the topic, and nobody misses them.
+#[tokio::test]
+async fn a_topic_that_was_deleted_meanwhile_is_no_fault() {
+    let filled = filled().await;
+    for key in filled.bucket.keys() {
+        if key.ends_with(".segment") {
+            filled.bucket.remove_object(&key);
+        }
+    }
+    let said = Said(Mutex::new(vec![Some(filled.root.number), None]));
+    let (summary, faults, _) = check_with(&filled, &said, false).await;
+    assert_eq!(told(&faults), []);
+    assert_eq!(summary.unwrap().segments.objects, 0);
 }
 
 #[tokio::test]

@@ -160,3 +160,44 @@ async fn what_is_too_large_is_refused() {
     let added = writer.add(&mut CatalogueDraft::default(), CatalogueKind::Metadata, b"key", &value).await;
     assert!(matches!(added, Err(TierError::Full(_))), "{added:?}");
 }
+
+/// One that fails each minute must not fill the bucket.
+#[tokio::test]
+async fn a_draft_that_is_given_up_leaves_nothing() {
+    let case = case();
+    let mut writer = case.writer();
+    assert!(put(&mut writer, &entries(1), 1).await.unwrap());
+    let before = case.bucket.keys();
+    for changed in 2..5 {
+        let mut draft = CatalogueDraft::default();
+        for (kind, key, value) in &entries(changed) {
+            writer.add(&mut draft, *kind, key.as_bytes(), value.as_bytes()).await.unwrap();
+        }
+        assert!(case.bucket.keys().len() > before.len());
+        writer.give_up(draft).await;
+        assert_eq!(case.bucket.keys(), before);
+    }
+    assert!(put(&mut writer, &entries(9), 1).await.unwrap());
+    assert_eq!(case.newest().await, entries(9));
+}
+
+/// A partition that could not be opened is told of as before.
+#[tokio::test]
+async fn what_the_newest_catalogue_says_of_a_partition_is_known_after_a_start() {
+    let case = case();
+    let id =
+        |partition| TopicPartition { topic_id: crate::model::TopicId(uuid::Uuid::from_u128(7)), partition };
+    let of = |end| CataloguedPartition { log_end_offset: crate::model::Offset(end), ..Default::default() };
+    let mut writer = case.writer();
+    writer.open().await.unwrap();
+    let mut draft = CatalogueDraft::default();
+    for partition in 0..3 {
+        let (key, value) = (CataloguedPartition::key(id(partition)), of(i64::from(partition)).encode());
+        writer.add(&mut draft, CatalogueKind::Partitions, &key, &value).await.unwrap();
+    }
+    assert!(writer.finish(draft, &stamp(1)).await.unwrap());
+    let mut writer = case.writer();
+    writer.open().await.unwrap();
+    let known = writer.known_partitions(&HashSet::from([id(2), id(9)])).await.unwrap();
+    assert_eq!(known, HashMap::from([(id(2), of(2))]));
+}
