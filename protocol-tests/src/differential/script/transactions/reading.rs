@@ -1,5 +1,7 @@
 //! Fetch and ListOffsets of a reader of committed transactions.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::{Case, Talk, Writer, begin, close, end, topic, write, writer};
@@ -34,6 +36,8 @@ fn filled(talk: &mut Talk) -> Result<(Topic, [Writer; 3])> {
     write(talk, &one, &topic, 0, 2)?;
     write(talk, &two, &topic, 0, 1)?;
     end(talk, &two, false)?;
+    // Two markers of one millisecond: the first would be the one with the largest timestamp.
+    std::thread::park_timeout(TWO_MILLISECONDS);
     end(talk, &one, false)?;
     begin(talk, &three, &[(&topic.name, &[0, 1])])?;
     write(talk, &three, &topic, 0, 0)?;
@@ -41,6 +45,9 @@ fn filled(talk: &mut Talk) -> Result<(Topic, [Writer; 3])> {
     talk.quiet(PRODUCE, &produce(PRODUCE, &topic, -1, batch(&["behind"])))?;
     Ok((topic, [one, two, three]))
 }
+
+/// The wall clock moves on by one at least.
+const TWO_MILLISECONDS: Duration = Duration::from_millis(2);
 
 /// Offsets of partition 0 from the first to one behind its end.
 const OFFSETS: std::ops::RangeInclusive<i64> = 0..=14;
