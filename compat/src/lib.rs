@@ -4,6 +4,7 @@
 //! scenarios that the program `compat` plays. The package `bench` stands on the first three.
 //! **Does not own** figures.
 
+mod accepting;
 pub mod broker;
 pub mod bucket;
 mod capture;

@@ -8,12 +8,14 @@
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{park_timeout, spawn};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+
+use crate::accepting::Accepting;
 
 /// The key of EndTxn.
 pub const END_TXN: i16 = 26;
@@ -48,7 +50,7 @@ pub struct Hold {
 
 /// The network.
 pub struct Proxy {
-    address: SocketAddr,
+    accepting: Accepting,
     shared: Arc<Shared>,
 }
 
@@ -57,39 +59,27 @@ struct Shared {
     hold: Mutex<Option<Hold>>,
     held_count: AtomicU64,
     under_way: AtomicU64,
-    is_over: AtomicBool,
 }
 
 impl Proxy {
     /// Listens on `port`, for a broker that need not be there yet.
     pub fn start(port: u16, broker: SocketAddr) -> Result<Proxy> {
         let listener = TcpListener::bind(("127.0.0.1", port))?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             broker,
             hold: Mutex::default(),
             held_count: AtomicU64::default(),
             under_way: AtomicU64::default(),
-            is_over: AtomicBool::default(),
         });
-        let accepting = Arc::clone(&shared);
-        spawn(move || {
-            for client in listener.incoming() {
-                if accepting.is_over.load(Ordering::Acquire) {
-                    break;
-                }
-                // A broker that is not there: the client's connection ends.
-                if let Ok(client) = client {
-                    drop(join(client, &accepting));
-                }
-            }
-        });
-        Ok(Proxy { address, shared })
+        let joining = Arc::clone(&shared);
+        // A broker that is not there: the client's connection ends.
+        let accepting = Accepting::start(listener, move |client| drop(join(client, &joining)))?;
+        Ok(Proxy { accepting, shared })
     }
 
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.accepting.address()
     }
 
     /// Where it connects in turn.
@@ -110,14 +100,6 @@ impl Proxy {
     /// How many frames were late.
     pub fn held_count(&self) -> u64 {
         self.shared.held_count.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Release);
-        // Wakes whoever accepts.
-        drop(TcpStream::connect_timeout(&self.address, CONNECT_DEADLINE));
     }
 }
 

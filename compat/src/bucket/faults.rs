@@ -6,7 +6,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::spawn;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::net::sockopt::set_socket_linger;
 
+use crate::accepting::Accepting;
 use crate::proxy::wait;
 
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -63,7 +64,7 @@ pub struct Strike {
 
 /// The network.
 pub struct Faults {
-    address: SocketAddr,
+    accepting: Accepting,
     shared: Arc<Shared>,
 }
 
@@ -73,38 +74,30 @@ struct Shared {
     /// Requests that the strike in force may concern.
     concerned: AtomicU64,
     struck: AtomicU64,
-    is_over: AtomicBool,
 }
 
 impl Faults {
     /// Listens on a port of its choice.
     pub fn start(server: SocketAddr) -> Result<Faults> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             server,
             strike: Mutex::default(),
             concerned: AtomicU64::default(),
             struck: AtomicU64::default(),
-            is_over: AtomicBool::default(),
         });
-        let accepting = Arc::clone(&shared);
-        spawn(move || {
-            for client in listener.incoming() {
-                if accepting.is_over.load(Ordering::Acquire) {
-                    break;
-                }
-                let serving = Arc::clone(&accepting);
-                // A client that goes away ends its connection and nothing else.
-                spawn(move || drop(client.map(|client| serving.serve(client))));
-            }
-        });
-        Ok(Faults { address, shared })
+        let serving = Arc::clone(&shared);
+        let accepting = Accepting::start(listener, move |client| {
+            let serving = Arc::clone(&serving);
+            // A client that goes away ends its connection and nothing else.
+            spawn(move || drop(serving.serve(client)));
+        })?;
+        Ok(Faults { accepting, shared })
     }
 
     /// Where the broker connects.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.accepting.address()
     }
 
     /// From now on requests meet this, instead of what they met before. What is late already comes in its
@@ -117,14 +110,6 @@ impl Faults {
     /// How many requests met the fault that is in force.
     pub fn struck(&self) -> u64 {
         self.shared.struck.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Faults {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Release);
-        // Wakes whoever accepts.
-        drop(TcpStream::connect_timeout(&self.address, CONNECT_DEADLINE));
     }
 }
 
