@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::arguments::{DumpArguments, VerifyArguments};
+use super::configuration;
 use super::exit::Exit;
-use crate::config::ServerConfig;
 use crate::env::{Env, Files};
 use crate::inspect::{self, DumpError, DumpOptions, Finding, Outcome, Summary, VerifyError, Watcher};
 
@@ -129,9 +129,7 @@ fn directory(env: &Env, arguments: &VerifyArguments) -> Result<PathBuf, Exit> {
     if let Some(directory) = &arguments.directory {
         return Ok(directory.clone());
     }
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    match ServerConfig::load(&*env.files, arguments.config.as_deref(), variables, &[]) {
+    match configuration::load(env, arguments.config.as_deref(), &[]) {
         Ok((config, _)) => Ok(config.log_dir),
         Err(error) => {
             eprintln!("highwater: {error}");

@@ -10,6 +10,7 @@
 mod admin_client;
 mod arguments;
 mod client;
+mod configuration;
 mod descriptors;
 mod exit;
 mod group_metrics;

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
 use super::arguments::RestoreArguments;
+use super::configuration;
 use super::exit::Exit;
 use crate::broker::{
     RestoreOptions, RestoreWatcher, Restored, RestoredPartition, restore as restore_node, store_options,
@@ -33,15 +34,13 @@ fn told(exit: Exit, message: &str) -> Exit {
 }
 
 fn configured(env: &Env, arguments: &RestoreArguments) -> Result<ServerConfig, String> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut overrides = arguments.overrides.clone();
     overrides.push(("highwater.tier.store".to_owned(), arguments.from.clone()));
     if let Some(directory) = &arguments.data_dir {
         let directory = directory.to_str().ok_or("--data-dir is not text")?;
         overrides.push(("log.dirs".to_owned(), directory.to_owned()));
     }
-    let loaded = ServerConfig::load(&*env.files, arguments.config.as_deref(), variables, &overrides);
+    let loaded = configuration::load(env, arguments.config.as_deref(), &overrides);
     loaded.map(|(config, _)| config).map_err(|error| error.to_string())
 }
 

@@ -1,6 +1,7 @@
 //! `highwater serve`: settings in, exit code out.
 
 use super::arguments::ServeArguments;
+use super::configuration;
 use super::exit::Exit;
 use super::running::Running;
 use super::signals::StopSignals;
@@ -46,11 +47,7 @@ pub fn serve(arguments: &ServeArguments) -> Exit {
 
 /// The settings, after everything worth saying about them was said.
 fn configure(env: &Env, arguments: &ServeArguments) -> Result<ServerConfig, Exit> {
-    // A variable that is not UTF-8 is none of ours.
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let loaded =
-        ServerConfig::load(&*env.files, arguments.config.as_deref(), variables, &arguments.overrides);
+    let loaded = configuration::load(env, arguments.config.as_deref(), &arguments.overrides);
     let (config, warnings) = loaded.map_err(|error| {
         tracing::error!("{error}");
         Exit::Configuration

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::admin_client::{AdminClient, AdminFailure};
 use super::arguments::{StoreArguments, TierCommand};
+use super::configuration;
 use super::exit::Exit;
 use crate::broker::{TierPartition, TierStatus, store_options};
-use crate::config::ServerConfig;
 use crate::env::Env;
 use crate::store::{self, NoObserver, ObjectStore, StoreError, StoreOptions, Variables};
 use crate::tier::{BucketCheckError, TierError};
@@ -101,10 +101,7 @@ fn told(failure: &Failure) -> Exit {
 
 /// The store that is configured.
 fn open(env: &Env, arguments: &StoreArguments) -> Result<(StoreOptions, Arc<dyn ObjectStore>), Failure> {
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let loaded =
-        ServerConfig::load(&*env.files, arguments.config.as_deref(), variables, &arguments.overrides);
+    let loaded = configuration::load(env, arguments.config.as_deref(), &arguments.overrides);
     let (config, _) = loaded.map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
     let options = store_options(&config.tier, Variables::of_process()).ok_or_else(|| {
         Failure::new(Exit::Configuration, "no object store is configured: highwater.tier.store")
