@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::fields::{CRC_BYTES, Reader, Writer, begin, checked};
+use super::fields::{CLUSTER_ID_BYTES_MAX, CRC_BYTES, Reader, Writer, begin, checked};
 use super::keys::{Nonce, number};
 use crate::model::{NodeId, Timestamp};
 
@@ -23,8 +23,6 @@ const CHUNK_ENTRIES_BYTES_MIN: usize = 128 << 10;
 const KEYS_PER_END: u32 = 512;
 /// One entry, at most.
 pub const CATALOGUE_ENTRY_BYTES_MAX: usize = 16 << 20;
-/// Longest identity of a cluster that is taken.
-const CLUSTER_ID_BYTES_MAX: usize = 256;
 
 const REFERENCE_BYTES: usize = 16 + 1 + 4 + 4;
 const CHUNK_HEADER_BYTES: usize = 8 + 4 + 16 + 1 + 4;
@@ -155,18 +153,12 @@ impl CatalogueRoot {
 
     /// Its object.
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Writer::default();
-        to.raw(ROOT_MAGIC);
-        to.u16(VERSION);
-        to.u16(0);
-        to.raw(&self.nonce.0);
+        let mut to = Writer::default().begin_own(ROOT_MAGIC, VERSION, self.nonce);
         to.u64(self.number.owner);
         to.u64(self.number.sequence);
         to.i64(self.taken_at.0);
         to.i32(self.node_id.0);
-        let end = self.cluster_id.floor_char_boundary(CLUSTER_ID_BYTES_MAX);
-        to.count(end);
-        to.raw(&self.cluster_id.as_bytes()[..end]);
+        to.cluster_id(&self.cluster_id);
         to.count(self.chunks.len());
         for chunk in &self.chunks {
             to.raw(&chunk.nonce.0);
@@ -190,8 +182,7 @@ impl CatalogueRoot {
         let number = CatalogueNumber { owner: from.u64()?, sequence: from.u64()? };
         let taken_at = from.timestamp()?;
         let node_id = NodeId(from.i32()?);
-        let length = from.count(1, CLUSTER_ID_BYTES_MAX)?;
-        let cluster_id = String::from_utf8(from.take(length)?.to_vec()).ok()?;
+        let cluster_id = from.cluster_id()?;
         let count = from.count(REFERENCE_BYTES, CATALOGUE_CHUNKS_MAX)?;
         let mut chunks = Vec::with_capacity(count);
         for _ in 0..count {
@@ -236,11 +227,8 @@ impl ChunkEntries {
 
     /// The chunk's object.
     pub fn encode(&self, kind: CatalogueKind, nonce: Nonce) -> Vec<u8> {
-        let mut to = Writer(Vec::with_capacity(CHUNK_HEADER_BYTES + self.encoded.0.len() + CRC_BYTES));
-        to.raw(CHUNK_MAGIC);
-        to.u16(VERSION);
-        to.u16(0);
-        to.raw(&nonce.0);
+        let bytes = CHUNK_HEADER_BYTES + self.encoded.0.len() + CRC_BYTES;
+        let mut to = Writer(Vec::with_capacity(bytes)).begin_own(CHUNK_MAGIC, VERSION, nonce);
         to.u8(kind.code());
         to.count(self.count);
         to.raw(&self.encoded.0);

@@ -38,6 +38,11 @@ impl TierError {
         TierError::Damaged { key: key.into(), what: what.into() }
     }
 
+    /// Whether an object is not there.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, TierError::Store(StoreError::NotFound(_)))
+    }
+
     /// Whether an object is not what it should be. It may be the way that damaged it: worth a second try.
     pub fn is_damage(&self) -> bool {
         matches!(self, TierError::Damaged { .. } | TierError::Store(StoreError::Corrupt { .. }))

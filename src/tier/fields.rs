@@ -7,6 +7,8 @@ use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
 
 /// CRC-32C at the end of what is checked as a whole.
 pub(super) const CRC_BYTES: usize = 4;
+/// Longest identity of a cluster that is taken.
+pub(super) const CLUSTER_ID_BYTES_MAX: usize = 256;
 
 /// Bytes that are built up.
 #[derive(Default)]
@@ -15,12 +17,18 @@ pub(super) struct Writer(pub Vec<u8>);
 impl Writer {
     /// What [`begin`] takes off, and whose object of which name it is.
     pub(super) fn begin(magic: &[u8; 8], version: u16, nonce: Nonce, partition: TopicPartition) -> Writer {
-        let mut to = Writer(magic.to_vec());
-        to.u16(version);
-        to.u16(0);
-        to.raw(&nonce.0);
+        let mut to = Writer(Vec::new()).begin_own(magic, version, nonce);
         to.partition(partition);
         to
+    }
+
+    /// The same of an object that is no partition's, behind what is there.
+    pub(super) fn begin_own(mut self, magic: &[u8; 8], version: u16, nonce: Nonce) -> Writer {
+        self.raw(magic);
+        self.u16(version);
+        self.u16(0);
+        self.raw(&nonce.0);
+        self
     }
 
     pub(super) fn raw(&mut self, bytes: &[u8]) {
@@ -54,6 +62,13 @@ impl Writer {
     /// A count of what has a bound far below 2^32.
     pub(super) fn count(&mut self, value: usize) {
         self.u32(u32::try_from(value).expect("counts are bounded by what an object may hold"));
+    }
+
+    /// A cluster's identity; its text is cut to [`CLUSTER_ID_BYTES_MAX`].
+    pub(super) fn cluster_id(&mut self, text: &str) {
+        let end = text.floor_char_boundary(CLUSTER_ID_BYTES_MAX);
+        self.count(end);
+        self.raw(&text.as_bytes()[..end]);
     }
 
     pub(super) fn partition(&mut self, partition: TopicPartition) {
@@ -121,6 +136,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn nonce(&mut self) -> Option<Nonce> {
         self.array().map(Nonce)
+    }
+
+    pub(super) fn cluster_id(&mut self) -> Option<String> {
+        let length = self.count(1, CLUSTER_ID_BYTES_MAX)?;
+        String::from_utf8(self.take(length)?.to_vec()).ok()
     }
 
     pub(super) fn partition(&mut self) -> Option<TopicPartition> {

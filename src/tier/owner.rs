@@ -3,16 +3,14 @@
 
 use std::fmt;
 
-use super::fields::{Reader, Writer, begin, checked};
+use super::fields::{CLUSTER_ID_BYTES_MAX, CRC_BYTES, Reader, Writer, begin, checked};
 use super::keys::{Nonce, number};
 use crate::model::{NodeId, Timestamp};
 
 const MAGIC: &[u8; 8] = b"HWTIEROW";
 const VERSION: u16 = 1;
-/// Longest identity of a cluster that is taken.
-const CLUSTER_ID_BYTES_MAX: usize = 256;
 /// The object, at most.
-pub(super) const OWNER_BYTES_MAX: usize = 8 + 4 + 16 + 8 + 4 + 8 + 4 + CLUSTER_ID_BYTES_MAX + 4;
+pub(super) const OWNER_BYTES_MAX: usize = 8 + 4 + 16 + 8 + 4 + 8 + 4 + CLUSTER_ID_BYTES_MAX + CRC_BYTES;
 /// Under it lie all owners there ever were.
 pub(super) const OWNERS: &str = "owner";
 
@@ -45,17 +43,11 @@ impl Owner {
 
     /// Its object.
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Writer::default();
-        to.raw(MAGIC);
-        to.u16(VERSION);
-        to.u16(0);
-        to.raw(&self.nonce.0);
+        let mut to = Writer::default().begin_own(MAGIC, VERSION, self.nonce);
         to.u64(self.number);
         to.i32(self.node_id.0);
         to.i64(self.since.0);
-        let end = self.cluster_id.floor_char_boundary(CLUSTER_ID_BYTES_MAX);
-        to.count(end);
-        to.raw(&self.cluster_id.as_bytes()[..end]);
+        to.cluster_id(&self.cluster_id);
         to.finish()
     }
 
@@ -73,8 +65,7 @@ impl Owner {
         let (nonce, number) = (from.nonce()?, from.u64()?);
         let node_id = NodeId(from.i32()?);
         let since = from.timestamp()?;
-        let length = from.count(1, CLUSTER_ID_BYTES_MAX)?;
-        let cluster_id = String::from_utf8(from.take(length)?.to_vec()).ok()?;
+        let cluster_id = from.cluster_id()?;
         Some(Owner { number, nonce, node_id, since, cluster_id })
     }
 }
