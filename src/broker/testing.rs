@@ -79,28 +79,40 @@ pub(crate) async fn append_records(broker: &Broker, partition: &Arc<Partition>, 
     partition.committed(end).await.unwrap();
 }
 
-/// A partition of a topic `t`: a closed segment of ten records, which a checkpoint covers, and an active one
-/// of five.
+/// Appends closed segments of ten records each, which a checkpoint covers, and an active one of five, to a
+/// topic whose segments are closed at once.
+pub(crate) async fn segments(broker: &Broker, partition: &Arc<Partition>, count: u32) {
+    for _ in 0..count {
+        append_records(broker, partition, 10).await;
+        broker.storage().flush_step(0).unwrap();
+        eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+    }
+    append_records(broker, partition, 5).await;
+    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
+}
+
+/// A partition of a topic `t` with a closed segment and an active one.
 pub(crate) async fn two_segments(broker: &Broker) -> Arc<Partition> {
     let configs = [("segment.ms".to_owned(), "1".to_owned())].into();
     let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
     let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
     let id = TopicPartition { topic_id: created.topic.topic_id, partition: 0 };
     let partition = broker.partition(id).unwrap();
-    append_records(broker, &partition, 10).await;
-    broker.storage().flush_step(0).unwrap();
-    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
-    append_records(broker, &partition, 5).await;
-    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
+    segments(broker, &partition, 1).await;
     partition
 }
 
 /// A bucket as a broker takes it.
 pub(crate) async fn bucket_tier(bucket: &SimulatedBucket) -> Tier {
+    bucket_tier_at(bucket, &Env::real()).await
+}
+
+/// The same with a clock, or files, of its own.
+pub(crate) async fn bucket_tier_at(bucket: &SimulatedBucket, env: &Env) -> Tier {
     let defaults = ServerConfig::defaults();
     let tiering = TieringConfig { memory_bytes: 32 << 20, ..defaults.tiering };
     let config = ServerConfig { tiering, ..defaults };
-    Tier::open(bucket.open(&Env::real()), &Env::real(), &config).await
+    Tier::open(bucket.open(env), env, &config).await
 }
 
 /// A tiered topic of one partition whose segments are closed at once.

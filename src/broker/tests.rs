@@ -7,7 +7,7 @@ mod crash_points;
 mod faults;
 mod group_crashes;
 mod late_transactions;
-mod machine;
+pub(super) mod machine;
 mod races;
 pub(super) mod transactions;
 mod verify;

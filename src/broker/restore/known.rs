@@ -65,7 +65,7 @@ impl Known {
                     );
                     return Ok(known);
                 }
-                Err(error) if error.is_damage() || is_missing(&error) => {
+                Err(error) if error.is_damage() || error.is_absence() => {
                     damage = damage.or(Some(error));
                 }
                 Err(error) => return Err(error.into()),
@@ -176,9 +176,4 @@ impl Known {
         metadata.insert(keys::TIER_OWNER.to_owned(), owner.encode());
         metadata
     }
-}
-
-/// An object that a catalogue names, and that is not there.
-fn is_missing(error: &TierError) -> bool {
-    matches!(error, TierError::Store(crate::store::StoreError::NotFound(_)))
 }

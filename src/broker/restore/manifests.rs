@@ -65,7 +65,7 @@ pub(super) async fn newest(
     for number in numbers {
         match whole(store, reader, id, number, known_end).await {
             Ok(root) => return Ok(Some(root)),
-            Err(error) if error.is_damage() || matches!(error, TierError::Store(StoreError::NotFound(_))) => {
+            Err(error) if error.is_damage() || error.is_absence() => {
                 first_error.get_or_insert(error);
             }
             Err(error) => return Err(error),

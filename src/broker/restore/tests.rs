@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 
 use super::ends::GAP;
 use super::*;
-use crate::broker::testing::PATIENCE;
 use crate::broker::testing::{
-    append_records, bucket_tier, commit_offset, eventually, open_with, tiered_topic,
+    PATIENCE, append_records, bucket_tier, commit_offset, eventually, open_with, segments, tiered_topic,
 };
+use crate::broker::tests::machine::options;
 use crate::broker::tests::transactions::{marker, transactional};
-use crate::broker::tiering::tests::{read_on, segments};
+use crate::broker::tiering::tests::read_on;
 use crate::broker::{Broker, TierOwnerError};
 use crate::cluster::EmbeddedMetadata;
 use crate::env::simulated::{CrashPlan, SimulatedWorld};
@@ -15,12 +15,10 @@ use crate::env::{Files, RealFiles};
 use crate::metadata::{BrokerConfigs, TierRecord};
 use crate::model::{NodeId, Offset, TransactionResult};
 use crate::partition::{Appender, CheckpointReach, Purpose, TransactionMarker, Verification};
-use crate::partition::{
-    BrokerDirectory, Catalogue, LogConfig, OpenError, Partition, Storage, StorageOptions,
-};
+use crate::partition::{BrokerDirectory, Catalogue, LogConfig, OpenError, Partition, Storage};
 use crate::store::simulated::SimulatedBucket;
 use crate::tier::ObjectKey;
-use crate::wal::WalOptions;
+use crate::wal::SyncMode;
 
 const SETTINGS: [(&str, &str); 4] = [
     ("highwater.tier.store", "file:///simulated"),
@@ -236,21 +234,7 @@ fn storage(world: &SimulatedWorld) -> Result<(Arc<Storage>, Arc<EmbeddedMetadata
     let log_config = |_: &TopicImage, _: &Arc<BrokerConfigs>| LogConfig::default();
     let metadata = Arc::new(EmbeddedMetadata::new(Arc::new(log_config)));
     let catalogue: Arc<dyn Catalogue> = metadata.clone();
-    let wal = WalOptions {
-        file_bytes: 64 << 10,
-        slot_bytes: 16 << 10,
-        group_bytes_max: 4 << 10,
-        ..WalOptions::default()
-    };
-    let options = StorageOptions {
-        wal,
-        tail_bytes: 64 << 10,
-        checkpoint_bytes: 96 << 10,
-        checkpoint_interval: Duration::from_secs(60),
-        write_back_bytes: 3000,
-        disk_reserve_bytes: 0,
-        handles_max: 8,
-    };
+    let options = options(SyncMode::Fsync);
     let storage = Arc::new(Storage::open(env, directory, options, catalogue)?);
     Ok((storage, metadata))
 }

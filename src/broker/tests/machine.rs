@@ -38,7 +38,7 @@ const ALTERED_BROKER_KEY: &str = "message.max.bytes";
 const ADMISSION_ATTEMPTS: usize = 32;
 
 /// Small enough that a few dozen batches roll segments, recycle WAL files and fill the window.
-pub(super) fn options(sync: SyncMode) -> StorageOptions {
+pub(crate) fn options(sync: SyncMode) -> StorageOptions {
     StorageOptions {
         wal: WalOptions {
             sync,

@@ -2,10 +2,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::testing::open_with;
-use crate::broker::{Broker, Tier, TierOwnerError};
+use crate::broker::testing::{bucket_tier_at, open_with};
+use crate::broker::{Broker, TierOwnerError};
 use crate::cluster::MetadataStore;
-use crate::config::{ServerConfig, TieringConfig};
 use crate::env::simulated::SimulatedClock;
 use crate::env::{Env, time};
 use crate::metadata::{TierOwner, keys};
@@ -21,13 +20,9 @@ fn still() -> (Env, Arc<SimulatedClock>) {
 }
 
 async fn open_at(directory: &Path, bucket: &SimulatedBucket, env: &Env) -> Arc<Broker> {
-    let defaults = ServerConfig::defaults();
-    let tiering = TieringConfig { memory_bytes: 32 << 20, ..defaults.tiering };
-    let config = ServerConfig { tiering, ..defaults };
-    let tier = Tier::open(bucket.open(env), env, &config).await;
     let settings =
         [("highwater.tier.store", "file:///simulated"), ("remote.log.manager.task.interval.ms", "3600000")];
-    open_with(directory, &settings, Some(tier))
+    open_with(directory, &settings, Some(bucket_tier_at(bucket, env).await))
 }
 
 async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {

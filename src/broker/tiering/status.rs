@@ -2,18 +2,20 @@
 //! them in JSON and `highwater tier` reads them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Tiering;
+use super::progress::{DeleteLag, Failing};
 use crate::broker::Broker;
 use crate::log::CopyLag;
-use crate::metadata::TopicImage;
-use crate::model::{Offset, TopicPartition};
-use crate::partition::Partition;
+use crate::metadata::{ClusterImage, TierRecord, TopicImage};
+use crate::model::{Offset, Timestamp, TopicPartition};
+use crate::partition::{Partition, Watermarks};
 use crate::store::{Operation, Outcome};
 use crate::telemetry::{TierPartitionSnapshot, TierSnapshot, TierVisitor};
-use crate::tier::{ManifestEntry, TierError};
+use crate::tier::{ManifestEntry, Root, TierError};
 
 /// Partitions of one answer.
 const PARTITIONS_MAX: usize = 5_000;
@@ -188,7 +190,7 @@ impl Broker {
                 if after.is_some_and(|(name, index)| *topic.name == *name && id.partition <= index) {
                     continue;
                 }
-                let Some(told) = self.tier_partition(tiering, topic, id) else { continue };
+                let Some(told) = self.tier_partition(tiering, &image, topic, id) else { continue };
                 if partitions.len() == PARTITIONS_MAX {
                     has_more = true;
                     break 'all;
@@ -214,7 +216,7 @@ impl Broker {
         let image = self.image();
         let topic = image.topic(topic)?;
         let id = TopicPartition { topic_id: topic.topic_id, partition };
-        self.tier_partition(self.tiering.as_ref()?, topic, id)
+        self.tier_partition(self.tiering.as_ref()?, &image, topic, id)
     }
 
     fn tier_requests(&self) -> Vec<TierRequests> {
@@ -231,15 +233,43 @@ impl Broker {
         requests
     }
 
-    /// `None`: the tier has nothing of it and is not to get anything, or it could not be opened.
     fn tier_partition(
         &self,
         tiering: &Tiering,
+        image: &ClusterImage,
         topic: &TopicImage,
         id: TopicPartition,
     ) -> Option<TierPartition> {
+        let looked = self.look_at(tiering, image, id)?;
+        let Looked { watermarks, record, copies, lag, stored, failing, delete_lag, .. } = looked;
+        Some(TierPartition {
+            topic: topic.name.to_string(),
+            topic_id: id.topic_id.to_string(),
+            partition: id.partition,
+            log_start_offset: watermarks.log_start_offset.0,
+            local_log_start_offset: watermarks.local_log_start_offset.0,
+            remote_end_offset: record.map_or(0, |record| record.remote_end_offset.0),
+            last_stable_offset: watermarks.last_stable_offset.0,
+            log_end_offset: watermarks.log_end_offset.0,
+            manifest: record.map_or(0, |record| record.manifest),
+            copies,
+            remote_bytes: stored.map(|stored| stored.bytes),
+            remote_segments: stored.map(|stored| stored.segments),
+            retired_objects: stored.map_or(0, |stored| stored.retired_objects),
+            lag_bytes: lag.bytes,
+            lag_segments: lag.segments,
+            lag_ms: u64::try_from(lag.age.as_millis()).unwrap_or(u64::MAX),
+            delete_lag_segments: delete_lag.segments,
+            delete_lag_bytes: delete_lag.bytes,
+            failing_since_ms: failing.as_ref().map(|failing| failing.since.0),
+            failure: failing.map(|failing| failing.last),
+        })
+    }
+
+    /// `None`: the tier has nothing of it and is not to get anything, or it could not be opened.
+    fn look_at(&self, tiering: &Tiering, image: &ClusterImage, id: TopicPartition) -> Option<Looked> {
         let partition: Arc<Partition> = self.partition(id)?;
-        let record = self.image().tier(id);
+        let record = image.tier(id);
         let settings = partition.log().config().tiering;
         if settings.is_none() && record.is_none() {
             return None;
@@ -253,36 +283,15 @@ impl Broker {
         };
         let known = tiering.partitions.get(&id).map(|remote| remote.value().clone());
         let root = known.as_ref().and_then(|remote| remote.known_root());
-        let remote = |number: fn(&crate::tier::Root) -> u64| match (record, &root) {
-            (None, _) => Some(0),
-            (Some(_), root) => root.as_deref().map(number),
+        let stored = match record {
+            None => Some(Stored::default()),
+            Some(_) => root.as_deref().map(Stored::of),
         };
         let (failing, delete_lag) = known.as_ref().map_or_else(Default::default, |remote| {
             let progress = remote.progress.lock();
             (progress.failing.clone(), progress.delete_lag)
         });
-        Some(TierPartition {
-            topic: topic.name.to_string(),
-            topic_id: id.topic_id.to_string(),
-            partition: id.partition,
-            log_start_offset: watermarks.log_start_offset.0,
-            local_log_start_offset: watermarks.local_log_start_offset.0,
-            remote_end_offset: remote_end.0,
-            last_stable_offset: watermarks.last_stable_offset.0,
-            log_end_offset: watermarks.log_end_offset.0,
-            manifest: record.map_or(0, |record| record.manifest),
-            copies,
-            remote_bytes: remote(|root| root.log_bytes()),
-            remote_segments: remote(|root| root.segments()),
-            retired_objects: remote(|root| root.retired.len() as u64).unwrap_or(0),
-            lag_bytes: lag.bytes,
-            lag_segments: lag.segments,
-            lag_ms: u64::try_from(lag.age.as_millis()).unwrap_or(u64::MAX),
-            delete_lag_segments: delete_lag.segments,
-            delete_lag_bytes: delete_lag.bytes,
-            failing_since_ms: failing.as_ref().map(|failing| failing.since.0),
-            failure: failing.map(|failing| failing.last),
-        })
+        Some(Looked { watermarks, record, copies, lag, stored, failing, delete_lag })
     }
 
     /// The same for metrics, of all partitions.
@@ -299,13 +308,13 @@ impl Broker {
             damaged: reads.damaged,
             cached_bytes: tiering.reader().cached_bytes() as u64,
             topic_deletions: image.tier_deletions().count() as u64,
-            last_error: crate::model::Timestamp(last_error),
+            last_error: Timestamp(last_error),
         });
-        let now_ms = self.storage.believed_now().0;
+        let now = self.storage.believed_now();
         for topic in image.topics() {
             for id in topic.topic_partitions() {
-                if let Some(told) = self.tier_partition(tiering, topic, id) {
-                    visitor.partition(&topic.name, id.partition, snapshot(&told, now_ms));
+                if let Some(looked) = self.look_at(tiering, &image, id) {
+                    visitor.partition(&topic.name, id.partition, looked.snapshot(now));
                 }
             }
         }
@@ -342,17 +351,47 @@ impl Broker {
     }
 }
 
-fn snapshot(told: &TierPartition, now_ms: i64) -> TierPartitionSnapshot {
-    let failing_ms = told.failing_since_ms.map(|since| now_ms.saturating_sub(since));
-    TierPartitionSnapshot {
-        bytes: told.remote_bytes.unwrap_or(0),
-        segments: told.remote_segments.unwrap_or(0),
-        lag_bytes: told.lag_bytes,
-        lag_segments: told.lag_segments,
-        lag: std::time::Duration::from_millis(told.lag_ms),
-        failing_for: failing_ms.map(|ms| std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
-        retired_objects: told.retired_objects,
-        delete_lag_bytes: told.delete_lag_bytes,
-        delete_lag_segments: told.delete_lag_segments,
+/// What is known of a partition.
+struct Looked {
+    watermarks: Watermarks,
+    record: Option<TierRecord>,
+    copies: bool,
+    lag: CopyLag,
+    /// `None` while nobody has asked the store since the start.
+    stored: Option<Stored>,
+    failing: Option<Failing>,
+    delete_lag: DeleteLag,
+}
+
+/// What its manifest says.
+#[derive(Clone, Copy, Default)]
+struct Stored {
+    bytes: u64,
+    segments: u64,
+    retired_objects: u64,
+}
+
+impl Stored {
+    fn of(root: &Root) -> Stored {
+        let retired_objects = root.retired.len() as u64;
+        Stored { bytes: root.log_bytes(), segments: root.segments(), retired_objects }
+    }
+}
+
+impl Looked {
+    fn snapshot(&self, now: Timestamp) -> TierPartitionSnapshot {
+        let stored = self.stored.unwrap_or_default();
+        let failing_for = self.failing.as_ref().map(|failing| now.0.saturating_sub(failing.since.0));
+        TierPartitionSnapshot {
+            bytes: stored.bytes,
+            segments: stored.segments,
+            lag_bytes: self.lag.bytes,
+            lag_segments: self.lag.segments,
+            lag: self.lag.age,
+            failing_for: failing_for.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+            retired_objects: stored.retired_objects,
+            delete_lag_bytes: self.delete_lag.bytes,
+            delete_lag_segments: self.delete_lag.segments,
+        }
     }
 }

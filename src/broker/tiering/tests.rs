@@ -2,7 +2,9 @@ use std::path::Path;
 
 use crate::broker::remote::aborted_in;
 use crate::broker::retention::remove_old_segments;
-use crate::broker::testing::{append_records, eventually, open_with, small_config, tiered_topic};
+use crate::broker::testing::{
+    append_records, bucket_tier, bucket_tier_at, open_with, segments, small_config, tiered_topic,
+};
 use crate::broker::{
     Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
     RecordDeletion,
@@ -35,11 +37,7 @@ fn bucket() -> SimulatedBucket {
 }
 
 async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
-    let defaults = ServerConfig::defaults();
-    let tiering = TieringConfig { memory_bytes: 32 << 20, ..defaults.tiering };
-    let config = ServerConfig { tiering, ..defaults };
-    let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &config).await;
-    let broker = open_with(directory, &SETTINGS, Some(tier));
+    let broker = open_with(directory, &SETTINGS, Some(bucket_tier(bucket).await));
     broker.own_tier().await.unwrap();
     broker
 }
@@ -47,17 +45,6 @@ async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
 /// A tiered topic `t` of one partition whose segments are closed at once.
 async fn tiered(broker: &Broker) -> Arc<Partition> {
     tiered_topic(broker, "t").await
-}
-
-/// Appends closed segments of ten records each, and an active one of five.
-pub(in crate::broker) async fn segments(broker: &Broker, partition: &Arc<Partition>, count: u32) {
-    for _ in 0..count {
-        append_records(broker, partition, 10).await;
-        broker.storage().flush_step(0).unwrap();
-        eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
-    }
-    append_records(broker, partition, 5).await;
-    broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
 }
 
 /// A broker with a tiered topic of so many closed segments.
@@ -228,7 +215,7 @@ async fn a_manifest_that_ends_below_the_disk_says_nothing_of_aborted_transaction
 async fn new_topics_are_tiered_that_say_nothing_of_it() {
     const KEY: &str = "remote.storage.enable";
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &ServerConfig::defaults()).await;
+    let tier = bucket_tier(&bucket).await;
     let settings: Vec<_> = SETTINGS.into_iter().chain([("highwater.tier.default.enable", "true")]).collect();
     let broker = open_with(directory.path(), &settings, Some(tier));
     for (configs, expected) in [
@@ -373,7 +360,7 @@ async fn a_topic_that_left_the_tier_leaves_the_bucket() {
 async fn what_was_copied_stays_if_nobody_knows_whether_it_is_named() {
     let (directory, bucket, files) = (tempfile::tempdir().unwrap(), bucket(), SimulatedFiles::new(1));
     let env = Env { files: Arc::new(files.clone()), ..Env::real() };
-    let tier = Tier::open(bucket.open(&env), &env, &ServerConfig::defaults()).await;
+    let tier = bucket_tier_at(&bucket, &env).await;
     let settings = SETTINGS.into_iter().chain([("highwater.wal.sync", "fsync")]);
     let config = small_config(directory.path(), settings);
     let broker = Broker::open_with(env, config, Metrics::new(Timestamp(0), 100), Some(tier)).unwrap();

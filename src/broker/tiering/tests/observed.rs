@@ -106,8 +106,7 @@ async fn what_lies_where_is_told_without_a_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_does_not_say_whose_it_is_fails_every_partition() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let tier = Tier::open(bucket.open(&Env::real()), &Env::real(), &ServerConfig::defaults()).await;
-    let broker = open_with(directory.path(), &SETTINGS, Some(tier));
+    let broker = open_with(directory.path(), &SETTINGS, Some(bucket_tier(&bucket).await));
     drop(tiered(&broker).await);
     bucket.set_denied(Some("the key is of another account"));
     broker.see_to_the_tier().await;
