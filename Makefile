@@ -7,8 +7,9 @@
 #   make test-crash the crash tests on the optimised build
 #   make check      formatting and lints
 #   make compat     stock clients and Apache Kafka's tools against the broker, crashes under load
-#   make soak       the same with a 1 GiB stream and 100 kills, 40,000 crash points; 2 GiB through the tier, whose store is
-#                   away for ten minutes, 60 kills over it; MirrorMaker and more of Connect;
+#   make soak       the same with a 1 GiB stream and 100 kills, 40,000 crash points; 2 GiB through the tier, on moto, on MinIO
+#                   (built once: seven minutes) and restored, whose store is away for ten minutes, 60 kills over it;
+#                   MirrorMaker and more of Connect;
 #                   100,000 messages copied in transactions, 100,000 transfers of the bank; Kafka Streams' smoke tests in
 #                   full; the wire suite against Apache Kafka; the container's image, built and used
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka

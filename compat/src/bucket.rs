@@ -1,112 +1,33 @@
-//! A bucket for tiered storage: moto's S3 server, which is not ours, with a network between that can fail; or
-//! a directory.
+//! A bucket for tiered storage: on an S3 server, with a network between that can fail; or a directory.
 //!
-//! **Owns** the server's process, the settings of a broker that uses it, and what lies in it.
-//! **Does not own** what the objects mean, beyond the form of their keys (docs/formats/tier.md).
+//! **Owns** the settings of a broker that uses it, and what lies in it. **Does not own** the server's process
+//! (`server`), nor what the objects mean, beyond the form of their keys (docs/formats/tier.md).
 
 pub mod faults;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 
-use crate::broker::{Settings, tied_to_this_process};
-use crate::process::Process;
+use crate::broker::{Settings, binary};
 use crate::tools::Tools;
-use crate::wait::eventually;
 
-/// Its name.
-pub const BUCKET: &str = "highwater";
+pub use server::{ACCESS_KEY, BUCKET, Kind, SECRET_KEY, Server};
+
 /// What all keys of a broker begin with.
 const PREFIX: &str = "some/prefix/";
-const READY_DEADLINE: Duration = Duration::from_secs(60);
-/// Larger objects lie on disk: the server would have a whole tier in memory.
-const IN_MEMORY_BYTES: &str = "262144";
-/// Keys of a page, and pages that are asked for at most.
-const PAGE_KEYS: usize = 1_000;
-const PAGES_MAX: usize = 1_000;
-
-/// moto's server.
-pub struct Moto {
-    address: SocketAddr,
-    /// Killed when dropped.
-    _process: Process,
-}
-
-impl Moto {
-    /// Starts it on a port of its choice, which it prints; with one empty bucket.
-    pub fn start(tools: &Tools, folder: &Path, name: &str, variables: &[(&str, &str)]) -> Result<Moto> {
-        let mut command = tools.moto()?;
-        command.env("MOTO_S3_DEFAULT_KEY_BUFFER_SIZE", IN_MEMORY_BYTES);
-        command.envs(variables.iter().copied());
-        let log = folder.join(format!("moto-{name}.log"));
-        let mut process = Process::spawn_logged(tied_to_this_process(&command), &log)?;
-        let address = eventually(READY_DEADLINE, "moto", || {
-            let ended = process.exited()?;
-            ensure!(ended.is_none(), "moto ended: {ended:?}");
-            let printed = fs::read_to_string(&log)?;
-            let address = printed.lines().find_map(|line| line.trim().strip_prefix("* Running on http://"));
-            Ok(address.map(str::to_owned))
-        })?;
-        let moto = Moto { address: address.parse()?, _process: process };
-        moto.ask("PUT", &format!("/{BUCKET}"))?;
-        Ok(moto)
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// One request without a body; the body of its answer.
-    fn ask(&self, method: &str, target: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(self.address).context("moto")?;
-        stream.set_read_timeout(Some(READY_DEADLINE))?;
-        // The older version of HTTP: nothing comes in chunks.
-        write!(stream, "{method} {target} HTTP/1.0\r\nHost: {}\r\nContent-Length: 0\r\n\r\n", self.address)?;
-        let mut response = Vec::new();
-        stream.read_to_end(&mut response)?;
-        let response = String::from_utf8_lossy(&response).into_owned();
-        let (head, body) = response.split_once("\r\n\r\n").context("an answer without a head")?;
-        let is_ok = head.split(' ').nth(1) == Some("200");
-        ensure!(is_ok, "{method} {target}: {response}");
-        Ok(body.to_owned())
-    }
-
-    /// Keys below the broker's prefix.
-    fn keys(&self) -> Result<Vec<String>> {
-        let mut keys = Vec::new();
-        let mut after = String::new();
-        for _ in 0..PAGES_MAX {
-            let page = self.ask(
-                "GET",
-                &format!("/{BUCKET}?list-type=2&max-keys={PAGE_KEYS}&prefix={PREFIX}&start-after={after}"),
-            )?;
-            let on_page = keys.len();
-            for piece in page.split("<Key>").skip(1) {
-                let key = piece.split("</Key>").next().unwrap_or_default();
-                keys.push(key.strip_prefix(PREFIX).context("a key of somebody else")?.to_owned());
-            }
-            if keys.len() < on_page + PAGE_KEYS {
-                return Ok(keys);
-            }
-            after = format!("{PREFIX}{}", keys[keys.len() - 1]);
-        }
-        Ok(keys)
-    }
-}
 
 /// Where a broker's older segments lie.
 pub enum Bucket {
     /// On an S3 server, behind an address that need not be its own.
     S3 {
         /// The server.
-        moto: Moto,
+        server: Server,
         /// Where the broker finds it.
         endpoint: SocketAddr,
     },
@@ -116,9 +37,9 @@ pub enum Bucket {
 
 impl Bucket {
     /// A new server, asked without anything in between.
-    pub fn on_moto(tools: &Tools, folder: &Path) -> Result<Bucket> {
-        let moto = Moto::start(tools, folder, "tier", &[])?;
-        Ok(Bucket::S3 { endpoint: moto.address(), moto })
+    pub fn on(kind: Kind, tools: &Tools, folder: &Path) -> Result<Bucket> {
+        let server = Server::start(kind, tools, folder, "tier", &[])?;
+        Ok(Bucket::S3 { endpoint: server.address(), server })
     }
 
     /// A new directory.
@@ -135,35 +56,54 @@ impl Bucket {
             .with("log.retention.check.interval.ms", "300")
             .with("highwater.checkpoint.interval.ms", "300")
             .with("highwater.tier.grace.ms", "3000")
+            .with("highwater.tier.catalogue.interval.ms", "1000")
             .with("highwater.tier.memory.bytes", "33554432");
-        match self {
-            Bucket::S3 { endpoint, .. } => {
-                let mut settings = settings
-                    .with("highwater.tier.store", &format!("s3://{BUCKET}/{}", PREFIX.trim_end_matches('/')))
-                    .with("highwater.tier.endpoint", &format!("http://{endpoint}"))
-                    .with("highwater.tier.allow.http", "true");
-                for (name, value) in [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")] {
-                    settings.environment.push((name.to_owned(), value.to_owned()));
-                }
-                settings
+        let mut settings = settings.with("highwater.tier.store", &self.url());
+        if let Bucket::S3 { endpoint, .. } = self {
+            settings = settings
+                .with("highwater.tier.endpoint", &format!("http://{endpoint}"))
+                .with("highwater.tier.allow.http", "true");
+            for (name, value) in [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)] {
+                settings.environment.push((name.to_owned(), value.to_owned()));
             }
+        }
+        settings
+    }
+
+    /// As `highwater.tier.store` has it.
+    pub fn url(&self) -> String {
+        match self {
+            Bucket::S3 { .. } => format!("s3://{BUCKET}/{}", PREFIX.trim_end_matches('/')),
+            Bucket::Directory(path) => format!("file://{}", path.display()),
+        }
+    }
+
+    /// A command of our program that is told the bucket by settings, with `words` before those.
+    pub fn command(&self, words: &[&str]) -> Result<Command> {
+        let Settings { properties, environment, .. } = self.settings();
+        let mut command = Command::new(binary()?);
+        command.args(words).envs(environment);
+        for (key, value) in &properties {
+            command.args(["--override", &format!("{key}={value}")]);
+        }
+        Ok(command)
+    }
+
+    /// Keys of all objects there.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        match self {
+            Bucket::S3 { server, .. } => server.keys(PREFIX),
             Bucket::Directory(path) => {
-                settings.with("highwater.tier.store", &format!("file://{}", path.display()))
+                let mut keys = Vec::new();
+                walk(path, "", &mut keys)?;
+                Ok(keys)
             }
         }
     }
 
     /// What lies there of topics.
     pub fn objects(&self) -> Result<Objects> {
-        let keys = match self {
-            Bucket::S3 { moto, .. } => moto.keys()?,
-            Bucket::Directory(path) => {
-                let mut keys = Vec::new();
-                walk(path, "", &mut keys)?;
-                keys
-            }
-        };
-        Ok(Objects::of(&keys))
+        Ok(Objects::of(&self.keys()?))
     }
 }
 

@@ -109,3 +109,16 @@ pub fn digest_of_rest(partition: u64, records: u64, skipped: u64) -> Digest {
     }
     digest
 }
+
+/// So many records of each of these streams, one after the other.
+pub fn digest_of(streams: &[(u64, u64)]) -> Digest {
+    let mut digest = Digest::default();
+    for (partition, records) in streams {
+        let mut stream = LogStream::new(SEED + partition);
+        for _ in 0..*records {
+            let line = stream.next_line();
+            digest.add_line(format!("{}\t{}", line.key, line.value).as_bytes());
+        }
+    }
+    digest
+}

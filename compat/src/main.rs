@@ -12,6 +12,7 @@ use compat::scenario::history::Plan as History;
 use compat::scenario::outbox::Plan as Outbox;
 use compat::scenario::streams::{Pipeline, Plan as Streams};
 use compat::scenario::tiered::Plan as Tiered;
+use compat::scenario::tiered::restoring::Plan as TieredRestore;
 use compat::scenario::tiered_crash::Plan as TieredCrash;
 use compat::scenario::tiered_faults::Plan as TieredFaults;
 use compat::scenario::transaction_copier::Plan as Copied;
@@ -55,6 +56,13 @@ const CI: Scale = Scale {
     crowd_rounds: 2,
     crowd_time: Duration::from_secs(8),
     tiered: Tiered { stream_bytes: 96 << 20, segment_bytes: 1 << 20, local_bytes: 2 << 20, transactions: 30 },
+    tiered_restore: TieredRestore {
+        stream_bytes: 48 << 20,
+        segment_bytes: 1 << 20,
+        local_bytes: 1 << 20,
+        transactions: 30,
+        old_node_is_dead: true,
+    },
     tiered_crash: TieredCrash { kills: 10 },
     tiered_faults: TieredFaults {
         per_second: 9_000,
@@ -90,6 +98,13 @@ const SOAK: Scale = Scale {
         segment_bytes: 8 << 20,
         local_bytes: 64 << 20,
         transactions: 400,
+    },
+    tiered_restore: TieredRestore {
+        stream_bytes: 2 << 30,
+        segment_bytes: 8 << 20,
+        local_bytes: 64 << 20,
+        transactions: 400,
+        old_node_is_dead: false,
     },
     tiered_crash: TieredCrash { kills: 60 },
     tiered_faults: TieredFaults {

@@ -11,7 +11,7 @@ mod probe;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -38,7 +38,7 @@ pub enum Flavor {
 }
 
 /// What a scenario asks of the broker it starts.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     /// Properties by Kafka's names, added to the ordinary ones.
     pub properties: Vec<(String, String)>,
@@ -143,6 +143,11 @@ impl Broker {
             bail!("the broker ended: {status}\n{}", tail(&self.log_text()?));
         }
         Ok(())
+    }
+
+    /// Waits for its end, to which it comes by itself.
+    pub fn ended(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.process.wait(deadline)
     }
 
     /// SIGKILL.

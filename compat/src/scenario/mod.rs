@@ -66,6 +66,7 @@ use anyhow::Result;
 use protocol_tests::storm::Plan;
 
 use crate::broker::{self, Broker, Flavor, Settings};
+use crate::bucket::Kind;
 use crate::process::{Outcome, run};
 use crate::tools::Tools;
 use crate::transcript::Transcript;
@@ -152,16 +153,20 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "real-input", oracle: true, run: real_input::run },
     Scenario { name: "crash", oracle: true, run: crash::run },
     Scenario { name: "tiered-directory", oracle: false, run: tiered::run_directory },
-    Scenario { name: "tiered", oracle: false, run: tiered::run },
+    Scenario { name: "tiered", oracle: false, run: |c| tiered::run(c, Kind::Moto) },
+    Scenario { name: "tiered-restore", oracle: false, run: tiered::restoring::run },
     Scenario { name: "tiered-crash", oracle: false, run: tiered_crash::run },
     Scenario { name: "tiered-faults", oracle: false, run: tiered_faults::run },
 ];
 
-/// More, for `--soak` and by name only: they start one virtual machine after another.
+/// More, for `--soak` and by name only: they start one virtual machine after another, or take long to
+/// install.
 pub const SOAK: &[Scenario] = &[
     Scenario { name: "bank-classic", oracle: true, run: bank::classic },
     Scenario { name: "connect-standalone", oracle: true, run: connect::standalone },
     Scenario { name: "container", oracle: false, run: container::run },
+    Scenario { name: "object-store-minio", oracle: false, run: object_store::run_minio },
+    Scenario { name: "tiered-minio", oracle: false, run: |c| tiered::run(c, Kind::Minio) },
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
     Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },
     Scenario { name: "streams-smoke-at-least-once", oracle: true, run: streams::run_at_least_once },
@@ -214,6 +219,8 @@ pub struct Scale {
     pub crowd_time: Duration,
     /// What goes into the tier.
     pub tiered: tiered::Plan,
+    /// What is restored from the bucket alone.
+    pub tiered_restore: tiered::restoring::Plan,
     /// How often the broker is killed over its tier.
     pub tiered_crash: tiered_crash::Plan,
     /// How long the store fails in each way.

@@ -1,5 +1,5 @@
-//! `highwater tier probe` on a real S3 server that is not ours (moto's), and on a directory: the store does
-//! what it must, and what cannot be is refused in words that say what to do.
+//! `highwater tier probe` on real S3 servers that are not ours (moto's, MinIO), and on a directory: the store
+//! does what it must, and what cannot be is refused in words that say what to do.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 
 use super::Context;
 use crate::broker::binary;
-use crate::bucket::{BUCKET, Moto};
+use crate::bucket::{ACCESS_KEY, BUCKET, Kind, SECRET_KEY, Server};
 use crate::process::{Outcome, run as run_program};
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(120);
@@ -23,12 +23,28 @@ pub fn run(context: &mut Context) -> Result<()> {
     let directory = format!("file://{}", folder.display());
     conforms(context, "a directory", &[("store", &directory)], &[])?;
 
-    let server = Moto::start(context.tools, &context.folder, "open", &[])?;
+    let server = Server::start(Kind::Moto, context.tools, &context.folder, "open", &[])?;
+    asked_as_it_should_be(context, &server, "moto")?;
+    // With permissions from the second request on: the first one makes the bucket.
+    let late = [("INITIAL_NO_AUTH_ACTION_COUNT", "1")];
+    let strict = Server::start(Kind::Moto, context.tools, &context.folder, "strict", &late)?;
+    knows_nobody(context, &strict)
+}
+
+/// The same on MinIO.
+pub fn run_minio(context: &mut Context) -> Result<()> {
+    let server = Server::start(Kind::Minio, context.tools, &context.folder, "open", &[])?;
+    asked_as_it_should_be(context, &server, "MinIO")?;
+    knows_nobody(context, &server)
+}
+
+/// It conforms, and what cannot be is refused.
+fn asked_as_it_should_be(context: &mut Context, server: &Server, what: &str) -> Result<()> {
     let endpoint = format!("http://{}", server.address());
     let store = format!("s3://{BUCKET}/some/prefix");
     let there = [("store", store.as_str()), ("endpoint", &endpoint), ("allow.http", "true")];
-    let keys = [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
-    conforms(context, "moto", &there, &keys)?;
+    let keys = keys(ACCESS_KEY);
+    conforms(context, what, &there, &keys)?;
 
     let absent = [("store", "s3://nowhere"), ("endpoint", &endpoint), ("allow.http", "true")];
     refused(context, "a bucket that is not there", &absent, &keys, 78, "no such bucket")?;
@@ -36,14 +52,19 @@ pub fn run(context: &mut Context) -> Result<()> {
     let profile = [there[0], there[1], there[2], ("profile", "mine")];
     refused(context, "a profile that is not there", &profile, &[], 78, "is in neither file")?;
     let closed = [there[0], ("endpoint", "http://127.0.0.1:1"), there[2], ("request.retries", "1")];
-    refused(context, "a store that is away", &closed, &keys, 74, "not available")?;
+    refused(context, "a store that is away", &closed, &keys, 74, "not available")
+}
 
-    // With permissions from the second request on: the first one makes the bucket.
-    let late = [("INITIAL_NO_AUTH_ACTION_COUNT", "1")];
-    let strict_server = Moto::start(context.tools, &context.folder, "strict", &late)?;
-    let endpoint = format!("http://{}", strict_server.address());
-    let strict = [there[0], ("endpoint", endpoint.as_str()), there[2]];
-    refused(context, "wrong credentials", &strict, &keys, 78, "InvalidAccessKeyId")
+/// A key that nobody was given.
+fn knows_nobody(context: &mut Context, server: &Server) -> Result<()> {
+    let endpoint = format!("http://{}", server.address());
+    let store = format!("s3://{BUCKET}/some/prefix");
+    let there = [("store", store.as_str()), ("endpoint", &endpoint), ("allow.http", "true")];
+    refused(context, "wrong credentials", &there, &keys("nobody"), 78, "InvalidAccessKeyId")
+}
+
+fn keys(access_key: &str) -> [(&str, &str); 2] {
+    [("AWS_ACCESS_KEY_ID", access_key), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
 }
 
 /// `highwater tier probe` with those settings of `highwater.tier.`, and no variables but those.

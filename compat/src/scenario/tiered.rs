@@ -4,6 +4,7 @@
 //! **Owns** the story of topics without transactions, and waiting for the tier. **Does not own** the bucket.
 
 mod leaving;
+pub mod restoring;
 mod transactional;
 
 use std::fs;
@@ -14,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{CLIENT_DEADLINE, Context, create_topics, kcat_command};
 use crate::broker::Broker;
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, Kind};
 use crate::feeding::{Feeding, Input, digest_of_output, digest_of_rest};
 use crate::process::run as run_program;
 use crate::stream::Digest;
@@ -48,9 +49,9 @@ pub struct Plan {
 }
 
 /// In a bucket on an S3 server.
-pub fn run(context: &mut Context) -> Result<()> {
+pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     let plan = context.scale.tiered;
-    let bucket = Bucket::on_moto(context.tools, &context.folder)?;
+    let bucket = Bucket::on(kind, context.tools, &context.folder)?;
     let mut broker = context.start_with(&bucket.settings())?;
     let topics = [
         format!("{STREAM} {PARTITIONS} {}", tiered_topic(plan.segment_bytes, plan.local_bytes)),
@@ -62,7 +63,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     let sent = produce(context, &broker, plan.stream_bytes)?;
     let parts = feed(kcat_words(PARTS, 0, "none"), &broker, PARTITIONS.into(), 2 * PARTS_SEGMENT_BYTES)?;
     let parts = parts.finish()?.remove(0);
-    let told = transactional::produce(context, &broker, plan.transactions)?;
+    let told = transactional::produce(context, &broker, plan.transactions, Vec::new())?;
     await_tier(&broker, &bucket, context, STREAM, PARTITIONS)?;
     await_tier(&broker, &bucket, context, PARTS, 1)?;
     await_tier(&broker, &bucket, context, transactional::TOPIC, transactional::PARTITIONS)?;

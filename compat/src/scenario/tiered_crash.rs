@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::tiered::{await_empty, await_tier, tiered_topic, topic_id};
 use super::{CLIENT_DEADLINE, Context, create_topics, kcat_command};
 use crate::broker::Broker;
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, Kind};
 use crate::numbered::{self, Numbered};
 use crate::process::{Process, run as run_program};
 use crate::proxy::wait;
@@ -45,7 +45,7 @@ pub struct Plan {
 
 /// Kills the broker again and again, and looks at what is left.
 pub fn run(context: &mut Context) -> Result<()> {
-    let bucket = Bucket::on_moto(context.tools, &context.folder)?;
+    let bucket = Bucket::on(Kind::Moto, context.tools, &context.folder)?;
     let mut broker = context.start_with(&bucket.settings())?;
     let topic = tiered_topic(SEGMENT_BYTES, LOCAL_BYTES);
     create_topics(context, &broker, &format!("{} {} {topic}", LOAD.topic, LOAD.partitions))?;

@@ -14,7 +14,7 @@ use super::tiered::{await_tier, tiered_topic};
 use super::{Context, create_topics, kcat_command};
 use crate::broker::Broker;
 use crate::bucket::faults::{ALL, Fault, Faults, READS, Strike, WRITES};
-use crate::bucket::{Bucket, Moto};
+use crate::bucket::{Bucket, Kind, Server};
 use crate::numbered::{self, Numbered};
 use crate::process::Process;
 use crate::wait::eventually;
@@ -70,9 +70,9 @@ const HINDERED_EVERY: u64 = 3;
 /// One fault after the other.
 pub fn run(context: &mut Context) -> Result<()> {
     let plan = context.scale.tiered_faults;
-    let moto = Moto::start(context.tools, &context.folder, "tier", &[])?;
-    let faults = Faults::start(moto.address())?;
-    let bucket = Bucket::S3 { moto, endpoint: faults.address() };
+    let server = Server::start(Kind::Moto, context.tools, &context.folder, "tier", &[])?;
+    let faults = Faults::start(server.address())?;
+    let bucket = Bucket::S3 { server, endpoint: faults.address() };
     let settings = bucket
         .settings()
         .with("highwater.tier.request.timeout.ms", REQUEST_TIMEOUT_MS)

@@ -1,11 +1,11 @@
-//! Our Go clients, built with the modules that `go.sum` names.
+//! Our Go clients, built with the modules that `go.sum` names; and MinIO.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{INSTALL_DEADLINE, cache, package_dir, programs};
+use super::{BUILD_DEADLINE, INSTALL_DEADLINE, cache, package_dir, programs};
 use crate::process::run;
 
 /// A folder with one program for each folder of `go/` that holds one.
@@ -23,4 +23,21 @@ pub fn build(cache: &Path) -> Result<PathBuf> {
         Ok(())
     })
     .context("the Go clients do not build")
+}
+
+/// The last commit of MinIO's repository: its releases have names that Go knows no versions by.
+const MINIO: &str = "v0.0.0-20260212201848-7aac2a2c5b7c";
+
+/// The program, with the modules that its own `go.mod` names.
+pub fn build_minio(cache: &Path) -> Result<PathBuf> {
+    programs::find_or_install("go", "golang-go")?;
+    let folder = cache::once(cache, &format!("minio-{MINIO}"), |built| {
+        println!("building MinIO, once: some minutes");
+        let mut command = Command::new("nice");
+        command.args(["-n", "10", "go", "install", "-buildvcs=false", "-trimpath"]);
+        command.arg(format!("github.com/minio/minio@{MINIO}")).env("GOBIN", built);
+        run(command, b"", BUILD_DEADLINE)?.success()?;
+        Ok(())
+    });
+    Ok(folder.context("MinIO does not build")?.join("minio"))
 }

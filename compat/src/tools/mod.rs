@@ -25,8 +25,8 @@ pub use images::{Images, repository};
 
 const INSTALL_DEADLINE: Duration = Duration::from_secs(600);
 const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
-/// A C library, on a machine that does other work too.
-const BUILD_DEADLINE: Duration = Duration::from_secs(1_200);
+/// A C library or a Go program, on a machine that does other work too.
+const BUILD_DEADLINE: Duration = Duration::from_secs(2_400);
 
 /// Where what was installed lies.
 pub struct Tools {
@@ -111,6 +111,14 @@ impl Tools {
     pub fn moto(&self) -> Result<Command> {
         let mut command = Command::new(python::install(&self.cache, "moto")?);
         command.args(["-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]);
+        Ok(command)
+    }
+
+    /// MinIO, built when it is first asked for, with its objects in a folder and on a port.
+    pub fn minio(&self, folder: &Path, port: u16) -> Result<Command> {
+        let mut command = Command::new(go::build_minio(&self.cache)?);
+        command.args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")]);
+        command.arg(folder).env("MINIO_BROWSER", "off").env("HOME", folder);
         Ok(command)
     }
 

@@ -8,8 +8,10 @@ use super::INSTALL_DEADLINE;
 use crate::process::run;
 
 /// What every run needs, each with the Debian package that brings it.
-const ALWAYS: [(&str, &str); 10] = [
+const ALWAYS: [(&str, &str); 12] = [
     ("kcat", "kcat"),
+    ("curl", "curl"),
+    ("script", "bsdutils"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),
     ("mvn", "maven"),

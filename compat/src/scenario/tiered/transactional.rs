@@ -1,11 +1,15 @@
 //! Transactions of two clients at once, some aborted, in segments that leave the disk.
 
-use anyhow::{Result, ensure};
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 
 use super::super::transactions::Program;
 use super::super::{Context, kcat_command};
 use crate::broker::Broker;
 use crate::feeding::digest_of_output;
+use crate::process::run as run_program;
 use crate::stream::Digest;
 
 pub const TOPIC: &str = "transactional";
@@ -13,15 +17,26 @@ pub const TOPIC: &str = "transactional";
 pub const PARTITIONS: u32 = 3;
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const TIMEOUT_MS: u32 = 300_000;
+const DEADLINE: Duration = Duration::from_secs(120);
 /// Large, so that few of them fill a segment.
 const VALUE_BYTES: usize = 20_000;
 /// One transaction is open from the first of these rounds to the second, over several segments.
 const LONG: std::ops::Range<u32> = 3..22;
 
 /// What lies in one partition, as consumers of either kind see it.
+#[derive(Default)]
 pub struct Told {
     committed: Digest,
     all: Digest,
+}
+
+impl Told {
+    fn add(&mut self, value: &str, is_committed: bool) {
+        self.all.add_line(value.as_bytes());
+        if is_committed {
+            self.committed.add_line(value.as_bytes());
+        }
+    }
 }
 
 /// A value that was sent, and by whose transaction.
@@ -69,24 +84,25 @@ impl Story {
         self.ask(client, &format!("{word} {producer}"))
     }
 
-    fn told(&self) -> Vec<Told> {
-        let mut told = Vec::new();
-        for partition in 0..PARTITIONS {
-            let (mut committed, mut all) = (Digest::default(), Digest::default());
-            for sent in self.sent.iter().filter(|sent| sent.partition == partition) {
-                all.add_line(sent.value.as_bytes());
-                if self.ended[sent.transaction] == Some(true) {
-                    committed.add_line(sent.value.as_bytes());
-                }
-            }
-            told.push(Told { committed, all });
+    /// With what lay there before.
+    fn told(&self, mut told: Vec<Told>) -> Vec<Told> {
+        told.resize_with(PARTITIONS as usize, Told::default);
+        for sent in &self.sent {
+            let told = &mut told[sent.partition as usize];
+            told.add(&sent.value, self.ended[sent.transaction] == Some(true));
         }
         told
     }
 }
 
-/// So many transactions of each client, whose records lie between each other's.
-pub fn produce(context: &Context, broker: &Broker, transactions: u32) -> Result<Vec<Told>> {
+/// So many transactions of each client, whose records lie between each other's; what lies there then, with
+/// what did before.
+pub fn produce(
+    context: &Context,
+    broker: &Broker,
+    transactions: u32,
+    before: Vec<Told>,
+) -> Result<Vec<Told>> {
     let mut java = context.tools.java("Transactions");
     java.arg(broker.bootstrap());
     let mut rdkafka = context.tools.python("transactions_confluent_kafka.py");
@@ -115,9 +131,34 @@ pub fn produce(context: &Context, broker: &Broker, transactions: u32) -> Result<
         }
     }
     ensure!(long.is_none(), "a transaction was left open: {transactions} rounds");
-    let told = story.told();
+    let told = story.told(before);
     story.clients.into_iter().try_for_each(|(_, program)| program.finish())?;
     Ok(told)
+}
+
+/// What lies there up to those offsets, as kcat finds it.
+pub fn told_up_to(broker: &Broker, newest: &[i64]) -> Result<Vec<Told>> {
+    let mut found = Vec::new();
+    for (partition, newest) in (0..PARTITIONS).zip(newest) {
+        let lines_of = |isolation: &str| -> Result<Vec<String>> {
+            let words = format!(
+                r"-C -t {TOPIC} -p {partition} -o beginning -e -q -X isolation.level={isolation}
+                  -f %o\x20%s\n"
+            );
+            let read = run_program(kcat_command(broker, &words), b"", DEADLINE)?.success()?.stdout;
+            Ok(read.lines().map(str::to_owned).collect())
+        };
+        let committed: HashSet<String> = lines_of("read_committed")?.into_iter().collect();
+        let mut told = Told::default();
+        for line in lines_of("read_uncommitted")? {
+            let (offset, value) = line.split_once(' ').context("a record")?;
+            if offset.parse::<i64>()? <= *newest {
+                told.add(value, committed.contains(&line));
+            }
+        }
+        found.push(told);
+    }
+    Ok(found)
 }
 
 /// Both isolation levels, by kcat, and each by Kafka's console consumer.

@@ -1,0 +1,225 @@
+//! A lost node's place is taken from its bucket alone: what was in the tier is read as it was sent, the gap
+//! behind it is stepped over, and producers, transactions, groups and copies go on. The lost node stops when
+//! it comes back.
+
+mod groups;
+mod told;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use self::groups::Groups;
+use self::told::{Told, told};
+use super::{PARTITIONS, STREAM, compare, kcat_words, offsets, produce, tiered_topic, transactional};
+use crate::broker::{self, Broker, Flavor, Settings};
+use crate::bucket::{Bucket, Kind};
+use crate::feeding::{Feeding, Input, digest_of};
+use crate::process::run as run_program;
+use crate::scenario::{Context, create_topics, kcat_command};
+use crate::stream::Digest;
+use crate::wait::eventually;
+
+/// What is written to a partition of the stream after the restore has a seed of its own.
+const LATER: u64 = 100;
+/// It fills small segments, which are copied.
+const LATER_BYTES: u64 = 3 << 20;
+/// Rounds of transactions after the restore: one of them is open over most.
+const LATER_TRANSACTIONS: u32 = 24;
+/// Partitions of all topics here.
+const ALL_PARTITIONS: u32 = PARTITIONS + transactional::PARTITIONS + groups::PARTITIONS;
+/// The restore waits four minutes for what an old node may still have on its way.
+const RESTORE_DEADLINE: Duration = Duration::from_secs(600);
+const END_DEADLINE: Duration = Duration::from_secs(30);
+/// As `highwater restore` ends where a bucket has another owner.
+const TAKEN_OVER: i32 = 78;
+
+/// How much is lost, and restored.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    /// Of the topic without transactions: keys and values, before compression.
+    pub stream_bytes: u64,
+    /// Of its segments.
+    pub segment_bytes: u64,
+    /// Its `local.retention.bytes`.
+    pub local_bytes: u64,
+    /// Of each of two clients.
+    pub transactions: u32,
+    /// `--old-node-is-dead`: the restore does not wait.
+    pub old_node_is_dead: bool,
+}
+
+/// One node after another on the same bucket.
+pub fn run(context: &mut Context) -> Result<()> {
+    let plan = context.scale.tiered_restore;
+    let bucket = Bucket::on(Kind::Moto, context.tools, &context.folder)?;
+    let mut broker = context.start_with(&bucket.settings())?;
+    let topic = tiered_topic(1 << 20, 1 << 20);
+    let topics = [
+        format!("{STREAM} {PARTITIONS} {}", tiered_topic(plan.segment_bytes, plan.local_bytes)),
+        format!("{} {} {topic}", transactional::TOPIC, transactional::PARTITIONS),
+        format!("{} {} {topic}", groups::TOPIC, groups::PARTITIONS),
+    ];
+    create_topics(context, &broker, &topics.join(" , "))?;
+    produce(context, &broker, plan.stream_bytes)?;
+    let before = transactional::produce(context, &broker, plan.transactions, Vec::new())?;
+    transactional::compare(context, &broker, &before)?;
+    let mut groups = Groups::start(context, &broker)?;
+    for (topic, partitions) in topics_here() {
+        super::await_tier(&broker, &bucket, context, topic, partitions)?;
+    }
+    let newest = newest(context, &broker)?;
+    let before = transactional::told_up_to(&broker, &newest[PARTITIONS as usize..])?;
+    await_catalogue(&bucket, &broker, &newest)?;
+    broker.kill()?;
+
+    let lost = context.folder.join("lost");
+    fs::rename(broker.log_dir(), &lost)?;
+    fs::create_dir(broker.log_dir())?;
+    let told = take_over(&bucket, &broker, plan.old_node_is_dead, &newest)?;
+    context.transcript.add("an empty node takes over, and says of each partition what it has");
+    broker.restart()?;
+    let kept: Vec<Digest> = (0..).zip(&newest[..PARTITIONS as usize]).map(of_stream).collect();
+    compare(context, &broker, &kept)?;
+    transactional::compare(context, &broker, &before)?;
+    context.transcript.add("what was in the tier is read as it was sent");
+
+    go_on(context, &broker, &told)?;
+    let after = transactional::produce(context, &broker, LATER_TRANSACTIONS, before)?;
+    transactional::compare(context, &broker, &after)?;
+    groups.go_on(context, &broker, &told)?;
+    context
+        .transcript
+        .add("producers, transactions and groups go on behind the gap, and consumers step over it");
+    broker.stop()?;
+    stays_away(context, &bucket, lost)?;
+    broker.restart()?;
+    context.transcript.add("the lost node stops when it comes back, and writes nothing");
+    for (topic, partitions) in topics_here() {
+        super::await_tier(&broker, &bucket, context, topic, partitions)?;
+    }
+    run_program(bucket.command(&["tier", "verify"])?, b"", RESTORE_DEADLINE)?.success()?;
+    let topics: Vec<&str> = topics_here().map(|(topic, _)| topic).collect();
+    super::delete_topics(context, &broker, &bucket, &topics)?;
+    context.transcript.add("copies go on, the bucket is whole, and of deleted topics nothing is left");
+    broker.stop()
+}
+
+/// In the order in which offsets stand here.
+fn topics_here() -> impl Iterator<Item = (&'static str, u32)> {
+    [
+        (STREAM, PARTITIONS),
+        (transactional::TOPIC, transactional::PARTITIONS),
+        (groups::TOPIC, groups::PARTITIONS),
+    ]
+    .into_iter()
+}
+
+/// The last offset in the tier, of each partition.
+fn newest(context: &Context, broker: &Broker) -> Result<Vec<i64>> {
+    let mut newest = Vec::new();
+    for (topic, _) in topics_here() {
+        newest.extend(offsets(context, broker, topic, "-5")?);
+    }
+    Ok(newest)
+}
+
+/// What a partition of the stream has up to that offset.
+fn of_stream((partition, newest): (u64, &i64)) -> Digest {
+    digest_of(&[(partition, newest.cast_unsigned() + 1)])
+}
+
+/// Waits until a restore would find all that is in the tier, and what the groups have committed.
+fn await_catalogue(bucket: &Bucket, broker: &Broker, newest: &[i64]) -> Result<()> {
+    let mut said = String::new();
+    let known = eventually(super::TIER_DEADLINE, "the catalogue", || {
+        let empty = broker.log_dir().with_extension("empty");
+        let url = bucket.url();
+        let words = ["restore", "--from", &url, "--data-dir", &empty.display().to_string()];
+        said = run_program(bucket.command(&words)?, b"", RESTORE_DEADLINE)?.stdout;
+        let all = format!(" {} committed offsets;", groups::COMMITTED);
+        let knows = told(&said)?.iter().map(|told| told.newest).eq(newest.iter().copied());
+        Ok((knows && said.contains(&all) && said.contains("nothing was changed")).then_some(()))
+    });
+    known.with_context(|| format!("{newest:?} are in the tier; {said}"))
+}
+
+/// Restores into the broker's directory, before the eyes of somebody at a terminal.
+fn take_over(bucket: &Bucket, broker: &Broker, dead: bool, newest: &[i64]) -> Result<Vec<Told>> {
+    let (url, directory) = (bucket.url(), broker.log_dir().display().to_string());
+    let mut words = vec!["restore", "--from", &url, "--data-dir", &directory, "--take-over"];
+    if dead {
+        words.push("--old-node-is-dead");
+    }
+    let outcome = run_program(on_a_terminal(&bucket.command(&words)?), b"", RESTORE_DEADLINE)?.success()?;
+    let said = outcome.stdout;
+    fs::write(directory + "-restored.txt", &said)?;
+    let told = told(&said)?;
+    let found: Vec<i64> = told.iter().map(|told| told.newest).collect();
+    ensure!(found == newest, "{newest:?} were in the tier; {said}");
+    ensure!(told.iter().all(|told| told.goes_on > told.newest + 1), "no gap: {said}");
+    let torn = said.lines().filter(|line| line.trim_start().starts_with("torn: ")).count();
+    for words in [
+        "the bucket belongs to this node from now on: ",
+        if dead { "" } else { "s, until nothing of the old node is on its way" },
+        &format!("[##..................] 1 of {ALL_PARTITIONS} partitions"),
+        &format!("[####################] {ALL_PARTITIONS} of {ALL_PARTITIONS} partitions"),
+        " as owner 2 of the store: ",
+        &format!(" {} committed offsets; {torn} transactions were torn.", groups::COMMITTED),
+    ] {
+        ensure!(said.contains(words), "not said: {words:?}; {said}");
+    }
+    Ok(told)
+}
+
+/// The same program where it believes that somebody looks on. Its words have no spaces.
+fn on_a_terminal(command: &Command) -> Command {
+    let program = command.get_program().to_string_lossy();
+    let words = command.get_args().map(|word| word.to_string_lossy());
+    let line: Vec<_> = std::iter::once(program).chain(words).collect();
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+    script.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script
+}
+
+/// The stream goes on behind the gap; both kinds of clients read it from its beginning.
+fn go_on(context: &Context, broker: &Broker, told: &[Told]) -> Result<()> {
+    let mut all = Vec::new();
+    for (partition, told) in (0..PARTITIONS).zip(told) {
+        let input =
+            Input { partitions: vec![LATER + u64::from(partition)], named: false, bytes_each: LATER_BYTES };
+        let words = kcat_words(STREAM, partition, "none");
+        let sent = Feeding::start(kcat_command(broker, &words), input, |_| Ok(()))?.finish()?.remove(0);
+        let parts = [
+            (u64::from(partition), told.newest + 1),
+            (LATER + u64::from(partition), sent.records.cast_signed()),
+        ];
+        all.push(digest_of(&parts.map(|(stream, records)| (stream, records.cast_unsigned()))));
+        let words = format!(r"-C -t {STREAM} -p {partition} -o {} -c 3 -q -f %o\x20", told.newest - 1);
+        let seen = context.kcat(broker, &words, "")?.success()?.stdout;
+        let expected = format!("{} {} {} ", told.newest - 1, told.newest, told.goes_on);
+        ensure!(seen == expected, "partition {partition}: {seen}, not {expected}");
+    }
+    compare(context, broker, &all)
+}
+
+/// The lost node, on what it had: it stops, and leaves the bucket as it is.
+fn stays_away(context: &Context, bucket: &Bucket, lost: PathBuf) -> Result<()> {
+    let folder = context.folder.join("old-node");
+    fs::create_dir(&folder)?;
+    let before = bucket.keys()?;
+    let settings = Settings { log_dir: Some(lost), ..bucket.settings() };
+    let mut node = broker::prepare(Flavor::Highwater, context.tools, &folder, &settings)?.start()?;
+    let status = node.ended(END_DEADLINE)?;
+    let log = node.log_text()?;
+    ensure!(status.code() == Some(TAKEN_OVER), "the lost node ended with {status}: {log}");
+    ensure!(log.contains("was taken over"), "it does not say why it ended: {log}");
+    // No object ever changes, so that keys tell all.
+    let after = bucket.keys()?;
+    ensure!(before == after, "the lost node wrote: {before:?}, then {after:?}");
+    Ok(())
+}
