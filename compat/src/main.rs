@@ -67,7 +67,7 @@ const CI: Scale = Scale {
     tiered_faults: TieredFaults {
         per_second: 9_000,
         each: Duration::from_secs(2),
-        away: Duration::from_secs(25),
+        away: Duration::from_secs(60),
     },
 };
 const SOAK: Scale = Scale {
@@ -199,6 +199,7 @@ fn inside(name: &str, folder: PathBuf) -> Result<ExitCode> {
         "newcomer" => scenario::newcomer::inside(&mut context)?,
         "container" => scenario::container::inside(&mut context)?,
         "disk-full" => scenario::disk_full::inside(&mut context)?,
+        "tiered-reserve" => scenario::tiered_reserve::inside(&mut context)?,
         other => bail!("{other} has no inner part"),
     }
     print!("{}", context.transcript.text());

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
 
 pub use highwater::binary;
@@ -125,6 +125,14 @@ impl Broker {
     /// The directory in which `<topic>-<partition>` folders lie.
     pub fn log_dir(&self) -> &Path {
         &self.log_dir
+    }
+
+    /// `host:port` of Highwater's admin listener, on the port that it took.
+    pub fn admin(&self) -> Result<String> {
+        let file = fs::read(self.log_dir.join("listeners.json"))?;
+        let listeners: serde_json::Value = serde_json::from_slice(&file)?;
+        let port = listeners.pointer("/admin/port").context("no port in listeners.json")?;
+        Ok(format!("127.0.0.1:{port}"))
     }
 
     /// Process id of the current run.

@@ -49,6 +49,7 @@ pub mod streams;
 pub mod tiered;
 pub mod tiered_crash;
 pub mod tiered_faults;
+pub mod tiered_reserve;
 mod topics;
 pub mod transaction_copier;
 mod transaction_pause;
@@ -157,6 +158,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "tiered-restore", oracle: false, run: tiered::restoring::run },
     Scenario { name: "tiered-crash", oracle: false, run: tiered_crash::run },
     Scenario { name: "tiered-faults", oracle: false, run: tiered_faults::run },
+    Scenario { name: "tiered-reserve", oracle: false, run: tiered_reserve::run },
 ];
 
 /// More, for `--soak` and by name only: they start one virtual machine after another, or take long to

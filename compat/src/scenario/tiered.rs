@@ -184,7 +184,7 @@ pub fn await_tier(
 }
 
 /// Base offset and bytes of each segment on the disk.
-fn local_segments(log_dir: &Path, topic: &str, partition: u32) -> Result<Vec<(i64, u64)>> {
+pub fn local_segments(log_dir: &Path, topic: &str, partition: u32) -> Result<Vec<(i64, u64)>> {
     let mut segments = Vec::new();
     let entries = match fs::read_dir(log_dir.join(format!("{topic}-{partition}"))) {
         // It is made when the first records leave the write-ahead log.
@@ -215,7 +215,7 @@ pub fn topic_id(context: &Context, broker: &Broker, topic: &str) -> Result<Strin
 }
 
 /// What kafka-get-offsets says of each partition of a topic.
-fn offsets(context: &Context, broker: &Broker, topic: &str, time: &str) -> Result<Vec<i64>> {
+pub fn offsets(context: &Context, broker: &Broker, topic: &str, time: &str) -> Result<Vec<i64>> {
     let words = format!("--topic {topic} --time {time}");
     let said = context.java(broker, OFFSETS_TOOL, &words, "")?.success()?.stdout;
     let offset = |line: &str| -> Result<i64> {

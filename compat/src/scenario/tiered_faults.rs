@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use self::follower::Follower;
 use super::tiered::{await_tier, tiered_topic};
 use super::{Context, create_topics, kcat_command};
-use crate::broker::Broker;
+use crate::broker::{Broker, Settings};
 use crate::bucket::faults::{ALL, Fault, Faults, READS, Strike, WRITES};
 use crate::bucket::{Bucket, Kind, Server};
 use crate::numbered::{self, Numbered};
@@ -73,13 +73,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     let server = Server::start(Kind::Moto, context.tools, &context.folder, "tier", &[])?;
     let faults = Faults::start(server.address())?;
     let bucket = Bucket::S3 { server, endpoint: faults.address() };
-    let settings = bucket
-        .settings()
-        .with("highwater.tier.request.timeout.ms", REQUEST_TIMEOUT_MS)
-        .with("highwater.tier.request.retries", "1")
-        .with("highwater.tier.retry.backoff.ms", "20")
-        .with("highwater.tier.retry.backoff.max.ms", "200");
-    let mut broker = context.start_with(&settings)?;
+    let mut broker = context.start_with(&hasty(&bucket))?;
     let topic = tiered_topic(SEGMENT_BYTES, LOCAL_BYTES);
     create_topics(context, &broker, &format!("{} {} {topic}", TOPIC, PARTITIONS))?;
     let load = Numbered::start(
@@ -117,6 +111,16 @@ pub fn run(context: &mut Context) -> Result<()> {
         .transcript
         .add("all acknowledged records are there, in order, once, and what is closed is copied");
     broker.stop()
+}
+
+/// Settings of a broker that soon takes its store for away, and soon asks again.
+pub fn hasty(bucket: &Bucket) -> Settings {
+    bucket
+        .settings()
+        .with("highwater.tier.request.timeout.ms", REQUEST_TIMEOUT_MS)
+        .with("highwater.tier.request.retries", "1")
+        .with("highwater.tier.retry.backoff.ms", "20")
+        .with("highwater.tier.retry.backoff.max.ms", "200")
 }
 
 /// The store's network, and who must not notice.
