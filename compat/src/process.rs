@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub fn run(mut command: Command, input: &[u8], deadline: Duration) -> Result<Out
     // A program may exit without reading all of its input: that is not this side's failure.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let stdout = drain(process.take_stdout()?);
-    let stderr = drain(process.child.stderr.take().context("standard error is piped")?);
+    let stderr = drain(process.take_stderr()?);
     let status = process.wait(deadline).with_context(|| format!("`{line}`"))?;
     writer.join().map_err(|_| anyhow!("the input thread of `{line}` panicked"))?;
     Ok(Outcome { line, status, stdout: collected(stdout)?, stderr: collected(stderr)? })
@@ -107,6 +107,11 @@ impl Process {
     /// Our end of a piped standard output.
     pub fn take_stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().with_context(|| format!("`{}` has no piped standard output", self.line))
+    }
+
+    /// Our end of a piped standard error.
+    pub fn take_stderr(&mut self) -> Result<ChildStderr> {
+        self.child.stderr.take().with_context(|| format!("`{}` has no piped standard error", self.line))
     }
 
     /// Its process id.

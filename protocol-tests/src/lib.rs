@@ -18,6 +18,7 @@ pub mod codec;
 pub mod differential;
 pub mod frames;
 pub mod golden;
+pub mod groups;
 pub mod mutate;
 pub mod offsets;
 pub mod pieces;

@@ -36,7 +36,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     let mut broker = context.start_with(&settings)?;
     create_topics(context, &broker, &format!("{TOPIC} {PARTITIONS}"))?;
     let mut crowd = Crowd::new(context, &broker)?;
-    let load = Load::start(&broker)?;
+    let load = Load::start(&broker, TOPIC)?;
     for round in 0..context.scale.crowd_rounds {
         crowd.come_and_go(context.scale.crowd_time)?;
         if round % 2 == 0 { broker.kill() } else { broker.stop() }?;
@@ -56,7 +56,7 @@ pub fn run(context: &mut Context) -> Result<()> {
 /// Nobody comes or goes any more, and no more records come.
 fn check(context: &Context, broker: &Broker, crowd: &mut Crowd, lines: u64) -> Result<()> {
     crowd.expect_all_stay()?;
-    let ends = ends(context, broker)?;
+    let ends = ends(context, broker, (TOPIC, PARTITIONS))?;
     ensure!(ends.iter().sum::<u64>() == lines, "{lines} lines were sent, the ends are {ends:?}");
     let told: String = ends.iter().map(|end| format!("{end}\n")).collect();
     for group in GROUPS {
@@ -69,13 +69,13 @@ fn check(context: &Context, broker: &Broker, crowd: &mut Crowd, lines: u64) -> R
     expect_stable(context, broker)
 }
 
-/// Where each partition ends.
-fn ends(context: &Context, broker: &Broker) -> Result<Vec<u64>> {
+/// Where each partition of a topic ends.
+pub fn ends(context: &Context, broker: &Broker, (topic, partitions): (&str, u32)) -> Result<Vec<u64>> {
     let end = |partition| -> Result<u64> {
-        let told = context.kcat(broker, &format!("-Q -t {TOPIC}:{partition}:-1"), "")?.success()?.stdout;
+        let told = context.kcat(broker, &format!("-Q -t {topic}:{partition}:-1"), "")?.success()?.stdout;
         Ok(told.trim_end().rsplit(' ').next().context("kcat says an offset")?.parse()?)
     };
-    (0..PARTITIONS).map(end).collect()
+    (0..partitions).map(end).collect()
 }
 
 /// The broker takes each group for stable, with as many members as it has seats.
@@ -97,7 +97,7 @@ fn expect_stable(context: &Context, broker: &Broker) -> Result<()> {
 }
 
 /// An idempotent producer of numbered lines.
-struct Load {
+pub struct Load {
     producer: Process,
     /// Dropped to end it.
     ending: mpsc::Sender<()>,
@@ -105,8 +105,9 @@ struct Load {
 }
 
 impl Load {
-    fn start(broker: &Broker) -> Result<Load> {
-        let words = format!("-P -E -t {TOPIC} -K : -X enable.idempotence=true -X linger.ms=5");
+    /// Starts it.
+    pub fn start(broker: &Broker, topic: &str) -> Result<Load> {
+        let words = format!("-P -E -t {topic} -K : -X enable.idempotence=true -X linger.ms=5");
         let mut command = kcat_command(broker, &words);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut producer = Process::spawn(command)?;
@@ -126,7 +127,7 @@ impl Load {
     }
 
     /// Ends it when everything is acknowledged; how many lines it sent.
-    fn finish(self) -> Result<u64> {
+    pub fn finish(self) -> Result<u64> {
         let Load { mut producer, ending, writer } = self;
         drop(ending);
         let lines = writer.join().map_err(|_| anyhow!("the producer's thread panicked"))??;

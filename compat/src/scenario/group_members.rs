@@ -22,7 +22,7 @@ mod story;
 use std::process::Command;
 use std::thread;
 
-pub use member::{Member, Said};
+pub use member::{Member, Said, expect_one_owner};
 
 use anyhow::{Context as _, Result, anyhow};
 

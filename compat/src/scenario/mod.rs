@@ -29,6 +29,7 @@ mod group_members;
 mod group_pause;
 mod group_rebalance;
 mod group_storm;
+mod group_upgrade;
 mod groups;
 pub mod history;
 mod java_client;
@@ -127,6 +128,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "clients-partitions", oracle: true, run: clients::list_partitions },
     Scenario { name: "group-members", oracle: true, run: group_members::classic },
     Scenario { name: "group-members-modern", oracle: true, run: group_members::modern },
+    Scenario { name: "group-upgrade", oracle: true, run: group_upgrade::run },
     Scenario { name: "group-pause", oracle: false, run: group_pause::run },
     Scenario { name: "group-crowd", oracle: true, run: group_crowd::run },
     Scenario { name: "group-load", oracle: false, run: group_load::run },

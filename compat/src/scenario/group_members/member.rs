@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -44,13 +44,44 @@ pub fn parse(line: &str) -> Result<(u64, Said)> {
     Ok((time_ms, said))
 }
 
+/// Collects lines until there are no more.
+fn listen(from: impl Read + Send + 'static) -> (Arc<Mutex<Vec<String>>>, thread::JoinHandle<()>) {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let heard = lines.clone();
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+    (lines, reader)
+}
+
+/// Fails if a partition had two owners at a time.
+pub fn expect_one_owner(members: &[Member]) -> Result<()> {
+    let mut tenures = Vec::new();
+    for (place, member) in members.iter().enumerate() {
+        tenures.extend(member.tenures()?.into_iter().map(|tenure| (tenure, place)));
+    }
+    tenures.sort_unstable();
+    for pair in tenures.windows(2) {
+        let ((first, _, until_ms), one) = pair[0];
+        let ((second, from_ms, _), other) = pair[1];
+        ensure!(
+            first != second || one == other || until_ms <= from_ms,
+            "members {one} and {other} both had partition {first}: until {until_ms}, from {from_ms}"
+        );
+    }
+    Ok(())
+}
+
 /// One running program, or one that has ended.
 pub struct Member {
     process: Process,
     /// Open for as long as it is to be a member.
     input: Option<ChildStdin>,
     lines: Arc<Mutex<Vec<String>>>,
-    reader: Option<thread::JoinHandle<()>>,
+    complaints: Arc<Mutex<Vec<String>>>,
+    readers: Vec<thread::JoinHandle<()>>,
     /// When it was killed, in milliseconds.
     killed_ms: Option<u64>,
 }
@@ -59,18 +90,17 @@ impl Member {
     /// Starts it.
     pub fn start(command: &Command) -> Result<Member> {
         let mut copy = again(command);
-        copy.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        copy.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process::spawn(copy)?;
-        let input = process.take_stdin()?;
-        let output = process.take_stdout()?;
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let heard = lines.clone();
-        let reader = thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                heard.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        });
-        Ok(Member { process, input: Some(input), lines, reader: Some(reader), killed_ms: None })
+        let input = Some(process.take_stdin()?);
+        let (lines, output) = listen(process.take_stdout()?);
+        let (complaints, errors) = listen(process.take_stderr()?);
+        Ok(Member { process, input, lines, complaints, readers: vec![output, errors], killed_ms: None })
+    }
+
+    /// What it wrote to its standard error.
+    pub fn complaints(&self) -> Vec<String> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything it has said. A line that was cut by its death is left out.
@@ -101,6 +131,15 @@ impl Member {
             }
         }
         Ok(owned)
+    }
+
+    /// How often it was given partitions or gave some up.
+    pub fn rebalances(&self) -> Result<usize> {
+        let is_one = |said: &Said| match said {
+            Said::Assigned(partitions) | Said::Revoked(partitions) => !partitions.is_empty(),
+            _ => false,
+        };
+        Ok(self.said()?.iter().filter(|(_, said)| is_one(said)).count())
     }
 
     /// From when to when it had each partition, in milliseconds; to the end of time what it still has.
@@ -155,7 +194,7 @@ impl Member {
         self.input = None;
         let status = self.process.wait(END_DEADLINE)?;
         ensure!(status.success(), "a member that left: {status}");
-        if let Some(reader) = self.reader.take() {
+        for reader in self.readers.drain(..) {
             reader.join().map_err(|_| anyhow::anyhow!("the thread that listens to a member panicked"))?;
         }
         Ok(())

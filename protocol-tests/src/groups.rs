@@ -1,0 +1,20 @@
+//! What a broker says of a group.
+
+use anyhow::{Context, Result};
+use highwater::protocol::ErrorCode;
+use kafka_protocol::messages::ListGroupsRequest;
+
+use crate::client::Client;
+use crate::requests::expect_code;
+
+/// From this version on, ListGroups tells types.
+const LIST: i16 = 5;
+
+/// The type and the state of a group, in Kafka's words; fails if there is no such group.
+pub fn type_and_state(client: &mut Client, group: &str) -> Result<(String, String)> {
+    let answer = client.ask(LIST, &ListGroupsRequest::default())?;
+    expect_code(answer.error_code, ErrorCode::None, "ListGroups")?;
+    let found = answer.groups.into_iter().find(|listed| listed.group_id.as_str() == group);
+    let found = found.with_context(|| format!("there is no group {group}"))?;
+    Ok((found.group_type.to_string(), found.group_state.to_string()))
+}
