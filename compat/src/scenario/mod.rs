@@ -32,6 +32,7 @@ mod group_storm;
 mod group_upgrade;
 mod groups;
 pub mod history;
+mod internal_topics;
 mod java_client;
 mod kcat;
 mod late_end;
@@ -110,6 +111,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kafka-log-dirs", oracle: true, run: log_dirs::run },
     Scenario { name: "kafka-broker-api-versions", oracle: true, run: api_versions::run },
     Scenario { name: "kafka-dump-log", oracle: true, run: dump_log::run },
+    Scenario { name: "internal-topics", oracle: true, run: internal_topics::run },
     Scenario { name: "kafka-groups", oracle: true, run: groups::run },
     Scenario { name: "kafka-transactions", oracle: true, run: transactions_tool::run },
     Scenario { name: "client-java", oracle: true, run: |c| clients::alone(c, "java") },
