@@ -252,4 +252,4 @@ impl Broker {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -22,22 +22,28 @@ pub(in crate::broker) async fn watch(broker: Weak<Broker>) {
     loop {
         time::sleep(LOOK_INTERVAL).await;
         let Some(broker) = broker.upgrade() else { return };
-        let partitions = broker.storage.all_partitions();
-        let late_after = broker.transactions_are_late_after();
-        for (partition, open) in late.look(&partitions, broker.storage.believed_now(), late_after) {
-            let (topic, index) = (partition.topic(), partition.topic_partition().partition);
-            let (first, last_stable_offset) = (open.first, open.last_stable_offset);
-            let first_offset = first.transaction.map(|transaction| transaction.first_offset.0);
-            let age = open.first_age(broker.storage.believed_now());
-            let transactional_id = broker.transactional_id_of(first.producer_id);
-            let transactional_id = transactional_id.as_deref().unwrap_or("unknown to every coordinator");
-            tracing::warn!(
-                %topic, partition = index, transactional_id, producer_id = %first.producer_id,
-                producer_epoch = %first.producer_epoch, first_offset, %last_stable_offset, ?age,
-                "a transaction stays open: consumers of committed records wait at the last stable offset; \
-                 highwater txn list tells of all that do, kafka-transactions can abort it"
-            );
-        }
+        tell(&broker, &mut late);
+    }
+}
+
+/// One look, and a line for each that is new.
+fn tell(broker: &Broker, late: &mut LateTransactions) {
+    let partitions = broker.storage.all_partitions();
+    let late_after = broker.transactions_are_late_after();
+    for (partition, open) in late.look(&partitions, broker.storage.believed_now(), late_after) {
+        let (topic, index) = (partition.topic(), partition.topic_partition().partition);
+        let (first, last_stable_offset) = (open.first, open.last_stable_offset);
+        let first_offset = first.transaction.map(|transaction| transaction.first_offset.0);
+        let since_ms = first.transaction.map(|transaction| transaction.since.0);
+        let age = open.first_age(broker.storage.believed_now());
+        let transactional_id = broker.transactional_id_of(first.producer_id);
+        let transactional_id = transactional_id.as_deref().unwrap_or("unknown to every coordinator");
+        tracing::warn!(
+            %topic, partition = index, transactional_id, producer_id = %first.producer_id,
+            producer_epoch = %first.producer_epoch, first_offset, %last_stable_offset, since_ms, ?age,
+            "a transaction stays open: consumers of committed records wait at the last stable offset; \
+             highwater txn list tells of all that do, kafka-transactions can abort it"
+        );
     }
 }
 
@@ -94,3 +100,6 @@ impl LateTransactions {
         new
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,13 @@ use crate::transaction::{
 
 /// Turns in which a task that was just spawned is polled.
 const TURNS: usize = 20;
-const ID: &str = "transfers";
+pub(in crate::broker::transactions) const ID: &str = "transfers";
 
 /// A topic of one partition with a record of a producer's open transaction.
-async fn written(broker: &Broker, producer: ProducerIdAndEpoch) -> (Arc<TopicImage>, Arc<Partition>) {
+pub(in crate::broker::transactions) async fn written(
+    broker: &Broker,
+    producer: ProducerIdAndEpoch,
+) -> (Arc<TopicImage>, Arc<Partition>) {
     let configs = BTreeMap::new();
     let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
     let topic = broker.create_topics(vec![new], false).await.remove(0).unwrap().topic;
@@ -34,7 +37,7 @@ async fn written(broker: &Broker, producer: ProducerIdAndEpoch) -> (Arc<TopicIma
     (topic, partition)
 }
 
-fn t() -> Vec<NamedPartition> {
+pub(in crate::broker::transactions) fn t() -> Vec<NamedPartition> {
     vec![NamedPartition { topic: "t".into(), partition: 0 }]
 }
 
@@ -44,7 +47,7 @@ async fn ask(broker: &Broker, request: TransactionRequest) -> TransactionReply {
 }
 
 /// A producer of the coordinator's.
-async fn begun(broker: &Broker) -> ProducerIdAndEpoch {
+pub(in crate::broker::transactions) async fn begun(broker: &Broker) -> ProducerIdAndEpoch {
     let request = InitProducerId {
         transactional_id: ID.into(),
         transaction_timeout: PATIENCE,
