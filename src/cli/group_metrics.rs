@@ -2,14 +2,16 @@
 
 use crate::broker::Broker;
 use crate::model::{Offset, TopicPartition};
-use crate::telemetry::GroupsVisitor;
+use crate::telemetry::{GroupSeen, GroupsVisitor};
 
 /// Every group whose coordinator is loaded.
 pub(super) fn visit(broker: &Broker, visitor: &mut dyn GroupsVisitor) {
     visitor.rebalances(broker.completed_rebalances());
     broker.look_at_groups(|shard| {
         shard.visit(&mut |group| {
-            visitor.group(group.group_id, group.group_type, group.state, group.members);
+            let (members, rebalances) = (group.members, group.rebalances);
+            let seen = GroupSeen { group_type: group.group_type, state: group.state, members, rebalances };
+            visitor.group(group.group_id, seen);
             for committed in group.offsets {
                 let (topic, partition) = (committed.topic, committed.partition);
                 let high_watermark = high_watermark(broker, topic, partition);

@@ -18,6 +18,8 @@ pub struct GroupView<'a> {
     pub state: &'static str,
     /// How many members it has.
     pub members: usize,
+    /// Its generation, or its group epoch: one more with each rebalance, and kept over restarts.
+    pub rebalances: u32,
     /// What it has committed, by topic and partition.
     pub offsets: Vec<OffsetView<'a>>,
 }
@@ -54,16 +56,20 @@ impl GroupShard {
     /// Calls back for every group, in no order.
     pub fn visit(&self, visit: &mut dyn FnMut(GroupView<'_>)) {
         for (group_id, group) in self.durable.groups() {
-            let (group_type, state, members) = match &group.kind {
-                Some(GroupKind::Classic(_)) => {
+            let (group_type, state, members, generation) = match &group.kind {
+                Some(GroupKind::Classic(recorded)) => {
                     let live = self.soft.classic.get(group_id);
                     let state = live.map_or(State::Empty, ClassicGroup::state);
-                    (CLASSIC, state.name(), live.map_or(0, ClassicGroup::members_count))
+                    let generation = live.map_or(recorded.generation_id, ClassicGroup::generation_id);
+                    (CLASSIC, state.name(), live.map_or(0, ClassicGroup::members_count), generation)
                 }
-                Some(GroupKind::Consumer(group)) => (CONSUMER, group.state_name(), group.members_count()),
+                Some(GroupKind::Consumer(group)) => {
+                    (CONSUMER, group.state_name(), group.members_count(), group.group_epoch())
+                }
                 // Left behind, and not a group.
                 None => continue,
             };
+            let rebalances = generation.try_into().unwrap_or(0);
             let offsets = group.offsets.topics().iter().flat_map(|topic| {
                 topic.partitions.iter().map(|(partition, committed)| OffsetView {
                     topic: &topic.topic,
@@ -72,7 +78,7 @@ impl GroupShard {
                 })
             });
             let offsets = offsets.collect();
-            visit(GroupView { group_id, group_type, state, members, offsets });
+            visit(GroupView { group_id, group_type, state, members, rebalances, offsets });
         }
     }
 }

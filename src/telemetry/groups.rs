@@ -14,10 +14,23 @@ use super::names::{self, Name};
 use super::series::{gauge, gauges, signed};
 use crate::model::Offset;
 
+/// A group as it is at a scrape.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupSeen {
+    /// `classic` or `consumer`.
+    pub group_type: &'static str,
+    /// Kafka's name of its state.
+    pub state: &'static str,
+    /// How many members it has.
+    pub members: usize,
+    /// Since there is the group.
+    pub rebalances: u32,
+}
+
 /// What is told of groups at a scrape.
 pub trait GroupsVisitor {
-    /// A group: its id, `classic` or `consumer`, Kafka's name of its state, and how many members it has.
-    fn group(&mut self, group: &str, group_type: &'static str, state: &'static str, members: usize);
+    /// A group, by its id.
+    fn group(&mut self, group: &str, seen: GroupSeen);
     /// What a group has committed in a partition, and the high watermark of that: `None` if it does not exist
     /// any more.
     fn offset(
@@ -28,7 +41,7 @@ pub trait GroupsVisitor {
         committed: Offset,
         high_watermark: Option<Offset>,
     );
-    /// Rebalances that came to their end, since the start.
+    /// Rebalances of classic groups that came to their end, since the start.
     fn rebalances(&mut self, count: u64);
 }
 
@@ -59,18 +72,18 @@ struct Scrape {
     groups: usize,
     offsets: usize,
     by_state: BTreeMap<(&'static str, &'static str), usize>,
-    members_by_group: BTreeMap<String, usize>,
+    by_group: BTreeMap<String, GroupSeen>,
     /// By group and topic.
     offsets_by_group: BTreeMap<(String, String), Partitions>,
 }
 
 impl GroupsVisitor for Scrape {
-    fn group(&mut self, group: &str, group_type: &'static str, state: &'static str, members: usize) {
+    fn group(&mut self, group: &str, seen: GroupSeen) {
         self.groups += 1;
-        self.members += members;
-        *self.by_state.entry((group_type, state)).or_default() += 1;
+        self.members += seen.members;
+        *self.by_state.entry((seen.group_type, seen.state)).or_default() += 1;
         if self.has_room() {
-            self.members_by_group.insert(group.to_owned(), members);
+            self.by_group.insert(group.to_owned(), seen);
         }
     }
 
@@ -118,11 +131,32 @@ impl GroupsSource {
             visit(&mut scrape);
         }
         if !scrape.has_room() {
-            scrape.members_by_group.clear();
+            scrape.by_group.clear();
             scrape.offsets_by_group.clear();
         }
         scrape
     }
+}
+
+/// Members, state and rebalances of each group.
+fn per_group(encoder: &mut DescriptorEncoder, scrape: &Scrape) -> fmt::Result {
+    let mut family = gauges(encoder, names::EXPORTER_GROUP_MEMBERS)?;
+    for (group, seen) in &scrape.by_group {
+        let labels = [("consumergroup", group.as_str())];
+        ConstGauge::new(signed(seen.members)).encode(family.encode_family(&labels)?)?;
+    }
+    let mut family = gauges(encoder, names::GROUP_STATE)?;
+    for (group, seen) in &scrape.by_group {
+        let labels = [("consumergroup", group.as_str()), ("type", seen.group_type), ("state", seen.state)];
+        ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
+    }
+    let Name { name, help } = names::GROUP_GENERATION;
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (group, seen) in &scrape.by_group {
+        let labels = [("consumergroup", group.as_str())];
+        ConstCounter::new(u64::from(seen.rebalances)).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// A series for each group, topic and partition that has the number.
@@ -179,14 +213,10 @@ impl Collector for GroupsSource {
             let labels = [("type", *group_type), ("state", *state)];
             ConstGauge::new(signed(*count)).encode(family.encode_family(&labels)?)?;
         }
-        if scrape.members_by_group.is_empty() {
+        if scrape.by_group.is_empty() {
             return Ok(());
         }
-        let mut family = gauges(encoder, names::EXPORTER_GROUP_MEMBERS)?;
-        for (group, members) in &scrape.members_by_group {
-            let labels = [("consumergroup", group.clone())];
-            ConstGauge::new(signed(*members)).encode(family.encode_family(&labels)?)?;
-        }
+        per_group(encoder, &scrape)?;
         if scrape.offsets_by_group.is_empty() {
             return Ok(());
         }

@@ -18,7 +18,7 @@ mod series;
 mod tier;
 mod transactions;
 
-pub use groups::GroupsVisitor;
+pub use groups::{GroupSeen, GroupsVisitor};
 pub use logging::{LogFilterError, LogFormat, start_logging};
 pub use metrics::{CONTENT_TYPE, Metrics};
 pub use partitions::{PartitionSnapshot, TransactionsSnapshot};

@@ -91,7 +91,13 @@ pub(super) const PARTITION_OLDEST_TRANSACTION: Name = name(
 pub(super) const GROUPS: Name = name("highwater_groups", "Groups, by type and state");
 pub(super) const GROUP_MEMBERS: Name = name("highwater_group_members", "Members of all groups");
 pub(super) const GROUP_REBALANCES: Name =
-    name("highwater_group_rebalances", "Rebalances that came to their end, of all groups");
+    name("highwater_group_rebalances", "Rebalances that came to their end, of all classic groups");
+pub(super) const GROUP_STATE: Name =
+    name("highwater_consumergroup_state", "1 for the state in which a consumer group is, by its type");
+pub(super) const GROUP_GENERATION: Name = name(
+    "highwater_consumergroup_rebalances",
+    "Rebalances of a consumer group: its generation, or its group epoch",
+);
 
 // Transactions.
 pub(super) const TRANSACTIONAL_IDS: Name =

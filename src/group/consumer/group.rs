@@ -95,6 +95,11 @@ impl ConsumerGroup {
         self.members.len()
     }
 
+    /// Its epoch: one more whenever it must be assigned anew.
+    pub fn group_epoch(&self) -> i32 {
+        self.metadata.group_epoch
+    }
+
     /// Members and their ids, ascending.
     pub fn members(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
         self.members.iter()

@@ -8,7 +8,8 @@ fn rendered(groups: usize, series_max: usize) -> String {
         for group in 0..groups {
             let name = format!("g{group}");
             let (state, members) = if group == 0 { ("Stable", 2) } else { ("Empty", 0) };
-            visitor.group(&name, "classic", state, members);
+            let rebalances = 4 + group as u32;
+            visitor.group(&name, GroupSeen { group_type: "classic", state, members, rebalances });
             let offsets: &[_] = if group == 1 { &[(0, Some(10)), (1, None), (2, Some(1))] } else { &[] };
             for (partition, end) in offsets {
                 visitor.offset(&name, "t", *partition, Offset(3), end.map(Offset));
@@ -29,6 +30,10 @@ fn groups_are_shown_by_kafka_exporters_names() {
         "highwater_group_rebalances_total 9",
         "kafka_consumergroup_members{consumergroup=\"g0\"} 2",
         "kafka_consumergroup_members{consumergroup=\"g1\"} 0",
+        "highwater_consumergroup_state{consumergroup=\"g0\",type=\"classic\",state=\"Stable\"} 1",
+        "highwater_consumergroup_state{consumergroup=\"g2\",type=\"classic\",state=\"Empty\"} 1",
+        "highwater_consumergroup_rebalances_total{consumergroup=\"g0\"} 4",
+        "highwater_consumergroup_rebalances_total{consumergroup=\"g2\"} 6",
         "kafka_consumergroup_current_offset{consumergroup=\"g1\",topic=\"t\",partition=\"1\"} 3",
         "kafka_consumergroup_current_offset_sum{consumergroup=\"g1\",topic=\"t\"} 9",
         "kafka_consumergroup_lag{consumergroup=\"g1\",topic=\"t\",partition=\"0\"} 7",

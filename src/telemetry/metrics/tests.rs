@@ -1,4 +1,5 @@
 use super::*;
+use crate::telemetry::GroupSeen;
 
 /// The samples of a rendering that begin with one of the given texts, without comments.
 fn samples(metrics: &Metrics, prefix: &str) -> Vec<String> {
@@ -104,7 +105,8 @@ fn every_name_is_rendered_once_and_the_text_ends() {
         });
     });
     metrics.set_groups(|visitor| {
-        visitor.group("g", "Classic", "Stable", 1);
+        let seen = GroupSeen { group_type: "classic", state: "Stable", members: 1, rebalances: 1 };
+        visitor.group("g", seen);
         visitor.offset("g", "t", 0, crate::model::Offset(0), Some(crate::model::Offset(0)));
     });
     metrics.set_tier(|visitor| {
