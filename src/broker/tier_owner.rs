@@ -65,8 +65,10 @@ impl Broker {
     /// Makes sure that the bucket is this broker's; takes one that was nobody's. Does nothing once that is
     /// known.
     ///
-    /// The order: who we are is durable here before it is created there. A crash in between leaves an object
-    /// that we know as ours, or none.
+    /// The order: who we are survives a power cut here, whatever `highwater.wal.sync` is
+    /// ([`MetadataStore::transact`]), before the object is created there. A crash in between leaves an object
+    /// that we know as ours by its nonce, or none. The other way round, or with a record that only a process
+    /// that is killed leaves behind, the bucket could be nobody's for ever: its owner would not know itself.
     pub async fn own_tier(&self) -> Result<(), TierOwnerError> {
         let Some(tiering) = &self.tiering else { return Ok(()) };
         let ownership = tiering.ownership();

@@ -69,7 +69,7 @@ pub trait MetadataStore: Send + Sync + 'static {
     /// Reads a key, changes that are not durable yet included: a compare-and-set built on it must see them.
     fn get(&self, key: &str) -> Option<Versioned>;
 
-    /// Applies a transaction; completes when it is durable.
+    /// Applies a transaction; completes when it survives a power cut.
     fn transact(
         &self,
         transaction: Transaction,

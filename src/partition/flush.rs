@@ -177,12 +177,30 @@ impl Storage {
         Ok(true)
     }
 
-    /// With `wal.sync=os` nothing was synced yet: what the checkpoint builds on must be.
+    /// With `wal.sync=os` nothing was synced yet: what the checkpoint builds on must be. Any thread may ask.
+    ///
+    /// Most of it while commits go on, which wait only for what came meanwhile.
     fn sync_wal(&self) -> Result<(), StorageFailed> {
-        self.with_writer(|writer| writer.sync_all().map(|_| ())).map_err(|error| {
+        let failed = |error: &dyn std::fmt::Display| {
             self.fail(&format!("write-ahead log: {error}"));
             StorageFailed(error.to_string())
-        })
+        };
+        for file in self.with_writer(|writer| writer.unsynced_files()) {
+            file.sync_data().map_err(|error| failed(&error))?;
+        }
+        self.with_writer(|writer| writer.sync_all().map(|_| ())).map_err(|error| failed(&error))
+    }
+
+    /// Waits until the entry at `lsn` survives a power cut, whatever the log's sync mode is: for what must be
+    /// known for sure before something is done elsewhere that a power cut does not take back.
+    pub async fn synced(self: &Arc<Self>, lsn: Lsn) -> Result<(), StorageFailed> {
+        self.committed(lsn).await?;
+        if self.wal().durable_lsn() > lsn {
+            return Ok(());
+        }
+        let storage = self.clone();
+        let synced = tokio::task::spawn_blocking(move || storage.sync_wal()).await;
+        synced.unwrap_or_else(|_| Err(StorageFailed("a sync of the write-ahead log did not end".to_owned())))
     }
 
     /// Syncs the segments of partitions with a batch below `target` that is not in a synced segment.

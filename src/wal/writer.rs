@@ -98,6 +98,11 @@ impl<M: Send> WalWriter<M> {
         Ok(self.written_end)
     }
 
+    /// Files with writes that no sync has covered. A failed sync of one of them is a failed sync of the log.
+    pub fn unsynced_files(&self) -> Vec<Arc<dyn File>> {
+        self.unsynced.iter().map(|(_, file)| Arc::clone(file)).collect()
+    }
+
     /// Publishes `durable_lsn` with an empty frame if the last group's own durability is not on disk yet.
     /// Returns whether it did. Without it, damage to the last acknowledged group looks like a torn tail.
     pub fn idle(&mut self) -> Result<bool, WalError> {

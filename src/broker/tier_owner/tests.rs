@@ -2,15 +2,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::testing::{bucket_tier_at, open_with};
+use crate::broker::testing::{bucket_tier, bucket_tier_at, open_with, small_config};
 use crate::broker::{Broker, TierOwnerError};
 use crate::cluster::MetadataStore;
-use crate::env::simulated::SimulatedClock;
+use crate::env::simulated::{CrashPlan, SimulatedClock, SimulatedWorld};
 use crate::env::{Env, time};
 use crate::metadata::{TierOwner, keys};
 use crate::model::{NodeId, Timestamp};
 use crate::store::Operation;
 use crate::store::simulated::{Fault, SimulatedBucket, Strike};
+use crate::telemetry::Metrics;
 use crate::tier::{Nonce, OWNERSHIP_AGE_MAX, Owner, create_owner};
 
 /// The environment with a clock that stands still: for the tier alone.
@@ -89,6 +90,37 @@ async fn a_start_that_is_cut_off_leaves_nothing_that_it_does_not_know() {
         broker.own_tier().await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
         assert_eq!(bucket.keys(), [Owner::key_of(1)]);
         broker.close().await.unwrap();
+    }
+}
+
+/// A broker with `highwater.wal.sync=os` on a simulated disk.
+async fn open_on(world: &SimulatedWorld, bucket: &SimulatedBucket) -> Arc<Broker> {
+    let config = small_config(Path::new("/data"), [("highwater.tier.store", "file:///simulated")]);
+    let (metrics, tier) = (Metrics::new(Timestamp(0), 100), bucket_tier(bucket).await);
+    Broker::open_with(world.env(), config, metrics, Some(tier)).unwrap()
+}
+
+/// Also where nothing is promised of records: cut off anywhere, or just afterwards, the bucket is nobody's or
+/// known as ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_power_cut_at_the_first_start_leaves_no_bucket_that_nobody_knows() {
+    for plan in CrashPlan::all(1, 1) {
+        for point in 0.. {
+            let (world, bucket) = (SimulatedWorld::new(point), bucket());
+            let broker = open_on(&world, &bucket).await;
+            world.files.crash_at(world.files.operations() + point);
+            let owned = broker.own_tier().await;
+            let is_over = !world.files.crashed();
+            assert!(owned.is_ok() || !is_over, "{point}: {owned:?}");
+            let left = world.after_crash(plan);
+            let again = open_on(&left, &bucket).await;
+            again.own_tier().await.unwrap_or_else(|error| panic!("{point}, {plan:?}: {error}"));
+            assert_eq!(bucket.keys(), [Owner::key_of(1)]);
+            again.close().await.unwrap();
+            if is_over {
+                break;
+            }
+        }
     }
 }
 
