@@ -76,18 +76,19 @@ async fn clean(broker: Weak<Broker>, partition: Arc<Partition>, cleanable: Clean
 /// The same without the pause; whether the log is cleaner than before, or will not be chosen again.
 async fn clean_through(broker: &Weak<Broker>, partition: &Arc<Partition>, cleanable: Cleanable) -> bool {
     let Some(strong) = broker.upgrade() else { return true };
-    let (storage, limits, begun_at) =
-        (strong.storage.clone(), limits(&strong.config().cleaner), strong.env.clock.monotonic());
+    let (storage, begun_at) = (strong.storage.clone(), strong.env.clock.monotonic());
+    let limits = limits(&strong.config().cleaner, strong.cleaners());
+    let waits_below = strong.tier_clean_end(partition);
     drop(strong);
     let cleaned = partition.clone();
-    let begun =
-        tokio::task::spawn_blocking(move || storage.begin_cleaning(&cleaned, &cleanable, limits)).await;
+    let begin = move || storage.begin_cleaning(&cleaned, &cleanable, limits, waits_below);
+    let begun = tokio::task::spawn_blocking(begin).await;
     let Ok(Some(mut cleaning)) = begun else { return false };
     while let Some(strong) = broker.upgrade() {
-        let settings = strong.config().cleaner;
+        let (settings, cleaners) = (strong.config().cleaner, strong.cleaners());
         let (storage, cleaned) = (strong.storage.clone(), partition.clone());
         let stepped = tokio::task::spawn_blocking(move || {
-            let step = storage.clean_step(&cleaned, &mut cleaning, step_bytes(&settings));
+            let step = storage.clean_step(&cleaned, &mut cleaning, step_bytes(&settings, cleaners));
             (cleaning, step)
         });
         let Ok((back, step)) = stepped.await else { return false };
@@ -106,9 +107,16 @@ async fn clean_through(broker: &Weak<Broker>, partition: &Arc<Partition>, cleana
             }
         };
         drop(strong);
-        pause(bytes, &settings).await;
+        pause(bytes, &settings, cleaners).await;
     }
     true
+}
+
+impl Broker {
+    /// Who share memory and speed of compaction: its threads, and whoever compacts what lies in the tier.
+    pub(super) fn cleaners(&self) -> usize {
+        self.config().cleaner.threads.max(1) + usize::from(self.tiering.is_some())
+    }
 }
 
 fn report(broker: &Broker, partition: &Partition, stats: &CleaningStats, took: Duration) {
@@ -118,29 +126,28 @@ fn report(broker: &Broker, partition: &Partition, stats: &CleaningStats, took: D
     tracing::info!(%topic, partition, read, written, %first_dirty, ?took, "compacted");
 }
 
-/// What each of the threads may take.
-fn limits(settings: &CleanerSettings) -> CleaningLimits {
-    let threads = settings.threads.max(1) as u64;
+/// What each of so many cleaners may take.
+pub(super) fn limits(settings: &CleanerSettings, cleaners: usize) -> CleaningLimits {
     CleaningLimits {
-        key_map_bytes: (settings.key_map_bytes / threads).min(KEY_MAP_BYTES_MAX),
+        key_map_bytes: (settings.key_map_bytes / cleaners as u64).min(KEY_MAP_BYTES_MAX),
         key_map_load_factor: settings.key_map_load_factor,
         // Half of it is Kafka's for reading.
-        write_buffer_bytes: settings.io_buffer_bytes / settings.threads.max(1) / 2,
+        write_buffer_bytes: settings.io_buffer_bytes / cleaners / 2,
     }
 }
 
-/// A thread's share of the speed, in bytes a second.
-fn rate(settings: &CleanerSettings) -> f64 {
-    (settings.io_bytes_per_second / settings.threads.max(1) as f64).max(1.0)
+/// The share in the speed of each of so many, in bytes a second.
+fn rate(settings: &CleanerSettings, cleaners: usize) -> f64 {
+    (settings.io_bytes_per_second / cleaners as f64).max(1.0)
 }
 
-fn step_bytes(settings: &CleanerSettings) -> u64 {
-    ((rate(settings) / STEPS_PER_SECOND) as u64).clamp(1, STEP_BYTES)
+fn step_bytes(settings: &CleanerSettings, cleaners: usize) -> u64 {
+    ((rate(settings, cleaners) / STEPS_PER_SECOND) as u64).clamp(1, STEP_BYTES)
 }
 
 /// Rests until the bytes of a step are paid for.
-async fn pause(bytes: u64, settings: &CleanerSettings) {
-    let pause = Duration::from_secs_f64(bytes as f64 / rate(settings));
+pub(super) async fn pause(bytes: u64, settings: &CleanerSettings, cleaners: usize) {
+    let pause = Duration::from_secs_f64(bytes as f64 / rate(settings, cleaners));
     // The clock of sleeps counts milliseconds.
     if pause >= Duration::from_millis(1) {
         time::sleep(pause).await;

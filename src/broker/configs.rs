@@ -132,6 +132,12 @@ impl Broker {
                 let altered = altered_topic(overrides, operations, *replace, &config.settings)
                     .map_err(|error| AlterConfigsError::InvalidConfig(error.to_string()))?;
                 let topic = topic.ok_or_else(|| AlterConfigsError::UnknownTopic(name.clone()))?;
+                // In Kafka's words, which refuses it because they are compacted.
+                if open::is_internal(name) && altered.asks_for_tier(&config.settings) {
+                    let words = "Remote log storage only supports topics with cleanup.policy=delete or \
+                                 cleanup.policy being an empty list.";
+                    return Err(AlterConfigsError::InvalidConfig(words.to_owned()));
+                }
                 let record = altered_record(topic, &altered).map(|(key, value)| Change::Put(key, value));
                 let asked = TopicOverrides::stored(overrides.clone()).asks_for_tier(&config.settings);
                 let leaves = asked && !altered.asks_for_tier(&config.settings);

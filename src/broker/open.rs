@@ -44,10 +44,13 @@ pub(super) fn check_overrides(
     TopicOverrides::validate(pairs, &config.settings).map(|_| ()).map_err(|error| error.to_string())
 }
 
+/// Whether coordinators load it: then it must be at hand, and is not tiered, as in Kafka.
+pub(super) fn is_internal(name: &str) -> bool {
+    [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&name)
+}
+
 /// What of a topic's settings its partitions' logs follow.
 pub(super) fn log_config(name: &str, topic: &TopicConfig) -> LogConfig {
-    // As Kafka: what coordinators load must be at hand.
-    let is_internal = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&name);
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     LogConfig {
         segment_bytes: narrow(topic.segment_bytes),
@@ -64,7 +67,7 @@ pub(super) fn log_config(name: &str, topic: &TopicConfig) -> LogConfig {
             max_compaction_lag: topic.max_compaction_lag,
             delete_retention: topic.delete_retention,
         }),
-        tiering: (topic.is_tiered && !is_internal).then(|| Tiering {
+        tiering: (topic.is_tiered && !is_internal(name)).then(|| Tiering {
             copies: !topic.tiering.copy_disable,
             local_retention_age_max: topic.tiering.local_retention(),
             local_retention_bytes: topic.tiering.local_retention_bytes(),
@@ -175,6 +178,7 @@ impl Broker {
             tokio::spawn(cleaning::run(Arc::downgrade(&broker))),
             tokio::spawn(transactions::watch(Arc::downgrade(&broker))),
             tokio::spawn(tiering::run(Arc::downgrade(&broker))),
+            tokio::spawn(tiering::compacting::run(Arc::downgrade(&broker))),
             tokio::spawn(tier_owner::run(Arc::downgrade(&broker))),
             tokio::spawn(catalogue::run(Arc::downgrade(&broker))),
         ]);

@@ -245,7 +245,7 @@ pub(super) async fn aborted_in(
     Ok(aborted)
 }
 
-fn summary(entry: &ManifestEntry, now: Timestamp) -> SegmentSummary {
+pub(super) fn summary(entry: &ManifestEntry, now: Timestamp) -> SegmentSummary {
     let newest = if entry.max_timestamp == Timestamp::NONE { entry.uploaded_at } else { entry.max_timestamp };
     SegmentSummary {
         base_offset: entry.base_offset,

@@ -4,6 +4,7 @@
 //! ([`TierRecord`]). Orders of steps, and why they are right, stand where the steps are: a new manifest at
 //! [`Look`]'s `commit`, a deleted topic at `removing`.
 
+pub(super) mod compacting;
 mod copying;
 mod manifest;
 mod progress;
@@ -59,6 +60,9 @@ pub(super) enum TieringError {
     /// The local log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The disk, on the way of what compaction leaves.
+    #[error(transparent)]
+    Spool(#[from] compacting::SpoolError),
     /// Work on a thread of its own did not end.
     #[error(transparent)]
     Background(#[from] BackgroundError),
@@ -220,6 +224,11 @@ struct Look<'a> {
     tiering: &'a Tiering,
     partition: &'a Arc<Partition>,
     remote: &'a RemotePartition,
+}
+
+/// On a thread that may wait for the disk.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TieringError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| BackgroundError::Panicked.into())
 }
 
 impl Look<'_> {

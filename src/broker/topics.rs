@@ -86,7 +86,9 @@ impl Broker {
                 .and_then(|()| check_counts(&topic));
             results.push(checked.map(|()| {
                 names.take(&topic.name);
-                self.tier_by_default(&mut topic.configs);
+                if !open::is_internal(&topic.name) {
+                    self.tier_by_default(&mut topic.configs);
+                }
                 let created = self.plan(topic, &mut transaction);
                 CreatedTopic { topic: created }
             }));

@@ -344,7 +344,7 @@ pub const BROKER: &[Definition] = &[
         "Memory for what is on its way to the tier or from there, blocks kept for readers included."),
     key("highwater.tier.default.enable", Boolean, Some("false"), Any,
         "Whether a new topic that says nothing of remote.storage.enable gets it, where its other settings go \
-         with it: compacted topics do not. The topic keeps it when this changes."),
+         with it. The topic keeps it when this changes."),
     key("highwater.tier.cache.bytes", Long, Some("0"), AtLeast(0),
         "Disk for blocks from the tier that were read more than once, at least 64 MiB; 0 keeps blocks in memory \
          alone."),
@@ -482,8 +482,8 @@ pub const TOPIC: &[TopicDefinition] = &[
         "Lets remote.storage.enable be set to false again: the log then begins where the disk does, and what \
          is in the tier is deleted."), &[]),
     topic(key("remote.storage.enable", Boolean, Some("false"), Any,
-        "Whether closed segments are copied to the tier; true is refused where there is none, and for \
-         compacted topics."), &[]),
+        "Whether closed segments are copied to the tier, of compacted topics once they were cleaned; true is \
+         refused where there is none."), &[]),
     topic(key("retention.bytes", Long, Some("-1"), Any,
         "Size of a partition above which its oldest segments are deleted; -1 sets no size."),
         &[same("log.retention.bytes")]),

@@ -114,17 +114,41 @@ impl TopicTiering {
     }
 }
 
-/// Whether a topic's settings go together. `was_enabled`: before they were altered. Order and words are
-/// Kafka's `LogConfig.validateTopicLogConfigValues`.
+/// What a topic was before its settings were altered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Before {
+    /// `remote.storage.enable`.
+    pub is_enabled: bool,
+    /// `cleanup.policy` had `compact`.
+    pub is_compacted: bool,
+}
+
+/// A topic in the tier is compacted if its own settings say so.
+pub(super) fn check_policy(topic: &TopicConfig, inherits_compaction: bool) -> Result<(), InvalidTopicConfig> {
+    if !topic.tiering.enable || !inherits_compaction {
+        return Ok(());
+    }
+    Err(InvalidTopicConfig(
+        "A topic in the tier does not follow a default of `cleanup.policy` that has `compact`, as what is \
+         there could not follow when that changes. Set `cleanup.policy` for the topic."
+            .to_owned(),
+    ))
+}
+
+/// Whether a topic's settings go together. Order and words are Kafka's
+/// `LogConfig.validateTopicLogConfigValues`, but for compacted topics: Kafka refuses these.
+///
+/// A topic in the tier does not become compacted: what is there was copied with records that were taken back,
+/// and the markers that say so may be on the disk alone (ADR 35).
 pub(super) fn check_topic(
     topic: &TopicConfig,
-    was_enabled: bool,
+    before: Before,
     has_store: bool,
 ) -> Result<(), InvalidTopicConfig> {
     let refuse = |message: &str| Err(InvalidTopicConfig(message.to_owned()));
     let tiering = &topic.tiering;
     if !tiering.enable {
-        return match was_enabled && !tiering.delete_on_disable {
+        return match before.is_enabled && !tiering.delete_on_disable {
             true => refuse(
                 "It is invalid to disable remote storage without deleting remote data. If you want to keep \
                  the remote data and turn to read only, please set \
@@ -141,10 +165,11 @@ pub(super) fn check_topic(
              Topic cannot be configured with remote log storage.",
         );
     }
-    if topic.cleanup.compact {
+    if topic.cleanup.compact && before.is_enabled && !before.is_compacted {
         return refuse(
-            "Remote log storage only supports topics with cleanup.policy=delete or cleanup.policy being an \
-             empty list.",
+            "A topic in the tier cannot become compacted: what is there was copied as it came. Set \
+             `remote.storage.enable=false,remote.log.delete.on.disable=true` first, which deletes it there; \
+             then set `cleanup.policy`, and `remote.storage.enable=true` again.",
         );
     }
     let size = tiering.size.objection("local.retention.bytes", "retention.bytes");

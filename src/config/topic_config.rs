@@ -8,6 +8,7 @@ use super::settings::{Settings, default_value};
 use super::tiering::{self, Bounds, TopicTiering};
 use super::value::Value;
 
+const CLEANUP_POLICY: &str = "cleanup.policy";
 /// Overrides that one topic may carry: more than there are keys is a mistake or an attack.
 const OVERRIDES_MAX: usize = 256;
 
@@ -61,7 +62,7 @@ impl TopicOverrides {
             entry.definition.parse(value).map_err(|error| InvalidTopicConfig(error.to_string()))?;
         }
         let overrides = TopicOverrides(overrides);
-        overrides.check_together(before.asks_for_tier(settings), settings)?;
+        overrides.check_together(before.before(settings), settings)?;
         Ok(overrides)
     }
 
@@ -82,12 +83,23 @@ impl TopicOverrides {
         entry.definition.parse(text).ok()
     }
 
+    /// Whether the broker's default alone says that it is compacted.
+    fn inherits_compaction(&self, settings: &Settings) -> bool {
+        let entry = topic_key(CLEANUP_POLICY).expect("it is in the table");
+        self.value(entry).is_none() && Cleanup::of(&inherited(entry, settings)).compact
+    }
+
+    fn before(&self, settings: &Settings) -> tiering::Before {
+        let effective = TopicConfig::effective(self, settings);
+        tiering::Before { is_enabled: effective.tiering.enable, is_compacted: effective.cleanup.compact }
+    }
+
     /// Whether the topic asks for the tier.
     pub fn asks_for_tier(&self, settings: &Settings) -> bool {
         TopicConfig::effective(self, settings).tiering.enable
     }
 
-    fn check_together(&self, was_tiered: bool, settings: &Settings) -> Result<(), InvalidTopicConfig> {
+    fn check_together(&self, before: tiering::Before, settings: &Settings) -> Result<(), InvalidTopicConfig> {
         let effective = TopicConfig::effective(self, settings);
         let (min, max) = (effective.min_compaction_lag, effective.max_compaction_lag);
         if min > max {
@@ -97,7 +109,8 @@ impl TopicOverrides {
             );
             return Err(InvalidTopicConfig(message));
         }
-        tiering::check_topic(&effective, was_tiered, tiering::has_store(settings))
+        tiering::check_policy(&effective, self.inherits_compaction(settings))?;
+        tiering::check_topic(&effective, before, tiering::has_store(settings))
     }
 }
 
@@ -108,6 +121,14 @@ pub struct Cleanup {
     pub delete: bool,
     /// The last record of each key is kept.
     pub compact: bool,
+}
+
+impl Cleanup {
+    fn of(policy: &Value) -> Cleanup {
+        let Value::List(policies) = policy else { unreachable!("cleanup.policy is a list in the table") };
+        let has = |name: &str| policies.iter().any(|policy| policy == name);
+        Cleanup { delete: has("delete"), compact: has("compact") }
+    }
 }
 
 /// A topic's `compression.type`: what comes compressed otherwise is compressed anew.
@@ -183,8 +204,7 @@ pub struct TopicConfig {
     pub min_insync_replicas: i32,
     /// What goes to the tier.
     pub tiering: TopicTiering,
-    /// Whether closed segments leave the disk: where the topic asks for it, the broker has a store, and
-    /// nothing is compacted.
+    /// Whether closed segments leave the disk: where the topic asks for it, and the broker has a store.
     pub is_tiered: bool,
 }
 
@@ -192,7 +212,10 @@ impl TopicConfig {
     /// The overrides where there are any, the broker's values elsewhere.
     pub fn effective(overrides: &TopicOverrides, settings: &Settings) -> TopicConfig {
         let values = Effective { overrides, settings };
-        let (cleanup, tiering) = (values.cleanup(), values.tiering());
+        let tiering = values.tiering();
+        let mut cleanup = values.cleanup();
+        // What is in the tier as it came is not to be compacted because a default has changed.
+        cleanup.compact &= !(tiering.enable && overrides.inherits_compaction(settings));
         TopicConfig {
             cleanup,
             compression: values.compression(),
@@ -216,7 +239,7 @@ impl TopicConfig {
             min_cleanable_dirty_ratio: values.ratio("min.cleanable.dirty.ratio"),
             min_insync_replicas: values.number("min.insync.replicas"),
             tiering,
-            is_tiered: tiering.enable && !cleanup.compact && tiering::has_store(settings),
+            is_tiered: tiering.enable && tiering::has_store(settings),
         }
     }
 }
@@ -283,13 +306,7 @@ impl Effective<'_> {
     }
 
     fn cleanup(&self) -> Cleanup {
-        match self.get("cleanup.policy") {
-            Value::List(policies) => {
-                let has = |name: &str| policies.iter().any(|policy| policy == name);
-                Cleanup { delete: has("delete"), compact: has("compact") }
-            }
-            _ => unreachable!("cleanup.policy is a list in the table"),
-        }
+        Cleanup::of(&self.get(CLEANUP_POLICY))
     }
 
     fn tiering(&self) -> TopicTiering {

@@ -47,7 +47,7 @@ mod tiering;
 mod transaction_index;
 
 pub use carried_state::CarriedState;
-pub use cleaner::{Cleanable, Cleaning, CleaningLimits, CleaningStats, CleaningStep};
+pub use cleaner::{Cleanable, Cleaning, CleaningLimits, CleaningStats, CleaningStep, Sifting, Verdict};
 pub use config::{Compaction, LogConfig, Tiering};
 pub use directory::{DeletedDirectory, LogDirectory};
 pub use error::LogError;

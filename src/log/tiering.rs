@@ -13,7 +13,8 @@ use crate::model::{Offset, Timestamp};
 /// A closed segment, to be copied.
 #[derive(Clone)]
 pub struct TierableSegment {
-    /// Its first offset, whether or not there is a record of it.
+    /// Its first offset, whether or not there is a record of it. Of a segment whose begin was copied before,
+    /// as a cleaning can join one with its successor: where the copies end.
     pub base_offset: Offset,
     /// Where the next segment begins.
     pub end_offset: Offset,
@@ -27,6 +28,8 @@ pub struct TierableSegment {
     pub max_timestamp_offset: Offset,
     /// The aborted transactions whose markers are in it, in the order of these.
     pub aborted: Vec<AbortedTransaction>,
+    /// A cleaning went over it: records that were taken back are gone, with what named them.
+    pub is_clean: bool,
 }
 
 /// Closed segments that are looked at for one answer of [`PartitionLog::copy_lag`]: more count as if they
@@ -72,15 +75,23 @@ impl PartitionLog {
     /// `end_max`; at most `count_max`, each of which holds a file open. One without any batch, as a cleaning
     /// can leave it, is left out.
     ///
-    /// The caller passes an end below which nothing is undecided. What the caller's checkpoint does not cover
-    /// is left out: the WAL could bring it back otherwise than it was copied.
+    /// The caller passes an end below which nothing is undecided, and where the copies end. What the caller's
+    /// checkpoint does not cover is left out: the WAL could bring it back otherwise than it was copied. Of a
+    /// compacted log only what was cleaned is copied: nothing is taken back there later on, by a marker whose
+    /// segment a cleaning could make forget what it was about.
     pub fn tierable(
         &self,
         from: Offset,
+        copied_end: Offset,
         end_max: Offset,
         count_max: usize,
     ) -> Result<Vec<TierableSegment>, LogError> {
-        let end_max = end_max.min(self.writer.lock().checkpointed);
+        let is_compacted = self.config().compaction.is_some();
+        let (checkpointed, clean_end) = {
+            let writer = self.writer.lock();
+            (writer.checkpointed, writer.cleaned.first_dirty_offset)
+        };
+        let end_max = end_max.min(checkpointed).min(if is_compacted { clean_end } else { Offset(i64::MAX) });
         let published = self.published();
         let closed = published.segments.windows(2).map(|pair| (&pair[0], pair[1].base_offset));
         let wanted = closed
@@ -88,28 +99,47 @@ impl PartitionLog {
             .take_while(|(_, end_offset)| *end_offset <= end_max)
             .filter(|(segment, _)| segment.bytes() > 0)
             .take(count_max);
-        let tierable = wanted.map(|(segment, end_offset)| self.tierable_segment(segment, end_offset));
+        let tierable = wanted.filter_map(|(segment, end_offset)| {
+            let tierable = self.tierable_segment(segment, copied_end, end_offset).transpose()?;
+            Some(tierable.map(|it| TierableSegment { is_clean: end_offset <= clean_end, ..it }))
+        });
         tierable.collect::<Result<_, _>>().map_err(|error| self.explain_missing(error, from))
     }
 
-    fn tierable_segment(&self, segment: &Segment, end_offset: Offset) -> Result<TierableSegment, LogError> {
+    /// `None`: all of its batches are copied.
+    fn tierable_segment(
+        &self,
+        segment: &Segment,
+        copied_end: Offset,
+        end_offset: Offset,
+    ) -> Result<Option<TierableSegment>, LogError> {
         let (files, handles) = (&*self.directory.env.files, &*self.directory.handles);
         let (bytes, largest) = (segment.bytes(), segment.largest());
+        let base_offset = segment.base_offset.max(copied_end);
+        let position = match base_offset > segment.base_offset {
+            true => segment.first_batch_from(&self.directory, base_offset, bytes)?.map(|it| it.position),
+            false => Some(0),
+        };
+        let Some(position) = position else { return Ok(None) };
         let mut aborted = Vec::new();
         let mut take = |entry: AbortedTransaction| {
-            aborted.push(entry);
+            if entry.last_offset >= base_offset {
+                aborted.push(entry);
+            }
             ControlFlow::Continue(())
         };
         let _ = segment.transaction_index.visit_after(files, handles, |_| false, &mut take)?;
-        Ok(TierableSegment {
-            base_offset: segment.base_offset,
+        let (file, length) = (segment.handle(&self.directory)?, bytes - position);
+        Ok(Some(TierableSegment {
+            base_offset,
             end_offset,
-            bytes,
-            extent: FileExtent { file: segment.handle(&self.directory)?, offset: 0, length: bytes },
+            bytes: length,
+            extent: FileExtent { file, offset: position, length },
             max_timestamp: largest.timestamp,
             max_timestamp_offset: largest.last_offset,
             aborted,
-        })
+            is_clean: false,
+        }))
     }
 
     /// Aborted transactions with batches in `from..end`, as far as their markers are in segments on this

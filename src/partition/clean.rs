@@ -72,14 +72,17 @@ impl Storage {
         survey
     }
 
-    /// Begins a cleaning; `None` if it cannot be begun now.
+    /// Begins a cleaning; `None` if it cannot be begun now. `waits_below`: see [`PartitionLog::begin_cleaning`].
+    ///
+    /// [`PartitionLog::begin_cleaning`]: crate::log::PartitionLog::begin_cleaning
     pub fn begin_cleaning(
         &self,
         partition: &Arc<Partition>,
         cleanable: &Cleanable,
         limits: CleaningLimits,
+        waits_below: Option<Offset>,
     ) -> Option<Cleaning> {
-        let begun = partition.log().begin_cleaning(cleanable, limits);
+        let begun = partition.log().begin_cleaning(cleanable, limits, waits_below);
         begun.map_err(|error| self.broke_off(partition, &error)).ok()
     }
 

@@ -6,8 +6,10 @@ use super::leaf::{LeafReference, MANIFEST_OBJECT_BYTES_MAX, REFERENCE_BYTES};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
 const MAGIC: &[u8; 8] = b"HWTIERRT";
-const VERSION: u16 = 1;
-const HEADER_BYTES: usize = 8 + 4 + 16 + 20 + 8 + 4 + 8 + 8;
+const VERSION: u16 = 2;
+/// Before compacted topics were tiered: without the offset below which the tier is clean.
+const VERSION_1: u16 = 1;
+const HEADER_BYTES: usize = 8 + 4 + 16 + 20 + 8 + 4 + 8 + 8 + 8;
 
 /// Leaves that one root names: 300,000 segments where leaves are full.
 pub const LEAVES_MAX: usize = 640;
@@ -70,6 +72,8 @@ pub struct Root {
     pub log_start_offset: Offset,
     /// Exclusive end of all that was ever added: the next segment begins here, or above.
     pub end_offset: Offset,
+    /// Of a compacted partition: what lies below was sifted with every key below.
+    pub clean_offset: Offset,
     /// Ascending by offset.
     pub leaves: Vec<LeafReference>,
     /// Oldest first.
@@ -86,6 +90,7 @@ impl Root {
             leader_epoch: LeaderEpoch::NONE,
             log_start_offset,
             end_offset: Offset(0),
+            clean_offset: Offset(0),
             leaves: Vec::new(),
             retired: Vec::new(),
         }
@@ -103,6 +108,7 @@ impl Root {
         to.i32(self.leader_epoch.0);
         to.i64(self.log_start_offset.0);
         to.i64(self.end_offset.0);
+        to.i64(self.clean_offset.0);
         to.count(self.leaves.len());
         self.leaves.iter().for_each(|leaf| leaf.encode(&mut to));
         to.count(self.retired.len());
@@ -122,16 +128,21 @@ impl Root {
         if bytes.len() > MANIFEST_OBJECT_BYTES_MAX {
             return Err("it is longer than any root is");
         }
-        let mut from = begin(checked(bytes)?, MAGIC, VERSION)?;
-        let root = Root::read(&mut from).ok_or("its counts or entries make no sense")?;
+        let content = checked(bytes)?;
+        let (version, mut from) = match begin(content, MAGIC, VERSION_1) {
+            Ok(from) => (VERSION_1, from),
+            Err(_) => (VERSION, begin(content, MAGIC, VERSION)?),
+        };
+        let root = Root::read(&mut from, version).ok_or("its counts or entries make no sense")?;
         let ascends = |pair: &[LeafReference]| pair[0].end_offset <= pair[1].base_offset;
         let is_sound = from.0.is_empty()
             && root.leaves.windows(2).all(ascends)
-            && root.leaves.last().is_none_or(|leaf| leaf.end_offset <= root.end_offset);
+            && root.leaves.last().is_none_or(|leaf| leaf.end_offset <= root.end_offset)
+            && root.clean_offset <= root.end_offset;
         if is_sound { Ok(root) } else { Err("its leaves do not ascend") }
     }
 
-    fn read(from: &mut Reader<'_>) -> Option<Root> {
+    fn read(from: &mut Reader<'_>, version: u16) -> Option<Root> {
         let nonce = from.nonce()?;
         let mut root = Root {
             nonce,
@@ -140,6 +151,7 @@ impl Root {
             leader_epoch: from.leader_epoch()?,
             log_start_offset: from.offset()?,
             end_offset: from.offset()?,
+            clean_offset: if version == VERSION_1 { Offset(0) } else { from.offset()? },
             leaves: Vec::new(),
             retired: Vec::new(),
         };

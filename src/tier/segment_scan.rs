@@ -30,6 +30,9 @@ pub struct SegmentSource {
     pub log_bytes: u64,
     /// Its transaction index.
     pub aborted: Vec<AbortedTransaction>,
+    /// A cleaning went over it: of a transaction without effect a marker may be left, and a batch without
+    /// records, and no entry in the index.
+    pub is_clean: bool,
     /// Of the object to be.
     pub nonce: Nonce,
     /// By the broker's clock.
@@ -55,6 +58,8 @@ pub struct ScannedSegment {
 pub struct SegmentScan {
     source: SegmentSource,
     state: CarriedState,
+    /// As of the end, if it is known: the batches that are left do not tell it.
+    end_state: Option<CarriedState>,
     /// Bytes that were pushed.
     position: u64,
     /// A header in part.
@@ -116,6 +121,7 @@ impl SegmentScan {
             blocks: BlockChecksums::default(),
             largest: (Timestamp::NONE, Offset::NONE),
             leader_epochs: (LeaderEpoch::NONE, LeaderEpoch::NONE),
+            end_state: None,
             source,
             state,
         };
@@ -134,6 +140,16 @@ impl SegmentScan {
             return Err(scan.damaged(0, format!("{} bytes are more than any has", scan.source.log_bytes)));
         }
         Ok(scan)
+    }
+
+    /// For a segment of which compaction has left a part: what was carried to its end is known from before.
+    pub fn of_rest(source: SegmentSource, end_state: CarriedState) -> Result<SegmentScan, TierError> {
+        let begin = CarriedState { offset: source.base_offset, ..CarriedState::default() };
+        let scan = SegmentScan::new(source, begin)?;
+        if end_state.offset != scan.source.end_offset {
+            return Err(scan.damaged(0, format!("the state of its end is as of {}", end_state.offset)));
+        }
+        Ok(SegmentScan { end_state: Some(end_state), ..scan })
     }
 
     /// The next bytes of the `.log` file.
@@ -210,11 +226,9 @@ impl SegmentScan {
             let what = format!("offset {}: the checksum does not match", header.base_offset);
             return Err(self.damaged(batch.position, what));
         }
-        let ended = self.state.apply_batch(header, &batch.content, self.source.now);
-        let ended = ended.map_err(|error| self.damaged(batch.position, error.to_string()))?;
-        if let Some(ended) = ended.filter(|ended| !self.is_indexed(ended)) {
-            let what = format!("the transaction index lacks the one that ends at {}", ended.last_offset);
-            return Err(self.damaged(batch.position, what));
+        match self.end_state {
+            Some(_) => self.state.offset = header.next_offset(),
+            None => self.carry(batch)?,
         }
         // What compaction has emptied has a time and no record of that time.
         if header.records_count > 0 && header.max_timestamp > self.largest.0 {
@@ -228,11 +242,24 @@ impl SegmentScan {
         Ok(())
     }
 
-    /// Whether readers will be told of it: else they would be shown records that were taken back.
-    fn is_indexed(&self, ended: &AbortedTransaction) -> bool {
-        let known = &self.source.aborted;
-        let at = known.binary_search_by_key(&ended.last_offset, |known| known.last_offset);
-        at.is_ok_and(|at| known[at].producer_id == ended.producer_id)
+    /// Takes the batch into the state.
+    fn carry(&mut self, batch: &Batch) -> Result<(), TierError> {
+        let ended = self.state.apply_batch(&batch.header, &batch.content, self.source.now);
+        let ended = ended.map_err(|error| self.damaged(batch.position, error.to_string()))?;
+        let Some(ended) = ended else { return Ok(()) };
+        // Readers are to be told of it: else they would be shown records that were taken back.
+        let known = &mut self.source.aborted;
+        match known.binary_search_by_key(&ended.last_offset, |known| known.last_offset) {
+            Ok(at) if known[at].producer_id == ended.producer_id => Ok(()),
+            Err(at) if self.source.is_clean => {
+                known.insert(at, ended);
+                Ok(())
+            }
+            _ => {
+                let what = format!("the transaction index lacks the one that ends at {}", ended.last_offset);
+                Err(self.damaged(batch.position, what))
+            }
+        }
     }
 
     /// All bytes were pushed.
@@ -243,6 +270,7 @@ impl SegmentScan {
         }
         self.blocks.close();
         self.state.offset = self.source.end_offset;
+        self.state = self.end_state.take().unwrap_or(self.state);
         let producers = self.state.encode(self.source.partition);
         if producers.len() > PRODUCERS_BYTES_MAX {
             return Err(self.damaged(0, format!("its producers take {} bytes", producers.len())));

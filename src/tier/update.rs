@@ -232,6 +232,16 @@ impl Root {
         change.finish(stamp)
     }
 
+    /// Notes that what lies below `offset` is sifted with every key below.
+    pub fn cleaned_below(&self, offset: Offset, stamp: &Stamp) -> Result<Update, TierError> {
+        if offset > self.end_offset {
+            return Err(TierError::Misplaced("more is to be called clean than there is"));
+        }
+        let mut change = Change::of(self);
+        change.next.clean_offset = self.clean_offset.max(offset);
+        change.finish(stamp)
+    }
+
     /// Keys of all objects that this root keeps alive but for the segments, which leaves name.
     pub fn named(&self) -> impl Iterator<Item = String> {
         let partition: TopicPartition = self.partition;

@@ -85,7 +85,7 @@ async fn what_is_in_the_tier_leaves_the_disk() {
     broker.retain().await.unwrap();
     assert_eq!(starts(), [0, 10]);
     assert_eq!(partition.log().segments_count(), 2, "the last one was closed, so that it can be copied");
-    let tierable = partition.log().tierable(Offset(10), Offset(15), 9).unwrap();
+    let tierable = partition.log().tierable(Offset(10), Offset(10), Offset(15), 9).unwrap();
     assert_eq!(tierable.len(), 1);
     broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
     record.local_log_start_offset = Offset(10);

@@ -100,9 +100,9 @@ impl Machine {
         }
         let record = self.metadata.image().tier(topic_partition);
         let watermarks = open.watermarks();
-        let from =
-            record.map_or(Offset(0), |record| record.remote_end_offset).max(watermarks.log_start_offset);
-        let found = open.log().tierable(from, watermarks.last_stable_offset, 1 + (draw % 3) as usize);
+        let copied_end = record.map_or(Offset(0), |record| record.remote_end_offset);
+        let (from, end_max) = (copied_end.max(watermarks.log_start_offset), watermarks.last_stable_offset);
+        let found = open.log().tierable(from, copied_end, end_max, 1 + (draw % 3) as usize);
         let found = found.map_err(|_| Ended)?;
         let Some(last) = found.last() else { return Ok(()) };
         let next = TierRecord {

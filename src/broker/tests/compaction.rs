@@ -42,7 +42,7 @@ impl Machine {
         let keys = if draw.is_multiple_of(3) { 4 } else { 100 };
         let limits =
             CleaningLimits { key_map_bytes: keys * 24, key_map_load_factor: 1.0, write_buffer_bytes: 700 };
-        let Some(mut cleaning) = self.storage.begin_cleaning(&open, &cleanable, limits) else {
+        let Some(mut cleaning) = self.storage.begin_cleaning(&open, &cleanable, limits, None) else {
             return Err(Ended);
         };
         loop {

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::manifest::Writer;
-use super::{Look, Tiering, TieringError, upload_memory_bytes};
+use super::{Look, Tiering, TieringError, aside, upload_memory_bytes};
 use crate::cluster::MetadataError;
 use crate::env::{BackgroundError, FileExtent, time};
 use crate::log::{CarriedState, TierableSegment};
@@ -76,8 +76,8 @@ impl Look<'_> {
         let partition = self.partition.clone();
         let watermarks = partition.watermarks();
         let from = remote_end.max(watermarks.local_log_start_offset);
-        let tierable =
-            move || partition.log().tierable(from, watermarks.last_stable_offset, SEGMENTS_PER_UPDATE_MAX);
+        let end_max = watermarks.last_stable_offset;
+        let tierable = move || partition.log().tierable(from, remote_end, end_max, SEGMENTS_PER_UPDATE_MAX);
         Ok(aside(tierable).await??)
     }
 
@@ -113,14 +113,15 @@ impl Look<'_> {
         segment: TierableSegment,
         state: CarriedState,
     ) -> Result<(ManifestEntry, CarriedState), TieringError> {
-        let TierableSegment { base_offset, end_offset, bytes, extent, aborted, .. } = segment;
-        let (tiering, broker) = (self.tiering, self.broker);
+        let TierableSegment { base_offset, end_offset, bytes, extent, aborted, is_clean, .. } = segment;
+        let broker = self.broker;
         let source = SegmentSource {
             partition: self.id(),
             base_offset,
             end_offset,
             log_bytes: bytes,
             aborted,
+            is_clean,
             nonce: Nonce::draw(&*broker.env.random),
             now: broker.storage.believed_now(),
         };
@@ -128,15 +129,22 @@ impl Look<'_> {
         let scan = move || scan_file(SegmentScan::new(source, state)?, &file, base_offset);
         let mut scanned = aside(scan).await??;
         let (entry, next) = (scanned.entry, std::mem::take(&mut scanned.state));
-        broker.metrics.tier().copy_begun();
+        self.put(scanned, extent).await?;
+        Ok((entry, next))
+    }
+
+    /// Puts the object that a walk over those record batches has made.
+    pub(super) async fn put(&self, scanned: ScannedSegment, extent: FileExtent) -> Result<(), TieringError> {
+        let (tiering, entry, metrics) = (self.tiering, scanned.entry, self.broker.metrics.tier());
+        metrics.copy_begun();
         self.pay(entry.bytes()).await;
         let key = entry.key(self.id());
         match entry.bytes() <= upload_memory_bytes(&tiering.config) as u64 {
             true => put_whole(tiering, &key, scanned, extent).await?,
             false => put_in_parts(tiering.store(), &key, scanned, extent).await?,
         }
-        broker.metrics.tier().copied(entry.bytes());
-        Ok((entry, next))
+        metrics.copied(entry.bytes());
+        Ok(())
     }
 
     /// Waits until so many bytes may be sent (`highwater.tier.upload.bytes.per.second`).
@@ -234,9 +242,4 @@ async fn put_in_parts(
     drop(parts);
     reading.await.map_err(|_| BackgroundError::Panicked)?;
     Ok(stored?)
-}
-
-/// On a thread that may wait for the disk.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TieringError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| BackgroundError::Panicked.into())
 }

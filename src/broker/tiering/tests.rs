@@ -24,6 +24,7 @@ use crate::tier::{ObjectKey, Owner, RemoteLog};
 
 use super::*;
 
+mod compacted;
 mod observed;
 
 const SETTINGS: [(&str, &str); 3] = [
@@ -137,8 +138,15 @@ async fn closed_segments_are_copied_once_and_leave_the_disk() {
 pub(in crate::broker) async fn read_on(
     broker: &Broker,
     partition: &Arc<Partition>,
-    mut offset: i64,
+    offset: i64,
 ) -> Vec<(i64, i32)> {
+    let batches = batches_from(broker, partition, offset).await;
+    let header = |batch: &Vec<u8>| BatchHeader::parse(batch).unwrap();
+    batches.iter().map(header).map(|header| (header.base_offset.0, header.records_count)).collect()
+}
+
+/// The same, and the batches themselves.
+async fn batches_from(broker: &Broker, partition: &Arc<Partition>, mut offset: i64) -> Vec<Vec<u8>> {
     let limits = FetchLimits { bytes_max: 300, read_committed: true, ..ALL };
     let mut batches = Vec::new();
     while offset < partition.watermarks().high_watermark.0 {
@@ -159,9 +167,10 @@ pub(in crate::broker) async fn read_on(
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             let header = BatchHeader::parse(rest).unwrap();
-            verify_crc(&rest[..header.size_bytes()]).unwrap();
-            rest = &rest[header.size_bytes()..];
-            batches.push((header.base_offset.0, header.records_count));
+            let (batch, behind) = rest.split_at(header.size_bytes());
+            verify_crc(batch).unwrap();
+            batches.push(batch.to_vec());
+            rest = behind;
             offset = header.next_offset().0;
         }
     }
@@ -221,7 +230,7 @@ async fn new_topics_are_tiered_that_say_nothing_of_it() {
     for (configs, expected) in [
         (&[][..], Some("true")),
         (&[(KEY, "false")], Some("false")),
-        (&[("cleanup.policy", "compact")], None),
+        (&[("cleanup.policy", "compact")], Some("true")),
         (&[("local.retention.bytes", "-1"), ("retention.bytes", "100")], None),
     ] {
         let name = format!("t{}", broker.image().topics().count());
@@ -315,6 +324,17 @@ async fn a_deleted_topic_leaves_the_bucket() {
     assert_eq!(broker.image().tier_deletions().count(), 0);
 }
 
+/// Puts the topic into the tier, or takes it out with what is there.
+async fn enable(broker: &Broker, enable: bool) {
+    let set = |key: &str, value: bool| (key.to_owned(), Operation::Set(value.to_string()));
+    let alteration = ConfigAlteration {
+        target: ConfigTarget::Topic("t".to_owned()),
+        operations: vec![set("remote.storage.enable", enable), set("remote.log.delete.on.disable", !enable)],
+        replace: false,
+    };
+    broker.alter_configs(&[alteration], false).await.remove(0).unwrap();
+}
+
 /// `remote.log.delete.on.disable`: nobody names its objects any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_left_the_tier_leaves_the_bucket() {
@@ -322,21 +342,10 @@ async fn a_topic_that_left_the_tier_leaves_the_bucket() {
     let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
     broker.see_to_the_tier().await;
     broker.retain().await.unwrap();
-    let set = |enable: &str| {
-        let set = |key: &str, value: &str| (key.to_owned(), Operation::Set(value.to_owned()));
-        ConfigAlteration {
-            target: ConfigTarget::Topic("t".to_owned()),
-            operations: vec![
-                set("remote.storage.enable", enable),
-                set("remote.log.delete.on.disable", if enable == "true" { "false" } else { "true" }),
-            ],
-            replace: false,
-        }
-    };
-    broker.alter_configs(&[set("false")], false).await.remove(0).unwrap();
+    enable(&broker, false).await;
     assert_eq!(partition.watermarks().log_start_offset, Offset(20));
     // Before a look, it is tiered again: what is copied from now on is not what is to go.
-    broker.alter_configs(&[set("true")], false).await.remove(0).unwrap();
+    enable(&broker, true).await;
     append_records(&broker, &partition, 1).await;
     broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
     broker.see_to_the_tier().await;
@@ -348,7 +357,7 @@ async fn a_topic_that_left_the_tier_leaves_the_bucket() {
     let entry = log.segment_of(Offset(20)).await.unwrap().unwrap();
     assert!(bucket.object(&entry.key(partition.topic_partition())).is_some(), "it is gone");
 
-    broker.alter_configs(&[set("false")], false).await.remove(0).unwrap();
+    enable(&broker, false).await;
     broker.see_to_the_tier().await;
     assert_eq!(bucket.keys(), [Owner::key_of(1)]);
     broker.see_to_the_tier().await;

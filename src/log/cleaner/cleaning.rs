@@ -57,6 +57,7 @@ pub struct Cleaning {
     keys: KeyMap,
     now: Timestamp,
     delete_retention_ms: i64,
+    waits_below: Offset,
     limits: CleaningLimits,
     group_limits: GroupLimits,
     first_dirty_offset: Offset,
@@ -126,10 +127,14 @@ impl PartitionLog {
     }
 
     /// Begins a cleaning that goes as far as `cleanable` says. There may be one at a time for a log.
+    ///
+    /// `waits_below`: nothing at or above it begins to wait for its removal, as older records are kept
+    /// elsewhere that were not cleaned with its key; `None` where there are none elsewhere.
     pub fn begin_cleaning(
         &self,
         cleanable: &Cleanable,
         limits: CleaningLimits,
+        waits_below: Option<Offset>,
     ) -> Result<Cleaning, LogError> {
         {
             let mut syncing = self.syncing.lock();
@@ -146,7 +151,8 @@ impl PartitionLog {
         Ok(Cleaning {
             keys: KeyMap::new(limits.key_map_bytes, limits.key_map_load_factor, random),
             now: self.directory.believed_now(),
-            delete_retention_ms: i64::try_from(retention.as_millis()).unwrap_or(i64::MAX),
+            delete_retention_ms: milliseconds(retention),
+            waits_below: waits_below.unwrap_or(Offset(i64::MAX)),
             limits,
             group_limits: GroupLimits {
                 bytes: u64::from(config.segment_bytes),
@@ -221,8 +227,11 @@ impl Cleaning {
     /// Goes on for about `bytes_max` bytes, read and written together; the last batch may pass that.
     pub fn step(&mut self, log: &PartitionLog, bytes_max: u64) -> Result<CleaningStep, LogError> {
         let before = self.bytes();
-        // Somebody changed `cleanup.policy`: nothing more of it is compacted.
-        if log.config().compaction.is_none() {
+        // Somebody changed `cleanup.policy`: nothing more of it is compacted. Or the log is copied elsewhere
+        // from now on, and what waits for its removal has to wait for what is there.
+        let config = log.config();
+        let knows_of_copies = self.waits_below < Offset(i64::MAX);
+        if config.compaction.is_none() || (config.tiering.is_some() && !knows_of_copies) {
             self.phase = Phase::Done;
             log.discard_cleaned()?;
         }
@@ -346,6 +355,7 @@ impl Cleaning {
             keys: &self.keys,
             now: self.now,
             delete_retention_ms: self.delete_retention_ms,
+            waits_below: self.waits_below,
             last_batches: &open.last_batches,
             transactions,
         };
@@ -362,6 +372,11 @@ impl Cleaning {
         self.stats.written_bytes += left.len() as u64;
         open.output.push(log, &left)
     }
+}
+
+/// As timestamps count.
+pub(super) fn milliseconds(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What a batch whose checksum is right must not be.

@@ -24,11 +24,12 @@ pub(super) struct LastBatch {
 
 /// What becomes of a batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// It stays, byte for byte.
     Keep,
     /// These bytes take its place.
     Replace(Vec<u8>),
+    /// Nothing of it stays.
     Drop,
 }
 
@@ -39,6 +40,9 @@ pub(super) struct Filter<'a> {
     pub now: Timestamp,
     /// `delete.retention.ms`.
     pub delete_retention_ms: i64,
+    /// Tombstones and markers at or above it do not begin to wait: older records of their keys, or batches
+    /// of their transactions, may be left where this cleaning does not come.
+    pub waits_below: Offset,
     /// The newest batch of each producer that is remembered.
     pub last_batches: &'a HashMap<ProducerId, LastBatch>,
     pub transactions: &'a mut TransactionSieve,
@@ -77,7 +81,8 @@ impl Filter<'_> {
         }
         let known = header.delete_horizon();
         // KIP-534: counted from the cleaning that meets it first, once.
-        let sets_horizon = known.is_none() && (has_tombstone || allowed.begins_to_wait);
+        let may_wait = known.is_none() && header.last_offset() < self.waits_below;
+        let sets_horizon = may_wait && (has_tombstone || allowed.begins_to_wait);
         if kept == keeps.len() && !sets_horizon {
             return Ok(Verdict::Keep);
         }

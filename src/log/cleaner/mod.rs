@@ -1,7 +1,7 @@
 //! Compaction: of each key the newest record stays.
 //!
 //! **Owns** which log is due and how far (`plan`), the map of keys, what of a batch survives (`filter`), the
-//! new segments and the swap by which they take the place of the old ones.
+//! new segments and the swap by which they take the place of the old ones. Segments that lie elsewhere are sifted by the same rules (`sifting`).
 //! **Does not own** when anything is done, how fast and by whom (`broker::cleaning`), nor which transactions
 //! are decided: what is not must lie at or above the end that the caller gives.
 //! **Invariants**
@@ -17,11 +17,14 @@ mod filter;
 mod key_map;
 mod output;
 mod plan;
+mod sifting;
 mod survey;
 pub(super) mod swap;
 mod swapping;
 mod transactions;
 
 pub use cleaning::{Cleaning, CleaningLimits, CleaningStats, CleaningStep};
+pub use filter::Verdict;
 pub use plan::Cleanable;
+pub use sifting::Sifting;
 pub(super) use swapping::PendingSwap;

@@ -50,7 +50,7 @@ impl Cleanable {
     }
 
     /// Whether it is worth it, or must be. As Kafka's `grabFilthiestCompactedLog`.
-    pub(in crate::log) fn is_due(&self, compaction: &Compaction) -> bool {
+    pub fn is_due(&self, compaction: &Compaction) -> bool {
         let must = self.overdue > Duration::ZERO && self.cleanable_bytes > 0;
         must || self.ratio() > compaction.min_cleanable_dirty_ratio
     }

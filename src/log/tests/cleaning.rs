@@ -212,7 +212,7 @@ fn retention_and_a_change_of_policy_meanwhile() {
     let history = History::draw(1, 80);
     let log = filled(&world, &history);
     let cleanable = log.cleanable(Offset(i64::MAX)).unwrap().unwrap();
-    let mut cleaning = log.begin_cleaning(&cleanable, limits(100)).unwrap();
+    let mut cleaning = log.begin_cleaning(&cleanable, limits(100), None).unwrap();
     while cleaning.stats().read_bytes == 0 {
         cleaning.step(&log, 1).unwrap();
     }
@@ -232,7 +232,7 @@ fn retention_and_a_change_of_policy_meanwhile() {
     log.append(&history_after(&history)).unwrap();
     checkpoint(&log).unwrap();
     let cleanable = log.cleanable(Offset(i64::MAX)).unwrap().unwrap();
-    let mut cleaning = log.begin_cleaning(&cleanable, limits(100)).unwrap();
+    let mut cleaning = log.begin_cleaning(&cleanable, limits(100), None).unwrap();
     while cleaning.stats().read_bytes == 0 {
         cleaning.step(&log, 1).unwrap();
     }
@@ -314,7 +314,7 @@ fn a_cleaning_that_broke_off_is_not_taken_for_done() {
     let log = filled(&world, &history);
     let first = log.published().segments[0].bytes();
     let cleanable = log.cleanable(Offset(i64::MAX)).unwrap().unwrap();
-    let mut cleaning = log.begin_cleaning(&cleanable, limits(100)).unwrap();
+    let mut cleaning = log.begin_cleaning(&cleanable, limits(100), None).unwrap();
     while log.published().segments[0].bytes() == first {
         assert!(!cleaning.step(&log, 1).unwrap().is_done);
     }

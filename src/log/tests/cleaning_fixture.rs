@@ -129,7 +129,7 @@ pub(super) fn clean(log: &PartitionLog, limits: CleaningLimits) -> Result<Option
     if cleanable.cleanable_bytes == 0 {
         return Ok(None);
     }
-    let mut cleaning = log.begin_cleaning(&cleanable, limits)?;
+    let mut cleaning = log.begin_cleaning(&cleanable, limits, None)?;
     while !cleaning.step(log, STEP_BYTES)?.is_done {}
     Ok(Some(cleaning.stats()))
 }

@@ -25,7 +25,7 @@ fn config() -> LogConfig {
 }
 
 fn ends(log: &PartitionLog, from: i64, end_max: i64) -> Vec<[i64; 2]> {
-    let tierable = log.tierable(Offset(from), Offset(end_max), 100).unwrap();
+    let tierable = log.tierable(Offset(from), Offset(0), Offset(end_max), 100).unwrap();
     tierable.iter().map(|segment| [segment.base_offset.0, segment.end_offset.0]).collect()
 }
 
@@ -40,8 +40,8 @@ fn closed_segments_below_the_checkpoint_can_be_copied() {
     assert_eq!(ends(&log, base, end), [all[1]]);
     assert_eq!(ends(&log, base + 1, end), [all[1]], "one that is begun counts");
     assert_eq!(ends(&log, base, end - 1), [[0; 2]; 0]);
-    assert_eq!(log.tierable(Offset(0), Offset(60), 2).unwrap().len(), 2);
-    let copied = log.tierable(Offset(0), Offset(60), 100).unwrap();
+    assert_eq!(log.tierable(Offset(0), Offset(0), Offset(60), 2).unwrap().len(), 2);
+    let copied = log.tierable(Offset(0), Offset(0), Offset(60), 100).unwrap();
     let first = &copied[0];
     assert_eq!(bases(&bytes_of(std::slice::from_ref(&first.extent))), (0..all[0][1]).collect::<Vec<_>>());
     assert_eq!(
@@ -63,7 +63,7 @@ fn closed_segments_below_the_checkpoint_can_be_copied() {
 fn what_is_closed_and_not_copied_lags() {
     let world = SimulatedWorld::new(3);
     let log = synced(&world);
-    let all = log.tierable(Offset(0), Offset(60), 100).unwrap();
+    let all = log.tierable(Offset(0), Offset(0), Offset(60), 100).unwrap();
     let bytes = |from: usize| all[from..].iter().map(|segment| segment.bytes).sum::<u64>();
     world.clock.advance(std::time::Duration::from_secs(90));
     let count = all.len() as u64;

@@ -92,6 +92,7 @@ impl MadeSegment {
             end_offset: Offset(self.end),
             log_bytes: self.bytes.len() as u64,
             aborted: self.aborted.clone(),
+            is_clean: false,
             nonce: nonce(self.base as u64 + 1),
             now: NOW,
         }

@@ -53,7 +53,13 @@ async fn what_lies_where_is_told_without_a_request() {
     let (broker, partition) = counted(directory.path(), &bucket, 3).await;
     let owned = requests(&bucket);
     let before = told(&broker);
-    let bytes = partition.log().tierable(Offset(0), Offset(30), 10).unwrap().iter().map(|it| it.bytes).sum();
+    let bytes = partition
+        .log()
+        .tierable(Offset(0), Offset(0), Offset(30), 10)
+        .unwrap()
+        .iter()
+        .map(|it| it.bytes)
+        .sum();
     assert_eq!((before.lag_segments, before.lag_bytes), (3, bytes));
     assert_eq!((before.remote_segments, before.remote_end_offset, before.manifest), (Some(0), 0, 0));
     assert!(before.copies);

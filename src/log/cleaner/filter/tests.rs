@@ -48,12 +48,19 @@ struct Log {
     now: i64,
     aborted: Vec<Aborted>,
     last_batches: HashMap<ProducerId, LastBatch>,
+    waits_below: Offset,
 }
 
 impl Log {
     fn of(builders: &[BatchBuilder]) -> Log {
         let batches = builders.iter().map(BatchBuilder::build).collect();
-        Log { batches, now: NOW, aborted: Vec::new(), last_batches: HashMap::new() }
+        Log {
+            batches,
+            now: NOW,
+            aborted: Vec::new(),
+            last_batches: HashMap::new(),
+            waits_below: Offset(i64::MAX),
+        }
     }
 
     /// Cleans it with the keys of all batches from `from` on; what became of each batch.
@@ -68,6 +75,7 @@ impl Log {
         let mut filter = Filter {
             keys: &keys,
             now: Timestamp(self.now),
+            waits_below: self.waits_below,
             delete_retention_ms: RETENTION_MS,
             last_batches: &self.last_batches,
             transactions: &mut transactions,
@@ -154,6 +162,29 @@ fn a_tombstone_waits_for_its_time() {
     assert_eq!(log.left(), [left(1, "b", Some("1")), left(3, "c", Some("1")), left(4, "z", Some("1"))]);
 }
 
+/// Older records of its key may be left elsewhere.
+#[test]
+fn a_tombstone_and_a_marker_wait_only_below_what_is_clean_elsewhere() {
+    let mut log = Log::of(&[
+        batch(0, &[(Some("a"), None)]),
+        marker(1, 8, COMMIT),
+        batch(2, &[(Some("b"), None)]),
+        marker(3, 8, COMMIT),
+        batch(4, &[(Some("z"), Some("1"))]),
+    ]);
+    log.waits_below = Offset(2);
+    log.clean(0);
+    let waiting =
+        |log: &Log| log.headers().iter().map(|header| header.delete_horizon().is_some()).collect::<Vec<_>>();
+    assert_eq!(waiting(&log), [true, true, false, false, false]);
+    log.now += RETENTION_MS;
+    log.clean(0);
+    assert_eq!(log.headers().iter().map(|header| header.base_offset.0).collect::<Vec<_>>(), [2, 3, 4]);
+    log.waits_below = Offset(4);
+    log.clean(0);
+    assert_eq!(waiting(&log), [true, true, false]);
+}
+
 #[test]
 fn the_place_of_a_producer_and_the_last_batch_stay() {
     let mut log = Log::of(&[
@@ -233,6 +264,7 @@ fn nothing_behind_the_maps_end_is_touched() {
     let mut filter = Filter {
         keys: &keys,
         now: Timestamp(NOW),
+        waits_below: Offset(i64::MAX),
         delete_retention_ms: RETENTION_MS,
         last_batches: &HashMap::new(),
         transactions: &mut TransactionSieve::default(),

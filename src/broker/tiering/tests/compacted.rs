@@ -1,0 +1,270 @@
+//! Compacted topics: of each key the newest record stays, wherever it lies.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::broker::cleaning::limits;
+use crate::broker::testing::{PATIENCE, eventually};
+use crate::log::{Cleanable, CopyLag};
+use crate::partition::{CleanStep, Purpose};
+use crate::protocol::batch::{
+    BatchBuilder, DecompressionCaps, NewRecord, ProduceRules, records, validate_produced,
+};
+
+/// Key and value; a tombstone has none.
+type Written<'a> = (&'a str, Option<&'a str>);
+/// What readers are given: offset, key, value.
+type Read = Vec<(i64, String, Option<String>)>;
+
+/// A broker that cleans when it is told to.
+async fn open_quiet(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
+    let quiet = [("log.cleaner.backoff.ms", "3600000")];
+    let settings: Vec<_> = SETTINGS.into_iter().chain(quiet).collect();
+    let broker = open_with(directory, &settings, Some(bucket_tier(bucket).await));
+    broker.own_tier().await.unwrap();
+    broker
+}
+
+async fn compacted_topic(broker: &Broker) -> Arc<Partition> {
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "1"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("delete.retention.ms", "0"),
+        ("remote.storage.enable", "true"),
+        ("local.retention.bytes", "0"),
+        ("retention.ms", "-1"),
+    ];
+    let configs: BTreeMap<_, _> = configs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let new = NewTopic { name: "t".to_owned(), partitions: 1, replication_factor: 1, configs };
+    let created = broker.create_topics(vec![new], false).await.remove(0).unwrap();
+    broker.partition(TopicPartition { topic_id: created.topic.topic_id, partition: 0 }).unwrap()
+}
+
+/// A batch in a closed segment of its own, which a checkpoint covers.
+async fn segment(broker: &Broker, partition: &Arc<Partition>, written: &[Written<'_>]) {
+    let mut builder = BatchBuilder::new();
+    for (key, value) in written {
+        let (key, value) = (Some(key.as_bytes()), value.map(str::as_bytes));
+        builder.push(NewRecord { timestamp: Timestamp(1), key, value, headers: &[] });
+    }
+    let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
+    let batch = validate_produced(&builder.build().into(), Timestamp(1), &rules).unwrap();
+    let storage = broker.storage();
+    let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
+    let end = partition.watermarks().log_end_offset.plus(written.len() as i64);
+    storage.append(partition, &mut credits, &batch).unwrap();
+    partition.committed(end).await.unwrap();
+    eventually(|| {
+        storage.flush_step(0).unwrap();
+        partition.log().roll_if_due().unwrap();
+        storage.checkpoint_step(CheckpointReach::All).unwrap();
+        (cleanable(partition).first_uncleanable_offset == end).then_some(())
+    })
+    .await;
+}
+
+fn cleanable(partition: &Partition) -> Cleanable {
+    partition.log().cleanable(partition.decided_in_segments()).unwrap().unwrap()
+}
+
+/// A local cleaning, to its end.
+fn clean(broker: &Broker, partition: &Arc<Partition>) {
+    let cleanable = cleanable(partition);
+    let limits = limits(&broker.config().cleaner, broker.cleaners());
+    let waits_below = broker.tier_clean_end(partition);
+    let storage = broker.storage();
+    let mut cleaning = storage.begin_cleaning(partition, &cleanable, limits, waits_below).unwrap();
+    loop {
+        match storage.clean_step(partition, &mut cleaning, 1 << 20) {
+            CleanStep::Went(_) => {}
+            CleanStep::Done(..) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn read(broker: &Broker, partition: &Arc<Partition>) -> Read {
+    let mut read = Vec::new();
+    for batch in batches_from(broker, partition, partition.watermarks().log_start_offset.0).await {
+        let base = BatchHeader::parse(&batch).unwrap().base_offset.0;
+        for record in &records(&batch, &DecompressionCaps::default()).unwrap() {
+            let record = record.unwrap();
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let key = text(record.key.unwrap());
+            read.push((base + i64::from(record.offset_delta), key, record.value.map(text)));
+        }
+    }
+    read
+}
+
+/// The last value of each key; `None` of those that are gone.
+fn values(read: &Read) -> BTreeMap<String, Option<String>> {
+    read.iter().map(|(_, key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn offsets(read: &Read) -> Vec<i64> {
+    read.iter().map(|(offset, ..)| *offset).collect()
+}
+
+/// Everything that is closed is cleaned, copied, and leaves the disk.
+async fn leaves_the_disk(broker: &Broker, partition: &Arc<Partition>) {
+    clean(broker, partition);
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_leaves_the_disk_and_stays_compacted() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    segment(&broker, &partition, &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]).await;
+    segment(&broker, &partition, &[("a", Some("2")), ("d", Some("1"))]).await;
+    broker.see_to_the_tier().await;
+    assert_eq!(record(&broker, &partition), None, "what was not cleaned is not copied");
+    assert_ne!(partition.log().copy_lag(Offset(0)), CopyLag::default());
+
+    leaves_the_disk(&broker, &partition).await;
+    assert_eq!(remote_end(&broker, &partition), Some(5));
+    assert_eq!(partition.watermarks().local_log_start_offset, Offset(5));
+    segment(&broker, &partition, &[("b", Some("2")), ("e", Some("1"))]).await;
+    segment(&broker, &partition, &[("d", Some("2"))]).await;
+    leaves_the_disk(&broker, &partition).await;
+    segment(&broker, &partition, &[("z", Some("1"))]).await;
+    let before = read(&broker, &partition).await;
+    assert_eq!(offsets(&before), [1, 2, 3, 4, 5, 6, 7, 8], "the disk's cleaner does not know the tier");
+
+    broker.compact_tier().await;
+    let after = read(&broker, &partition).await;
+    assert_eq!(offsets(&after), [2, 3, 5, 6, 7, 8]);
+    assert_eq!(values(&after), values(&before));
+    let tiering = broker.tiering.as_ref().unwrap();
+    let root = tiering.partition(partition.topic_partition()).known_root().unwrap();
+    assert_eq!((root.clean_offset, root.segments(), root.end_offset), (Offset(8), 1, Offset(8)));
+    let puts = bucket.requests(Request::Put);
+    broker.compact_tier().await;
+    assert_eq!(bucket.requests(Request::Put), puts, "nothing is dirty");
+
+    let (broker, partition) = {
+        broker.close().await.unwrap();
+        let id = partition.topic_partition();
+        drop((broker, partition));
+        let broker = open_quiet(directory.path(), &bucket).await;
+        let partition = broker.partition(id).unwrap();
+        (broker, partition)
+    };
+    assert_eq!(read(&broker, &partition).await, after);
+    // What was replaced has gone when its grace is over and the manifest changes again.
+    segment(&broker, &partition, &[("z", Some("2"))]).await;
+    leaves_the_disk(&broker, &partition).await;
+    assert_eq!(values(&read(&broker, &partition).await).get("z"), Some(&Some("2".to_owned())));
+}
+
+/// Else the older record of the key, which the disk's cleaner does not see, would come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tombstone_on_disk_stays_as_long_as_the_tier_has_its_key() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    segment(&broker, &partition, &[("a", Some("1")), ("b", Some("1"))]).await;
+    leaves_the_disk(&broker, &partition).await;
+    segment(&broker, &partition, &[("a", None)]).await;
+    segment(&broker, &partition, &[("c", Some("1"))]).await;
+    for _ in 0..2 {
+        clean(&broker, &partition);
+        segment(&broker, &partition, &[("z", Some("1"))]).await;
+    }
+    let gone = |read: &Read| values(read).get("a") == Some(&None);
+    assert!(gone(&read(&broker, &partition).await), "its time is over at once, and yet it stays");
+
+    // Copied, and still on disk: the tier's own copy of the key goes, the tombstone on disk does.
+    broker.see_to_the_tier().await;
+    broker.compact_tier().await;
+    let left = read(&broker, &partition).await;
+    assert!(gone(&left), "{left:?}");
+    assert!(!left.iter().any(|(offset, ..)| *offset == 0), "{left:?}");
+    for value in ["2", "3"] {
+        segment(&broker, &partition, &[("z", Some(value))]).await;
+        clean(&broker, &partition);
+        broker.see_to_the_tier().await;
+        broker.compact_tier().await;
+    }
+    for _ in 0..2 {
+        let left = read(&broker, &partition).await;
+        assert_eq!(values(&left).get("a"), None, "its time is over, on disk and in the tier: {left:?}");
+        broker.retain().await.unwrap();
+        segment(&broker, &partition, &[("z", Some("4"))]).await;
+    }
+}
+
+/// A cleaning joins a segment that was copied with its successor, which was not.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_go_on_within_a_segment() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    segment(&broker, &partition, &[("a", Some("1")), ("b", Some("1"))]).await;
+    clean(&broker, &partition);
+    broker.see_to_the_tier().await;
+    assert_eq!(remote_end(&broker, &partition), Some(2));
+    segment(&broker, &partition, &[("c", Some("1")), ("b", Some("2"))]).await;
+    clean(&broker, &partition);
+    assert_eq!(partition.log().segments_count(), 2, "one, and the active one");
+    broker.see_to_the_tier().await;
+    assert_eq!(remote_end(&broker, &partition), Some(4));
+    broker.retain().await.unwrap();
+    assert_eq!(partition.watermarks().local_log_start_offset, Offset(4));
+    segment(&broker, &partition, &[("z", Some("1"))]).await;
+    assert_eq!(offsets(&read(&broker, &partition).await), [0, 1, 2, 3, 4]);
+}
+
+/// Each object that is put and each that is created fails in turn, and whoever comes back finds every key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_may_break_off_anywhere() {
+    for request in [Request::Put, Request::Create, Request::Get] {
+        for nth in 0..6 {
+            for fault in [Fault::Denied, Fault::AnswerLost, Fault::LandsLate] {
+                let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+                let broker = open_quiet(directory.path(), &bucket).await;
+                let partition = compacted_topic(&broker).await;
+                for round in ["1", "2", "3"] {
+                    segment(&broker, &partition, &[("a", Some(round)), (round, Some(round))]).await;
+                    leaves_the_disk(&broker, &partition).await;
+                }
+                segment(&broker, &partition, &[("z", Some("1"))]).await;
+                let before = values(&read(&broker, &partition).await);
+                bucket.strike(Strike::next(request, fault).after(nth).times(100));
+                broker.compact_tier().await;
+                bucket.clear_faults();
+                assert_eq!(values(&read(&broker, &partition).await), before, "{request:?} {nth}");
+                let id = partition.topic_partition();
+                drop(partition);
+                broker.close().await.unwrap();
+                drop(broker);
+                let broker = open_quiet(directory.path(), &bucket).await;
+                let partition = broker.partition(id).unwrap();
+                assert_eq!(values(&read(&broker, &partition).await), before, "{request:?} {nth}");
+                broker.compact_tier().await;
+                let left = read(&broker, &partition).await;
+                assert_eq!((values(&left), left.len()), (before, 5), "{request:?} {nth}: {left:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_clean_before_it_left_the_tier_says_nothing_of_what_came_after() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    assert_eq!(broker.tier_clean_end(&partition), Some(Offset(0)));
+    segment(&broker, &partition, &[("a", Some("1")), ("a", Some("2"))]).await;
+    leaves_the_disk(&broker, &partition).await;
+    broker.compact_tier().await;
+    assert_eq!(broker.tier_clean_end(&partition), Some(Offset(2)));
+    enable(&broker, false).await;
+    assert_eq!(broker.tier_clean_end(&partition), None);
+    enable(&broker, true).await;
+    assert_eq!(broker.tier_clean_end(&partition), Some(Offset(0)));
+}
