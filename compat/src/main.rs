@@ -55,6 +55,7 @@ const CI: Scale = Scale {
     storm_time: Duration::from_secs(6),
     crowd_rounds: 2,
     crowd_time: Duration::from_secs(8),
+    compacted_messages: 150_000,
     tiered: Tiered { stream_bytes: 96 << 20, segment_bytes: 1 << 20, local_bytes: 2 << 20, transactions: 30 },
     tiered_restore: TieredRestore {
         stream_bytes: 48 << 20,
@@ -93,6 +94,7 @@ const SOAK: Scale = Scale {
     storm_time: Duration::from_secs(24),
     crowd_rounds: 6,
     crowd_time: Duration::from_secs(25),
+    compacted_messages: 600_000,
     tiered: Tiered {
         stream_bytes: 2 << 30,
         segment_bytes: 8 << 20,

@@ -150,6 +150,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "fetch-session", oracle: true, run: fetch::session },
     Scenario { name: "produce-refusals", oracle: true, run: produce_refusals::run },
     Scenario { name: "compaction", oracle: true, run: compaction::run },
+    Scenario { name: "compaction-times", oracle: true, run: compaction::run_times },
     Scenario { name: "compaction-tester", oracle: true, run: compaction_tester::run_tester },
     Scenario { name: "compression-type", oracle: true, run: compression_type::run },
     Scenario { name: "restart", oracle: true, run: restart::run },
@@ -223,6 +224,8 @@ pub struct Scale {
     pub crowd_rounds: u32,
     /// How long they come and go between.
     pub crowd_time: Duration,
+    /// What Kafka's test of compaction sends to each of its topics, with each codec.
+    pub compacted_messages: u64,
     /// What goes into the tier.
     pub tiered: tiered::Plan,
     /// What is restored from the bucket alone.
