@@ -2,13 +2,15 @@
 
 use anyhow::{Context, Result};
 use highwater::protocol::ErrorCode;
-use kafka_protocol::messages::ListGroupsRequest;
+use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId, ListGroupsRequest};
 
-use crate::client::Client;
+use crate::client::{Client, text};
 use crate::requests::expect_code;
 
 /// From this version on, ListGroups tells types.
 const LIST: i16 = 5;
+/// Of ConsumerGroupDescribe.
+const DESCRIBE: i16 = 1;
 
 /// The type and the state of a group, in Kafka's words; fails if there is no such group.
 pub fn type_and_state(client: &mut Client, group: &str) -> Result<(String, String)> {
@@ -17,4 +19,13 @@ pub fn type_and_state(client: &mut Client, group: &str) -> Result<(String, Strin
     let found = answer.groups.into_iter().find(|listed| listed.group_id.as_str() == group);
     let found = found.with_context(|| format!("there is no group {group}"))?;
     Ok((found.group_type.to_string(), found.group_state.to_string()))
+}
+
+/// The epoch of a group of KIP-848: it grows with every member that joins or goes.
+pub fn group_epoch(client: &mut Client, group: &str) -> Result<i32> {
+    let request = ConsumerGroupDescribeRequest::default().with_group_ids(vec![GroupId(text(group))]);
+    let answer = client.ask(DESCRIBE, &request)?;
+    let described = answer.groups.into_iter().next().context("no group in the answer")?;
+    expect_code(described.error_code, ErrorCode::None, "ConsumerGroupDescribe")?;
+    Ok(described.group_epoch)
 }

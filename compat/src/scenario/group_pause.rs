@@ -1,25 +1,33 @@
 //! Groups and time: a wall clock that jumps by years, a broker that stands still for longer than a session.
 
+use std::net::SocketAddr;
 use std::thread::park_timeout;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use protocol_tests::client::resolve;
+use protocol_tests::client::{Client, resolve};
+use protocol_tests::groups::group_epoch;
 use protocol_tests::storm::{Plan, SESSION_TIMEOUT, Storm};
 
+use super::group_members::{JAVA, Member, modern_settings};
 use super::wall_clock::{JUMPS, WallClock};
 use super::{Context, committed, create_topic};
-use crate::broker::{Broker, Settings};
+use crate::broker::Broker;
+use crate::wait::eventually;
 
 const PLAN: Plan = Plan { groups: 10, members: 3, crowd: 10, seed: 3 };
 /// Long enough for a few looks at offsets that are kept for too long, and for heartbeats.
 const BETWEEN: Duration = Duration::from_secs(3);
+/// Of the topic that members of the newer protocol share; for them to begin.
+const PARTITIONS: u32 = 4;
+const DEADLINE: Duration = Duration::from_secs(60);
 const KEPT: &str = "committed by a group that is empty";
 
 /// Nobody joins anew, and nothing that was committed goes.
 pub fn run(context: &mut Context) -> Result<()> {
     let clock = WallClock::new(context)?;
-    let mut settings = Settings::default()
+    // Sessions as long as those of the others.
+    let mut settings = modern_settings()
         .with("group.initial.rebalance.delay.ms", "100")
         .with("offsets.retention.check.interval.ms", "1000");
     settings.environment = clock.environment(context)?;
@@ -29,6 +37,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     context.kcat(&broker, "-G kept any -o beginning -c 3 -q -X auto.offset.reset=earliest", "")?.success()?;
     expect_kept(context, &broker)?;
 
+    let modern = Modern::start(context, &broker)?;
     let storm = Storm::start(resolve(broker.bootstrap())?, PLAN)?;
     storm.settle()?;
     let joins = storm.joins();
@@ -37,6 +46,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         park_timeout(BETWEEN);
         expect_kept(context, &broker)?;
         ensure!(storm.joins() == joins, "somebody joined anew after the clock went to {jump}");
+        modern.expect_as_before(&format!("the clock went to {jump}"))?;
     }
     context.transcript.add("jumps of the wall clock: nobody joined anew, no offset went");
 
@@ -47,10 +57,54 @@ pub fn run(context: &mut Context) -> Result<()> {
     storm.settle()?;
     expect_kept(context, &broker)?;
     ensure!(storm.joins() == joins, "somebody joined anew after the broker stood still");
+    modern.expect_as_before("the broker stood still")?;
     let complaints = storm.end()?.complaints;
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     context.transcript.add("a broker that stood still: nobody joined anew, no offset went");
     Ok(())
+}
+
+/// Two real members of one group of KIP-848: Java and librdkafka.
+struct Modern {
+    broker: SocketAddr,
+    members: [Member; 2],
+    /// How often they were given partitions or gave some up, and the epoch of their group, once they had
+    /// settled.
+    settled: (usize, i32),
+}
+
+impl Modern {
+    fn start(context: &Context, broker: &Broker) -> Result<Modern> {
+        create_topic(context, broker, "modern", PARTITIONS)?;
+        let programs = [context.tools.java(JAVA), context.tools.python("member_confluent_kafka.py")];
+        let [java, librdkafka] = programs.map(|mut command| {
+            command.args([broker.bootstrap(), "modern", "modern", "consumer"]);
+            Member::start(&command)
+        });
+        let members = [java?, librdkafka?];
+        eventually(DEADLINE, "each to have its share", || {
+            let owned = [members[0].owned()?.len(), members[1].owned()?.len()];
+            Ok((owned == [PARTITIONS as usize / 2; 2]).then_some(()))
+        })?;
+        let mut modern = Modern { broker: resolve(broker.bootstrap())?, members, settled: (0, 0) };
+        modern.settled = modern.seen()?;
+        Ok(modern)
+    }
+
+    fn seen(&self) -> Result<(usize, i32)> {
+        let changes = self.members.iter().map(Member::rebalances).sum::<Result<usize>>()?;
+        Ok((changes, group_epoch(&mut Client::connect(self.broker)?, "modern")?))
+    }
+
+    fn expect_as_before(&self, when: &str) -> Result<()> {
+        let seen = self.seen()?;
+        ensure!(
+            seen == self.settled,
+            "changes and group epoch were {:?}, and {seen:?} after {when}",
+            self.settled
+        );
+        Ok(())
+    }
 }
 
 fn expect_kept(context: &Context, broker: &Broker) -> Result<()> {
