@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.function.BiConsumer;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -16,9 +17,9 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * usage: GroupMember BOOTSTRAP GROUP TOPIC classic|consumer, until its standard input ends.
+ * usage: GroupMember BOOTSTRAP GROUP TOPIC classic|consumer [SETTING=VALUE..], until its standard input ends.
  *
- * <p>The contract of compat/src/scenario/group_members.rs.
+ * <p>The contract of compat/src/scenario/group_members.rs. It runs with the jars of old versions of the client too.
  */
 public final class GroupMember {
     private static volatile boolean closing = false;
@@ -26,6 +27,11 @@ public final class GroupMember {
     private GroupMember() {}
 
     public static void main(String[] args) {
+        run(args, (consumer, listener) -> consumer.subscribe(List.of(args[2]), listener));
+    }
+
+    /** Everything, for who subscribes in another way. */
+    static void run(String[] args, BiConsumer<KafkaConsumer<byte[], byte[]>, ConsumerRebalanceListener> subscribe) {
         Properties properties = new Properties();
         properties.put("bootstrap.servers", args[0]);
         properties.put("group.id", args[1]);
@@ -38,9 +44,12 @@ public final class GroupMember {
         properties.put("enable.auto.commit", "false");
         properties.put("key.deserializer", ByteArrayDeserializer.class.getName());
         properties.put("value.deserializer", ByteArrayDeserializer.class.getName());
+        for (String setting : List.of(args).subList(4, args.length)) {
+            properties.put(setting.split("=")[0], setting.split("=")[1]);
+        }
         try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(properties)) {
             closeAtEndOfInput(consumer);
-            consumer.subscribe(List.of(args[2]), new Listener());
+            subscribe.accept(consumer, new Listener());
             while (!closing) {
                 consume(consumer);
             }
@@ -83,6 +92,8 @@ public final class GroupMember {
         } catch (KafkaException error) {
             // Another generation, or a broker that is away: the client goes on by itself.
             System.err.println(error);
+            // Another one has its name: of this it knows nothing to do.
+            closing |= error.getClass().getSimpleName().endsWith("InstanceIdException");
         }
     }
 

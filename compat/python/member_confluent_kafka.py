@@ -1,5 +1,5 @@
-"""usage: member_confluent_kafka.py BOOTSTRAP GROUP TOPIC classic|consumer, until its input ends: librdkafka, through
-confluent-kafka."""
+"""usage: member_confluent_kafka.py BOOTSTRAP GROUP TOPIC classic|consumer [SETTING=VALUE..], until its input ends:
+librdkafka, through confluent-kafka. A topic that begins with ^ is a pattern."""
 
 import sys
 
@@ -22,17 +22,23 @@ consumer = Consumer({
     **(TIMES if protocol == "classic" else {}),
     "auto.offset.reset": "earliest",
     "enable.auto.commit": False,
+    **dict(word.split("=") for word in sys.argv[5:]),
 })
 consumer.subscribe([topic], on_assign=told("assigned"), on_revoke=told("revoked"), on_lost=told("revoked"))
 while not closing.is_set():
     following = {}
     for message in consumer.consume(100, POLL_S):
-        if message.error() is None:
+        if message.error() is not None:
+            print(message.error(), file=sys.stderr)
+            if message.error().fatal():
+                # Another one has its name.
+                closing.set()
+        else:
             say("record", message.partition(), message.offset())
-            following[message.partition()] = message.offset() + 1
+            following[message.topic(), message.partition()] = message.offset() + 1
     try:
         if following:
-            parts = [TopicPartition(topic, partition, offset) for partition, offset in following.items()]
+            parts = [TopicPartition(*place, offset) for place, offset in following.items()]
             for part in consumer.commit(offsets=parts, asynchronous=False):
                 if part.error is None:
                     say("committed", part.partition, part.offset)

@@ -31,6 +31,7 @@ mod group_rebalance;
 mod group_storm;
 mod group_upgrade;
 mod groups;
+mod groups_modern;
 pub mod history;
 mod internal_topics;
 mod java_client;
@@ -113,6 +114,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "kafka-dump-log", oracle: true, run: dump_log::run },
     Scenario { name: "internal-topics", oracle: true, run: internal_topics::run },
     Scenario { name: "kafka-groups", oracle: true, run: groups::run },
+    Scenario { name: "kafka-groups-modern", oracle: true, run: groups_modern::run },
     Scenario { name: "kafka-transactions", oracle: true, run: transactions_tool::run },
     Scenario { name: "client-java", oracle: true, run: |c| clients::alone(c, "java") },
     Scenario { name: "client-java-3.9", oracle: true, run: |c| clients::alone(c, "java-3.9") },
