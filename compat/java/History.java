@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -52,8 +53,11 @@ public final class History {
 
     private void obey(String[] words) throws Exception {
         switch (words[0]) {
-            case "open" -> open(words[1], words[2], words[3]);
+            case "open" -> open(words[1], words[2], words[3], words[4]);
             case "assign" -> assign(words);
+            case "subscribe" -> consumer.subscribe(List.of(words).subList(1, words.length));
+            case "consumed" -> consumer.commitSync(offsets(words));
+            case "rewind" -> rewind();
             case "send" -> send(plain, words);
             case "poll" -> poll(Duration.ofMillis(Long.parseLong(words[1])));
             case "begin" -> transactional.beginTransaction();
@@ -65,7 +69,7 @@ public final class History {
         }
     }
 
-    private void open(String transactionalId, String timeoutMs, String requestTimeoutMs) {
+    private void open(String transactionalId, String timeoutMs, String requestTimeoutMs, String group) {
         close();
         Map<String, Object> settings = new HashMap<>();
         settings.put("bootstrap.servers", bootstrap);
@@ -82,7 +86,7 @@ public final class History {
         settings.put("transactional.id", transactionalId);
         settings.put("transaction.timeout.ms", timeoutMs);
         transactional = new KafkaProducer<>(settings);
-        consumer = consumer(transactionalId);
+        consumer = consumer(group);
         transactional.initTransactions();
     }
 
@@ -104,6 +108,9 @@ public final class History {
         settings.put("auto.offset.reset", "earliest");
         settings.put("enable.auto.commit", "false");
         settings.put("fetch.max.wait.ms", "100");
+        settings.put("session.timeout.ms", "6000");
+        settings.put("heartbeat.interval.ms", "500");
+        settings.put("max.poll.interval.ms", "20000");
         settings.put("reconnect.backoff.max.ms", "200");
         return new KafkaConsumer<>(settings);
     }
@@ -112,6 +119,15 @@ public final class History {
         Map<TopicPartition, OffsetAndMetadata> places = offsets(words);
         consumer.assign(new ArrayList<>(places.keySet()));
         places.forEach((partition, next) -> consumer.seek(partition, next.offset()));
+    }
+
+    private void rewind() {
+        Set<TopicPartition> assigned = consumer.assignment();
+        Map<TopicPartition, OffsetAndMetadata> committed = consumer.committed(assigned);
+        for (TopicPartition partition : assigned) {
+            OffsetAndMetadata next = committed.get(partition);
+            consumer.seek(partition, next == null ? 0 : next.offset());
+        }
     }
 
     private static void send(KafkaProducer<String, String> producer, String[] words) throws Exception {

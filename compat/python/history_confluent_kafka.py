@@ -21,7 +21,7 @@ class Client:
             "metadata.recovery.strategy": "none",
         }
 
-    def open(self, transactional_id, timeout_ms, request_timeout_ms):
+    def open(self, transactional_id, timeout_ms, request_timeout_ms, group):
         # librdkafka wants both below the transaction's own time.
         self.timeout_s = 3 * int(request_timeout_ms) / 1000
         times = {"socket.timeout.ms": int(request_timeout_ms), "message.timeout.ms": int(timeout_ms)}
@@ -32,7 +32,10 @@ class Client:
         self.consumer = Consumer(
             self.common
             | {
-                "group.id": transactional_id,
+                "group.id": group,
+                "session.timeout.ms": 6000,
+                "heartbeat.interval.ms": 500,
+                "max.poll.interval.ms": 20000,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
@@ -45,12 +48,31 @@ class Client:
     def assign(self, *places):
         self.consumer.assign([place(word) for word in places])
 
+    def subscribe(self, *topics):
+        # With these, a member is what it was until it polls again.
+        self.consumer.subscribe(list(topics), on_assign=self.changed, on_revoke=self.changed, on_lost=self.changed)
+
+    def changed(self, *_):
+        self.has_changed = True
+
+    def consumed(self, *places):
+        for part in self.consumer.commit(offsets=[place(word) for word in places], asynchronous=False):
+            if part.error is not None:
+                raise KafkaException(part.error)
+
+    def rewind(self):
+        for part in self.consumer.committed(self.consumer.assignment(), self.timeout_s):
+            self.consumer.seek(TopicPartition(part.topic, part.partition, max(part.offset, 0)))
+
     def send(self, partition, value):
         deliver(self.plain, partition, value, self.timeout_s)
 
     def poll(self, patience_ms):
-        # Errors tell of a broker that is away: the client goes on by itself.
-        for message in self.consumer.consume(POLLED_MAX, int(patience_ms) / 1000):
+        self.has_changed = False
+        messages = self.consumer.consume(POLLED_MAX, int(patience_ms) / 1000)
+        # What came before a change may be of partitions that others have now.
+        for message in [] if self.has_changed else messages:
+            # Errors tell of a broker that is away: the client goes on by itself.
             if message.error() is None:
                 print(f"{message.topic()}-{message.partition()}", message.offset(), message.value().decode())
 

@@ -21,14 +21,15 @@ use compat::tools::Tools;
 use compat::transcript::Transcript;
 use protocol_tests::storm::Plan;
 
-const USAGE: &str = "usage: compat run [--against kafka] [--soak] [NAME...]
+const USAGE: &str = "usage: compat run [--against kafka] [--soak] [--seed N] [NAME...]
        compat oracle [NAME...]
        compat list
 
 run      every scenario (or the named ones) against the optimised highwater of this target folder
          (COMPAT_PROFILE=debug: the other one), compared with the transcripts recorded from Apache Kafka;
          --soak does more of the long ones, and some that are left out otherwise; --against kafka runs them
-         against Apache Kafka instead, to see whether it still gives the recorded transcripts
+         against Apache Kafka instead, to see whether it still gives the recorded transcripts; --seed begins
+         the chance of history and group-storm elsewhere
 oracle   records the transcripts from Apache Kafka again; without names, or with `golden` among them,
          the golden frames of protocol-tests too
 list     names the scenarios";
@@ -46,6 +47,7 @@ const CI: Scale = Scale {
         hold: Duration::from_secs(4),
         pause: Duration::from_secs(2),
         timeout: Duration::from_secs(20),
+        writes_per_key: 20,
     },
     stream_bytes: 64 << 20,
     kills_count: 20,
@@ -85,6 +87,7 @@ const SOAK: Scale = Scale {
         hold: Duration::from_secs(60),
         pause: Duration::from_secs(10),
         timeout: Duration::from_secs(90),
+        writes_per_key: 200,
     },
     stream_bytes: 1 << 30,
     kills_count: 100,
@@ -130,15 +133,12 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match &words[..] {
         ["run", rest @ ..] => {
-            let names: Vec<&str> = rest
-                .iter()
-                .copied()
-                .filter(|word| !["--soak", "--against", "kafka"].contains(word))
-                .collect();
-            let soak = rest.contains(&"--soak");
-            let scale = if soak { SOAK } else { CI };
-            let against_kafka = rest.windows(2).any(|pair| pair == ["--against", "kafka"]);
-            let flavor = if against_kafka { Flavor::Kafka } else { Flavor::Highwater };
+            let Asked { names, flavor, soak, seed } = Asked::of(rest)?;
+            let mut scale = if soak { SOAK } else { CI };
+            if let Some(seed) = seed {
+                scale.history.seed = seed;
+                scale.storm.seed = seed;
+            }
             report::run(&chosen(&names, flavor, soak)?, flavor, scale, names.is_empty())
         }
         ["oracle", names @ ..] => record(names),
@@ -151,6 +151,38 @@ fn dispatch(words: Vec<String>) -> Result<ExitCode> {
             eprintln!("{USAGE}");
             Ok(ExitCode::from(2))
         }
+    }
+}
+
+/// What `run` is asked.
+struct Asked<'a> {
+    names: Vec<&'a str>,
+    flavor: Flavor,
+    soak: bool,
+    seed: Option<u64>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(words: &[&'a str]) -> Result<Asked<'a>> {
+        let mut asked = Asked { names: Vec::new(), flavor: Flavor::Highwater, soak: false, seed: None };
+        let mut words = words.iter().copied();
+        while let Some(word) = words.next() {
+            match word {
+                "--soak" => asked.soak = true,
+                "--against" => match words.next() {
+                    Some("kafka") => asked.flavor = Flavor::Kafka,
+                    other => bail!("--against wants kafka, not {}", other.unwrap_or("nothing")),
+                },
+                "--seed" => {
+                    let number = words.next().context("--seed wants a number")?;
+                    let wanted = || format!("--seed wants a number from 0 to 2^64-1, not {number}");
+                    asked.seed = Some(number.parse().with_context(wanted)?);
+                }
+                option if option.starts_with("--") => bail!("there is no option {option}\n{USAGE}"),
+                name => asked.names.push(name),
+            }
+        }
+        Ok(asked)
     }
 }
 
@@ -206,4 +238,24 @@ fn inside(name: &str, folder: PathBuf) -> Result<ExitCode> {
     }
     print!("{}", context.transcript.text());
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_run_is_asked_is_understood_or_refused() {
+        let asked = Asked::of(&["--seed", "7", "history", "--against", "kafka", "--soak", "bank"]).unwrap();
+        assert_eq!((asked.names, asked.seed, asked.soak), (vec!["history", "bank"], Some(7), true));
+        assert_eq!(asked.flavor, Flavor::Kafka);
+        let asked = Asked::of(&[]).unwrap();
+        assert_eq!((asked.names.len(), asked.seed, asked.soak), (0, None, false));
+        assert_eq!(asked.flavor, Flavor::Highwater);
+        for wrong in
+            [&["--seed"][..], &["--seed", "x"], &["--seed", "-1"], &["--against", "nats"], &["--sock"]]
+        {
+            assert!(Asked::of(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

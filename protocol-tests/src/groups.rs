@@ -2,13 +2,18 @@
 
 use anyhow::{Context, Result};
 use highwater::protocol::ErrorCode;
-use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId, ListGroupsRequest};
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use kafka_protocol::messages::{
+    ConsumerGroupDescribeRequest, GroupId, ListGroupsRequest, OffsetFetchRequest,
+};
 
 use crate::client::{Client, text};
 use crate::requests::expect_code;
 
 /// From this version on, ListGroups tells types.
 const LIST: i16 = 5;
+/// Of OffsetFetch.
+const FETCH: i16 = 8;
 /// Of ConsumerGroupDescribe.
 const DESCRIBE: i16 = 1;
 
@@ -28,4 +33,20 @@ pub fn group_epoch(client: &mut Client, group: &str) -> Result<i32> {
     let described = answer.groups.into_iter().next().context("no group in the answer")?;
     expect_code(described.error_code, ErrorCode::None, "ConsumerGroupDescribe")?;
     Ok(described.group_epoch)
+}
+
+/// What a group has committed: topic, partition, next offset; what open transactions may commit is left out.
+pub fn committed(client: &mut Client, group: &str) -> Result<Vec<(String, i32, i64)>> {
+    let asked = OffsetFetchRequestGroup::default().with_group_id(GroupId(text(group))).with_topics(None);
+    let answer = client.ask(FETCH, &OffsetFetchRequest::default().with_groups(vec![asked]))?;
+    let of_group = answer.groups.into_iter().next().context("no group in the answer")?;
+    expect_code(of_group.error_code, ErrorCode::None, "OffsetFetch")?;
+    let mut found = Vec::new();
+    for topic in of_group.topics {
+        for partition in topic.partitions {
+            expect_code(partition.error_code, ErrorCode::None, "a partition")?;
+            found.push((topic.name.to_string(), partition.partition_index, partition.committed_offset));
+        }
+    }
+    Ok(found)
 }

@@ -41,6 +41,10 @@ pub enum Kind {
     LastStableWentBack,
     /// A high watermark below what it was, or below what was acknowledged or read before.
     HighWatermarkWentBack,
+    /// A group's committed offset below what was committed before.
+    CommittedWentBack,
+    /// A group's committed offset that nobody committed, or only transactions that were aborted.
+    StrayCommitted,
 }
 
 impl fmt::Display for Kind {
@@ -64,6 +68,8 @@ impl fmt::Display for Kind {
             Kind::LastStableAboveHigh => "last stable offset above the high watermark",
             Kind::LastStableWentBack => "last stable offset that went back",
             Kind::HighWatermarkWentBack => "high watermark that went back",
+            Kind::CommittedWentBack => "committed offset that went back",
+            Kind::StrayCommitted => "committed offset that nobody committed",
         })
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::anomaly::{Anomaly, Kind};
 use super::facts::Facts;
 use super::order::Order;
-use super::{Did, Operation, cycles, order, sequence, time};
+use super::{Did, Operation, cycles, offsets, order, sequence, time};
 
 /// Of each kind, so many are told in words.
 const TOLD_MAX: usize = 5;
@@ -37,6 +37,7 @@ pub fn check(operations: &[Operation]) -> Result<Findings<'_>> {
     found.extend(sequence::sends(&facts, &times.distrusted));
     found.extend(cycles::find(&facts));
     found.extend(time::watermarks(&facts));
+    found.extend(offsets::committed(&facts));
     let mut anomalies: BTreeMap<Kind, Vec<Anomaly>> = BTreeMap::new();
     for anomaly in found {
         anomalies.entry(anomaly.kind).or_default().push(anomaly);

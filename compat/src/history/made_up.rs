@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Did, Operation, Outcome, Sent, Step};
+use super::{Did, Operation, Outcome, Polled, Sent, SentOffsets, Step};
 use crate::stream::LogStream;
 
 const KEYS: usize = 6;
@@ -31,11 +31,19 @@ struct World {
     ends: Vec<i64>,
     /// What of each log a process has read.
     read: BTreeMap<(u32, usize), usize>,
+    /// What each process has sent of offsets to its group, and what is committed of that.
+    sent_offsets: BTreeMap<(u32, String), i64>,
+    committed: BTreeMap<(u32, String), i64>,
     /// When each process ended its last operation.
     idle_since: BTreeMap<u32, u64>,
     next_value: u64,
     now: u64,
     history: Vec<Operation>,
+}
+
+/// The group of a process.
+fn group(process: u32) -> String {
+    format!("of-{process}")
 }
 
 /// The name of a key.
@@ -50,6 +58,8 @@ pub fn history(operations: usize, seed: u64) -> Vec<Operation> {
         logs: vec![Vec::new(); KEYS],
         ends: vec![0; KEYS],
         read: BTreeMap::new(),
+        sent_offsets: BTreeMap::new(),
+        committed: BTreeMap::new(),
         idle_since: BTreeMap::new(),
         next_value: 1,
         now: 1_000_000,
@@ -77,9 +87,15 @@ impl World {
             0..35 => self.send(process),
             35..70 => {
                 let polled = self.poll(process);
+                let sent = self.offsets(process, &polled);
                 self.note(process, Outcome::Ok, Did::Alone(Step::Poll(polled)));
+                if self.below(3) == 0 {
+                    self.commit(process, &sent);
+                    self.note(process, Outcome::Ok, Did::Alone(Step::Offsets(sent)));
+                }
             }
-            70..94 => self.transaction(process),
+            70..92 => self.transaction(process),
+            92..94 => self.look_at_committed(process),
             94..97 => self.watermarks(),
             97 => self.note(process, Outcome::Ok, Did::Restart),
             _ => self.assign(process),
@@ -146,7 +162,13 @@ impl World {
         let mut written = Vec::new();
         for _ in 0..=self.below(4) {
             if self.below(3) == 0 {
-                steps.push(Step::Poll(self.poll(process)));
+                let polled = self.poll(process);
+                let sent = self.offsets(process, &polled);
+                steps.push(Step::Poll(polled));
+                if is_committed {
+                    self.commit(process, &sent);
+                }
+                steps.push(Step::Offsets(sent));
                 continue;
             }
             let (key, value) = (self.any_key(), self.value());
@@ -166,6 +188,32 @@ impl World {
         self.note(process, outcome, Did::Transaction(steps));
         if outcome == Outcome::Unknown {
             self.note(process, Outcome::Ok, Did::Restart);
+        }
+    }
+
+    /// What the group of a process has read with this poll: never less than it sent before.
+    fn offsets(&mut self, process: u32, polled: &Polled) -> SentOffsets {
+        let mut next = BTreeMap::new();
+        for (key, records) in polled {
+            let Some((offset, _)) = records.last() else { continue };
+            let sent = self.sent_offsets.entry((process, key.clone())).or_default();
+            if *sent <= offset + 1 {
+                *sent = offset + 1;
+                next.insert(key.clone(), offset + 1);
+            }
+        }
+        SentOffsets { group: group(process), next }
+    }
+
+    fn commit(&mut self, process: u32, sent: &SentOffsets) {
+        self.committed.extend(sent.next.iter().map(|(key, next)| ((process, key.clone()), *next)));
+    }
+
+    fn look_at_committed(&mut self, process: u32) {
+        let of_process = self.committed.iter().filter(|((of, _), _)| *of == process);
+        let seen: Vec<(String, i64)> = of_process.map(|((_, key), next)| (key.clone(), *next)).collect();
+        for (key, next) in seen {
+            self.note(PROCESSES, Outcome::Ok, Did::Committed { group: group(process), key, next });
         }
     }
 

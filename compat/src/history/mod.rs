@@ -12,18 +12,24 @@
 //!
 //! DID: {"alone":{"send":{"key":"t-0","value":7,"offset":3}}}
 //!      {"alone":{"poll":{"t-0":[[3,7],[5,9]]}}}
-//!      {"transaction":[{"send":{..}},{"poll":{..}}]}
+//!      {"alone":{"offsets":{"group":"g","next":{"t-0":10}}}}
+//!      {"transaction":[{"send":{..}},{"poll":{..}},{"offsets":{..}}]}
 //!      {"assign":{"keys":["t-0"],"from_start":true}}
+//!      "subscribe"
 //!      "restart"
 //!      {"watermarks":{"key":"t-0","last_stable":6,"high":8}}
+//!      {"committed":{"group":"g","key":"t-0","next":10}}
 //! ```
 //!
 //! `process`: a client, which does one thing after the other. `began` and `ended`: nanoseconds of one clock
 //! for all. A key is a partition; a value is a number that is written to its key once; an offset may be
 //! missing. A poll tells `[offset, value]` of each key, in the order in which they came. `assign`: what the
 //! process reads from now on, each key from where it was, unless it is new to it, or all from the start.
-//! `restart`: a new client that goes on reading where the last one was. `watermarks`: what one answer of the
-//! broker said.
+//! `subscribe`: from now on it reads what its group gives it, from where that committed: its polls may leave
+//! out what others of the group read, and go back. `restart`: a new client that goes on reading where the
+//! last one was. `offsets`: what a group has read, committed at once or with the transaction; no group ever
+//! commits less than it, or a transaction of its members, may have committed before. `watermarks` and
+//! `committed`: what one answer of the broker said.
 //!
 //! `outcome`: `ok`: acknowledged, committed. `failed`: surely not done, as of a transaction that was aborted.
 //! `unknown`: anything else. Readers are read_committed, so all polls count, whatever their outcome. The last
@@ -34,6 +40,7 @@ mod check;
 mod cycles;
 mod facts;
 pub mod made_up;
+mod offsets;
 mod order;
 mod sequence;
 #[cfg(test)]
@@ -92,6 +99,8 @@ pub enum Did {
         /// Not from where it was.
         from_start: bool,
     },
+    /// It reads what its group gives it from now on.
+    Subscribe,
     /// The process has a new client.
     Restart,
     /// What the broker says of a key.
@@ -103,6 +112,15 @@ pub enum Did {
         /// Its high watermark, of the same answer.
         high: i64,
     },
+    /// What the broker says that a group has committed.
+    Committed {
+        /// The group.
+        group: String,
+        /// The key.
+        key: String,
+        /// The next offset to read.
+        next: i64,
+    },
 }
 
 /// A part of a transaction, or all of an operation.
@@ -113,10 +131,22 @@ pub enum Step {
     Send(Sent),
     /// What was read.
     Poll(Polled),
+    /// What a group has read.
+    Offsets(SentOffsets),
 }
 
 /// What a poll tells of each key: offsets and values.
 pub type Polled = BTreeMap<String, Vec<(i64, u64)>>;
+
+/// Offsets that were sent to a group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SentOffsets {
+    /// Which.
+    pub group: String,
+    /// The next offset to read of each key.
+    pub next: BTreeMap<String, i64>,
+}
 
 /// A record that was sent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -136,7 +166,8 @@ impl Operation {
         match &self.did {
             Did::Alone(step) => std::slice::from_ref(step),
             Did::Transaction(steps) => steps,
-            Did::Assign { .. } | Did::Restart | Did::Watermarks { .. } => &[],
+            Did::Assign { .. } | Did::Subscribe | Did::Restart => &[],
+            Did::Watermarks { .. } | Did::Committed { .. } => &[],
         }
     }
 
@@ -144,7 +175,20 @@ impl Operation {
     pub fn sends(&self) -> impl Iterator<Item = &Sent> {
         self.steps().iter().filter_map(|step| match step {
             Step::Send(sent) => Some(sent),
-            Step::Poll(_) => None,
+            Step::Poll(_) | Step::Offsets(_) => None,
+        })
+    }
+
+    /// The offsets that it sent: group, key, next offset.
+    pub fn offsets(&self) -> impl Iterator<Item = (&str, &str, i64)> {
+        self.steps().iter().flat_map(|step| {
+            let sent = match step {
+                Step::Offsets(sent) => Some(sent),
+                Step::Send(_) | Step::Poll(_) => None,
+            };
+            sent.into_iter().flat_map(|sent| {
+                sent.next.iter().map(|(key, next)| (sent.group.as_str(), key.as_str(), *next))
+            })
         })
     }
 
@@ -152,7 +196,7 @@ impl Operation {
     pub fn reads(&self) -> impl Iterator<Item = (&str, i64, u64)> {
         self.steps().iter().flat_map(|step| {
             let of_poll = match step {
-                Step::Send(_) => None,
+                Step::Send(_) | Step::Offsets(_) => None,
                 Step::Poll(keys) => Some(keys),
             };
             of_poll.into_iter().flatten().flat_map(|(key, records)| {

@@ -16,11 +16,22 @@ struct Positions(HashMap<(u32, usize), (usize, usize)>);
 pub fn polls(facts: &Facts<'_>, order: &Order) -> Vec<Anomaly> {
     let mut found = Vec::new();
     let mut positions = Positions::default();
+    let mut subscribed = HashSet::new();
     let mut reads = facts.reads.iter().peekable();
     for (place, operation) in facts.operations.iter().enumerate() {
         if let Did::Assign { keys, from_start } = &operation.did {
             let kept = |key: usize| !from_start && keys.iter().any(|name| name == facts.keys[key]);
             positions.0.retain(|(process, key), _| *process != operation.process || kept(*key));
+            subscribed.remove(&operation.process);
+        }
+        if operation.did == Did::Subscribe {
+            positions.0.retain(|(process, _), _| *process != operation.process);
+            subscribed.insert(operation.process);
+        }
+        if subscribed.contains(&operation.process) {
+            // Others of its group read the rest.
+            while reads.next_if(|read| read.operation == place).is_some() {}
+            continue;
         }
         // Where the process was when the operation began, then where each of its records was.
         let mut within: HashMap<usize, (usize, usize)> = HashMap::new();

@@ -29,12 +29,13 @@ fn change_send(history: &mut [Operation], place: usize, change: impl FnOnce(&mut
     change(sent);
 }
 
-/// A transaction with this outcome that wrote twice or more.
+/// A transaction with this outcome that wrote twice or more, and did nothing else: a reader that did would go
+/// on from elsewhere with another outcome.
 fn some_transaction(history: &[Operation], outcome: Outcome) -> usize {
     let places = history.iter().enumerate().skip(OPERATIONS / 3);
     let wanted = |(_, operation): &(usize, &Operation)| {
         let is_one = matches!(operation.did, Did::Transaction(_)) && operation.outcome == outcome;
-        is_one && operation.sends().count() > 1
+        is_one && operation.sends().count() > 1 && operation.sends().count() == operation.steps().len()
     };
     places.into_iter().find(wanted).unwrap().0
 }
@@ -93,6 +94,15 @@ fn poll(records: &[(&str, i64, u64)]) -> Step {
         keys.entry((*key).to_owned()).or_default().push((*offset, *value));
     }
     Step::Poll(keys)
+}
+
+/// What the broker tells last of a group and key that are told of more than once.
+fn some_committed(history: &[Operation]) -> (String, String, i64) {
+    let committed = |operation: &Operation| match &operation.did {
+        Did::Committed { group, key, next } if *next > 20 => Some((group.clone(), key.clone(), *next)),
+        _ => None,
+    };
+    history.iter().rev().find_map(committed).unwrap()
 }
 
 fn send(key: &str, offset: i64, value: u64) -> Step {
@@ -193,6 +203,54 @@ const PLANTED: &[Planted] = &[
             records.insert(1, twice);
         },
         Kind::NonmonotonicPoll,
+    ),
+    (
+        "a group's offset goes back",
+        |history| {
+            let (group, key, _) = some_committed(history);
+            let first = history.iter().find_map(|operation| {
+                operation.offsets().find(|sent| (sent.0, sent.1) == (&*group, &*key)).map(|sent| sent.2)
+            });
+            add(history, Did::Committed { group, key, next: first.unwrap() });
+        },
+        Kind::CommittedWentBack,
+    ),
+    (
+        "a group's offset is confirmed and lost",
+        |history| {
+            let (group, key, next) = some_committed(history);
+            let sent =
+                SentOffsets { group: group.clone(), next: BTreeMap::from([(key.clone(), next + 100)]) };
+            add(history, Did::Alone(Step::Offsets(sent)));
+            add(history, Did::Committed { group, key, next });
+        },
+        Kind::CommittedWentBack,
+    ),
+    (
+        "a transaction whose end nobody knows is committed without its offsets",
+        |history| {
+            let (group, key, next) = some_committed(history);
+            let sent =
+                SentOffsets { group: group.clone(), next: BTreeMap::from([(key.clone(), next + 100)]) };
+            let steps = vec![send("elsewhere", 0, 1_000_000), Step::Offsets(sent)];
+            add(history, Did::Transaction(steps));
+            history.last_mut().unwrap().outcome = Outcome::Unknown;
+            add(history, Did::Alone(poll(&[("elsewhere", 0, 1_000_000)])));
+            add(history, Did::Committed { group, key, next });
+        },
+        Kind::CommittedWentBack,
+    ),
+    (
+        "the offset of an aborted transaction is committed",
+        |history| {
+            let (group, key, next) = some_committed(history);
+            let sent =
+                SentOffsets { group: group.clone(), next: BTreeMap::from([(key.clone(), next + 100)]) };
+            add(history, Did::Transaction(vec![Step::Offsets(sent)]));
+            history.last_mut().unwrap().outcome = Outcome::Failed;
+            add(history, Did::Committed { group, key, next: next + 100 });
+        },
+        Kind::StrayCommitted,
     ),
     (
         "a record that nobody wrote",

@@ -7,9 +7,11 @@ use super::facts::Facts;
 use super::{Did, Operation, Outcome};
 
 /// One operation on a key: what it makes known when it ends.
-struct Told {
-    operation: usize,
-    known: i64,
+pub(super) struct Told {
+    /// Which.
+    pub operation: usize,
+    /// The least that can be told of the key from then on.
+    pub known: i64,
 }
 
 /// For each of `asked`, the greatest of what was known before it began, and who told it.
@@ -124,7 +126,8 @@ pub fn watermarks(facts: &Facts<'_>) -> Vec<Anomaly> {
     found
 }
 
-fn went_back(
+/// Whoever was told less than what was known before: of `seen`, operations and what they were told.
+pub(super) fn went_back(
     (key, kind): (&str, Kind),
     operations: &[Operation],
     mut told: Vec<Told>,

@@ -11,16 +11,24 @@
 //! answers each with `ok`, or `error` and the client's name for it; before `ok`, what the command asks for:
 //!
 //! ```text
-//! open ID TIMEOUT_MS REQUEST_TIMEOUT_MS  an idempotent producer, one with transactions, a consumer, all new
+//! open ID TIMEOUT_MS REQUEST_TIMEOUT_MS GROUP  an idempotent producer, one with transactions, a consumer
 //! assign PARTITION:OFFSET..              what the consumer reads from now on
+//! subscribe TOPIC..                      the same as a member of its group
 //! send PARTITION VALUE                   by the first producer, until it is acknowledged; its OFFSET
 //! poll MS                                PARTITION OFFSET VALUE of each record, one a line
+//! consumed PARTITION:OFFSET..            commits these offsets, and waits for that
+//! rewind                                 goes back to what the group has committed
 //! begin                                  a transaction
 //! put PARTITION VALUE                    the same as `send`, in the transaction; OFFSET
 //! offsets PARTITION:OFFSET..             sends the consumer's offsets to the transaction
 //! commit
 //! abort
 //! ```
+//!
+//! What is polled as a member must be what the member has when `poll` ends: it is committed then.
+//!
+//! Keys are replaced: when a client has written so often, it leaves its oldest key for a new one. What groups
+//! have committed is asked of the broker all the while.
 //!
 //! Clients of version 2 of transactions ask again soon, on a new connection, while what they asked first is
 //! still under way. To those of version 1 this must not happen: an end that comes late ends their next
@@ -49,10 +57,15 @@ use crate::proxy::Proxy;
 use crate::tools::Tools;
 use crate::wait::eventually;
 use client::{Client, Program};
-use recorder::{Recorder, watch};
+use recorder::{Recorder, look_at_committed, watch};
 
-const TOPICS: u32 = 3;
+/// All that there ever are; the last ones are not replaced any more.
+const TOPICS: u32 = 16;
 const PARTITIONS: u32 = 2;
+/// Of which a client writes and reads so many at a time.
+const KEYS_AT_ONCE: usize = 6;
+/// That of members; who reads what it is assigned has one of its own.
+const SHARED_GROUP: &str = "history-shared";
 /// For the last transaction to end and be seen to have ended, beyond its own time.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// What each client must have done, or the run shows nothing.
@@ -71,6 +84,8 @@ pub struct Plan {
     pub pause: Duration,
     /// Of a transaction.
     pub timeout: Duration,
+    /// After so many records of its own a client replaces a key.
+    pub writes_per_key: u64,
 }
 
 const JAVA: &str = "History";
@@ -106,6 +121,16 @@ fn keys() -> Vec<String> {
     topics().into_iter().flat_map(of).collect()
 }
 
+/// The group of a client that reads what it is assigned.
+fn own_group(number: u32) -> String {
+    format!("history-{number}")
+}
+
+fn groups() -> Vec<String> {
+    let own = (0u32..).zip(PROGRAMS).map(|(number, _)| own_group(number));
+    own.chain([SHARED_GROUP.to_owned()]).collect()
+}
+
 /// Starts a broker that clients reach through a proxy alone.
 pub fn behind_proxy(context: &mut Context, settings: Settings) -> Result<(Broker, Proxy)> {
     let port = free_port()?;
@@ -119,8 +144,10 @@ pub fn behind_proxy(context: &mut Context, settings: Settings) -> Result<(Broker
 /// Everything.
 pub fn run(context: &mut Context) -> Result<()> {
     let plan = context.scale.history;
-    let settings =
-        Settings::default().with("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500");
+    eprintln!("seed {}", plan.seed);
+    let settings = Settings::default()
+        .with("transaction.abort.timed.out.transaction.cleanup.interval.ms", "500")
+        .with("group.initial.rebalance.delay.ms", "0");
     let (mut broker, proxy) = behind_proxy(context, settings)?;
     let direct = proxy.broker();
     let topics: Vec<String> = topics().iter().map(|topic| format!("{topic} {PARTITIONS}")).collect();
@@ -143,6 +170,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         played.and(ended.into_iter().collect::<Result<()>>())
     })?;
     settle(direct, plan)?;
+    look_at_committed(&mut WireClient::connect(direct)?, &recorder)?;
     let last = recorder.last_offsets();
     thread::scope(|scope| {
         let read = |client: &mut Client<'_>| client.read_everything(&last);
@@ -195,6 +223,9 @@ fn judge(context: &mut Context, recorder: &Recorder, proxy: &Proxy) -> Result<()
     let enough = committed.values().filter(|count| **count >= COMMITTED_MIN).count();
     ensure!(enough == PROGRAMS.len(), "a client did next to nothing: {committed:?}");
     ensure!(aborted > 0 && proxy.held_count() > 0, "nothing was aborted, or nothing was late");
+    let has = |wanted: fn(&Did) -> bool| history.iter().any(|operation| wanted(&operation.did));
+    ensure!(has(|did| *did == Did::Subscribe), "nobody subscribed");
+    ensure!(has(|did| matches!(did, Did::Committed { .. })), "no committed offset was seen");
     context.transcript.add("nothing that a sound log would not show");
     Ok(())
 }

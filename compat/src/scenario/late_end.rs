@@ -54,7 +54,7 @@ fn story(
     program: &mut Program,
 ) -> Result<()> {
     let topic = format!("late-{name}");
-    for command in [&format!("open {topic} {TIMES_MS}"), "begin", &format!("put {topic}-0 first")] {
+    for command in [&format!("open {topic} {TIMES_MS} {topic}"), "begin", &format!("put {topic}-0 first")] {
         ask(context, program, command)?;
     }
     proxy.hold(Some(Hold { api_key: END_TXN, way: Way::Request, time: HELD, count: 1 }));

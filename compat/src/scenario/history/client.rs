@@ -1,6 +1,6 @@
 //! One client: asked for one thing after the other, and what it was told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::recorder::Recorder;
-use super::{Plan, keys};
-use crate::history::{Did, Outcome, Polled, Sent, Step};
+use super::{KEYS_AT_ONCE, Plan, SHARED_GROUP, keys, own_group};
+use crate::history::{Did, Outcome, Polled, Sent, SentOffsets, Step};
 use crate::scenario::transactions::Program as Running;
 use crate::stream::LogStream;
 use crate::tools::Tools;
@@ -47,11 +47,22 @@ pub struct Client<'a> {
     recorder: Arc<Recorder>,
     /// None while it is not known to be well.
     running: Option<Running>,
-    assigned: Vec<String>,
+    reading: Reading,
+    /// What was sent of offsets to its own group.
+    sent_offsets: BTreeMap<String, i64>,
     /// The next offset to read of each key, by what was committed or needed no commit.
     positions: BTreeMap<String, i64>,
     values_count: u64,
     complaints: BTreeMap<String, u32>,
+}
+
+/// What a client reads.
+#[derive(Clone)]
+enum Reading {
+    /// These keys.
+    Assigned(Vec<String>),
+    /// What its group gives it of these topics.
+    Subscribed(BTreeSet<String>),
 }
 
 /// What a client answered before `ok`, or before it failed.
@@ -79,7 +90,8 @@ impl<'a> Client<'a> {
             random,
             recorder,
             running: None,
-            assigned: keys(),
+            reading: Reading::Assigned(Vec::new()),
+            sent_offsets: BTreeMap::new(),
             positions: BTreeMap::new(),
             values_count: 0,
             complaints: BTreeMap::new(),
@@ -96,15 +108,13 @@ impl<'a> Client<'a> {
 
     /// One thing after the other until it is over; nothing is left open then.
     pub fn work(&mut self, is_over: &AtomicBool) -> Result<()> {
-        self.reopen()?;
-        let began = self.recorder.now();
-        self.note_assign(began, true);
+        self.turn()?;
         while !is_over.load(Ordering::Acquire) {
             match self.random.below(100) {
                 0..30 => self.send()?,
                 30..60 => self.poll_alone()?,
                 60..94 => self.transaction()?,
-                94..97 => self.assign()?,
+                94..97 => self.turn()?,
                 97 => {
                     // As with a machine that dies.
                     self.running = None;
@@ -118,11 +128,11 @@ impl<'a> Client<'a> {
 
     /// Reads all from the start, until past what is known to be there.
     pub fn read_everything(&mut self, last: &BTreeMap<String, i64>) -> Result<()> {
-        self.assigned = keys();
+        self.reading = Reading::Assigned(keys());
         self.positions.clear();
         self.reopen()?;
         let began = self.recorder.now();
-        self.note_assign(began, true);
+        self.note_reading(began, true);
         let start = Instant::now();
         let passed = |positions: &BTreeMap<String, i64>| {
             last.iter().all(|(key, last)| positions.get(key).is_some_and(|next| next > last))
@@ -167,7 +177,7 @@ impl<'a> Client<'a> {
         let began = self.recorder.now();
         let timeout_ms = self.plan.timeout.as_millis();
         let patience_ms = self.program.patience.unwrap_or(self.plan.timeout).as_millis();
-        let open = format!("open history-{} {timeout_ms} {patience_ms}", self.number);
+        let open = format!("open history-{} {timeout_ms} {patience_ms} {}", self.number, self.group());
         eventually(OPEN_DEADLINE, self.program.name, || {
             if self.running.is_none() {
                 self.running = Some(self.spawn()?);
@@ -178,43 +188,79 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    /// Has it read from where this client is; whether that went well.
+    fn group(&self) -> String {
+        match &self.reading {
+            Reading::Assigned(_) => own_group(self.number),
+            Reading::Subscribed(_) => SHARED_GROUP.to_owned(),
+        }
+    }
+
+    /// Has it read from where this client, or its group, is; whether that went well.
     fn place(&mut self) -> bool {
-        let place = |key: &String| format!(" {key}:{}", self.positions.get(key).copied().unwrap_or(0));
-        let places: String = self.assigned.iter().map(place).collect();
-        self.ask(&format!("assign{places}")).is_ok
+        let command = match &self.reading {
+            Reading::Assigned(keys) => {
+                let next = |key: &String| self.positions.get(key).copied().unwrap_or(0);
+                keys.iter().fold("assign".to_owned(), |words, key| format!("{words} {key}:{}", next(key)))
+            }
+            Reading::Subscribed(topics) => {
+                topics.iter().fold("subscribe".to_owned(), |words, topic| format!("{words} {topic}"))
+            }
+        };
+        self.ask(&command).is_ok
     }
 
-    /// The same, by new clients if need be.
+    /// Goes back to where it was before a transaction that was aborted, by new clients if need be.
     fn place_again(&mut self) -> Result<()> {
-        if self.place() { Ok(()) } else { self.reopen() }
+        let is_placed = match self.reading {
+            Reading::Assigned(_) => self.place(),
+            Reading::Subscribed(_) => self.ask("rewind").is_ok,
+        };
+        if is_placed { Ok(()) } else { self.reopen() }
     }
 
-    fn note_assign(&self, began: u64, from_start: bool) {
-        let did = Did::Assign { keys: self.assigned.clone(), from_start };
+    fn note_reading(&self, began: u64, from_start: bool) {
+        let did = match &self.reading {
+            Reading::Assigned(keys) => Did::Assign { keys: keys.clone(), from_start },
+            Reading::Subscribed(_) => Did::Subscribe,
+        };
         self.recorder.note(self.number, began, Outcome::Ok, did);
     }
 
-    fn any_key(&mut self) -> Result<String> {
+    /// The keys that it writes now: the oldest one is replaced when it has written so often.
+    fn window(&self) -> Vec<String> {
         let keys = keys();
+        let replaced = self.values_count / self.plan.writes_per_key;
+        let first = usize::try_from(replaced).unwrap_or(usize::MAX).min(keys.len() - KEYS_AT_ONCE);
+        keys[first..first + KEYS_AT_ONCE].to_vec()
+    }
+
+    fn any_key(&mut self) -> Result<String> {
+        let keys = self.window();
         let place = usize::try_from(self.random.below(keys.len() as u64))?;
         Ok(keys[place].clone())
     }
 
-    /// Some of the keys, each at least once in a while; seldom from the start.
-    fn assign(&mut self) -> Result<()> {
+    /// It reads something else: some of the keys, seldom from the start; or what a group gives it.
+    fn turn(&mut self) -> Result<()> {
         let began = self.recorder.now();
-        let chosen: Vec<String> = keys().into_iter().filter(|_| self.random.below(3) > 0).collect();
+        let group = self.group();
+        let chosen: Vec<String> = self.window().into_iter().filter(|_| self.random.below(3) > 0).collect();
         let from_start = self.random.below(8) == 0;
-        if chosen.is_empty() {
-            return Ok(());
+        if self.random.below(2) == 0 {
+            let window = self.window();
+            let topics = window.iter().filter_map(|key| key.rsplit_once('-'));
+            self.reading = Reading::Subscribed(topics.map(|(topic, _)| topic.to_owned()).collect());
+        } else {
+            if from_start {
+                self.positions.retain(|key, _| !chosen.contains(key));
+            }
+            self.reading = Reading::Assigned(if chosen.is_empty() { self.window() } else { chosen });
         }
-        if from_start {
-            self.positions.retain(|key, _| !chosen.contains(key));
+        // The first time there is nothing yet.
+        if self.group() != group || self.values_count == 0 || !self.place() {
+            self.reopen()?;
         }
-        self.assigned = chosen;
-        self.place_again()?;
-        self.note_assign(began, from_start);
+        self.note_reading(began, from_start);
         Ok(())
     }
 
@@ -254,12 +300,45 @@ impl<'a> Client<'a> {
     fn poll_alone(&mut self) -> Result<()> {
         let began = self.recorder.now();
         let (polled, is_ok) = self.poll()?;
-        if is_ok {
+        let outcome = if is_ok { Outcome::Ok } else { Outcome::Unknown };
+        let is_member = matches!(self.reading, Reading::Subscribed(_));
+        if is_ok && !is_member {
             advance(&mut self.positions, &polled);
         }
-        let outcome = if is_ok { Outcome::Ok } else { Outcome::Unknown };
+        let next = if is_ok && is_member { self.next_offsets(&polled) } else { BTreeMap::new() };
         self.recorder.note(self.number, began, outcome, Did::Alone(Step::Poll(polled)));
-        if is_ok { Ok(()) } else { self.reopen() }
+        if !is_ok {
+            return self.reopen();
+        }
+        if !next.is_empty() { self.consumed(next) } else { Ok(()) }
+    }
+
+    /// Commits what was polled as a member. It may not be one any more: then it goes back.
+    fn consumed(&mut self, next: BTreeMap<String, i64>) -> Result<()> {
+        let began = self.recorder.now();
+        let is_ok = self.ask(&format!("consumed{}", words(&next))).is_ok;
+        let outcome = if is_ok { Outcome::Ok } else { Outcome::Unknown };
+        let sent = SentOffsets { group: self.group(), next };
+        self.recorder.note(self.number, began, outcome, Did::Alone(Step::Offsets(sent)));
+        if is_ok { Ok(()) } else { self.place_again() }
+    }
+
+    /// What follows a poll, for its group. Of its own group nothing below what it sent there before, as after
+    /// it began anew: nobody but this client sees to it that commits do not go back.
+    fn next_offsets(&mut self, polled: &Polled) -> BTreeMap<String, i64> {
+        let mut next = BTreeMap::new();
+        for (key, records) in polled {
+            let Some((offset, _)) = records.last() else { continue };
+            if matches!(self.reading, Reading::Assigned(_)) {
+                let sent = self.sent_offsets.entry(key.clone()).or_default();
+                if *sent > offset + 1 {
+                    continue;
+                }
+                *sent = offset + 1;
+            }
+            next.insert(key.clone(), offset + 1);
+        }
+        next
     }
 
     fn transaction(&mut self) -> Result<()> {
@@ -283,7 +362,9 @@ impl<'a> Client<'a> {
             return self.reopen();
         }
         if committed {
-            self.positions = positions;
+            if matches!(self.reading, Reading::Assigned(_)) {
+                self.positions = positions;
+            }
             return Ok(());
         }
         self.place_again()
@@ -302,14 +383,26 @@ impl<'a> Client<'a> {
             }
             let (polled, is_ok) = self.poll()?;
             advance(positions, &polled);
-            let next: String = polled.keys().map(|key| format!(" {key}:{}", positions[key])).collect();
+            let next = self.next_offsets(&polled);
             steps.push(Step::Poll(polled));
-            if !is_ok || (!next.is_empty() && !self.ask(&format!("offsets{next}")).is_ok) {
+            if !is_ok {
                 return Ok(false);
+            }
+            if !next.is_empty() {
+                let is_ok = self.ask(&format!("offsets{}", words(&next))).is_ok;
+                steps.push(Step::Offsets(SentOffsets { group: self.group(), next }));
+                if !is_ok {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
     }
+}
+
+/// For a command.
+fn words(next: &BTreeMap<String, i64>) -> String {
+    next.iter().map(|(key, next)| format!(" {key}:{next}")).collect()
 }
 
 fn advance(positions: &mut BTreeMap<String, i64>, polled: &Polled) {

@@ -26,12 +26,13 @@ enum Fault {
 }
 
 /// A round: each of these once, in an order of its own. Held frames are late into the faults that follow.
-const ROUND: [Fault; 9] = [
+const ROUND: [Fault; 10] = [
     Fault::Kill,
     Fault::Hold(END_TXN, Way::Request),
     Fault::Hold(END_TXN, Way::Answer),
     Fault::Pause,
     Fault::Hold(ADD_PARTITIONS_TO_TXN, Way::Request),
+    Fault::Hold(ADD_PARTITIONS_TO_TXN, Way::Answer),
     Fault::Hold(PRODUCE, Way::Request),
     Fault::Kill,
     Fault::Hold(PRODUCE, Way::Answer),

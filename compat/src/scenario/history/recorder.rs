@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use protocol_tests::client::Client;
+use protocol_tests::groups::committed;
 use protocol_tests::watermarks::watermarks;
 
-use super::{PARTITIONS, topics};
+use super::{PARTITIONS, groups, topics};
 use crate::history::{Did, Operation, Outcome};
 
 /// The process of a history that looks at watermarks.
@@ -68,7 +69,19 @@ impl Recorder {
     }
 }
 
-/// Asks the broker for watermarks again and again, without a proxy between.
+/// Asks the broker for what all groups have committed; fails where it cannot tell now.
+pub fn look_at_committed(client: &mut Client, recorder: &Recorder) -> Result<()> {
+    for group in groups() {
+        let began = recorder.now();
+        for (topic, partition, next) in committed(client, &group)? {
+            let did = Did::Committed { group: group.clone(), key: format!("{topic}-{partition}"), next };
+            recorder.note(WATCHER, began, Outcome::Ok, did);
+        }
+    }
+    Ok(())
+}
+
+/// Asks the broker for watermarks and committed offsets again and again, without a proxy between.
 pub fn watch(broker: SocketAddr, recorder: &Recorder, is_over: &AtomicBool) -> Result<()> {
     let topics = topics();
     let mut client = None;
@@ -78,6 +91,8 @@ pub fn watch(broker: SocketAddr, recorder: &Recorder, is_over: &AtomicBool) -> R
         let Some(mut connected) = client.take().or_else(|| Client::connect(broker).ok()) else { continue };
         let began = recorder.now();
         let Ok(found) = watermarks(&mut connected, &topics, PARTITIONS.cast_signed()) else { continue };
+        // Its coordinators may come later than it does.
+        drop(look_at_committed(&mut connected, recorder));
         client = Some(connected);
         for found in found {
             let key = format!("{}-{}", found.topic, found.partition);
