@@ -2,8 +2,8 @@
 //! with two that share the work.
 //!
 //! **Owns** what the workers are told and what must have arrived.
-//! **Does not own** the connectors, which are Kafka's own (`connect-file`). Exactly-once sources need
-//! transactions and are not among them.
+//! **Does not own** the connectors, which are Kafka's own (`connect-file`). Its source knows nothing of
+//! exactly-once delivery, which is not tried here.
 
 mod worker;
 
