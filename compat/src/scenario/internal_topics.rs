@@ -172,7 +172,7 @@ fn normalise_fields(fields: &mut Map<String, Value>) {
         if let (UNORDERED, Value::Array(items)) = (name.as_str(), &mut *value) {
             items.sort_by_cached_key(Value::to_string);
         }
-        let is_none = value.is_null() || *value == Value::from(-1) || *value == Value::from("");
+        let is_none = value.is_null() || value.as_i64() == Some(-1) || value.as_str() == Some("");
         if VARYING.contains(&name.as_str()) && !is_none {
             *value = Value::from(format!("<{name}>"));
         }
