@@ -18,8 +18,7 @@ pub enum Load {
     RdkafkaProduce,
     /// rdkafka_performance -C.
     RdkafkaConsume,
-    /// So many groups of one member each (rdkafka_performance -G) that read the same records, together as
-    /// many as the case says.
+    /// So many groups of one member each (rdkafka_performance -G), each of which reads all records.
     Groups { groups: u32 },
     /// A record in, and out again, one after the other (confluent-kafka).
     EndToEnd,
@@ -41,6 +40,8 @@ pub enum Topic {
     Own,
     /// The one that `a2` has filled.
     Filled,
+    /// The one that groups read, all of it each; filled for the first of their cases.
+    ForGroups,
     /// The one with 1,000 partitions that `h1` has made.
     Thousand,
 }
@@ -87,13 +88,13 @@ const fn paced(name: &'static str, what: &'static str) -> Case {
     Case { records: 250_000, commits: true, ..java(name, what, false, 1024, 31) }
 }
 
-/// Some 2 GiB that divide evenly: by groups, and by partitions and batches where the topic is filled for
-/// them.
-const FOR_GROUPS: u64 = 208 * FOR_GROUPS_UNIT;
+/// Some 500 MiB that divide evenly by partitions and batches: 50 groups are given 25 GiB of them.
+const FOR_GROUPS: u64 = 54 * FOR_GROUPS_UNIT;
 const FOR_GROUPS_UNIT: u64 = 9_600;
 
 const fn groups(name: &'static str, what: &'static str, groups: u32, seconds: u32) -> Case {
-    Case { records: FOR_GROUPS, ..read(name, what, Load::Groups { groups }, seconds) }
+    let load = Load::Groups { groups };
+    Case { records: FOR_GROUPS, topic: Topic::ForGroups, ..read(name, what, load, seconds) }
 }
 
 const fn read(name: &'static str, what: &'static str, load: Load, seconds: u32) -> Case {
@@ -144,9 +145,9 @@ pub const ALL: &[Case] = &[
     read("r4", "raw fetch, 1 MiB a partition", Load::RawFetch { rate: 0 }, 8),
     read("d1", "Java consumer, 1 KiB", Load::JavaConsume, 12),
     read("d2", "librdkafka consumer, 1 KiB", Load::RdkafkaConsume, 10),
-    groups("g1", "one group, librdkafka, 1 KiB", 1, 16),
-    groups("g10", "10 groups on one topic, a tenth of it each", 10, 18),
-    groups("g50", "50 groups on one topic, a fiftieth of it each", 50, 25),
+    groups("g1", "one group reads a topic, librdkafka, 1 KiB", 1, 8),
+    groups("g10", "10 groups read all of the same topic", 10, 15),
+    groups("g50", "50 groups read all of the same topic", 50, 36),
     Case {
         name: "h1",
         what: "1,000 partitions created, until all serve",
@@ -184,8 +185,16 @@ impl Case {
                 30_000
             }
             (Scale::Quick, Load::EndToEnd) => 500,
-            (Scale::Quick, Load::Groups { .. }) => 10 * FOR_GROUPS_UNIT,
+            (Scale::Quick, Load::Groups { .. }) => FOR_GROUPS_UNIT,
             (Scale::Quick, _) => self.records / 20,
+        }
+    }
+
+    /// Records that all clients together send or get, of so many that are in the topic.
+    pub fn delivered(&self, records: u64) -> u64 {
+        match self.load {
+            Load::Groups { groups } => records * u64::from(groups),
+            _ => records,
         }
     }
 }

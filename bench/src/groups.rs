@@ -1,8 +1,9 @@
 //! Many groups that read one topic, each a program of its own: what publish and subscribe comes to.
 //!
 //! **Owns** the programs of one run. **Does not own** rdkafka_performance, which each of them is.
-//! **Invariants**: each group is new, so it begins at the first record; a run is a process of its own
-//! (`bench groups`), so that what all of them cost is read like any client's; it prints one JSON object.
+//! **Invariants**: each group is new, and reads the topic from its first record to its last; a run is a
+//! process of its own (`bench groups`), so that what all of them cost is read like any client's; it prints
+//! one JSON object. Its time is that of all groups together, joining included.
 
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -22,19 +23,17 @@ const DEADLINE: Duration = Duration::from_secs(200);
 /// Where rdkafka_performance says how many records it got.
 const RECORDS_COLUMN: usize = 1;
 
-/// `PROGRAM ADDRESS TOPIC GROUPS RECORDS RECORD_BYTES`: records of all groups together.
+/// `PROGRAM ADDRESS TOPIC GROUPS RECORDS RECORD_BYTES`: records of the topic, all of which each group gets.
 pub fn run(words: &[&str]) -> Result<ExitCode> {
     let [program, broker, topic, groups, records, record_bytes] = words else {
         anyhow::bail!("see bench/src/groups.rs")
     };
-    let (groups, records): (u32, u64) = (groups.parse()?, records.parse()?);
-    let record_bytes: u32 = record_bytes.parse()?;
+    let (groups, record_bytes): (u32, u32) = (groups.parse()?, record_bytes.parse()?);
     ensure!((1..=GROUPS_MAX).contains(&groups), "from 1 to {GROUPS_MAX} groups");
-    let each = (records / u64::from(groups)).to_string();
     let member = |group: u32| {
         let mut command = Command::new(program);
         let name = format!("bench-{}-{group}", std::process::id());
-        command.args(["-G", &name, "-t", topic, "-b", broker, "-c", &each, "-u"]);
+        command.args(["-G", &name, "-t", topic, "-b", broker, "-c", records, "-u"]);
         command.args(["-X", "auto.offset.reset=earliest"]);
         command
     };

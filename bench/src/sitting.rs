@@ -200,7 +200,7 @@ impl Sitting<'_> {
             }
             let before = Before::look(self.broker(label)?.id())?;
             let mut figures = self.client(case, label, &topic, records)?;
-            let amount = Amount { records, record_bytes: case.record_bytes };
+            let amount = Amount { records: case.delivered(records), record_bytes: case.record_bytes };
             before.add_difference(&mut figures, &amount)?;
             figures.insert("records_wanted".to_owned(), counted(case, records) as f64);
             self.release(label, case.topic, &topic)?;
@@ -346,7 +346,7 @@ fn shown(figures: &Figures) -> String {
 fn counted(case: &Case, records: u64) -> u64 {
     match case.load {
         Load::JavaProduce { warmup, .. } => records - warmup.min(records / 4),
-        _ => records,
+        _ => case.delivered(records),
     }
 }
 

@@ -39,6 +39,8 @@ pub fn empty(tools: &Tools, label: &Label, folder: &Path) -> Result<(Broker, f64
     std::fs::create_dir_all(folder)?;
     let mut settings =
         Settings { java_options: KAFKA_OPTIONS.map(str::to_owned).to_vec(), ..Settings::default() };
+    // As in Kafka's own config/server.properties: groups that are measured do not wait for more members.
+    settings = settings.with("group.initial.rebalance.delay.ms", "0");
     for (key, value) in label.properties {
         settings = settings.with(key, value);
     }
