@@ -125,6 +125,16 @@ const DATA_TABLES: &[&str] = &[
     "src/protocol/versions.rs",
 ];
 
+/// Traps of clients, by the sections of `docs/coverage.md`: each has a row there, whatever holds it.
+const TRAPS: &[(&str, std::ops::RangeInclusive<u32>)] = &[
+    ("Framing, negotiation, errors", 1..=20),
+    ("Metadata and topic identity", 21..=32),
+    ("Produce and record batches", 33..=46),
+    ("Fetch", 47..=59),
+    ("Offsets and groups", 60..=77),
+    ("Transactions", 78..=85),
+];
+
 /// Fields in which answers differ from Apache Kafka's, as `protocol-tests/differences.txt` has it, and why it
 /// was ever raised: the newest number last. It is lowered in place, together with the list's; who has to
 /// raise it adds a line.
@@ -202,6 +212,11 @@ fn every_room_says_what_it_owns() {
 #[test]
 fn tests_named_in_the_coverage_document_exist() {
     expect_none(coverage::check(include_str!("../docs/coverage.md"), &sources()));
+}
+
+#[test]
+fn every_trap_has_a_row_in_the_coverage_document() {
+    expect_none(coverage::check_rows(include_str!("../docs/coverage.md"), TRAPS));
 }
 
 #[test]

@@ -21,8 +21,12 @@ use kafka_protocol::messages::{
     WriteTxnMarkersRequest,
 };
 
+use bytes::Bytes;
+
+use crate::broker::testing;
 use crate::handlers::testing::{TestBroker, build, str_bytes};
 use crate::model;
+use crate::partition::{CheckpointReach, Partition, TransactionMarker};
 
 /// Longest wait for something that tasks do.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -125,14 +129,18 @@ impl<'a> Producer<'a> {
         topics[0].results_by_partition[0].partition_error_code
     }
 
-    async fn write(&mut self, version: i16, partition: i32) -> i16 {
-        let records = build(&[1_000], |builder| {
+    /// A batch of one.
+    fn records(&self) -> Bytes {
+        build(&[1_000], |builder| {
             builder.producer_id = model::ProducerId(self.id);
             builder.producer_epoch = model::ProducerEpoch(self.producer_epoch);
             builder.base_sequence = self.sequence;
             builder.is_transactional = true;
-        });
-        let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
+        })
+    }
+
+    async fn write(&mut self, version: i16, partition: i32) -> i16 {
+        let data = PartitionProduceData::default().with_index(partition).with_records(Some(self.records()));
         let topic = TopicProduceData::default().with_name(topic_name("t")).with_partition_data(vec![data]);
         let request = ProduceRequest::default()
             .with_transactional_id(Some(id("x")))
@@ -200,6 +208,25 @@ impl<'a> Producer<'a> {
             .with_producer_epoch(self.producer_epoch)
             .with_generation_id(-1)
             .with_topics(vec![topic])
+    }
+
+    /// Adds the group's partition to the transaction.
+    async fn add_offsets(&self) {
+        let add = AddOffsetsToTxnRequest::default()
+            .with_transactional_id(id("x"))
+            .with_producer_id(ProducerId(self.id))
+            .with_producer_epoch(self.producer_epoch)
+            .with_group_id(GroupId(str_bytes("g")));
+        eventually(async || self.test.ask(3, &add).await.error_code == 0).await;
+    }
+
+    /// An offset in the transaction, as a client of its version sends it.
+    async fn send_offset(&self, offset: i64) {
+        if !self.is_version_2 {
+            self.add_offsets().await;
+        }
+        let version = if self.is_version_2 { 5 } else { 3 };
+        eventually(async || self.commit_offset(version, offset).await == 0).await;
     }
 
     async fn commit_offset(&self, version: i16, offset: i64) -> i16 {
@@ -343,15 +370,8 @@ async fn trap_85_offsets_of_a_transaction_count_once_it_commits() {
             if !is_version_2 {
                 let refused = producer.commit_offset(4, offset).await;
                 assert!([120, 51].contains(&refused), "{refused}: the group is not in the transaction");
-                let add = AddOffsetsToTxnRequest::default()
-                    .with_transactional_id(id("x"))
-                    .with_producer_id(ProducerId(producer.id))
-                    .with_producer_epoch(producer.producer_epoch)
-                    .with_group_id(GroupId(str_bytes("g")));
-                eventually(async || test.ask(3, &add).await.error_code == 0).await;
             }
-            let version = if is_version_2 { 5 } else { 3 };
-            eventually(async || producer.commit_offset(version, offset).await == 0).await;
+            producer.send_offset(offset).await;
             assert_eq!(committed(&test, false).await, before);
             assert_eq!(committed(&test, true).await, (-1, 88), "UNSTABLE_OFFSET_COMMIT");
             assert_eq!(producer.end(commits).await, 0);
@@ -546,24 +566,110 @@ fn wal_commits(test: &TestBroker) -> u64 {
 /// The decision, all markers, and that it is complete: one after the other, and each is one.
 #[tokio::test]
 async fn a_commit_across_100_partitions_takes_three_commits_of_the_log() {
-    let test = started().await;
-    test.topic("wide", 100, &[]).await;
-    let mut producer = Producer::new(&test, false).await;
-    let wide =
-        AddPartitionsToTxnTopic::default().with_name(topic_name("wide")).with_partitions((0..100).collect());
-    let add = AddPartitionsToTxnRequest::default()
-        .with_v3_and_below_transactional_id(id("x"))
-        .with_v3_and_below_producer_id(ProducerId(producer.id))
-        .with_v3_and_below_producer_epoch(producer.producer_epoch)
-        .with_v3_and_below_topics(vec![wide]);
-    let added = test.ask(3, &add).await.results_by_topic_v3_and_below;
-    assert!(added[0].results_by_partition.iter().all(|partition| partition.partition_error_code == 0));
-    let before = wal_commits(&test);
-    assert_eq!(producer.end(true).await, 0);
-    let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id("x")]);
+    for is_version_2 in [false, true] {
+        let test = started().await;
+        test.topic("wide", 100, &[]).await;
+        let mut producer = Producer::new(&test, is_version_2).await;
+        if is_version_2 {
+            producer.write_wide().await;
+        } else {
+            producer.add_wide().await;
+        }
+        let before = wal_commits(&test);
+        assert_eq!(producer.end(true).await, 0);
+        let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id("x")]);
+        eventually(async || {
+            test.ask(0, &request).await.transaction_states[0].transaction_state.as_str() == "CompleteCommit"
+        })
+        .await;
+        assert_eq!(wal_commits(&test) - before, 3, "version 2: {is_version_2}");
+    }
+}
+
+impl Producer<'_> {
+    /// All partitions of the topic `wide`, as clients of version 1 add them.
+    async fn add_wide(&self) {
+        let wide = AddPartitionsToTxnTopic::default()
+            .with_name(topic_name("wide"))
+            .with_partitions((0..100).collect());
+        let add = AddPartitionsToTxnRequest::default()
+            .with_v3_and_below_transactional_id(id("x"))
+            .with_v3_and_below_producer_id(ProducerId(self.id))
+            .with_v3_and_below_producer_epoch(self.producer_epoch)
+            .with_v3_and_below_topics(vec![wide]);
+        let added = self.test.ask(3, &add).await.results_by_topic_v3_and_below;
+        assert!(added[0].results_by_partition.iter().all(|partition| partition.partition_error_code == 0));
+    }
+
+    /// A record in each of them, which adds them in version 2.
+    async fn write_wide(&self) {
+        let data =
+            |index| PartitionProduceData::default().with_index(index).with_records(Some(self.records()));
+        let topic = TopicProduceData::default()
+            .with_name(topic_name("wide"))
+            .with_partition_data((0..100).map(data).collect());
+        let request = ProduceRequest::default()
+            .with_transactional_id(Some(id("x")))
+            .with_acks(-1)
+            .with_timeout_ms(30_000)
+            .with_topic_data(vec![topic]);
+        let written = self.test.ask(12, &request).await;
+        let mut partitions = written.responses[0].partition_responses.iter();
+        assert!(partitions.all(|partition| partition.error_code == 0), "{written:?}");
+    }
+}
+
+/// Offsets of one group's transactions, and an open one for as long as it is: neither who reads what is
+/// committed nor the cleaner is held up by what has ended (redpanda#24637).
+#[tokio::test]
+async fn trap_84_transactions_of_groups_hold_up_neither_compaction_nor_the_last_stable_offset() {
+    let eager =
+        [("log.roll.ms", "1"), ("log.cleaner.backoff.ms", "10"), ("log.cleaner.min.cleanable.ratio", "0")];
+    for is_version_2 in [false, true] {
+        let test = started_with(&eager).await;
+        let image = test.broker.image();
+        let offsets = image.topic("__consumer_offsets").unwrap().topic_partitions().next().unwrap();
+        let offsets = test.broker.partition(offsets).unwrap();
+        let mut producer = Producer::new(&test, is_version_2).await;
+        for round in 1..=8 {
+            producer.send_offset(round).await;
+            assert_eq!(producer.end(round % 3 > 0).await, 0);
+        }
+        eventually(async || committed(&test, true).await == (8, 0)).await;
+        cleaned(&test, &offsets, offsets.watermarks().log_end_offset).await;
+        // Markers stay for a day, and with them of 8 batches the one that counts.
+        let markers = 8 * TransactionMarker::PAYLOAD_BYTES as u64;
+        assert!(offsets.log().size_bytes() < markers + 300, "{} bytes", offsets.log().size_bytes());
+
+        // One stays open: what others commit is not readable below it, and is not cleaned.
+        producer.send_offset(9).await;
+        let watermarks = offsets.watermarks();
+        let open = watermarks.last_stable_offset;
+        assert!(open < watermarks.high_watermark);
+        for offset in 1..=8 {
+            testing::commit_offset(&test.broker, "h", "t", 0, offset).await;
+        }
+        assert_eq!(offsets.watermarks().last_stable_offset, open);
+        cleaned(&test, &offsets, open).await;
+        assert_eq!(producer.end(true).await, 0);
+        eventually(async || committed(&test, true).await == (9, 0)).await;
+        let end = offsets.watermarks().log_end_offset;
+        assert_eq!(offsets.watermarks().last_stable_offset, end);
+        cleaned(&test, &offsets, end).await;
+        let test = test.restart().await;
+        eventually(async || committed(&test, true).await == (9, 0)).await;
+    }
+}
+
+/// Ends the active segment, which is never cleaned, and waits until the cleaner has read so far.
+async fn cleaned(test: &TestBroker, partition: &Partition, end: model::Offset) {
+    let storage = test.broker.storage();
+    storage.flush_step(0).unwrap();
+    eventually(async || partition.log().roll_if_due().unwrap()).await;
+    storage.checkpoint_step(CheckpointReach::All).unwrap();
     eventually(async || {
-        test.ask(0, &request).await.transaction_states[0].transaction_state.as_str() == "CompleteCommit"
+        let cleanable = partition.log().cleanable(partition.decided_in_segments()).unwrap();
+        cleanable.expect("it is compacted").first_dirty_offset >= end
     })
     .await;
-    assert_eq!(wal_commits(&test) - before, 3);
 }
