@@ -6,6 +6,7 @@ mod coordinators;
 mod crash_points;
 mod faults;
 mod group_crashes;
+mod group_memory;
 mod late_transactions;
 pub(super) mod machine;
 mod races;
