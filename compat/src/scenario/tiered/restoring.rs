@@ -20,7 +20,6 @@ use crate::bucket::{Bucket, Kind};
 use crate::feeding::{Feeding, Input, digest_of};
 use crate::process::run as run_program;
 use crate::scenario::{Context, create_topics, kcat_command};
-use crate::stream::Digest;
 use crate::wait::eventually;
 
 /// What is written to a partition of the stream after the restore has a seed of its own.
@@ -65,14 +64,13 @@ pub fn run(context: &mut Context) -> Result<()> {
     ];
     create_topics(context, &broker, &topics.join(" , "))?;
     produce(context, &broker, plan.stream_bytes)?;
-    let before = transactional::produce(context, &broker, plan.transactions, Vec::new())?;
-    transactional::compare(context, &broker, &before)?;
+    let sent = transactional::produce(context, &broker, plan.transactions, Vec::new())?;
     let mut groups = Groups::start(context, &broker)?;
     for (topic, partitions) in topics_here() {
         super::await_tier(&broker, &bucket, context, topic, partitions)?;
     }
     let newest = newest(context, &broker)?;
-    let before = transactional::told_up_to(&broker, &newest[PARTITIONS as usize..])?;
+    let before = transactional::told_up_to(&broker, &sent, &newest[PARTITIONS as usize..])?;
     await_catalogue(&bucket, &broker, &newest)?;
     broker.kill()?;
 
@@ -82,11 +80,8 @@ pub fn run(context: &mut Context) -> Result<()> {
     let told = take_over(&bucket, &broker, plan.old_node_is_dead, &newest)?;
     context.transcript.add("an empty node takes over, and says of each partition what it has");
     broker.restart()?;
-    let kept: Vec<Digest> = (0..).zip(&newest[..PARTITIONS as usize]).map(of_stream).collect();
-    compare(context, &broker, &kept)?;
-    transactional::compare(context, &broker, &before)?;
-    context.transcript.add("what was in the tier is read as it was sent");
-
+    // One of its partitions is enough where nothing lies behind the gap yet.
+    compare(context, &broker, &[digest_of(&[(0, newest[0].cast_unsigned() + 1)])])?;
     go_on(context, &broker, &told)?;
     let after = transactional::produce(context, &broker, LATER_TRANSACTIONS, before)?;
     transactional::compare(context, &broker, &after)?;
@@ -125,11 +120,6 @@ fn newest(context: &Context, broker: &Broker) -> Result<Vec<i64>> {
         newest.extend(offsets(context, broker, topic, "-5")?);
     }
     Ok(newest)
-}
-
-/// What a partition of the stream has up to that offset.
-fn of_stream((partition, newest): (u64, &i64)) -> Digest {
-    digest_of(&[(partition, newest.cast_unsigned() + 1)])
 }
 
 /// Waits until a restore would find all that is in the tier, and what the groups have committed.

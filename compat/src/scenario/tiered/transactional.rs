@@ -24,7 +24,7 @@ const VALUE_BYTES: usize = 20_000;
 const LONG: std::ops::Range<u32> = 3..22;
 
 /// What lies in one partition, as consumers of either kind see it.
-#[derive(Default)]
+#[derive(PartialEq, Eq, Default, Debug)]
 pub struct Told {
     committed: Digest,
     all: Digest,
@@ -136,10 +136,10 @@ pub fn produce(
     Ok(told)
 }
 
-/// What lies there up to those offsets, as kcat finds it.
-pub fn told_up_to(broker: &Broker, newest: &[i64]) -> Result<Vec<Told>> {
+/// What lies there up to those offsets, as kcat finds it; all together is what was sent.
+pub fn told_up_to(broker: &Broker, sent: &[Told], newest: &[i64]) -> Result<Vec<Told>> {
     let mut found = Vec::new();
-    for (partition, newest) in (0..PARTITIONS).zip(newest) {
+    for ((partition, newest), sent) in (0..PARTITIONS).zip(newest).zip(sent) {
         let lines_of = |isolation: &str| -> Result<Vec<String>> {
             let words = format!(
                 r"-C -t {TOPIC} -p {partition} -o beginning -e -q -X isolation.level={isolation}
@@ -149,13 +149,15 @@ pub fn told_up_to(broker: &Broker, newest: &[i64]) -> Result<Vec<Told>> {
             Ok(read.lines().map(str::to_owned).collect())
         };
         let committed: HashSet<String> = lines_of("read_committed")?.into_iter().collect();
-        let mut told = Told::default();
+        let (mut told, mut all) = (Told::default(), Told::default());
         for line in lines_of("read_uncommitted")? {
             let (offset, value) = line.split_once(' ').context("a record")?;
+            all.add(value, committed.contains(&line));
             if offset.parse::<i64>()? <= *newest {
                 told.add(value, committed.contains(&line));
             }
         }
+        ensure!(all == *sent, "partition {partition}: sent {sent:?}, read {all:?}");
         found.push(told);
     }
     Ok(found)
