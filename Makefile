@@ -22,8 +22,8 @@
 #   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (55 minutes, 22 GiB of disk);
 #                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
 #                   `bench` in CONTRIBUTING.md
-#   make bench-tier  what tiered storage costs: copying, cold reads, cold readers beside hot producers (8 minutes, 10 GiB
-#                   of disk, root); ARGS="--rounds 1"
+#   make bench-tier  what tiered storage costs: copying, cold reads, requests, cold readers beside hot producers, into
+#                   docs/bench/tiering-* (8 minutes, 10 GiB of disk, root); ARGS="--rounds 1 --out DIR"
 #
 # Outside tools (kcat, tshark, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment
 # for Python, a folder for jars. COMPAT_CACHE names the folder for what is installed; without it, it is the target

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Figures of one run by name; the unit stands last in the name.
 pub type Figures = BTreeMap<String, f64>;
 
+/// The file of a sitting's results, without its extension.
+pub const RESULTS: &str = "results";
+
 /// One broker with its settings.
 pub struct Label {
     /// In options and in `results.json`.
@@ -102,18 +105,18 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Results {
-    /// Reads `results.json` in a folder.
-    pub fn read(folder: &Path) -> Result<Results> {
-        let path = folder.join("results.json");
+    /// Reads `<name>.json` in a folder.
+    pub fn read(folder: &Path, name: &str) -> Result<Results> {
+        let path = folder.join(format!("{name}.json"));
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         serde_json::from_str(&text).with_context(|| path.display().to_string())
     }
 
-    /// Writes `results.json` into a folder: beside first, so that a run that is ended leaves a whole one.
-    pub fn write(&self, folder: &Path) -> Result<()> {
+    /// Writes `<name>.json` into a folder: beside first, so that a run that is ended leaves a whole one.
+    pub fn write(&self, folder: &Path, name: &str) -> Result<()> {
         fs::create_dir_all(folder)?;
-        let partial = folder.join("results.json.partial");
+        let partial = folder.join(format!("{name}.json.partial"));
         fs::write(&partial, serde_json::to_string_pretty(self)? + "\n")?;
-        Ok(fs::rename(partial, folder.join("results.json"))?)
+        Ok(fs::rename(partial, folder.join(format!("{name}.json")))?)
     }
 }

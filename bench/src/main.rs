@@ -41,18 +41,19 @@ const USAGE: &str = "usage: bench run [--rounds N] [--cases NAME,..] [--labels N
        bench render [--out FOLDER]
        bench flamegraph [--cases NAME,..] [--out FOLDER] [--data FOLDER] [--quick]
        bench floor [--cases NAME,..] [--rounds N] [--data FOLDER] [--quick]
-       bench tier [--rounds N] [--data FOLDER] [--quick]
+       bench tier [--rounds N] [--out FOLDER] [--data FOLDER] [--quick]
        bench list
 
 run      takes figures of the optimised `highwater` and of Apache Kafka, and writes results.json,
          results.md and plots into --out (docs/bench), and the table of the README; --data is where the
          brokers' data lies; --quick is for trying it: one round of little work, written into a folder that is
          no part of the repository unless --out names one
-render   makes tables and plots again from results.json
+render   makes tables and plots again from results.json and tiering-results.json
 flamegraph  draws where the processor time of r1 to r4 goes, into FOLDER (docs/bench); see make flamegraph
 floor    what r1 to r4 cost a program that does nothing but what a durable broker must; a table of CPU-s/GiB
 tier     what copying to a bucket costs, what is read back from there, and what cold readers do to hot
-         producers: a file:// store on the same disk, its caches dropped (needs root)
+         producers: a file:// store on the same disk, its caches dropped (needs root); writes
+         tiering-results.json, .md and plots into --out, as run does
 list     names the cases and the labels";
 
 fn main() -> ExitCode {

@@ -92,18 +92,25 @@ pub fn page(results: &Results) -> String {
 }
 
 fn head(results: &Results) -> String {
-    let machine = &results.machine;
-    let versions = results.versions.iter().map(|(name, version)| format!("{name} {version}"));
     let trial = if results.quick { "\n**A trial with little work: no figures to quote.**\n" } else { "" };
     format!(
         "# Figures\n{trial}\n\
-         Made by `make bench` from `results.json`; how it measures: [README.md](README.md).\n\n\
-         - {} UTC, commit {}, {} rounds.\n\
-         - {} × {}, {} MiB of memory, Linux {}, {}.\n\
-         - {}.\n\n\
+         Made by `make bench` from `results.json`; how it measures: [README.md](README.md).\n\n{}\
          Each cell: the median of the rounds, and (smallest–largest).\n\n\
          ![Broker CPU](cpu.svg)\n\n![Latency](latency.svg)\n\n![Memory](memory.svg)\n\n\
          ![Time to ready](ready.svg)\n\n",
+        where_and_when(results)
+    )
+}
+
+/// The machine, the commit, what took part; with an empty line at its end.
+pub fn where_and_when(results: &Results) -> String {
+    let machine = &results.machine;
+    let versions = results.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    format!(
+        "- {} UTC, commit {}, {} rounds.\n\
+         - {} × {}, {} MiB of memory, Linux {}, {}.\n\
+         - {}.\n\n",
         results.date,
         results.commit,
         results.rounds,

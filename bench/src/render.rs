@@ -9,9 +9,11 @@ use anyhow::{Context, Result};
 use resvg::{tiny_skia, usvg};
 
 use crate::case::Scale;
-use crate::figures::Results;
+use crate::figures::{RESULTS, Results};
+use crate::markdown;
 use crate::options::Options;
-use crate::{markdown, plots};
+use crate::plots::{self, Plot};
+use crate::tier::report;
 
 /// The README's table stands between these lines.
 const BEGIN: &str = "<!-- figures: written by `make bench` -->\n";
@@ -43,20 +45,37 @@ pub fn folder(options: &Options) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Makes everything again from `results.json`.
+/// Makes everything again from what was written down: `results.json`, and the tier's if they are there.
 pub fn again(options: &Options) -> Result<ExitCode> {
     let folder = folder(options)?;
-    write(&Results::read(&folder)?, &folder)?;
+    let has_tier = folder.join(format!("{}.json", report::RESULTS)).exists();
+    if has_tier {
+        write_tier(&Results::read(&folder, report::RESULTS)?, &folder)?;
+    }
+    if !has_tier || folder.join(format!("{RESULTS}.json")).exists() {
+        write(&Results::read(&folder, RESULTS)?, &folder)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the table and the plots of tiered storage.
+pub fn write_tier(results: &Results, folder: &Path) -> Result<()> {
+    fs::write(folder.join(format!("{}.md", report::RESULTS)), report::page(results))?;
+    write_plots(&report::plots(results), folder)
+}
+
+fn write_plots(plots: &[Plot], folder: &Path) -> Result<()> {
+    for plot in plots {
+        fs::write(folder.join(format!("{}.svg", plot.name)), &plot.svg)?;
+        fs::write(folder.join(format!("{}.png", plot.name)), png(&plot.svg)?)?;
+    }
+    Ok(())
 }
 
 /// Writes tables and plots; the README's too if these are the repository's figures.
 pub fn write(results: &Results, folder: &Path) -> Result<()> {
     fs::write(folder.join("results.md"), markdown::page(results))?;
-    for plot in plots::all(results) {
-        fs::write(folder.join(format!("{}.svg", plot.name)), &plot.svg)?;
-        fs::write(folder.join(format!("{}.png", plot.name)), png(&plot.svg)?)?;
-    }
+    write_plots(&plots::all(results), folder)?;
     if !results.quick && same_folder(folder, &figures_folder()) {
         let path = root().join("README.md");
         fs::write(&path, with_table(&fs::read_to_string(&path)?, &markdown::readme(results))?)?;

@@ -13,7 +13,7 @@ use compat::tools::Tools;
 
 use crate::case::{Case, Load, Scale, Topic};
 use crate::client::{self, Work};
-use crate::figures::{Figures, HIGHWATER_OS, Label, Results, Run};
+use crate::figures::{Figures, HIGHWATER_OS, Label, RESULTS, Results, Run};
 use crate::measure::{Amount, Before};
 use crate::options::Options;
 use crate::page_cache::PageCache;
@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     drop(std::mem::take(&mut sitting.brokers));
     fs::remove_dir_all(&sitting.folder)?;
     finished?;
-    sitting.results.write(&sitting.out)?;
+    sitting.results.write(&sitting.out, RESULTS)?;
     render::write(&sitting.results, &sitting.out)?;
     eprintln!("figures are in {}", sitting.out.display());
     let failed = sitting.results.runs.iter().filter(|run| run.error.is_some()).count();
@@ -180,7 +180,7 @@ impl Sitting<'_> {
                 break;
             }
         }
-        self.results.write(&self.out)?;
+        self.results.write(&self.out, RESULTS)?;
         self.delete_what_nobody_needs(case, label)
     }
 

@@ -1,15 +1,16 @@
 //! Tiered storage: what copying costs, how fast cold records are read, and what cold readers do to others.
 //!
-//! **Owns** the steps and their table. **Does not own** loads (`raw`) or how processor time is read
-//! (`measure`). **Invariants**: the bucket is a directory on the same disk, so that no server's cost is in
-//! the figures; before cold reads the page cache is dropped and the broker started anew, so that neither has
-//! anything; objects are counted as files: nothing is removed within the hour of grace.
+//! **Owns** the steps. **Does not own** loads (`raw`), how processor time is read (`measure`), or what is
+//! made of the figures (`report`). **Invariants**: the bucket is a directory on the same disk, so that no
+//! server's cost is in the figures; before cold reads the page cache is dropped and the broker started anew,
+//! so that neither has anything; requests are those that the broker counts.
 
-use std::collections::BTreeMap;
+pub mod report;
+
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -20,12 +21,11 @@ use compat::wait::eventually;
 
 use crate::case::{Load, Scale};
 use crate::client::Work;
-use crate::figures::Figures;
+use crate::figures::{Figures, HIGHWATER, Results, Run};
 use crate::measure::{Amount, Before};
 use crate::options::Options;
 use crate::sitting::preparation;
-use crate::summary::{number, spread};
-use crate::topics;
+use crate::{render, topics};
 
 const COLD: &str = "cold";
 const HOT: &str = "hot";
@@ -38,6 +38,9 @@ const HOT_RATE: u32 = 10_000;
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Nothing new in the bucket and on the disk for so long: all is copied.
 const SETTLED: Duration = Duration::from_secs(4);
+/// What S3 calls GET, and PUT or POST, by the broker's words for requests (`store::Operation`).
+const GETS: &[&str] = &["get"];
+const PUTS: &[&str] = &["put", "create", "begin_parts", "part", "complete_parts"];
 const COPY_DEADLINE: Duration = Duration::from_secs(600);
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -75,28 +78,35 @@ struct Round<'a> {
     figures: Figures,
 }
 
-/// Takes the figures and prints a table of medians.
+/// Takes the figures, prints their table, and writes it beside them and their plots.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let folder = preparation::data_folder(options)?;
+    let out = render::folder(options)?;
     let tools = Tools::find_or_install()?;
-    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut results: Results = preparation::describe(options, &folder)?;
+    results.versions.retain(|name, _| ["highwater", "rustc"].contains(&name.as_str()));
     for number in 1..=options.rounds {
         let folder = folder.join(number.to_string());
         let amounts = Amounts::of(options.scale);
         let mut round = Round { tools: &tools, folder, amounts, figures: Figures::new() };
         round.take().with_context(|| format!("round {number}"))?;
         eprintln!("{number}/{}: {}", options.rounds, serde_json::to_string(&round.figures)?);
-        for (name, value) in round.figures {
-            all.entry(name).or_default().push(value);
-        }
         fs::remove_dir_all(&round.folder)?;
+        results.runs.push(Run {
+            case: report::CASE.to_owned(),
+            label: HIGHWATER.to_owned(),
+            round: number,
+            attempt: 1,
+            disturbed: false,
+            error: None,
+            figures: round.figures,
+        });
     }
     fs::remove_dir_all(&folder)?;
-    println!("| figure | median | from | to |\n| --- | --- | --- | --- |");
-    for (name, values) in all {
-        let spread = spread(values).context("a round without figures")?;
-        println!("| {name} | {} | {} | {} |", number(spread.median), number(spread.min), number(spread.max));
-    }
+    results.write(&out, report::RESULTS)?;
+    render::write_tier(&results, &out)?;
+    println!("{}", report::table(&results));
+    eprintln!("figures are in {}", out.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -125,7 +135,26 @@ impl Round<'_> {
         let cold = self.read(&broker)?;
         self.keep("cold_read", &cold, &["throughput_mib_s", "cpu_s_per_gib", "rss_peak_mib"]);
         broker.stop()?;
+        self.read_alone()?;
         self.beside_readers()
+    }
+
+    /// One partition by one reader from its beginning, and what that asks the store for.
+    fn read_alone(&mut self) -> Result<()> {
+        drop_page_cache()?;
+        let mut broker = self.start("alone", "500")?;
+        let all = self.work(&broker, COLD);
+        let work = Work { partitions: 1, records: all.records / u64::from(COLD_PARTITIONS), ..all };
+        let command = work.command(Load::RawFetch { rate: 0 })?;
+        let before = Counted::by(&broker, GETS)?;
+        let outcome = run_program(tied_to_this_process(&command), b"", DEADLINE)?.success()?;
+        let read: Figures = serde_json::from_str(&outcome.stdout)?;
+        let after = Counted::by(&broker, GETS)?;
+        let gib = (after.read_bytes - before.read_bytes) / f64::from(1 << 30);
+        ensure!(gib > 0.0, "the reader had nothing from the tier");
+        self.keep("alone_read", &read, &["throughput_mib_s"]);
+        self.figures.insert("alone_read_gets_per_gib".to_owned(), (after.requests - before.requests) / gib);
+        broker.stop()
     }
 
     fn bucket(&self) -> PathBuf {
@@ -205,7 +234,8 @@ impl Round<'_> {
             Ok((has_all && changed.elapsed() > SETTLED).then_some(()))
         })?;
         let seconds = (changed - start).as_secs_f64();
-        let Contents { files, bytes } = last.1;
+        let bytes = last.1.bytes;
+        let puts = Counted::by(broker, PUTS)?.requests;
         let mut figures = Figures::new();
         before.add_difference(&mut figures, &self.amount(0))?;
         let gib = bytes as f64 / f64::from(1 << 30);
@@ -213,7 +243,7 @@ impl Round<'_> {
             ("copied_gib", gib),
             ("copy_mib_s", gib * 1024.0 / seconds),
             ("copy_cpu_s_per_gib", figures["cpu_s"] / gib),
-            ("copy_puts_per_gib", files as f64 / gib),
+            ("copy_puts_per_gib", puts / gib),
             ("copy_rss_peak_mib", figures["rss_peak_mib"]),
         ] {
             self.figures.insert(name.to_owned(), value);
@@ -267,6 +297,41 @@ impl Round<'_> {
     }
 }
 
+/// What the broker has counted since its start.
+struct Counted {
+    /// Of some kinds, repetitions too.
+    requests: f64,
+    /// Of record batches that came from the tier.
+    read_bytes: f64,
+}
+
+impl Counted {
+    fn by(broker: &Broker, operations: &[&str]) -> Result<Counted> {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--fail", &format!("http://{}/metrics", broker.admin()?)]);
+        let text = run_program(command, b"", DEADLINE)?.success()?.stdout;
+        let counted = Counted::of(&text, operations);
+        ensure!(counted.requests > 0.0 || operations == GETS, "no request in {text}");
+        Ok(counted)
+    }
+
+    fn of(metrics: &str, operations: &[&str]) -> Counted {
+        let sum = |is_wanted: &dyn Fn(&str) -> bool| {
+            let lines = metrics.lines().filter_map(|line| line.rsplit_once(' '));
+            lines.filter(|(name, _)| is_wanted(name)).filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+        };
+        let is_request = |name: &str| {
+            let labels = name.strip_prefix("highwater_tier_requests_total{");
+            let of = |operation: &&str| name.contains(&format!("operation=\"{operation}\""));
+            labels.is_some() && operations.iter().any(of)
+        };
+        Counted {
+            requests: sum(&is_request),
+            read_bytes: sum(&|name| name == "highwater_tier_read_bytes_total"),
+        }
+    }
+}
+
 /// What lies in a bucket.
 #[derive(Default, PartialEq, Debug)]
 struct Contents {
@@ -285,7 +350,12 @@ impl Contents {
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder)? {
+        let entries = match fs::read_dir(&folder) {
+            // It went with its last file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
             let entry = entry?;
             let list = if entry.file_type()?.is_dir() { &mut folders } else { &mut files };
             list.push(entry.path());
@@ -317,5 +387,23 @@ fn drop_page_cache() -> Result<()> {
             Ok(())
         }
         dropped => Ok(dropped?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_kind_and_whatever_came_of_them() {
+        let metrics = "# TYPE highwater_tier_requests counter\n\
+                       highwater_tier_requests_total{operation=\"get\",result=\"done\"} 5\n\
+                       highwater_tier_requests_total{operation=\"get\",result=\"not_found\"} 2\n\
+                       highwater_tier_requests_total{operation=\"put\",result=\"done\"} 11\n\
+                       highwater_tier_request_bytes_total{operation=\"get\",result=\"done\"} 700\n\
+                       highwater_tier_read_bytes_total 640\n";
+        let gets = Counted::of(metrics, GETS);
+        assert_eq!((gets.requests, gets.read_bytes), (7.0, 640.0));
+        assert_eq!(Counted::of(metrics, PUTS).requests, 11.0);
     }
 }

@@ -22,8 +22,8 @@ fn a_trial_does_not_touch_the_readme_and_writes_everything() {
     let folder = tempfile::tempdir().unwrap();
     let mut results = example();
     results.quick = true;
-    results.write(folder.path()).unwrap();
-    let results = Results::read(folder.path()).unwrap();
+    results.write(folder.path(), RESULTS).unwrap();
+    let results = Results::read(folder.path(), RESULTS).unwrap();
     write(&results, folder.path()).unwrap();
     let names = ["results.md", "cpu.svg", "cpu.png", "latency.svg", "memory.svg", "ready.png"];
     assert!(names.iter().all(|name| folder.path().join(name).is_file()));
@@ -34,7 +34,7 @@ fn a_trial_does_not_touch_the_readme_and_writes_everything() {
 fn tables_and_drawings_in_the_repository_are_of_its_results() {
     let folder = figures_folder();
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let Ok(results) = Results::read(&folder) else {
+    let Ok(results) = Results::read(&folder, RESULTS) else {
         assert!(!folder.join("results.json").exists(), "docs/bench/results.json cannot be read");
         // Nothing was measured yet, so nothing may be quoted.
         assert!(!folder.join("results.md").exists());
@@ -47,6 +47,23 @@ fn tables_and_drawings_in_the_repository_are_of_its_results() {
     let written = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
     assert!(written("results.md") == markdown::page(&results), "docs/bench/results.md: {again}");
     for plot in plots::all(&results) {
+        assert!(written(&format!("{}.svg", plot.name)) == plot.svg, "docs/bench/{}.svg: {again}", plot.name);
+    }
+}
+
+/// So are those of tiered storage, if there are any.
+#[test]
+fn the_tiers_tables_and_drawings_in_the_repository_are_of_its_results() {
+    let folder = figures_folder();
+    if !folder.join(format!("{}.json", report::RESULTS)).exists() {
+        return;
+    }
+    let results = Results::read(&folder, report::RESULTS).unwrap();
+    assert!(!results.quick, "a trial's figures are in the repository");
+    let again = "cargo run --release --package bench -- render";
+    let written = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    assert!(written(&format!("{}.md", report::RESULTS)) == report::page(&results), "docs/bench: {again}");
+    for plot in report::plots(&results) {
         assert!(written(&format!("{}.svg", plot.name)) == plot.svg, "docs/bench/{}.svg: {again}", plot.name);
     }
 }
