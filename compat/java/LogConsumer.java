@@ -32,7 +32,9 @@ public final class LogConsumer {
                 for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
                     out.write(record.key());
                     out.write("\t".getBytes(StandardCharsets.US_ASCII));
-                    out.write(record.value());
+                    if (record.value() != null) {
+                        out.write(record.value());
+                    }
                     out.write("\n".getBytes(StandardCharsets.US_ASCII));
                 }
             }

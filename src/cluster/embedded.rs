@@ -162,8 +162,9 @@ impl EmbeddedMetadata {
             // Room for it was not there under the lock: wait for room outside, then try again.
             drop(storage.admit(Purpose::Metadata, &[bytes], ADMISSION_PATIENCE).await?);
         };
-        // Also with `wal.sync=os`, which promises nothing of the kind for records: files are unlinked, and objects
-        // put and deleted, on the strength of what is written here. A power cut takes none of that back.
+        // Also with `wal.sync=os`, which promises nothing of the kind for records: files are unlinked, and
+        // objects put and deleted, on the strength of what is written here. A power cut takes none of that
+        // back.
         storage.synced(lsn).await?;
         Ok(applied)
     }

@@ -72,9 +72,7 @@ impl Storage {
         survey
     }
 
-    /// Begins a cleaning; `None` if it cannot be begun now. `waits_below`: see [`PartitionLog::begin_cleaning`].
-    ///
-    /// [`PartitionLog::begin_cleaning`]: crate::log::PartitionLog::begin_cleaning
+    /// Begins a cleaning; `None` if it cannot be begun now. `waits_below` is that of the log's own.
     pub fn begin_cleaning(
         &self,
         partition: &Arc<Partition>,

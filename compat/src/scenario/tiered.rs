@@ -3,6 +3,7 @@
 //!
 //! **Owns** the story of topics without transactions, and waiting for the tier. **Does not own** the bucket.
 
+mod compacted;
 mod leaving;
 pub mod restoring;
 mod transactional;
@@ -52,8 +53,9 @@ pub struct Plan {
 pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     let plan = context.scale.tiered;
     let bucket = Bucket::on(kind, context.tools, &context.folder)?;
-    let mut broker = context.start_with(&bucket.settings())?;
+    let mut broker = context.start_with(&bucket.settings().with("log.cleaner.backoff.ms", "300"))?;
     let topics = [
+        compacted::topic(),
         format!("{STREAM} {PARTITIONS} {}", tiered_topic(plan.segment_bytes, plan.local_bytes)),
         format!("{PARTS} 1 {}", tiered_topic(PARTS_SEGMENT_BYTES, 1 << 20)),
         format!("{} {} {}", transactional::TOPIC, transactional::PARTITIONS, tiered_topic(1 << 20, 1 << 20)),
@@ -64,11 +66,14 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     let parts = feed(kcat_words(PARTS, 0, "none"), &broker, PARTITIONS.into(), 2 * PARTS_SEGMENT_BYTES)?;
     let parts = parts.finish()?.remove(0);
     let told = transactional::produce(context, &broker, plan.transactions, Vec::new())?;
+    compacted::produce(context, &broker)?;
     await_tier(&broker, &bucket, context, STREAM, PARTITIONS)?;
     await_tier(&broker, &bucket, context, PARTS, 1)?;
     await_tier(&broker, &bucket, context, transactional::TOPIC, transactional::PARTITIONS)?;
     let local = see_offsets(context, &broker, &sent)?;
     context.transcript.add("kafka-get-offsets tells where the disk and the tier end");
+    compacted::await_compaction(context, &broker, &bucket)?;
+    context.transcript.add("a compacted topic is compacted in the tier, too");
 
     broker.kill()?;
     broker.restart()?;
@@ -76,6 +81,7 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     let read = digest_of_output(kcat_reader(&broker, PARTS, 0))?;
     ensure!(read == parts, "{PARTS}: sent {parts:?}, read {read:?}");
     transactional::compare(context, &broker, &told)?;
+    compacted::compare(context, &broker)?;
     context.transcript.add("consumers read everything, and of transactions what they should");
     seek_by_time(context, &broker, local[1])?;
     context.transcript.add("a time is found in the tier");
@@ -87,7 +93,7 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     context.transcript.add("what kafka-delete-records takes away is gone from the bucket");
     leaving::play(context, &broker, &bucket)?;
 
-    let topics = [STREAM, PARTS, transactional::TOPIC, leaving::TOPIC, leaving::CLOCK];
+    let topics = [STREAM, PARTS, compacted::TOPIC, transactional::TOPIC, leaving::TOPIC, leaving::CLOCK];
     delete_topics(context, &broker, &bucket, &topics)?;
     context.transcript.add("of deleted topics nothing is left in the bucket");
     broker.stop()

@@ -1,7 +1,8 @@
 //! Compaction: of each key the newest record stays.
 //!
 //! **Owns** which log is due and how far (`plan`), the map of keys, what of a batch survives (`filter`), the
-//! new segments and the swap by which they take the place of the old ones. Segments that lie elsewhere are sifted by the same rules (`sifting`).
+//! new segments and the swap by which they take the place of the old ones. Segments that lie elsewhere are
+//! sifted by the same rules (`sifting`).
 //! **Does not own** when anything is done, how fast and by whom (`broker::cleaning`), nor which transactions
 //! are decided: what is not must lie at or above the end that the caller gives.
 //! **Invariants**

@@ -1,0 +1,89 @@
+//! A compacted topic: keys are written over and over, most of it has left the disk, and of each key little
+//! more than the newest record is left.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{TIER_DEADLINE, await_tier};
+use crate::broker::Broker;
+use crate::bucket::Bucket;
+use crate::process::run as run_program;
+use crate::scenario::{CLIENT_DEADLINE, Context};
+use crate::wait::eventually;
+
+pub const TOPIC: &str = "compacted";
+const KEYS: usize = 100;
+/// So large that a round fills a segment.
+const VALUE_BYTES: usize = 10_000;
+const ROUNDS: usize = 30;
+/// One record of each key, a part that is not compacted yet, and what the disk keeps: less than a third of
+/// what was written.
+const LEFT_MAX: usize = KEYS * ROUNDS / 3;
+/// In the last round, and never again, these keys are taken back.
+const GONE: std::ops::Range<usize> = 90..KEYS;
+
+/// As `create_topics` takes it.
+pub fn topic() -> String {
+    format!(
+        "{TOPIC} 1 cleanup.policy=compact min.cleanable.dirty.ratio=0.3 delete.retention.ms=1000 {}",
+        super::tiered_topic(1 << 20, 1 << 20)
+    )
+}
+
+/// Writes all rounds.
+pub fn produce(context: &Context, broker: &Broker) -> Result<()> {
+    for round in 0..ROUNDS {
+        let lines: String = (0..KEYS).map(|key| format!("k{key}:{}\n", value(round, key))).collect();
+        // -Z: a line without a value is a tombstone.
+        let words = format!("-P -t {TOPIC} -p 0 -K : -Z -X batch.num.messages=20 -X enable.idempotence=true");
+        context.kcat(broker, &words, &lines)?.success()?;
+    }
+    Ok(())
+}
+
+fn value(round: usize, key: usize) -> String {
+    if round + 1 == ROUNDS && GONE.contains(&key) {
+        return String::new();
+    }
+    let word = format!("{round}-{key}-");
+    word.repeat(VALUE_BYTES / word.len())
+}
+
+/// Waits until what is in the bucket is compacted, too; the newest value of each key is right all the while,
+/// and no key that was taken back comes back.
+pub fn await_compaction(context: &Context, broker: &Broker, bucket: &Bucket) -> Result<()> {
+    await_tier(broker, bucket, context, TOPIC, 1)?;
+    let (mut left, mut are_gone) = (usize::MAX, false);
+    let compacted = eventually(TIER_DEADLINE, "the tier to be compacted", || {
+        let words = format!(r"-C -t {TOPIC} -p 0 -o beginning -e -q -X check.crcs=true -f %k\t%s\n");
+        let said = context.kcat(broker, &words, "")?.success()?.stdout;
+        left = said.lines().count();
+        are_gone = check(&said)?;
+        Ok((left <= LEFT_MAX && are_gone).then_some(()))
+    });
+    compacted
+        .with_context(|| format!("{left} records are left; keys that were taken back are gone: {are_gone}"))
+}
+
+/// By Java.
+pub fn compare(context: &Context, broker: &Broker) -> Result<()> {
+    let mut java = context.tools.java("LogConsumer");
+    java.args(["--bootstrap-server", broker.bootstrap(), TOPIC, "0"]);
+    check(&run_program(java, b"", CLIENT_DEADLINE)?.success()?.stdout).map(|_| ())
+}
+
+/// Whether the newest of each key is what was written last; tells whether no tombstone is left.
+fn check(read: &str) -> Result<bool> {
+    let newest: BTreeMap<&str, &str> = read.lines().filter_map(|line| line.split_once('\t')).collect();
+    for key in 0..KEYS {
+        let found = newest.get(format!("k{key}").as_str()).copied();
+        let is_right = match found {
+            Some(found) => found == value(ROUNDS - 1, key),
+            None => GONE.contains(&key),
+        };
+        let start = found.map(|found| &found[..found.len().min(20)]);
+        ensure!(is_right, "of k{key} the newest is {start:?}");
+    }
+    Ok(GONE.into_iter().all(|key| !newest.contains_key(format!("k{key}").as_str())))
+}
