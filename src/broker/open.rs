@@ -119,6 +119,21 @@ impl Broker {
         metrics: Arc<Metrics>,
         tier: Option<Tier>,
     ) -> Result<Arc<Broker>, BrokerError> {
+        let broker = Broker::open_without_threads(env, config, metrics, tier)?;
+        let threads = StorageThreads::start(&broker.storage)
+            .map_err(|error| BrokerError::Storage(format!("cannot start a thread: {error}")))?;
+        *broker.threads.lock() = Some(threads);
+        Ok(broker)
+    }
+
+    /// The same without the threads: nothing is committed but by whoever takes the storage's steps, as tests
+    /// do that crash it at a certain one.
+    pub fn open_without_threads(
+        env: Env,
+        config: ServerConfig,
+        metrics: Arc<Metrics>,
+        tier: Option<Tier>,
+    ) -> Result<Arc<Broker>, BrokerError> {
         let config = Arc::new(config);
         let directory =
             BrokerDirectory::open(&env, &config.log_dir, config.node_id, config.cluster_id.as_deref())
@@ -145,8 +160,6 @@ impl Broker {
         storage.observe_commits(Box::new(move |commit| {
             observed.wal_commit(commit.duration, commit.bytes, commit.entries);
         }));
-        let threads = StorageThreads::start(&storage)
-            .map_err(|error| BrokerError::Storage(format!("cannot start a thread: {error}")))?;
         let image = metadata.image();
         let fetch_sessions = FetchSessions::new(env.clone(), metrics.clone(), config.fetch_sessions_max);
         let tiering = tier.map(|tier| tiering::Tiering::new(tier, &env, config.tiering));
@@ -169,7 +182,7 @@ impl Broker {
             removals: Arc::default(),
             fetch_sessions,
             tiering,
-            threads: Mutex::new(Some(threads)),
+            threads: Mutex::default(),
             tasks: Mutex::default(),
         });
         broker.tasks.lock().extend([

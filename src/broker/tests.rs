@@ -10,5 +10,6 @@ mod group_memory;
 mod late_transactions;
 pub(super) mod machine;
 mod races;
+mod transaction_crashes;
 pub(super) mod transactions;
 mod verify;

@@ -6,7 +6,10 @@
 #![allow(dead_code, reason = "fixtures serve other unit tests too")]
 #![expect(clippy::unwrap_used, reason = "they are tests")]
 
-use highwater::{cluster, coordinator, env, group, inspect, log, metadata, model, partition, protocol, wal};
+use highwater::{
+    broker, cluster, config, coordinator, env, group, inspect, log, metadata, model, partition, protocol,
+    telemetry, transaction, wal,
+};
 
 // Storage, WAL and segments together.
 #[path = "../../src/broker/tests/bucket.rs"]
@@ -21,6 +24,8 @@ mod faults;
 mod group_crashes;
 #[path = "../../src/broker/tests/machine.rs"]
 mod machine;
+#[path = "../../src/broker/tests/transaction_crashes.rs"]
+mod transaction_crashes;
 #[path = "../../src/broker/tests/transactions.rs"]
 mod transactions;
 #[path = "../../src/broker/tests/verify.rs"]

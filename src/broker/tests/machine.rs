@@ -676,7 +676,7 @@ fn read_both(open: &Partition, promised: &Promised, from: Offset, end: Offset) -
 }
 
 /// All batches from the one that contains `from`, as a consumer would get them.
-fn read_all(open: &Partition, from: Offset, end: Offset) -> Vec<Bytes> {
+pub(super) fn read_all(open: &Partition, from: Offset, end: Offset) -> Vec<Bytes> {
     let (mut batches, mut at) = (Vec::new(), from);
     while at < end {
         let mut bytes = Vec::new();
