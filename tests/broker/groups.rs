@@ -156,13 +156,12 @@ fn members_and_lag_are_measured() {
     assert_eq!(error_name(joined.error_code), "NONE");
     coordinated(&mut client, "h");
     client.ask(7, &commit("h", 1));
+    let completing = "highwater_consumergroup_state{consumergroup=\"g\",type=\"classic\",\
+                      state=\"CompletingRebalance\"}";
     for (series, expected) in [
         ("kafka_consumergroup_members{consumergroup=\"g\"}", 1.0),
         // The leader has not said who reads what.
-        (
-            "highwater_consumergroup_state{consumergroup=\"g\",type=\"classic\",state=\"CompletingRebalance\"}",
-            1.0,
-        ),
+        (completing, 1.0),
         ("highwater_consumergroup_rebalances_total{consumergroup=\"g\"}", 1.0),
         ("kafka_consumergroup_lag{consumergroup=\"h\",topic=\"read\",partition=\"0\"}", 2.0),
         ("kafka_consumergroup_current_offset{consumergroup=\"h\",topic=\"read\",partition=\"0\"}", 1.0),
