@@ -55,7 +55,7 @@ impl Broker {
                     tracing::debug!(%topic, partition = index, %error, "compaction in the tier broke off");
                 }
                 Err(error) => {
-                    tracing::warn!(%topic, partition = index, %error, "compaction in the tier; it goes on later");
+                    tracing::warn!(%topic, partition = index, %error, "compaction in the tier; tried again");
                 }
             }
         }
