@@ -32,9 +32,16 @@ const DECODERS: [(&str, &str); 2] =
     [(OFFSETS, "--offsets-decoder"), (TRANSACTIONS, "--transaction-log-decoder")];
 /// After which the console consumer takes a topic's end for its end.
 const QUIET: Duration = Duration::from_secs(4);
-/// What differs from run to run, by its name in Kafka's JSON. Times are known by their digits.
-const VARYING: [&str; 7] =
-    ["memberId", "leader", "topicId", "producerId", "previousProducerId", "nextProducerId", "metadataHash"];
+/// Ids by their names in Kafka's JSON, and what they are ids of. Times are known by their digits.
+const IDS: [(&str, &str); 7] = [
+    ("memberId", "member"),
+    ("leader", "member"),
+    ("topicId", "topic"),
+    ("producerId", "producer"),
+    ("previousProducerId", "producer"),
+    ("nextProducerId", "producer"),
+    ("metadataHash", "hash"),
+];
 
 /// What has no order.
 const UNORDERED: &str = "transactionPartitions";
@@ -53,12 +60,13 @@ pub fn run(context: &mut Context) -> Result<()> {
     }
     consume(context, &broker)?;
     transact(context, &broker)?;
+    let mut ids = Ids::default();
     let commands = FORMATTERS.map(|(topic, class)| formatter(context, &broker, topic, class));
     for ((topic, class), seen) in FORMATTERS.iter().zip(all(commands)?) {
         context.transcript.section(&format!("{topic} by {class}"));
         // One after the other, and nothing between.
         for value in serde_json::Deserializer::from_str(&seen).into_iter() {
-            context.transcript.add(&normalised(value?));
+            context.transcript.add(&ids.normalised(value?));
         }
     }
     // An orderly stop leaves everything in the segments.
@@ -67,7 +75,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     for ((topic, option), seen) in DECODERS.iter().zip(all(commands)?) {
         context.transcript.section(&format!("{topic} by kafka-dump-log {option}"));
         for line in seen.lines() {
-            tell(context, line)?;
+            tell(context, &mut ids, line)?;
         }
     }
     Ok(())
@@ -140,42 +148,59 @@ fn all<const COUNT: usize>(commands: [Command; COUNT]) -> Result<Vec<String>> {
 }
 
 /// Of a record in a dump its key and value, of a control record which marker it is.
-fn tell(context: &mut Context, line: &str) -> Result<()> {
+fn tell(context: &mut Context, ids: &mut Ids, line: &str) -> Result<()> {
     if let Some((_, marker)) = line.split_once(" endTxnMarker: ") {
         context.transcript.add(&format!("marker: {marker}"));
     } else if let Some((_, record)) = line.split_once(" key: ") {
         let (key, value) = record.split_once(" payload: ").context("a record without a value")?;
         for (word, text) in [("key", key), ("value", value)] {
-            let parsed = serde_json::from_str(text).map_or_else(|_| text.to_owned(), normalised);
+            let parsed =
+                serde_json::from_str(text).map_or_else(|_| text.to_owned(), |value| ids.normalised(value));
             context.transcript.add(&format!("{word}: {parsed}"));
         }
     }
     Ok(())
 }
 
-fn normalised(mut value: Value) -> String {
-    normalise(&mut value);
-    value.to_string()
-}
+/// Ids in the order in which they were seen: the first of a topic is `<topic 1>`, wherever it stands.
+#[derive(Default)]
+struct Ids(Vec<(&'static str, Value)>);
 
-fn normalise(value: &mut Value) {
-    match value {
-        Value::Object(fields) => normalise_fields(fields),
-        Value::Array(items) => items.iter_mut().for_each(normalise),
-        _ => {}
+impl Ids {
+    fn normalised(&mut self, mut value: Value) -> String {
+        self.normalise(&mut value);
+        value.to_string()
     }
-}
 
-/// What says that there is none stays; Kafka writes a transaction's partitions in the order of a hash map.
-fn normalise_fields(fields: &mut Map<String, Value>) {
-    for (name, value) in fields {
-        if let (UNORDERED, Value::Array(items)) = (name.as_str(), &mut *value) {
-            items.sort_by_cached_key(Value::to_string);
+    fn normalise(&mut self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => self.normalise_fields(fields),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.normalise(item)),
+            _ => {}
         }
-        let is_none = value.is_null() || value.as_i64() == Some(-1) || value.as_str() == Some("");
-        if VARYING.contains(&name.as_str()) && !is_none {
-            *value = Value::from(format!("<{name}>"));
+    }
+
+    /// What says that there is none stays. Kafka writes a transaction's partitions in the order of a map.
+    fn normalise_fields(&mut self, fields: &mut Map<String, Value>) {
+        for (name, value) in fields {
+            if let (UNORDERED, Value::Array(items)) = (name.as_str(), &mut *value) {
+                items.sort_by_cached_key(Value::to_string);
+            }
+            let is_none = value.is_null() || value.as_i64() == Some(-1) || value.as_str() == Some("");
+            match IDS.iter().find(|(id, _)| id == name) {
+                Some((_, kind)) if !is_none => *value = Value::from(self.name(kind, value)),
+                _ => self.normalise(value),
+            }
         }
-        normalise(value);
+    }
+
+    fn name(&mut self, kind: &'static str, value: &Value) -> String {
+        let known = |(of, id): &(&str, Value)| *of == kind && id == value;
+        if !self.0.iter().any(known) {
+            self.0.push((kind, value.clone()));
+        }
+        let of_kind = self.0.iter().filter(|(of, _)| *of == kind);
+        let place = of_kind.take_while(|(_, id)| id != value).count();
+        format!("<{kind} {}>", place + 1)
     }
 }
