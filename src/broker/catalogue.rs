@@ -7,11 +7,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
+
+use super::coordinators::partition_of;
 use super::tier_owner::TierOwnerError;
 use super::{Broker, OFFSETS_TOPIC};
 use crate::env::{BackgroundError, time};
+use crate::group::GroupRecord;
 use crate::metadata::{TopicImage, keys};
-use crate::model::{Offset, ProducerId, TopicPartition};
+use crate::model::{Offset, ProducerId, Timestamp, TopicPartition};
 use crate::partition::{Partition, ReadError};
 use crate::tier::{
     CatalogueDraft, CatalogueKind, CatalogueStamp, CatalogueWriter, CataloguedPartition, TierError,
@@ -29,12 +33,18 @@ pub(super) enum CatalogueError {
     /// Nothing is written there.
     #[error(transparent)]
     Owner(#[from] TierOwnerError),
-    /// Not all groups can be seen: without them the catalogue would forget their offsets.
-    #[error("partition {0} of __consumer_offsets is not loaded, or stopped")]
-    OffsetsMissing(i32),
     /// A look at the disk did not end.
     #[error(transparent)]
     Background(#[from] BackgroundError),
+}
+
+/// What the last catalogue is of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct PutCatalogue {
+    /// When it was taken, or found to be as the bucket has it; 0: none was since the start.
+    pub taken_at: Timestamp,
+    /// Partitions of `__consumer_offsets` that it has as the one before.
+    pub stale: Vec<i32>,
 }
 
 /// Puts catalogues until the broker is gone.
@@ -47,7 +57,18 @@ pub(super) async fn run(broker: Weak<Broker>) {
         time::sleep(interval).await;
         let Some(broker) = broker.upgrade() else { return };
         match broker.put_catalogue().await {
-            Ok(is_new) => tracing::debug!(is_new, "the catalogue in the tier"),
+            Ok(is_new) => {
+                let stale = broker.tiering.as_ref().map(|tiering| tiering.put.lock().stale.clone());
+                tracing::debug!(is_new, "the catalogue in the tier");
+                if let Some(stale) = stale.filter(|stale| !stale.is_empty()) {
+                    tracing::warn!(
+                        partitions = ?stale,
+                        "the catalogue in the tier has the last known offsets of partitions of \
+                         __consumer_offsets that are loading or stopped: a restore would set their groups back \
+                         to these"
+                    );
+                }
+            }
             Err(error) => tracing::warn!(%error, "no catalogue was put into the tier; tried again later"),
         }
     }
@@ -62,24 +83,30 @@ impl Broker {
         let mut writer = tiering.catalogue.lock().await;
         writer.open().await?;
         let mut draft = CatalogueDraft::default();
-        if let Err(error) = self.add_all(&mut writer, &mut draft).await {
-            writer.give_up(draft).await;
-            return Err(error);
-        }
+        let taken_at = self.env.clock.now();
+        let stale = match self.add_all(&mut writer, &mut draft).await {
+            Ok(stale) => stale,
+            Err(error) => {
+                writer.give_up(draft).await;
+                return Err(error);
+            }
+        };
         let stamp = CatalogueStamp {
             owner,
-            taken_at: self.env.clock.now(),
+            taken_at,
             node_id: self.node_id,
             cluster_id: self.cluster_id().to_owned(),
         };
-        Ok(writer.finish(draft, &stamp).await?)
+        let is_new = writer.finish(draft, &stamp).await?;
+        *tiering.put.lock() = PutCatalogue { taken_at, stale };
+        Ok(is_new)
     }
 
     async fn add_all(
         &self,
         writer: &mut CatalogueWriter,
         draft: &mut CatalogueDraft,
-    ) -> Result<(), CatalogueError> {
+    ) -> Result<Vec<i32>, CatalogueError> {
         self.add_metadata(writer, draft).await?;
         self.add_partitions(writer, draft).await?;
         self.add_offsets(writer, draft).await
@@ -143,21 +170,36 @@ impl Broker {
         tokio::task::spawn_blocking(look).await.map_err(|_| BackgroundError::Panicked)
     }
 
+    /// Of a partition that is loading, or stopped, it is what the catalogue before says: one must not keep all
+    /// others from being put, nor be forgotten. Which these are.
     async fn add_offsets(
         &self,
         writer: &mut CatalogueWriter,
         draft: &mut CatalogueDraft,
-    ) -> Result<(), CatalogueError> {
-        let image = self.image();
-        let Some(topic) = image.topic(OFFSETS_TOPIC) else { return Ok(()) };
+    ) -> Result<Vec<i32>, CatalogueError> {
+        let kind = CatalogueKind::Offsets;
+        let (image, mut stale) = (self.image(), Vec::new());
+        let Some(topic) = image.topic(OFFSETS_TOPIC) else { return Ok(stale) };
+        let section_of = |key: &Bytes| {
+            let record = GroupRecord::decode(key, None).ok()??;
+            Some(partition_of(record.group_id(), topic.partitions))
+        };
         for id in topic.topic_partitions() {
-            let records = self.committed_offsets(id).ok_or(CatalogueError::OffsetsMissing(id.partition))?;
-            for (key, value) in records {
-                writer.add(draft, CatalogueKind::Offsets, &key, &value).await?;
+            match self.committed_offsets(id) {
+                Some(records) => {
+                    for record in records {
+                        let (key, Some(value)) = record.encode() else { continue };
+                        writer.add(draft, kind, &key, &value).await?;
+                    }
+                }
+                None => {
+                    writer.keep_section(draft, kind, id.partition, section_of).await?;
+                    stale.push(id.partition);
+                }
             }
-            writer.end_chunk(draft).await?;
+            writer.end_section(draft, kind, id.partition).await?;
         }
-        Ok(())
+        Ok(stale)
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::tiering::MANIFESTS_TRIED_MAX;
 use super::{Broker, open};
 use crate::cluster::{Change, Compare, MetadataError, MetadataStore, Transaction};
 use crate::config::{
     BrokerLevel, InvalidAlteration, Operations, ServerConfig, TopicOverrides, altered_broker, altered_group,
     altered_topic,
 };
-use crate::metadata::{ClusterImage, TopicImage, keys};
+use crate::metadata::{ClusterImage, TierDeletion, TopicImage, keys};
 use crate::model::TopicPartition;
 use crate::partition::Storage;
 
@@ -219,7 +220,12 @@ fn leaving_tier(image: &ClusterImage, topic: &TopicImage) -> Vec<Change> {
         let tier = image.tier(id).map(|_| Change::Delete(keys::tier(id)));
         (local_start > start).then(moved).into_iter().chain(tier)
     };
-    let objects = Change::Put(keys::tier_deletion(topic.topic_id), b"{}".to_vec());
+    let manifests = topic.topic_partitions().filter_map(|id| Some(image.tier(id)?.manifest));
+    let before = image.tier_deletion(topic.topic_id).and_then(|deletion| deletion.manifest_max);
+    // Beside those that were current there may be as many as one change tries.
+    let manifest_max = manifests.chain(before).max().unwrap_or(0) + u64::from(MANIFESTS_TRIED_MAX);
+    let deletion = TierDeletion { manifest_max: Some(manifest_max) };
+    let objects = Change::Put(keys::tier_deletion(topic.topic_id), deletion.encode());
     topic.topic_partitions().flat_map(of_partition).chain([objects]).collect()
 }
 

@@ -24,7 +24,7 @@ use crate::config::ServerConfig;
 use crate::env::{Env, time};
 use crate::log::LogError;
 use crate::metadata::{TierOwner, TopicImage};
-use crate::model::TopicPartition;
+use crate::model::{Offset, TopicPartition};
 use crate::partition::{EmptyDirectory, RestoredDirectory, RestoredDirectoryError};
 use crate::store::{ObjectStore, StoreError};
 use crate::tier::{
@@ -45,6 +45,8 @@ pub struct RestoreOptions {
     pub take_over: bool,
     /// Nothing of the old node is on its way to the bucket any more: it is not waited for.
     pub old_node_is_dead: bool,
+    /// Topics that are restored empty where nothing is left of what they had in the bucket.
+    pub allow_empty: Vec<String>,
 }
 
 /// Hears how far it is.
@@ -100,6 +102,22 @@ pub enum RestoreError {
         /// Where its objects are.
         folder: String,
     },
+    /// Nothing is left of what a partition had in the bucket.
+    #[error(
+        "{topic}-{partition}: offsets up to {remote_end_offset} were in the bucket when the catalogue was taken, \
+         and no manifest of them is there, under {folder}. Nothing is restored. If the topic was deleted since, \
+         have it restored empty: --allow-empty {topic}; if not, bring its objects back"
+    )]
+    Gone {
+        /// Its topic.
+        topic: String,
+        /// Its index.
+        partition: i32,
+        /// Where what was there ended (exclusive).
+        remote_end_offset: Offset,
+        /// Where its objects were.
+        folder: String,
+    },
     /// The bucket did not answer, or refused.
     #[error(transparent)]
     Tier(#[from] TierError),
@@ -115,7 +133,7 @@ impl RestoreError {
             RestoreError::Directory(RestoredDirectoryError::Io(_)) | RestoreError::Log(_) => 74,
             RestoreError::Tier(TierError::Store(error)) if error.is_transient() => 74,
             RestoreError::Directory(_) | RestoreError::Nothing(_) | RestoreError::Tier(_) => 78,
-            RestoreError::Taken(_) | RestoreError::Damaged { .. } => 1,
+            RestoreError::Taken(_) | RestoreError::Damaged { .. } | RestoreError::Gone { .. } => 1,
         }
     }
 }
@@ -131,7 +149,7 @@ pub async fn restore(
     if !options.take_over {
         EmptyDirectory::check(env, &config.log_dir)?;
         let known = Known::read(&**store).await?;
-        let plan = Restoration::plan(env, store, known, watcher).await;
+        let plan = Restoration::plan(env, store, known, options, watcher).await;
         plan.partitions(None, watcher).await?;
         return Ok(plan.restored(None));
     }
@@ -147,7 +165,7 @@ pub async fn restore(
     }
     let known = Known::read(&**store).await?;
     let directory = empty.begin(config.node_id, &known.cluster_id)?;
-    let plan = Restoration::plan(env, store, known, watcher).await;
+    let plan = Restoration::plan(env, store, known, options, watcher).await;
     plan.write(directory, &owner, watcher).await?;
     Ok(plan.restored(Some(owner.number)))
 }
@@ -185,6 +203,7 @@ struct Restoration<'a> {
     store: &'a Arc<dyn ObjectStore>,
     reader: Arc<RemoteReader>,
     known: Known,
+    allow_empty: &'a [String],
     manifests: Result<Manifests, TierError>,
 }
 
@@ -193,10 +212,11 @@ impl<'a> Restoration<'a> {
         env: &'a Env,
         store: &'a Arc<dyn ObjectStore>,
         known: Known,
+        options: &'a RestoreOptions,
         watcher: &mut dyn RestoreWatcher,
     ) -> Restoration<'a> {
-        let options = RemoteReaderOptions { memory_bytes: READER_BYTES, disk: None };
-        let reader = Arc::new(RemoteReader::open(store.clone(), &*env.files, &options).await);
+        let reads = RemoteReaderOptions { memory_bytes: READER_BYTES, disk: None };
+        let reader = Arc::new(RemoteReader::open(store.clone(), &*env.files, &reads).await);
         watcher.note(&known.words);
         let manifests = Manifests::list(&**store).await;
         for topic_id in manifests.iter().flat_map(Manifests::topics) {
@@ -207,7 +227,7 @@ impl<'a> Restoration<'a> {
                 ));
             }
         }
-        Restoration { env, store, reader, known, manifests }
+        Restoration { env, store, reader, known, allow_empty: &options.allow_empty, manifests }
     }
 
     fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
@@ -266,18 +286,18 @@ impl<'a> Restoration<'a> {
             },
         };
         let catalogued = self.known.partitions.get(&id).cloned().unwrap_or_default();
-        let number_max = self.known.manifest_max(id);
-        let roots = manifests.roots_of(id, number_max);
-        let known_end = catalogued.remote_end_offset;
-        let found =
-            manifests::newest(&**self.store, &self.reader, id, roots, known_end).await.map_err(damaged)?;
+        let roots = manifests.roots_of(id, self.known.manifests_of(id));
         // What it names was current once: a former one in its place would lose the rest to the collector.
         let expected = self.known.image.tier(id).map_or(0, |record| record.manifest);
+        let known = (expected, catalogued.remote_end_offset);
+        let found =
+            manifests::newest(&**self.store, &self.reader, id, roots, known).await.map_err(damaged)?;
         if let Some(root) = found.as_ref().filter(|root| root.number < expected) {
             let what = format!("it is damaged or missing, and was current; number {} is whole", root.number);
             let key = ObjectKey::Root(id, expected).to_string();
             return Err(damaged(TierError::Damaged { key, what }));
         }
+        let lost_end_offset = if found.is_none() { self.lost(topic, id)? } else { None };
         let state = match &found {
             Some(root) => manifests::state(&self.reader, root).await.map_err(damaged)?,
             None => Default::default(),
@@ -291,12 +311,33 @@ impl<'a> Restoration<'a> {
             root: found.as_ref(),
         };
         let (partition, restored) = ends.plan(state, self.env.clock.now());
+        let partition = RestoredPartition { lost_end_offset, ..partition };
         if let Some(directory) = directory {
             tokio::task::block_in_place(|| {
                 directory.write_log(&restored.as_log(&topic.name, id), &restored.batches)
             })?;
         }
         Ok(partition)
+    }
+
+    /// Of a partition without a manifest: where what it had in the bucket ended, if anything counted of that,
+    /// and it is restored without.
+    fn lost(&self, topic: &TopicImage, id: TopicPartition) -> Result<Option<Offset>, RestoreError> {
+        let Some(record) = self.known.image.tier(id) else { return Ok(None) };
+        let told = self.known.partitions.get(&id).map_or(Offset(0), |partition| partition.log_start_offset);
+        let remote_end_offset = record.remote_end_offset;
+        if remote_end_offset <= self.known.image.log_start(id).max(told) {
+            return Ok(None);
+        }
+        match self.allow_empty.iter().any(|name| **name == *topic.name) {
+            true => Ok(Some(remote_end_offset)),
+            false => Err(RestoreError::Gone {
+                topic: topic.name.to_string(),
+                partition: id.partition,
+                remote_end_offset,
+                folder: partition_folder(id),
+            }),
+        }
     }
 
     async fn write(

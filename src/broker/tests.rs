@@ -12,4 +12,4 @@ pub(super) mod machine;
 mod races;
 mod transaction_crashes;
 pub(super) mod transactions;
-mod verify;
+pub(super) mod verify;

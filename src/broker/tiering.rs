@@ -21,6 +21,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 
 use super::Broker;
+use super::catalogue::PutCatalogue;
 use crate::cluster::MetadataError;
 use crate::config::{ServerConfig, TieringConfig};
 use crate::env::{BackgroundError, Env, time};
@@ -33,7 +34,7 @@ use crate::tier::{
     CatalogueWriter, DiskCache, OwnedStore, Ownership, RemoteReader, RemoteReaderOptions, Root, TierError,
 };
 
-pub(super) use manifest::RemotePartition;
+pub(super) use manifest::{MANIFESTS_TRIED_MAX, RemotePartition};
 pub use status::{
     SegmentsPage, TierFailure, TierLookError, TierPartition, TierRequests, TierSegment, TierStatus,
 };
@@ -113,6 +114,8 @@ pub(super) struct Tiering {
     upload_memory: tokio::sync::Mutex<BytesMut>,
     /// Puts what a node must know that takes this one's place.
     pub(super) catalogue: tokio::sync::Mutex<CatalogueWriter>,
+    /// Of the last one that was put.
+    pub(super) put: Mutex<PutCatalogue>,
     /// Held by who makes sure whose the bucket is.
     pub(super) owning: tokio::sync::Mutex<()>,
     /// Monotonic time at which the bandwidth that uploads have used is paid for.
@@ -126,6 +129,7 @@ impl Tiering {
         let catalogue = CatalogueWriter::new(tier.store.clone(), env.random.clone());
         Tiering {
             catalogue: tokio::sync::Mutex::new(catalogue),
+            put: Mutex::default(),
             tier,
             config,
             partitions: DashMap::new(),
@@ -138,6 +142,11 @@ impl Tiering {
 
     fn store(&self) -> &dyn ObjectStore {
         &*self.tier.store
+    }
+
+    /// Whether the bucket has such an object.
+    pub(super) async fn holds(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.store().size(key).await?.is_some())
     }
 
     /// Whose the bucket is.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Broker, TopicNames, open};
 use crate::cluster::{Change, Compare, MetadataError, MetadataStore, Transaction};
-use crate::metadata::{ClusterImage, Tombstone, TopicImage, TopicRecord, keys};
+use crate::metadata::{ClusterImage, TierDeletion, Tombstone, TopicImage, TopicRecord, keys};
 use crate::model::{TopicId, TopicPartition};
 use crate::partition::StorageFailed;
 
@@ -251,7 +251,7 @@ fn deletion(image: &ClusterImage, topic: &TopicImage, copies: bool) -> Transacti
     // Its objects go with the topic: their keys begin with its id. There may be some that no record names.
     let is_tiered = |id: &TopicPartition| image.tier(*id).is_some();
     if copies || topic.topic_partitions().any(|id| is_tiered(&id)) {
-        changes.push(Change::Put(keys::tier_deletion(topic.topic_id), b"{}".to_vec()));
+        changes.push(Change::Put(keys::tier_deletion(topic.topic_id), TierDeletion::default().encode()));
     }
     changes.extend(topic.topic_partitions().filter(is_tiered).map(|id| Change::Delete(keys::tier(id))));
     Transaction { compares: Vec::new(), changes }

@@ -52,8 +52,8 @@ async fn run(env: &Env, config: &ServerConfig, arguments: &RestoreArguments) -> 
         Ok(store) => store,
         Err(error) => return told(Exit::Configuration, &error.to_string()),
     };
-    let options =
-        RestoreOptions { take_over: arguments.take_over, old_node_is_dead: arguments.old_node_is_dead };
+    let RestoreArguments { take_over, old_node_is_dead, allow_empty, .. } = arguments.clone();
+    let options = RestoreOptions { take_over, old_node_is_dead, allow_empty };
     let mut teller =
         Teller { shows_progress: io::stderr().is_terminal(), is_shown: false, torn: 0, mute: None };
     let restored = restore_node(env, &store, config, &options, &mut teller).await;
@@ -128,6 +128,9 @@ fn partition_words(partition: &RestoredPartition) -> String {
         false => "no record".to_owned(),
     };
     let mut words = format!("{topic}-{}: {held} restored; goes on at {log_end_offset}", id.partition);
+    if let Some(lost) = partition.lost_end_offset {
+        words += &format!("\n  lost: offsets up to {lost} were in the store, and nothing of them is left");
+    }
     for ended in &partition.ended {
         let how = match (ended.result, ended.is_known) {
             (TransactionResult::Commit, _) => "committed, as it was",
@@ -184,6 +187,7 @@ mod tests {
             log_end_offset: Offset(1_048_600),
             tier: None,
             ended: vec![ended],
+            lost_end_offset: None,
         };
         assert_eq!(
             partition_words(&partition),
@@ -192,6 +196,12 @@ mod tests {
         );
         (partition.restored_end_offset, partition.ended) = (Offset(5), Vec::new());
         assert_eq!(partition_words(&partition), "orders-3: no record restored; goes on at 1048600");
+        partition.lost_end_offset = Some(Offset(20));
+        assert_eq!(
+            partition_words(&partition),
+            "orders-3: no record restored; goes on at 1048600\n  lost: offsets up to 20 were in the store, and \
+             nothing of them is left"
+        );
     }
 
     #[test]

@@ -41,4 +41,11 @@ impl PartitionLog {
             RecoveryPoint { offset: state.offset, log_start_offset, local_log_start_offset: state.offset };
         PartitionLog::open(directory, topic, partition, config, point).map(|(log, _)| log)
     }
+
+    /// Offsets below `end` may be missing, as if a cleaning had taken them: nobody who looks for damage takes
+    /// that for some. Durable with the state that the next sync writes.
+    pub fn allow_gaps(&self, end: Offset) {
+        let cleaned = &mut self.writer.lock().cleaned;
+        cleaned.end_offset = cleaned.end_offset.max(end);
+    }
 }

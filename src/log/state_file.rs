@@ -59,7 +59,7 @@ impl SegmentRecord {
 pub(super) struct Cleaned {
     /// The next cleaning reads keys from here on: below, every key's older records are gone.
     pub first_dirty_offset: Offset,
-    /// End of what any cleaning has touched: below, offsets may be missing.
+    /// End of what any cleaning has touched, or of what a restore has skipped: below, offsets may be missing.
     pub end_offset: Offset,
 }
 

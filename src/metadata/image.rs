@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::keys::{self, Growth, TierRecord, Tombstone, TopicRecord};
+use super::keys::{self, Growth, TierDeletion, TierRecord, Tombstone, TopicRecord};
 use crate::model::{LeaderEpoch, NodeId, Offset, TopicId, TopicPartition};
 
 /// One change of one key, as the metadata store reports it.
@@ -79,7 +79,7 @@ pub struct ClusterImage {
     tombstones: HashMap<TopicId, Tombstone>,
     log_starts: HashMap<TopicPartition, Offset>,
     tiers: Arc<HashMap<TopicPartition, TierRecord>>,
-    tier_deletions: BTreeSet<TopicId>,
+    tier_deletions: BTreeMap<TopicId, TierDeletion>,
     broker_configs: Arc<BrokerConfigs>,
     group_configs: Arc<GroupConfigs>,
 }
@@ -136,7 +136,12 @@ impl ClusterImage {
 
     /// Topics that were deleted or left the tier, and of which objects may be left there.
     pub fn tier_deletions(&self) -> impl Iterator<Item = TopicId> {
-        self.tier_deletions.iter().copied()
+        self.tier_deletions.keys().copied()
+    }
+
+    /// What is known of the objects of such a topic.
+    pub fn tier_deletion(&self, topic_id: TopicId) -> Option<TierDeletion> {
+        self.tier_deletions.get(&topic_id).copied()
     }
 
     /// First offset that is on local disk: the log start, unless what follows it has left for the tier.
@@ -194,7 +199,7 @@ impl ClusterImage {
         } else if let Some(text) = key.strip_prefix(keys::TIER_DELETIONS) {
             let topic_id = keys::parse_topic_id(text)?;
             match value {
-                Some(_) => self.tier_deletions.insert(topic_id),
+                Some(value) => self.tier_deletions.insert(topic_id, serde_json::from_slice(value).ok()?),
                 None => self.tier_deletions.remove(&topic_id),
             };
         } else if let Some(text) = key.strip_prefix(keys::BROKER_CONFIGS) {

@@ -17,7 +17,6 @@ pub const LOG_STARTS: &str = "log-starts/";
 /// What of a partition lies in the tier, one key per partition of which anything does.
 pub const TIERS: &str = "tiers/";
 /// Topics that were deleted or left the tier, and of which objects may be left there, one key per topic id.
-/// The value says nothing.
 pub const TIER_DELETIONS: &str = "tier-deletions/";
 /// Which owner of the bucket this broker is, as [`TierOwner`].
 pub const TIER_OWNER: &str = "tier-owner";
@@ -139,6 +138,22 @@ impl TierRecord {
         serde_json::from_slice(value).ok()
     }
 
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("numbers are always JSON")
+    }
+}
+
+/// Value of a `tier-deletions/<topic id>` key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TierDeletion {
+    /// Manifests of what is to go have numbers up to this one, of whatever partition; `None`: of a topic that
+    /// was deleted, or it was not noted. Those of a topic that is tiered again go on above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_max: Option<u64>,
+}
+
+impl TierDeletion {
     /// As it is stored.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("numbers are always JSON")

@@ -15,5 +15,5 @@ mod testing;
 mod tests;
 
 pub use image::{BrokerConfigs, ClusterImage, GroupConfigs, MetadataChange, TopicImage};
-pub use keys::{Growth, TierOwner, TierRecord, Tombstone, TopicRecord};
+pub use keys::{Growth, TierDeletion, TierOwner, TierRecord, Tombstone, TopicRecord};
 pub use topic_name::{TOPIC_NAME_LENGTH_MAX, TopicNameError, colliding_form, validate_topic_name};

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::checkpoint::{COPIES, Checkpoint};
 use super::directory::LOCK_FILE;
+use super::recovery::WAL_DIRECTORY;
 use super::{BrokerDirectory, DirectoryError};
 use crate::env::{Env, Files, LockGuard};
 use crate::log::{CarriedState, LogConfig, LogDirectory, LogError, PartitionLog};
@@ -72,6 +73,8 @@ pub struct RestoredLog<'a> {
     pub topic_partition: TopicPartition,
     /// First offset that counts.
     pub log_start_offset: Offset,
+    /// Below it offsets may be missing.
+    pub gap_end_offset: Offset,
     /// As of the first offset of `batches`.
     pub state: CarriedState,
 }
@@ -155,14 +158,16 @@ fn clear(files: &dyn Files, root: &Path) -> Result<(), RestoredDirectoryError> {
 impl RestoredDirectory {
     /// Opens a log to be written; [`RestoredDirectory::close_log`] ends that.
     pub fn open_log(&self, restored: &RestoredLog<'_>) -> Result<PartitionLog, LogError> {
-        let RestoredLog { topic, topic_partition, log_start_offset, state } = restored;
-        PartitionLog::restore(
+        let RestoredLog { topic, topic_partition, log_start_offset, gap_end_offset, state } = restored;
+        let log = PartitionLog::restore(
             &self.logs,
             topic,
             *topic_partition,
             LogConfig::default(),
             (*log_start_offset, state),
-        )
+        )?;
+        log.allow_gaps(*gap_end_offset);
+        Ok(log)
     }
 
     /// Makes a log durable: that is what the checkpoint will say of it.
@@ -187,6 +192,9 @@ impl RestoredDirectory {
     pub fn finish(self, metadata: Vec<u8>) -> Result<(), RestoredDirectoryError> {
         let RestoredDirectory { env, directory, recovery_offsets, .. } = self;
         let (files, root) = (&*env.files, &directory.root);
+        // Empty, as of a log that was never written: without it somebody has lost one.
+        let wal = root.join(WAL_DIRECTORY);
+        files.create_dir_all(&wal).map_err(failed(&wal))?;
         // The partitions' names before what says that they are there.
         files.sync_dir(root).map_err(failed(root))?;
         let wal_id = env.random.uuid();

@@ -169,6 +169,15 @@ pub(super) const TIER_LAST_ERROR: Name = name(
     "highwater_tier_last_error_time_seconds",
     "When something in the tier last failed, in seconds since the Unix epoch; 0: not since the start",
 );
+pub(super) const TIER_CATALOGUE_TIME: Name = name(
+    "highwater_tier_catalogue_time_seconds",
+    "Of when the catalogue in the tier is that a restore would begin with, in seconds since the Unix epoch; \
+     0: none was put since the start",
+);
+pub(super) const TIER_CATALOGUE_STALE: Name = name(
+    "highwater_tier_catalogue_stale_partitions",
+    "Partitions of __consumer_offsets whose offsets in the catalogue are of before: they are loading or stopped",
+);
 pub(super) const TIER_BYTES: Name =
     name("highwater_tier_bytes", "Bytes of record batches in the tier, of all partitions");
 pub(super) const TIER_SEGMENTS: Name = name("highwater_tier_segments", "Segments in the tier");

@@ -181,6 +181,10 @@ pub struct TierSnapshot {
     pub topic_deletions: u64,
     /// When something last failed; 0: not since the start.
     pub last_error: Timestamp,
+    /// Of when the last catalogue is; 0: none was put since the start.
+    pub catalogue_at: Timestamp,
+    /// Partitions of `__consumer_offsets` whose offsets in it are older.
+    pub catalogue_stale: u64,
 }
 
 /// What is told at a scrape; nothing where there is no tier.
@@ -289,11 +293,15 @@ impl Collector for TierSource {
         let encoder = &mut encoder;
         self.counters.encode(encoder)?;
         caches(encoder, &tier)?;
-        ConstGauge::new(tier.last_error.0 as f64 / 1000.0)
-            .encode(gauges(encoder, names::TIER_LAST_ERROR)?)?;
+        for (name, time) in
+            [(names::TIER_LAST_ERROR, tier.last_error), (names::TIER_CATALOGUE_TIME, tier.catalogue_at)]
+        {
+            ConstGauge::new(time.0 as f64 / 1000.0).encode(gauges(encoder, name)?)?;
+        }
         let all = &scrape.all;
         for (name, value) in [
             (names::TIER_PENDING_TOPICS, tier.topic_deletions),
+            (names::TIER_CATALOGUE_STALE, tier.catalogue_stale),
             (names::TIER_PENDING_OBJECTS, all.retired_objects),
             (names::TIER_FAILING, scrape.failing as u64),
             (names::TIER_BYTES, all.bytes),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use twox_hash::XxHash3_64;
 
 use super::catalogue::{
@@ -34,8 +35,12 @@ pub struct CatalogueWriter {
     random: Arc<dyn Random>,
     /// Of the last catalogue that was put by this process.
     contents: HashMap<Content, ChunkReference>,
-    /// The newest in the bucket, as far as it is known.
+    /// The newest in the bucket that is whole, as far as it is known.
     newest: Option<CatalogueRoot>,
+    /// The highest number there, whole or not: the next one is above it, or it would not be the newest.
+    highest: Option<CatalogueNumber>,
+    /// Of chunks that the newest one names: which section each is of, as far as it is known.
+    sections: HashMap<Nonce, i32>,
     /// What is to go: of older catalogues, and what a draft that was given up left. `None`: not looked yet.
     garbage: Option<Vec<String>>,
 }
@@ -47,6 +52,8 @@ pub struct CatalogueDraft {
     contents: HashMap<Content, ChunkReference>,
     entries: ChunkEntries,
     kind: Option<CatalogueKind>,
+    /// Chunks before the section that is being added.
+    section_start: usize,
     /// Chunks that were not there before.
     put: Vec<String>,
 }
@@ -67,7 +74,15 @@ pub struct CatalogueStamp {
 impl CatalogueWriter {
     /// Of a bucket that is not looked at yet.
     pub fn new(store: Arc<dyn ObjectStore>, random: Arc<dyn Random>) -> CatalogueWriter {
-        CatalogueWriter { store, random, contents: HashMap::new(), newest: None, garbage: None }
+        CatalogueWriter {
+            store,
+            random,
+            contents: HashMap::new(),
+            newest: None,
+            highest: None,
+            sections: HashMap::new(),
+            garbage: None,
+        }
     }
 
     /// Takes one more entry, of the same kind as the one before or a later kind. Puts a chunk when one is
@@ -102,9 +117,61 @@ impl CatalogueWriter {
         Ok(())
     }
 
-    /// Ends a chunk: what follows is in another one, which stays as it is where only this one changes.
-    pub async fn end_chunk(&mut self, draft: &mut CatalogueDraft) -> Result<(), TierError> {
-        self.put_chunk(draft).await
+    /// Ends a section of chunks of one kind, which has a number: what follows is in other ones, which stay as
+    /// they are where only this one changes.
+    pub async fn end_section(
+        &mut self,
+        draft: &mut CatalogueDraft,
+        kind: CatalogueKind,
+        section: i32,
+    ) -> Result<(), TierError> {
+        self.put_chunk(draft).await?;
+        let ended = draft.chunks[draft.section_start..].iter().filter(|chunk| chunk.kind == kind);
+        self.sections.extend(ended.map(|chunk| (chunk.nonce, section)));
+        draft.section_start = draft.chunks.len();
+        Ok(())
+    }
+
+    /// Takes a section as the newest catalogue has it: nobody knows better now. Where sections are not known, as
+    /// after a start, `section_of` tells them by a key.
+    pub async fn keep_section(
+        &mut self,
+        draft: &mut CatalogueDraft,
+        kind: CatalogueKind,
+        section: i32,
+        section_of: impl Fn(&Bytes) -> Option<i32>,
+    ) -> Result<(), TierError> {
+        let newest = self.newest.iter().flat_map(|newest| &newest.chunks);
+        let chunks: Vec<ChunkReference> = newest.filter(|chunk| chunk.kind == kind).copied().collect();
+        for chunk in chunks {
+            let known = match self.sections.get(&chunk.nonce) {
+                Some(known) => Some(*known),
+                None => self.learn_section(&chunk, &section_of).await?,
+            };
+            if known == Some(section) {
+                self.keep(draft, chunk).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn learn_section(
+        &mut self,
+        chunk: &ChunkReference,
+        section_of: impl Fn(&Bytes) -> Option<i32>,
+    ) -> Result<Option<i32>, TierError> {
+        let entries = match read_chunk(&*self.store, chunk).await {
+            Ok(entries) => entries,
+            // Nobody can restore from it, and the others must not be lost with it.
+            Err(error) if error.is_damage() || error.is_absence() => {
+                tracing::error!(%error, "a part of the last catalogue is damaged; it is left out");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let section = entries.first().and_then(|(key, _)| section_of(key));
+        self.sections.extend(section.map(|section| (chunk.nonce, section)));
+        Ok(section)
     }
 
     async fn put_chunk(&mut self, draft: &mut CatalogueDraft) -> Result<(), TierError> {
@@ -169,21 +236,26 @@ impl CatalogueWriter {
             return Ok(());
         }
         let mut listing = self.store.list(CATALOGUES);
-        let (mut keys, mut newest) = (Vec::new(), None);
+        let (mut keys, mut numbers) = (Vec::new(), Vec::new());
         while let Some(page) = listing.next_page().await? {
             for key in page.into_iter().map(|listed| listed.key) {
                 let Some(parsed) = CatalogueKey::parse(&key) else { continue };
                 if let CatalogueKey::Root(number) = parsed {
-                    newest = newest.max(Some(number));
+                    numbers.push(number);
                 }
                 keys.push(key);
             }
         }
-        if let Some(number) = newest {
+        numbers.sort_unstable();
+        self.highest = numbers.last().copied();
+        for number in numbers.into_iter().rev() {
             match read_catalogue(&*self.store, number).await {
-                Ok(root) => self.newest = Some(root),
-                // Nobody can restore from it.
-                Err(error) if error.is_damage() => tracing::error!(%error, "the last catalogue is damaged"),
+                Ok(root) => {
+                    self.newest = Some(root);
+                    break;
+                }
+                // Nobody can restore from it: the one before counts, and stays until there is another.
+                Err(error) if error.is_damage() => tracing::error!(%error, "a catalogue is damaged"),
                 Err(error) => return Err(error),
             }
         }
@@ -202,6 +274,9 @@ impl CatalogueWriter {
     ) -> Result<bool, TierError> {
         self.put_chunk(&mut draft).await?;
         let CatalogueDraft { chunks, contents, .. } = draft;
+        let before = self.newest.iter().flat_map(|newest| &newest.chunks);
+        let named: HashSet<Nonce> = before.chain(&chunks).map(|chunk| chunk.nonce).collect();
+        self.sections.retain(|nonce, _| named.contains(nonce));
         let is_of = |root: &CatalogueRoot| {
             (root.number.owner, root.node_id, &root.cluster_id)
                 == (stamp.owner, stamp.node_id, &stamp.cluster_id)
@@ -210,9 +285,8 @@ impl CatalogueWriter {
             self.contents = contents;
             return Ok(false);
         }
-        let before = self.newest.as_ref().map(|newest| newest.number);
-        let sequence =
-            before.filter(|number| number.owner == stamp.owner).map_or(0, |number| number.sequence);
+        let before = self.highest.filter(|number| number.owner == stamp.owner);
+        let sequence = before.map_or(0, |number| number.sequence);
         let mut root = CatalogueRoot {
             number: CatalogueNumber { owner: stamp.owner, sequence: sequence + 1 },
             nonce: Nonce::draw(&*self.random),
@@ -222,6 +296,7 @@ impl CatalogueWriter {
             chunks,
         };
         self.create(&mut root).await?;
+        self.highest = Some(root.number);
         let former = self.newest.replace(root);
         self.contents = contents;
         self.remove_others(former).await;

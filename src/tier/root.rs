@@ -1,5 +1,7 @@
 //! The root of a manifest: a numbered object of at most 64 KiB, `docs/formats/tier.md`.
 
+use std::time::Duration;
+
 use super::fields::{CRC_BYTES, Reader, Writer, begin, checked};
 use super::keys::{Nonce, ObjectKey, ObjectName};
 use super::leaf::{LeafReference, MANIFEST_OBJECT_BYTES_MAX, REFERENCE_BYTES};
@@ -186,6 +188,12 @@ impl Root {
 }
 
 impl Retired {
+    /// Whether no reader can be at it any more.
+    pub fn is_over(&self, now: Timestamp, grace: Duration) -> bool {
+        let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        now.0.saturating_sub(self.since.0) >= grace_ms
+    }
+
     fn encode(&self, to: &mut Writer) {
         let (what, nonce, number) = match self.what {
             RetiredObject::Segment(name) => (WHAT_SEGMENT, name.nonce, name.base_offset.0 as u64),

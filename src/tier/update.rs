@@ -99,9 +99,7 @@ impl Change {
         let since = stamp.now;
         let Root { partition, retired, .. } = &mut self.next;
         retired.extend(self.retired.into_iter().map(|what| Retired { what, since }));
-        let grace_ms = i64::try_from(stamp.grace.as_millis()).unwrap_or(i64::MAX);
-        let is_over = |retired: &Retired| stamp.now.0.saturating_sub(retired.since.0) >= grace_ms;
-        let over = retired.iter().take_while(|retired| is_over(retired)).count();
+        let over = retired.iter().take_while(|retired| retired.is_over(stamp.now, stamp.grace)).count();
         let released = over.max(retired.len().saturating_sub(RETIRED_MAX));
         self.garbage.extend(retired.drain(..released).map(|retired| retired.what.key(*partition)));
         (self.next.number, self.next.nonce) = (stamp.number, stamp.root_nonce);

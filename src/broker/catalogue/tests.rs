@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::broker::testing::{bucket_tier, commit_offset, open_with, tiered_topic, two_segments};
-use crate::env::Env;
+use crate::env::{Env, Files, RealFiles};
 use crate::group::GroupRecord;
 use crate::metadata::TierOwner;
 use crate::store::simulated::SimulatedBucket;
@@ -67,13 +67,47 @@ async fn a_catalogue_tells_topics_ends_and_offsets() {
 
     // While groups are loading nothing is put that forgets them.
     let broker = open_with(directory.path(), &SETTINGS, Some(bucket_tier(&bucket).await));
-    loop {
-        match broker.put_catalogue().await {
-            Ok(_) => break,
-            Err(CatalogueError::OffsetsMissing(_)) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    broker.put_catalogue().await.unwrap();
     assert_eq!(newest(&bucket).await[&CatalogueKind::Offsets].len(), 1);
+    broker.close().await.unwrap();
+}
+
+fn groups(found: &Found) -> BTreeMap<String, i64> {
+    let offset = |(key, value): &(bytes::Bytes, bytes::Bytes)| match GroupRecord::decode(key, Some(value)) {
+        Ok(Some(GroupRecord::OffsetCommit { group_id, offset: Some(offset), .. })) => {
+            (group_id.to_string(), offset.offset.0)
+        }
+        other => panic!("{other:?}"),
+    };
+    found.get(&CatalogueKind::Offsets).into_iter().flatten().map(offset).collect()
+}
+
+/// One partition that is stopped freezes nothing, and what was known of it stays known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_partition_of_the_groups_keeps_its_last_known_offsets() {
+    let directory = tempfile::tempdir().unwrap();
+    let bucket = SimulatedBucket::new(Env::real().clock, 1);
+    let broker = open_with(directory.path(), &SETTINGS, Some(bucket_tier(&bucket).await));
+    drop(two_segments(&broker).await);
+    let of = |group: &str| broker.group_partition(group).unwrap().partition;
+    commit_offset(&broker, "g0", "t", 0, 7).await;
+    let others: Vec<String> = (1..20).map(|number| format!("g{number}")).collect();
+    let other = others.iter().find(|other| of(other) != of("g0")).unwrap();
+    commit_offset(&broker, other, "t", 0, 8).await;
+    let stopped = of("g0");
+    broker.put_catalogue().await.unwrap();
+    broker.close().await.unwrap();
+    drop(broker);
+    RealFiles.remove_dir_all(&directory.path().join(format!("{OFFSETS_TOPIC}-{stopped}"))).unwrap();
+    let broker = open_with(directory.path(), &SETTINGS, Some(bucket_tier(&bucket).await));
+    // The first one learns what belongs to whom from the bucket, the second knows.
+    for offset in [9, 10] {
+        commit_offset(&broker, other, "t", 0, offset).await;
+        assert!(broker.put_catalogue().await.unwrap());
+        let found = groups(&newest(&bucket).await);
+        assert_eq!(found, BTreeMap::from([("g0".to_owned(), 7), (other.clone(), offset)]));
+        let put = broker.tiering.as_ref().unwrap().put.lock().clone();
+        assert!(put.stale.contains(&stopped) && put.taken_at > Timestamp(0), "{put:?}");
+    }
     broker.close().await.unwrap();
 }

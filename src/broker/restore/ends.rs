@@ -15,10 +15,16 @@ use crate::protocol::batch::{
 };
 use crate::tier::{CataloguedPartition, Root};
 
-/// Offsets that are skipped behind all that is known: so many may have been given out since.
-pub(super) const GAP: i64 = 1 << 20;
-/// Offsets of one empty batch, at most: a segment holds 2^31.
-const GAP_BATCH_OFFSETS_MAX: i64 = 1 << 30;
+/// Offsets that are skipped behind all that is known: so many may have been given out since the catalogue.
+///
+/// 2^40 are those of 30 hours at ten million records a second in one partition, which is more than a whole
+/// broker takes. A catalogue is put at least once a day (`highwater.tier.catalogue.interval.ms` is no longer),
+/// unless the bucket is away for so long or refuses; that is logged each time, and `highwater_tier_catalogue_*`
+/// tells its age. And a partition can be restored eight thousand times before an offset reaches 2^53, above
+/// which clients that count in floating point lose the last digit.
+pub(super) const GAP: i64 = 1 << 40;
+/// What stands for it in the log.
+const GAP_BATCHES: usize = 2;
 
 /// A transaction whose records are in the tier, and its marker is not: it is ended here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,19 +58,23 @@ pub struct RestoredPartition {
     pub tier: Option<TierRecord>,
     /// Transactions that were torn, and are ended.
     pub ended: Vec<EndedHere>,
+    /// Records up to here (exclusive) were in the tier, nothing of them is left, and that was allowed.
+    pub lost_end_offset: Option<Offset>,
 }
 
 /// What is to be written of it.
 pub(super) struct ToWrite {
     log_start_offset: Offset,
     state: CarriedState,
+    /// Below it offsets are missing.
+    gap_end_offset: Offset,
     pub batches: Vec<Bytes>,
 }
 
 impl ToWrite {
     pub fn as_log<'a>(&self, topic: &'a str, topic_partition: TopicPartition) -> RestoredLog<'a> {
-        let (log_start_offset, state) = (self.log_start_offset, self.state.clone());
-        RestoredLog { topic, topic_partition, log_start_offset, state }
+        let ToWrite { log_start_offset, gap_end_offset, .. } = *self;
+        RestoredLog { topic, topic_partition, log_start_offset, gap_end_offset, state: self.state.clone() }
     }
 }
 
@@ -93,20 +103,22 @@ impl Ends<'_> {
         // What is open there began before it: nothing of it counts where the log start is above the tier's
         // end.
         state.offset = resume;
-        let leader_epoch = catalogued.leader_epoch.max(state.leader_epochs.latest().unwrap_or_default());
+        let remote_epoch = state.leader_epochs.latest().unwrap_or_default();
+        let leader_epoch = catalogued.leader_epoch.max(remote_epoch);
         let ended = self.undecided(&state, remote_end);
-        let mut batches = Vec::with_capacity(ended.len() + 1);
+        let mut batches = Vec::with_capacity(ended.len() + GAP_BATCHES);
         let mut next = resume;
         for ended in &ended {
-            batches.push(marker(&state, ended, (next, leader_epoch), now));
+            batches.push(marker(&state, ended, (next, remote_epoch), now));
             next = next.plus(1);
         }
         let end = next.max(catalogued.log_end_offset).max(self.committed).plus(GAP);
-        while next < end {
-            let offsets = (end.0 - next.0).min(GAP_BATCH_OFFSETS_MAX);
-            batches.push(gap(next, offsets, leader_epoch));
-            next = next.plus(offsets);
-        }
+        // An empty batch at each end, and nothing between, as a cleaning leaves a log: one batch spans 2^31
+        // offsets and a segment no more, and what is restored again and again must not grow by segments.
+        // Where the last epoch began nobody knows. With the last offset: then every position in the gap is
+        // one of an epoch that had reached it.
+        batches.push(empty(next, remote_epoch));
+        batches.push(empty(end.plus(-1), leader_epoch));
         let tier = root.map(|root| TierRecord {
             manifest: root.number,
             leader_epoch: root.leader_epoch,
@@ -122,8 +134,9 @@ impl Ends<'_> {
             log_end_offset: end,
             tier,
             ended,
+            lost_end_offset: None,
         };
-        (partition, ToWrite { log_start_offset: log_start, state, batches })
+        (partition, ToWrite { log_start_offset: log_start, state, gap_end_offset: end, batches })
     }
 
     /// Transactions with records in the tier and no marker there. They were decided, or nothing of them would
@@ -159,13 +172,12 @@ fn marker(
     batch.into()
 }
 
-/// An empty batch over so many offsets: readers step over it.
-fn gap(base_offset: Offset, offsets: i64, leader_epoch: LeaderEpoch) -> Bytes {
+/// An empty batch of one offset: readers step over it.
+fn empty(base_offset: Offset, leader_epoch: LeaderEpoch) -> Bytes {
     let empty = BatchBuilder::new().build();
     let header = BatchHeader::parse(&empty).expect("it was just made");
-    let last_offset_delta = i32::try_from(offsets - 1).expect("at most 2^30");
     let header =
-        BatchHeader { base_offset, last_offset_delta, partition_leader_epoch: leader_epoch, ..header };
+        BatchHeader { base_offset, last_offset_delta: 0, partition_leader_epoch: leader_epoch, ..header };
     without_records(&header).into()
 }
 

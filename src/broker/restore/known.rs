@@ -2,6 +2,7 @@
 //! an offset for each partition. Committed offsets themselves stay in the bucket until they are written.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 
 use super::ends::RestoredPartition;
 use super::{RestoreError, is_internal};
@@ -11,15 +12,18 @@ use crate::metadata::{ClusterImage, MetadataChange, TierOwner, keys};
 use crate::model::{Offset, TopicId, TopicPartition};
 use crate::store::ObjectStore;
 use crate::tier::{
-    CatalogueKind, CatalogueRoot, CataloguedPartition, ChunkReference, TierError, list_catalogues,
-    read_catalogue, read_chunk,
+    CatalogueKind, CatalogueNumber, CatalogueRoot, CataloguedPartition, ChunkReference, TierError,
+    list_catalogues, read_catalogue, read_chunk,
 };
 
 /// How far the boot counter jumps, and with it every leader epoch: so many starts may have come after the
-/// catalogue.
-const BOOTS_SKIPPED: i64 = 1000;
+/// catalogue, one each second for twelve days. Two thousand restores reach 2^31.
+const BOOTS_SKIPPED: i64 = 1 << 20;
 /// How far producer ids jump: more than can have been given out after the catalogue.
 const PRODUCER_IDS_SKIPPED: i64 = 1 << 40;
+
+/// Times that catalogues are listed and read, where others come meanwhile.
+const READS_MAX: u32 = 5;
 
 /// A catalogue.
 pub(super) struct Known {
@@ -40,10 +44,26 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Reads the newest catalogue that is whole.
+    /// Reads the newest catalogue that is whole. A node that lives on may put others meanwhile, and take away
+    /// what is being read: then it is read once more, from the newest on.
     pub async fn read(store: &dyn ObjectStore) -> Result<Known, RestoreError> {
+        let mut numbers = list_catalogues(store).await?;
+        for _ in 1..READS_MAX {
+            let read = Known::newest_of(store, &numbers).await;
+            if !matches!(read, Err(RestoreError::Nothing(_))) {
+                return read;
+            }
+            let before = std::mem::replace(&mut numbers, list_catalogues(store).await?);
+            if numbers.first() == before.first() {
+                return read;
+            }
+        }
+        Known::newest_of(store, &numbers).await
+    }
+
+    async fn newest_of(store: &dyn ObjectStore, numbers: &[CatalogueNumber]) -> Result<Known, RestoreError> {
         let mut damage = None;
-        for number in list_catalogues(store).await? {
+        for &number in numbers {
             let known = match read_catalogue(store, number).await {
                 Ok(root) => Known::of(store, &root).await.map(|known| (known, root)),
                 Err(error) => Err(error),
@@ -137,12 +157,14 @@ impl Known {
         self.image.tier_deletions().any(|deleted| deleted == topic_id)
     }
 
-    /// The highest number that a partition's manifest may have. Of one that left the tier others may be there
-    /// that are to go.
-    pub fn manifest_max(&self, id: TopicPartition) -> u64 {
-        match self.is_deleted(id.topic_id) {
-            true => self.image.tier(id).map_or(0, |tier| tier.manifest),
-            false => u64::MAX,
+    /// The numbers that a partition's manifest may have. Of one that left the tier others may be there that are
+    /// to go; where it was tiered again, its own are above these.
+    pub fn manifests_of(&self, id: TopicPartition) -> RangeInclusive<u64> {
+        let Some(deletion) = self.image.tier_deletion(id.topic_id) else { return 0..=u64::MAX };
+        match (deletion.manifest_max, self.image.tier(id)) {
+            (Some(_), Some(record)) => record.manifest..=u64::MAX,
+            (Some(max), None) => max + 1..=u64::MAX,
+            (None, record) => 0..=record.map_or(0, |record| record.manifest),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Which manifest of a partition is the last one that holds.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use crate::log::CarriedState;
 use crate::model::{Offset, TopicId, TopicPartition};
@@ -45,30 +47,57 @@ impl Manifests {
         self.topics.iter().copied()
     }
 
-    /// Numbers of a partition's roots, at most `max`, the highest first.
-    pub fn roots_of(&self, id: TopicPartition, max: u64) -> impl Iterator<Item = u64> {
-        self.roots.get(&id).into_iter().flat_map(move |roots| roots.range(..=max).rev().copied())
+    /// Numbers of a partition's roots within a range, the highest first.
+    pub fn roots_of(&self, id: TopicPartition, range: RangeInclusive<u64>) -> impl Iterator<Item = u64> {
+        self.roots.get(&id).into_iter().flat_map(move |roots| roots.range(range.clone()).rev().copied())
     }
 }
 
-/// The first of these roots of which all is there that it names: they come the highest first. One above the
-/// record's need not have been current; what it names was put before it. `None`: there is none at all, as of
-/// a topic that was deleted since. Of what lies below `known_end` the old node knew.
+/// The last root that holds, of which all is there that it names. `None`: there is none at all. Of what lies
+/// below `known_end` the old node knew.
+///
+/// `numbers` come the highest first. Every manifest that was current after the one of number `recorded` has a
+/// higher number than that, and is by a leader that knew it. Among these the newest leader's counts, and of
+/// that one's the highest number: one who was followed may put its own late, under a number that was free. One
+/// above the record's need not have been current; what it names was put before it.
 pub(super) async fn newest(
     store: &dyn ObjectStore,
     reader: &RemoteReader,
     id: TopicPartition,
     numbers: impl Iterator<Item = u64>,
-    known_end: Offset,
+    (recorded, known_end): (u64, Offset),
 ) -> Result<Option<Root>, TierError> {
     let mut first_error = None;
-    for number in numbers {
-        match whole(store, reader, id, number, known_end).await {
+    let mut is_bad = |error: TierError| match error.is_damage() || error.is_absence() {
+        true => {
+            first_error.get_or_insert(error);
+            Ok(())
+        }
+        false => Err(error),
+    };
+    let (later, earlier): (Vec<u64>, Vec<u64>) = numbers.partition(|number| *number > recorded);
+    let mut roots = Vec::with_capacity(later.len());
+    for number in later {
+        match reader.root(id, number).await {
+            Ok(root) => roots.push(root),
+            Err(error) => is_bad(error)?,
+        }
+    }
+    roots.sort_by_key(|root| Reverse((root.leader_epoch, root.number)));
+    for root in roots {
+        match check_whole(store, reader, &root, known_end).await {
+            Ok(()) => return Ok(Some(root)),
+            Err(error) => is_bad(error)?,
+        }
+    }
+    for number in earlier {
+        let whole = async {
+            let root = reader.root(id, number).await?;
+            check_whole(store, reader, &root, known_end).await.map(|()| root)
+        };
+        match whole.await {
             Ok(root) => return Ok(Some(root)),
-            Err(error) if error.is_damage() || error.is_absence() => {
-                first_error.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
+            Err(error) => is_bad(error)?,
         }
     }
     match first_error {
@@ -81,15 +110,14 @@ pub(super) async fn newest(
     }
 }
 
-/// The root of that number, if all that it names is there.
-async fn whole(
+/// Whether all that it names is there.
+async fn check_whole(
     store: &dyn ObjectStore,
     reader: &RemoteReader,
-    id: TopicPartition,
-    number: u64,
+    root: &Root,
     known_end: Offset,
-) -> Result<Root, TierError> {
-    let root = reader.root(id, number).await?;
+) -> Result<(), TierError> {
+    let id = root.partition;
     for reference in &root.leaves {
         let leaf = reader.leaf(id, reference).await?;
         for entry in leaf.live(reference).iter().filter(|entry| entry.end_offset > known_end) {
@@ -104,7 +132,7 @@ async fn whole(
             }
         }
     }
-    Ok(root)
+    Ok(())
 }
 
 /// Producers and leader epochs as of the end of a manifest.

@@ -48,6 +48,7 @@ pub(super) async fn write(
                         topic: &topic.name,
                         topic_partition,
                         log_start_offset: Offset(0),
+                        gap_end_offset: Offset(0),
                         state: CarriedState::default(),
                     })?)
                 }

@@ -7,17 +7,19 @@ use crate::broker::testing::{
 };
 use crate::broker::tests::machine::options;
 use crate::broker::tests::transactions::{marker, transactional};
-use crate::broker::tiering::tests::read_on;
+use crate::broker::tests::verify::expect_whole;
+use crate::broker::tiering::tests::{read_on, set_tiered};
 use crate::broker::{Broker, TierOwnerError};
 use crate::cluster::EmbeddedMetadata;
 use crate::env::simulated::{CrashPlan, SimulatedWorld};
 use crate::env::{Files, RealFiles};
 use crate::metadata::{BrokerConfigs, TierRecord};
-use crate::model::{NodeId, Offset, TransactionResult};
+use crate::model::{LeaderEpoch, NodeId, Offset, TransactionResult};
 use crate::partition::{Appender, CheckpointReach, Purpose, TransactionMarker, Verification};
 use crate::partition::{BrokerDirectory, Catalogue, LogConfig, OpenError, Partition, Storage};
 use crate::store::simulated::SimulatedBucket;
-use crate::tier::ObjectKey;
+use crate::store::{Answer, Body, Created, Listing, Parts};
+use crate::tier::{ObjectKey, Root};
 use crate::wal::SyncMode;
 
 const SETTINGS: [(&str, &str); 4] = [
@@ -26,8 +28,10 @@ const SETTINGS: [(&str, &str); 4] = [
     ("highwater.tier.catalogue.interval.ms", "86400000"),
     ("offsets.topic.num.partitions", "3"),
 ];
-const DEAD: RestoreOptions = RestoreOptions { take_over: true, old_node_is_dead: true };
-const LOOK: RestoreOptions = RestoreOptions { take_over: false, old_node_is_dead: false };
+const DEAD: RestoreOptions =
+    RestoreOptions { take_over: true, old_node_is_dead: true, allow_empty: Vec::new() };
+const LOOK: RestoreOptions =
+    RestoreOptions { take_over: false, old_node_is_dead: false, allow_empty: Vec::new() };
 
 #[derive(Default)]
 struct Heard {
@@ -105,13 +109,13 @@ async fn an_empty_node_goes_on_where_the_bucket_ends() {
     assert_eq!(partition.topic().as_ref(), "t");
     assert_eq!(partition.watermarks().log_end_offset, Offset(35 + GAP));
     assert_eq!(partition.watermarks().last_stable_offset, Offset(35 + GAP));
-    assert!(partition.leader_epoch().0 > old_epoch.0 + 1000, "{}", partition.leader_epoch());
+    assert!(partition.leader_epoch().0 > old_epoch.0 + (1 << 20), "{}", partition.leader_epoch());
     assert!(broker.allocate_producer_id().await.unwrap().0 > old_producer.0 + (1 << 39));
     // From the beginning, over the gap, to what is produced then.
     append_records(&broker, &partition, 4).await;
     let read = read_on(&broker, &partition, 0).await;
-    assert_eq!(read, [(0, 10), (10, 10), (20, 10), (30, 0), (35 + GAP, 4)]);
-    assert_eq!(read_on(&broker, &partition, 33).await, read[3..], "from what was committed");
+    assert_eq!(read, [(0, 10), (10, 10), (20, 10), (30, 0), (34 + GAP, 0), (35 + GAP, 4)]);
+    assert_eq!(read_on(&broker, &partition, 33).await, read[4..], "from what was committed");
     // A position of before is still part of the log.
     let (_, end) = partition.end_offset_for(old_epoch).unwrap();
     assert!(end >= Offset(35), "{end}");
@@ -218,14 +222,158 @@ async fn the_newest_manifest_that_is_whole_is_taken() {
     }
     let refused = look().await.err().unwrap();
     assert!(matches!(refused, RestoreError::Damaged { .. }), "{refused}");
-    // Where nothing is there at all, the topic was deleted since: it goes on empty.
-    for key in bucket.keys().into_iter().filter(|key| key.starts_with("topics/")) {
-        bucket.remove_object(&key);
+}
+
+/// It may have been deleted since the catalogue: whoever knows that says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_of_which_nothing_is_left_is_restored_empty_only_where_that_is_allowed() {
+    let bucket = bucket();
+    let (_old_directory, old, _) = lost_node(&bucket).await;
+    old.close().await.unwrap();
+    let is_segment = |key: &String| matches!(ObjectKey::parse(key), Some(ObjectKey::Segment(..)));
+    let (segments, others): (Vec<_>, Vec<_>) =
+        bucket.keys().into_iter().filter(|key| key.starts_with("topics/")).partition(is_segment);
+    // First what names the segments, then these too.
+    for keys in [others, segments] {
+        keys.iter().for_each(|key| bucket.remove_object(key));
+        for options in [LOOK, DEAD] {
+            let directory = tempfile::tempdir().unwrap();
+            let refused = restored(&Env::real(), directory.path(), &bucket, &options).await.err().unwrap();
+            assert!(matches!(refused, RestoreError::Gone { remote_end_offset: Offset(30), .. }), "{refused}");
+            assert!(refused.to_string().contains("--allow-empty t;"), "{refused}");
+        }
     }
-    let (_, heard) = look().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let options = RestoreOptions { allow_empty: vec!["t".to_owned()], ..LOOK };
+    let (_, heard) = restored(&Env::real(), directory.path(), &bucket, &options).await.unwrap();
     let partition: &RestoredPartition = &heard.partitions[0];
     assert_eq!((partition.restored_end_offset, partition.tier), (Offset(0), None::<TierRecord>));
-    assert_eq!(partition.log_end_offset, Offset(35 + GAP));
+    assert_eq!((partition.lost_end_offset, partition.log_end_offset), (Some(Offset(30)), Offset(35 + GAP)));
+}
+
+/// What it had before is to go, and what it got since the catalogue is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_tiered_again_is_restored_from_its_newest_manifest() {
+    let bucket = bucket();
+    let (_old_directory, old, partition) = lost_node(&bucket).await;
+    let id = partition.topic_partition();
+    set_tiered(&old, false).await;
+    set_tiered(&old, true).await;
+    let look = async || {
+        let directory = tempfile::tempdir().unwrap();
+        restored(&Env::real(), directory.path(), &bucket, &LOOK).await.unwrap().1.partitions.remove(0)
+    };
+    // The catalogue is of a moment when nothing was copied anew; then of one when something was.
+    old.put_catalogue().await.unwrap();
+    assert_eq!(look().await.tier, None, "what is there is to go");
+    old.see_to_the_tier().await;
+    for _ in 0..2 {
+        let (found, current) = (look().await.tier.unwrap(), old.image().tier(id).unwrap());
+        assert_eq!((found.manifest, found.remote_end_offset), (current.manifest, current.remote_end_offset));
+        old.put_catalogue().await.unwrap();
+        segments(&old, &partition, 2).await;
+        old.see_to_the_tier().await;
+    }
+    old.close().await.unwrap();
+}
+
+/// A bucket whose node puts another catalogue, and takes the former ones away, while somebody reads them.
+struct Live {
+    store: Arc<dyn ObjectStore>,
+    bucket: SimulatedBucket,
+    /// What comes in the place of what is there, at the first look at a chunk.
+    next: parking_lot::Mutex<Option<Vec<(String, bytes::Bytes)>>>,
+}
+
+fn catalogue_of(bucket: &SimulatedBucket) -> Vec<(String, bytes::Bytes)> {
+    let keys = bucket.keys().into_iter().filter(|key| key.starts_with("catalogue/"));
+    keys.map(|key| (key.clone(), bucket.object(&key).unwrap())).collect()
+}
+
+fn replace_catalogue(bucket: &SimulatedBucket, objects: Vec<(String, bytes::Bytes)>) {
+    catalogue_of(bucket).iter().for_each(|(key, _)| bucket.remove_object(key));
+    objects.into_iter().for_each(|(key, bytes)| bucket.set_object(&key, bytes));
+}
+
+impl ObjectStore for Live {
+    fn put<'a>(&'a self, key: &'a str, body: Vec<bytes::Bytes>) -> Answer<'a, ()> {
+        self.store.put(key, body)
+    }
+
+    fn put_large<'a>(&'a self, key: &'a str, length: u64, parts: &'a mut dyn Parts) -> Answer<'a, ()> {
+        self.store.put_large(key, length, parts)
+    }
+
+    fn create<'a>(&'a self, key: &'a str, body: bytes::Bytes) -> Answer<'a, Created> {
+        self.store.create(key, body)
+    }
+
+    fn get<'a>(&'a self, key: &'a str, range: Option<std::ops::Range<u64>>) -> Answer<'a, Body> {
+        if key.ends_with(".chunk")
+            && let Some(next) = self.next.lock().take()
+        {
+            replace_catalogue(&self.bucket, next);
+        }
+        self.store.get(key, range)
+    }
+
+    fn size<'a>(&'a self, key: &'a str) -> Answer<'a, Option<u64>> {
+        self.store.size(key)
+    }
+
+    fn delete<'a>(&'a self, keys: &'a [String]) -> Answer<'a, ()> {
+        self.store.delete(keys)
+    }
+
+    fn list(&self, prefix: &str) -> Listing {
+        self.store.list(prefix)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_a_node_that_lives_on_follows_its_catalogues() {
+    let bucket = bucket();
+    let (_old_directory, old, partition) = lost_node(&bucket).await;
+    let before = catalogue_of(&bucket);
+    for offset in [34, 35] {
+        append_records(&old, &partition, 1).await;
+        commit_offset(&old, "g", "t", 0, offset).await;
+        old.put_catalogue().await.unwrap();
+    }
+    old.close().await.unwrap();
+    let next = Some(catalogue_of(&bucket));
+    replace_catalogue(&bucket, before);
+    let live = Live { store: bucket.open(&Env::real()), bucket: bucket.clone(), next: next.into() };
+    let store: Arc<dyn ObjectStore> = Arc::new(live);
+    let directory = tempfile::tempdir().unwrap();
+    let mut heard = Heard::default();
+    restore(&Env::real(), &store, &config(directory.path()), &LOOK, &mut heard).await.unwrap();
+    assert_eq!(heard.partitions[0].log_end_offset, Offset(37 + GAP));
+}
+
+/// The old node puts one late, when another has long followed it, under a number that is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_the_newest_leader_counts_before_a_higher_number() {
+    let bucket = bucket();
+    let (_old_directory, old, partition) = lost_node(&bucket).await;
+    let id = partition.topic_partition();
+    segments(&old, &partition, 1).await;
+    old.see_to_the_tier().await;
+    let current = old.image().tier(id).unwrap();
+    old.close().await.unwrap();
+    let key = ObjectKey::Root(id, current.manifest).to_string();
+    let root = Root::decode_any(&bucket.object(&key).unwrap()).unwrap();
+    let late = Root {
+        number: root.number + 1,
+        leader_epoch: LeaderEpoch(root.leader_epoch.0 - 1),
+        log_start_offset: Offset(9),
+        ..root
+    };
+    bucket.set_object(&late.key(), late.encode());
+    let directory = tempfile::tempdir().unwrap();
+    let (_, heard) = restored(&Env::real(), directory.path(), &bucket, &LOOK).await.unwrap();
+    let told = &heard.partitions[0];
+    assert_eq!((told.tier.unwrap().manifest, told.log_start_offset), (current.manifest, Offset(0)));
 }
 
 fn storage(world: &SimulatedWorld) -> Result<(Arc<Storage>, Arc<EmbeddedMetadata>), OpenError> {
@@ -277,6 +425,7 @@ async fn a_restore_may_be_cut_off_anywhere_and_run_again() {
             restored(&left.env(), Path::new(DATA), &bucket, &DEAD)
                 .await
                 .unwrap_or_else(|error| panic!("{point}: {error}"));
+            expect_whole(&left);
             let (storage, metadata) = storage(&left).unwrap_or_else(|error| panic!("{point}: {error}"));
             let partition = storage.partition(id).unwrap();
             // Each that came far enough has skipped what the one before may have given out.
@@ -388,11 +537,11 @@ async fn a_restored_node_that_is_lost_at_once_is_restored_further_on() {
         append_records(&broker, &partition, 100).await;
         broker.close().await.unwrap();
     }
-    let first = (Offset(35 + GAP), leader_epoch.0 + 1000);
+    let first = (Offset(35 + GAP), leader_epoch.0 + (1 << 20));
     assert!(ends[0].0 == first.0 && ends[0].1.0 > first.1, "{ends:?}");
     for pair in ends.windows(2) {
         assert!(pair[1].0.0 >= pair[0].0.0 + GAP, "{ends:?}");
-        assert!(pair[1].1.0 >= pair[0].1.0 + 1000, "{ends:?}");
+        assert!(pair[1].1.0 >= pair[0].1.0 + (1 << 20), "{ends:?}");
         assert!(pair[1].2.0 > pair[0].2.0 + (1 << 39), "{ends:?}");
     }
 }

@@ -12,10 +12,10 @@ use crate::log::CarriedState;
 use crate::metadata::{TierRecord, keys};
 use crate::model::{Offset, TopicPartition};
 use crate::store::Created;
-use crate::tier::{RemoteReader, Root, Stamp, TierError, Update};
+use crate::tier::{ObjectKey, RemoteReader, Root, Stamp, TierError, Update, partition_folder};
 
 /// Numbers that a crash before the metadata store knew of a root may have left behind, one each.
-const NUMBERS_TRIED_MAX: u32 = 64;
+pub(in crate::broker) const MANIFESTS_TRIED_MAX: u32 = 64;
 /// Times that a record is made up anew because the local log start moved meanwhile.
 const RECORDS_TRIED_MAX: u32 = 5;
 
@@ -88,11 +88,14 @@ impl Look<'_> {
         let (leader_epoch, now) = (partition.leader_epoch(), broker.storage.believed_now());
         let grace = tiering.config.grace;
         let mut stamp = Stamp::after(root, &*broker.env.random, leader_epoch, now, grace);
+        if root.number == 0 {
+            stamp.number = self.first_number().await?;
+        }
         let mut update = make(&stamp)?;
         if let Some(leaf) = &update.leaf {
             tiering.store().put(&leaf.key, vec![leaf.bytes.clone()]).await?;
         }
-        for _ in 0..NUMBERS_TRIED_MAX {
+        for _ in 0..MANIFESTS_TRIED_MAX {
             match tiering.store().create(&update.root.key, update.root.bytes.clone()).await? {
                 Created::Mine => {
                     let made = self.make_current(root, &update).await;
@@ -110,6 +113,22 @@ impl Look<'_> {
             update = make(&stamp)?;
         }
         Err(TieringError::NumbersTaken(stamp.number))
+    }
+
+    /// The number of a first manifest: above all that lie there, and above all of those that are to go where the
+    /// topic was tiered before. Who restores takes the highest for the newest.
+    async fn first_number(&self) -> Result<u64, TieringError> {
+        let deletion = self.broker.metadata.image().tier_deletion(self.id().topic_id);
+        let mut highest = deletion.and_then(|deletion| deletion.manifest_max).unwrap_or(0);
+        let mut pages = self.tiering.store().list(&format!("{}/manifest", partition_folder(self.id())));
+        while let Some(page) = pages.next_page().await? {
+            let numbers = page.iter().filter_map(|listed| match ObjectKey::parse(&listed.key)? {
+                ObjectKey::Root(_, number) => Some(number),
+                _ => None,
+            });
+            highest = numbers.fold(highest, u64::max);
+        }
+        Ok(highest + 1)
     }
 
     async fn make_current(&self, root: &Root, update: &Update) -> Result<(), TieringError> {

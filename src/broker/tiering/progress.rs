@@ -20,6 +20,9 @@ pub(super) struct Progress {
     pub failing: Option<Failing>,
     /// What of the last removal is not done.
     pub delete_lag: DeleteLag,
+    /// Of a topic that left the tier and is tiered again: the revision of that deletion of which nothing was
+    /// left at the last look.
+    pub collected_deletion: Option<u64>,
 }
 
 /// Looks that failed in a row.

@@ -7,9 +7,9 @@ use super::manifest::Writer;
 use super::progress::DeleteLag;
 use super::{Look, Tiering, TieringError};
 use crate::broker::Broker;
-use crate::cluster::{Change as MetadataChange, MetadataStore, Transaction};
-use crate::metadata::keys;
-use crate::model::TopicId;
+use crate::cluster::{Change as MetadataChange, Compare, MetadataStore, Transaction};
+use crate::metadata::{TopicImage, keys};
+use crate::model::{TopicId, TopicPartition};
 use crate::tier::{Leaf, ObjectKey, Root, partition_folder, topic_folder};
 
 /// Removals of one partition in a row before others get their turn.
@@ -45,30 +45,43 @@ impl Look<'_> {
     /// request was given up and arrives late.
     pub(super) async fn collect_orphans(&self, writer: &mut Writer) -> Result<(), TieringError> {
         let Look { broker, tiering, partition, .. } = self;
-        if self.record().is_none() {
+        // Before the record: what lies there that this one does not name is of the deletion, or younger.
+        let deletion = broker.metadata.get(&keys::tier_deletion(self.id().topic_id));
+        if self.record().is_none() && deletion.is_none() {
             return Ok(());
         }
-        let now = broker.env.clock.monotonic();
+        let (now, grace) = (broker.env.clock.monotonic(), tiering.config.grace);
         let since = *writer.collected.get_or_insert(now);
-        if now.saturating_sub(since) < tiering.config.grace {
+        if now.saturating_sub(since) < grace {
             return Ok(());
         }
         writer.collected = Some(now);
-        let named = named(tiering, &*self.root().await?).await?;
-        let grace_ms = i64::try_from(tiering.config.grace.as_millis()).unwrap_or(i64::MAX);
-        let oldest_ms = broker.storage.believed_now().0.saturating_sub(grace_ms);
+        let root = self.root().await?;
+        let mut named = named(tiering, &root).await?;
+        // An idle partition gets no next manifest that would let them go.
+        let believed_now = broker.storage.believed_now();
+        for retired in root.retired.iter().filter(|retired| retired.is_over(believed_now, grace)) {
+            named.remove(&retired.what.key(self.id()));
+        }
+        let grace_ms = i64::try_from(grace.as_millis()).unwrap_or(i64::MAX);
+        let oldest_ms = believed_now.0.saturating_sub(grace_ms);
         let mut pages = tiering.store().list(&partition_folder(self.id()));
+        let mut is_clean = true;
         while let Some(page) = pages.next_page().await? {
             // What we did not put there is none of our concern.
             let is_orphan = |key: &str| !named.contains(key) && ObjectKey::parse(key).is_some();
-            let old = page.into_iter().filter(|listed| listed.modified.0 < oldest_ms);
-            let orphans: Vec<_> = old.map(|listed| listed.key).filter(|key| is_orphan(key)).collect();
+            let unnamed: Vec<_> = page.into_iter().filter(|listed| is_orphan(&listed.key)).collect();
+            is_clean &= unnamed.is_empty();
+            let old = unnamed.into_iter().filter(|listed| listed.modified.0 < oldest_ms);
+            let orphans: Vec<_> = old.map(|listed| listed.key).collect();
             if !orphans.is_empty() {
                 let (topic, index, count) = (partition.topic(), self.id().partition, orphans.len());
                 tracing::info!(%topic, partition = index, count, "objects in the tier that nothing names go");
                 tiering.store().delete(&orphans).await?;
             }
         }
+        let collected = deletion.filter(|_| is_clean).map(|deletion| deletion.revision);
+        self.remote.progress.lock().collected_deletion = collected;
         Ok(())
     }
 }
@@ -79,13 +92,16 @@ impl Broker {
     /// look.
     ///
     /// A topic that is tiered again meanwhile has a manifest, or will have one: what it does not name, the
-    /// collector finds.
+    /// collector finds. The deletion is over once that found nothing more in any of its partitions.
     pub(super) async fn remove_deleted_topics(&self, tiering: &Tiering) {
         let image = self.image();
-        let is_tiered =
-            |id: &TopicId| image.topic_by_id(*id).is_some_and(|topic| self.topic_config(topic).is_tiered);
-        for topic_id in image.tier_deletions().filter(|id| !is_tiered(id)) {
-            if let Err(error) = self.remove_topic(tiering, topic_id).await {
+        for topic_id in image.tier_deletions() {
+            let tiered = image.topic_by_id(topic_id).filter(|topic| self.topic_config(topic).is_tiered);
+            let removed = match tiered {
+                Some(topic) => self.end_collected_deletion(tiering, topic).await,
+                None => self.remove_topic(tiering, topic_id).await,
+            };
+            if let Err(error) = removed {
                 self.metrics.tier().delete_failed();
                 tiering.failed(self.storage.believed_now(), &error);
                 tracing::warn!(%topic_id, %error, "what is to go from the tier stays; tried again later");
@@ -105,9 +121,31 @@ impl Broker {
             tracing::info!(%topic_id, count, "the objects of a topic are gone from the tier");
             return Ok(());
         }
+        self.end_deletion(topic_id, Vec::new()).await
+    }
+
+    async fn end_collected_deletion(
+        &self,
+        tiering: &Tiering,
+        topic: &TopicImage,
+    ) -> Result<(), TieringError> {
+        let key = keys::tier_deletion(topic.topic_id);
+        let Some(deletion) = self.metadata.get(&key) else { return Ok(()) };
+        let is_collected = |id: TopicPartition| {
+            let remote = tiering.partitions.get(&id).map(|remote| remote.value().clone());
+            remote.is_some_and(|remote| remote.progress.lock().collected_deletion == Some(deletion.revision))
+        };
+        match topic.topic_partitions().all(is_collected) {
+            // It may leave once more meanwhile.
+            true => self.end_deletion(topic.topic_id, vec![Compare::Unchanged(key, deletion.revision)]).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn end_deletion(&self, topic_id: TopicId, compares: Vec<Compare>) -> Result<(), TieringError> {
         let changes = vec![MetadataChange::Delete(keys::tier_deletion(topic_id))];
         let _one_at_a_time = self.topic_changes.lock().await;
-        let applied = self.metadata.transact(Transaction { compares: Vec::new(), changes }).await?;
+        let applied = self.metadata.transact(Transaction { compares, changes }).await?;
         self.publish(applied.image);
         Ok(())
     }

@@ -240,6 +240,9 @@ impl Broker {
         topic: &TopicImage,
         id: TopicPartition,
     ) -> Option<TierPartition> {
+        if self.partition(id).is_none() {
+            return self.closed_tier_partition(image, topic, id);
+        }
         let looked = self.look_at(tiering, image, id)?;
         let Looked { watermarks, record, copies, lag, stored, failing, delete_lag, .. } = looked;
         Some(TierPartition {
@@ -266,6 +269,42 @@ impl Broker {
         })
     }
 
+    /// One that could not be opened, as far as the metadata store tells of it: what it has in the tier is as
+    /// good as any other's. `None`: it has nothing there.
+    fn closed_tier_partition(
+        &self,
+        image: &ClusterImage,
+        topic: &TopicImage,
+        id: TopicPartition,
+    ) -> Option<TierPartition> {
+        let record = image.tier(id)?;
+        let reason = self.stopped_reason(id).unwrap_or_else(|| "it is not open".into());
+        let at_ms = self.storage.believed_now().0;
+        Some(TierPartition {
+            topic: topic.name.to_string(),
+            topic_id: id.topic_id.to_string(),
+            partition: id.partition,
+            log_start_offset: image.log_start(id).0,
+            local_log_start_offset: image.local_log_start(id).0,
+            remote_end_offset: record.remote_end_offset.0,
+            // What lies above is not known while it is closed.
+            last_stable_offset: record.remote_end_offset.0,
+            log_end_offset: record.remote_end_offset.0,
+            manifest: record.manifest,
+            copies: false,
+            remote_bytes: None,
+            remote_segments: None,
+            retired_objects: 0,
+            lag_bytes: 0,
+            lag_segments: 0,
+            lag_ms: 0,
+            delete_lag_segments: 0,
+            delete_lag_bytes: 0,
+            failing_since_ms: Some(at_ms),
+            failure: Some(TierFailure { at_ms, what: format!("the partition is stopped: {reason}") }),
+        })
+    }
+
     /// `None`: the tier has nothing of it and is not to get anything, or it could not be opened.
     fn look_at(&self, tiering: &Tiering, image: &ClusterImage, id: TopicPartition) -> Option<Looked> {
         let partition: Arc<Partition> = self.partition(id)?;
@@ -285,7 +324,10 @@ impl Broker {
         let root = known.as_ref().and_then(|remote| remote.known_root());
         let stored = match record {
             None => Some(Stored::default()),
-            Some(_) => root.as_deref().map(Stored::of),
+            Some(_) => {
+                let now = self.storage.believed_now();
+                root.as_deref().map(|root| Stored::of(root, now, tiering.config.grace))
+            }
         };
         let (failing, delete_lag) = known.as_ref().map_or_else(Default::default, |remote| {
             let progress = remote.progress.lock();
@@ -300,6 +342,7 @@ impl Broker {
         let image = self.image();
         let reads = tiering.reader().counters();
         let last_error = tiering.last_failure.lock().as_ref().map_or(0, |failure| failure.at_ms);
+        let put = tiering.put.lock().clone();
         visitor.tier(TierSnapshot {
             memory_hits: reads.memory_hits,
             disk_hits: reads.disk_hits,
@@ -309,6 +352,8 @@ impl Broker {
             cached_bytes: tiering.reader().cached_bytes() as u64,
             topic_deletions: image.tier_deletions().count() as u64,
             last_error: Timestamp(last_error),
+            catalogue_at: put.taken_at,
+            catalogue_stale: put.stale.len() as u64,
         });
         let now = self.storage.believed_now();
         for topic in image.topics() {
@@ -372,8 +417,9 @@ struct Stored {
 }
 
 impl Stored {
-    fn of(root: &Root) -> Stored {
-        let retired_objects = root.retired.len() as u64;
+    fn of(root: &Root, now: Timestamp, grace: Duration) -> Stored {
+        let retired_objects =
+            root.retired.iter().filter(|retired| !retired.is_over(now, grace)).count() as u64;
         Stored { bytes: root.log_bytes(), segments: root.segments(), retired_objects }
     }
 }

@@ -324,17 +324,6 @@ async fn a_deleted_topic_leaves_the_bucket() {
     assert_eq!(broker.image().tier_deletions().count(), 0);
 }
 
-/// Puts the topic into the tier, or takes it out with what is there.
-async fn enable(broker: &Broker, enable: bool) {
-    let set = |key: &str, value: bool| (key.to_owned(), Operation::Set(value.to_string()));
-    let alteration = ConfigAlteration {
-        target: ConfigTarget::Topic("t".to_owned()),
-        operations: vec![set("remote.storage.enable", enable), set("remote.log.delete.on.disable", !enable)],
-        replace: false,
-    };
-    broker.alter_configs(&[alteration], false).await.remove(0).unwrap();
-}
-
 /// `remote.log.delete.on.disable`: nobody names its objects any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_left_the_tier_leaves_the_bucket() {
@@ -342,10 +331,10 @@ async fn a_topic_that_left_the_tier_leaves_the_bucket() {
     let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
     broker.see_to_the_tier().await;
     broker.retain().await.unwrap();
-    enable(&broker, false).await;
+    set_tiered(&broker, false).await;
     assert_eq!(partition.watermarks().log_start_offset, Offset(20));
     // Before a look, it is tiered again: what is copied from now on is not what is to go.
-    enable(&broker, true).await;
+    set_tiered(&broker, true).await;
     append_records(&broker, &partition, 1).await;
     broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
     broker.see_to_the_tier().await;
@@ -357,11 +346,81 @@ async fn a_topic_that_left_the_tier_leaves_the_bucket() {
     let entry = log.segment_of(Offset(20)).await.unwrap().unwrap();
     assert!(bucket.object(&entry.key(partition.topic_partition())).is_some(), "it is gone");
 
-    enable(&broker, false).await;
+    set_tiered(&broker, false).await;
     broker.see_to_the_tier().await;
     assert_eq!(bucket.keys(), [Owner::key_of(1)]);
     broker.see_to_the_tier().await;
     assert_eq!(broker.image().tier_deletions().count(), 0);
+}
+
+/// What it had goes, what it gets from then on stays, and in the end nothing is pending: whether or not
+/// anything is copied again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_tiered_again_leaves_no_deletion_for_ever() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    for is_copied in [true, false] {
+        broker.see_to_the_tier().await;
+        let before = record(&broker, &partition).unwrap();
+        // Of one that was followed, late; and of what is about to go.
+        let late = ObjectKey::Root(partition.topic_partition(), before.manifest + 3).to_string();
+        bucket.set_object(&late, "late");
+        set_tiered(&broker, false).await;
+        if !is_copied {
+            let local = [("local.retention.bytes", "-2"), ("local.retention.ms", "-2")];
+            alter(&broker, &[local[0], local[1], ("remote.log.copy.disable", "true")]).await;
+        }
+        set_tiered(&broker, true).await;
+        let start = Env::real().clock.monotonic();
+        while broker.image().tier_deletions().count() > 0 {
+            assert!(Env::real().clock.monotonic() - start < crate::broker::testing::PATIENCE);
+            broker.see_to_the_tier().await;
+            tokio::task::yield_now().await;
+        }
+        let found = record(&broker, &partition);
+        assert_eq!(found.is_some(), is_copied);
+        match found {
+            Some(found) => {
+                assert!(found.manifest > before.manifest + 3, "{found:?} after {before:?}");
+                assert_eq!((kinds(&bucket), found.remote_end_offset), ((2, 1, 1), Offset(20)));
+            }
+            None => assert_eq!(bucket.keys(), [Owner::key_of(1)]),
+        }
+    }
+}
+
+/// What a reader of before may have been at goes, also where no manifest comes that would let it go.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_partition_keeps_no_former_manifests() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    segments(&broker, &partition, 1).await;
+    broker.see_to_the_tier().await;
+    let (copied, leaves, roots) = kinds(&bucket);
+    assert!(leaves == 2 && roots == 2, "{:?}", bucket.keys());
+    let start = Env::real().clock.monotonic();
+    while kinds(&bucket) != (copied, 1, 1) {
+        assert!(Env::real().clock.monotonic() - start < crate::broker::testing::PATIENCE);
+        broker.see_to_the_tier().await;
+        tokio::task::yield_now().await;
+    }
+    let told = broker.tier_partition_status("t", 0).unwrap();
+    assert_eq!((told.retired_objects, told.remote_segments), (0, Some(copied as u64)));
+}
+
+async fn alter(broker: &Broker, settings: &[(&str, &str)]) {
+    let set = |(key, value): &(&str, &str)| ((*key).to_owned(), Operation::Set((*value).to_owned()));
+    let target = ConfigTarget::Topic("t".to_owned());
+    let operations = settings.iter().map(set).collect();
+    let alteration = ConfigAlteration { target, operations, replace: false };
+    broker.alter_configs(&[alteration], false).await.remove(0).unwrap();
+}
+
+/// Has the topic `t` leave the tier, with all that it has there, or come back.
+pub(in crate::broker) async fn set_tiered(broker: &Broker, is_tiered: bool) {
+    let (enable, delete) = if is_tiered { ("true", "false") } else { ("false", "true") };
+    alter(broker, &[("remote.storage.enable", enable), ("remote.log.delete.on.disable", delete)]).await;
 }
 
 /// The record that names them may be on disk all the same, or on its way there.

@@ -28,6 +28,8 @@ fn metrics(partitions_max: usize) -> Arc<Metrics> {
             cached_bytes: 1 << 20,
             topic_deletions: 1,
             last_error: Timestamp(1_500),
+            catalogue_at: Timestamp(2_500),
+            catalogue_stale: 3,
         });
     });
     metrics
@@ -108,6 +110,8 @@ fn a_scrape_tells_sums_and_partitions() {
             "highwater_tier_pending_object_deletions 8",
             "highwater_tier_failing_partitions 1",
             "highwater_tier_last_error_time_seconds 1.5",
+            "highwater_tier_catalogue_time_seconds 2.5",
+            "highwater_tier_catalogue_stale_partitions 3",
             "highwater_tier_bytes 2000",
             "highwater_tier_segments 6",
             "highwater_tier_copy_lag_bytes 400",

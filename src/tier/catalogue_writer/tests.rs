@@ -3,6 +3,7 @@ use crate::env::Env;
 use crate::env::simulated::SimulatedWorld;
 use crate::store::Operation;
 use crate::store::simulated::{Fault, SimulatedBucket, Strike};
+use crate::tier::catalogue::CHUNK_ENTRIES_BYTES;
 use crate::tier::catalogue_reader::{list_catalogues, read_chunk};
 
 type Entries = Vec<(CatalogueKind, String, String)>;
@@ -152,6 +153,37 @@ async fn a_catalogue_that_fails_leaves_the_one_before() {
     }
 }
 
+/// Whatever becomes of the damaged one: who restores takes the highest number that is whole.
+#[tokio::test]
+async fn a_damaged_catalogue_is_followed_by_a_higher_number() {
+    let case = case();
+    let mut writer = case.writer();
+    for round in 0..3 {
+        assert!(put(&mut writer, &entries(round), 1).await.unwrap());
+    }
+    let before = list_catalogues(&*case.store).await.unwrap();
+    case.bucket.set_object(&CatalogueKey::Root(before[0]).key(), "damaged");
+    case.bucket.strike(Strike::next(Operation::Delete, Fault::Unavailable).times(100));
+    let mut writer = case.writer();
+    writer.open().await.unwrap();
+    assert_eq!(writer.newest.as_ref().map(|root| root.number), Some(before[1]), "the one before counts");
+    assert!(put(&mut writer, &entries(5), 1).await.unwrap());
+    assert_eq!(case.newest().await, entries(5));
+    let after = list_catalogues(&*case.store).await.unwrap();
+    assert!(after[0] > before[0] && after.contains(&before[1]), "{after:?}");
+    case.bucket.clear_faults();
+    assert!(put(&mut writer, &entries(6), 1).await.unwrap());
+    assert_eq!(case.found().0, 2);
+    // All are: the next one's number is above these too.
+    let before = list_catalogues(&*case.store).await.unwrap();
+    for number in &before {
+        case.bucket.set_object(&CatalogueKey::Root(*number).key(), "damaged");
+    }
+    assert!(put(&mut case.writer(), &entries(7), 1).await.unwrap());
+    let after = list_catalogues(&*case.store).await.unwrap();
+    assert!(after.len() == 1 && after[0] > before[0], "{after:?}");
+}
+
 #[tokio::test]
 async fn what_is_too_large_is_refused() {
     let case = case();
@@ -159,6 +191,51 @@ async fn what_is_too_large_is_refused() {
     let value = vec![0; CATALOGUE_ENTRY_BYTES_MAX];
     let added = writer.add(&mut CatalogueDraft::default(), CatalogueKind::Metadata, b"key", &value).await;
     assert!(matches!(added, Err(TierError::Full(_))), "{added:?}");
+}
+
+/// A tenth of a large node: 100,000 partitions and a million offsets.
+#[tokio::test]
+async fn a_large_catalogue_is_put_in_pieces_and_a_commit_costs_one() {
+    const PARTITIONS: i32 = 10_000;
+    const OFFSETS: i32 = 100_000;
+    const GROUPS: i32 = 50;
+    /// Of an offset, with a group and a topic of twenty letters each.
+    const OFFSET_BYTES_MAX: usize = 130;
+    const PARTITION_BYTES_MAX: usize = 64;
+    let case = case();
+    let mut writer = case.writer();
+    let id = |partition| TopicPartition { topic_id: crate::model::TopicId::ZERO, partition };
+    for committed in [1_u64, 1, 2] {
+        writer.open().await.unwrap();
+        let (puts, mut held_max) = (case.bucket.requests(Operation::Put), 0);
+        let mut draft = CatalogueDraft::default();
+        for partition in 0..PARTITIONS {
+            let value = CataloguedPartition::default().encode();
+            let key = CataloguedPartition::key(id(partition));
+            writer.add(&mut draft, CatalogueKind::Partitions, &key, &value).await.unwrap();
+            held_max = draft.entries.content().len().max(held_max);
+        }
+        for section in 0..GROUPS {
+            for at in 0..OFFSETS / GROUPS {
+                let key = format!("a-group-of-letters{section:02}a-topic-of-letters-{at:06}");
+                // One group has committed something since.
+                let offset = if section == 7 && at == 9 { committed } else { 1 };
+                let value = [&offset.to_be_bytes()[..], &[0; 50]].concat();
+                writer.add(&mut draft, CatalogueKind::Offsets, key.as_bytes(), &value).await.unwrap();
+                held_max = draft.entries.content().len().max(held_max);
+            }
+            writer.end_section(&mut draft, CatalogueKind::Offsets, section).await.unwrap();
+        }
+        let chunks = draft.chunks.clone();
+        writer.finish(draft, &stamp(1)).await.unwrap();
+        let bytes: usize = chunks.iter().map(|chunk| chunk.bytes as usize).sum();
+        let bound = PARTITIONS as usize * PARTITION_BYTES_MAX + OFFSETS as usize * OFFSET_BYTES_MAX;
+        assert!(bytes <= bound, "{bytes} bytes, of {bound}");
+        assert!(held_max <= CHUNK_ENTRIES_BYTES, "{held_max} bytes are held at once");
+        assert!(chunks.len() * 10 <= CATALOGUE_CHUNKS_MAX, "{} chunks", chunks.len());
+        let puts = case.bucket.requests(Operation::Put) - puts;
+        assert!(puts == chunks.len() as u64 || puts == u64::from(committed > 1), "{puts} of {committed}");
+    }
 }
 
 /// One that fails each minute must not fill the bucket.

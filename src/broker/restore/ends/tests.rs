@@ -1,4 +1,6 @@
 use super::*;
+use crate::config::ServerConfig;
+use crate::env::RealFiles;
 use crate::log::ProducerStates;
 use crate::model::{ProducerEpoch, TopicId};
 use crate::protocol::batch::{NewRecord, verify_crc};
@@ -29,16 +31,20 @@ fn state(offset: i64) -> CarriedState {
     CarriedState { offset: Offset(offset), ..CarriedState::default() }
 }
 
-/// Batches follow one another from the first on; where they end.
+/// Batches follow one another from the first on, but for the last one, which ends the gap; where that is.
 fn check_follow(batches: &[Bytes], mut next: Offset) -> Offset {
-    for batch in batches {
-        let header = BatchHeader::parse(batch).unwrap();
+    let headers: Vec<BatchHeader> = batches.iter().map(|batch| BatchHeader::parse(batch).unwrap()).collect();
+    for (batch, header) in batches.iter().zip(&headers) {
         verify_crc(batch).unwrap();
-        assert_eq!((header.base_offset, header.size_bytes()), (next, batch.len()));
-        assert_eq!(header.partition_leader_epoch, LeaderEpoch(4));
+        assert_eq!((header.size_bytes(), header.last_offset_delta), (batch.len(), 0));
+    }
+    let (last, before) = headers.split_last().unwrap();
+    for header in before {
+        assert_eq!((header.base_offset, header.partition_leader_epoch), (next, LeaderEpoch(0)));
         next = header.next_offset();
     }
-    next
+    assert!(last.base_offset >= next && last.partition_leader_epoch == LeaderEpoch(4));
+    last.next_offset()
 }
 
 #[test]
@@ -54,17 +60,24 @@ fn a_partition_ends_behind_all_that_anybody_may_know() {
         assert_eq!(partition.restored_end_offset, Offset(remote_end));
         assert_eq!(partition.tier.map(|tier| tier.remote_end_offset.0), root.map(|_| remote_end));
         assert_eq!(check_follow(&written.batches, Offset(remote_end)), Offset(known + GAP));
-        assert_eq!(written.batches.len(), 1, "one empty batch");
-        assert_eq!(BatchHeader::parse(&written.batches[0]).unwrap().records_count, 0);
+        assert_eq!(written.batches.len(), GAP_BATCHES);
+        let records = written.batches.iter().map(|batch| BatchHeader::parse(batch).unwrap().records_count);
+        assert_eq!(records.sum::<i32>(), 0);
     }
 }
 
+/// At the largest rate that a partition may be thought of, and the longest time without a catalogue that
+/// nothing has gone wrong in.
 #[test]
-fn a_wide_gap_is_several_batches() {
-    let (root, catalogued) = (root(0, 10), catalogued(0, 5 << 30, 10));
-    let (partition, written) = ends(Some(&root), &catalogued, 0).plan(state(10), Timestamp(1));
-    assert_eq!(written.batches.len(), 6);
-    assert_eq!(check_follow(&written.batches, Offset(10)), partition.log_end_offset);
+fn the_gap_is_wider_than_what_is_given_out_between_two_catalogues() {
+    const RECORDS_PER_SECOND: i64 = 10_000_000;
+    let longest = [("highwater.tier.catalogue.interval.ms".to_owned(), "86400000".to_owned())];
+    let none = std::iter::empty();
+    let (config, _) = ServerConfig::load(&RealFiles, None, none.clone(), &longest).unwrap();
+    let seconds = config.tiering.catalogue_interval.as_secs() as i64;
+    assert!(GAP > seconds * RECORDS_PER_SECOND);
+    let longer = [("highwater.tier.catalogue.interval.ms".to_owned(), "86400001".to_owned())];
+    assert!(ServerConfig::load(&RealFiles, None, none, &longer).is_err(), "nothing longer is taken");
 }
 
 #[test]

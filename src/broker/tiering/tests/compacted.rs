@@ -263,8 +263,8 @@ async fn what_was_clean_before_it_left_the_tier_says_nothing_of_what_came_after(
     leaves_the_disk(&broker, &partition).await;
     broker.compact_tier().await;
     assert_eq!(broker.tier_clean_end(&partition), Some(Offset(2)));
-    enable(&broker, false).await;
+    set_tiered(&broker, false).await;
     assert_eq!(broker.tier_clean_end(&partition), None);
-    enable(&broker, true).await;
+    set_tiered(&broker, true).await;
     assert_eq!(broker.tier_clean_end(&partition), Some(Offset(0)));
 }
