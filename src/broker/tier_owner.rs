@@ -10,7 +10,7 @@ use crate::env::time;
 use crate::metadata::{TierOwner, keys};
 use crate::model::{Offset, Timestamp};
 use crate::store::StoreError;
-use crate::tier::{Nonce, OWNERSHIP_AGE_MAX, Owner, Ownership, TierError};
+use crate::tier::{Nonce, OWNERSHIP_AGE_MAX, ObjectKey, Owner, Ownership, TierError};
 
 /// Why nothing is written to the bucket.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,9 @@ impl From<StoreError> for TierOwnerError {
         TierOwnerError::Tier(error.into())
     }
 }
+
+/// Manifests that are looked for before a bucket that nobody owns is taken for the one that holds them.
+const MANIFESTS_ASKED_MAX: usize = 16;
 
 /// Said to whoever starts a broker on somebody else's bucket.
 const WHAT_TO_DO: &str = "choose another highwater.tier.store or another prefix in it; or, if that node is \
@@ -91,6 +94,7 @@ impl Broker {
         let stored = self.metadata.get(keys::TIER_OWNER);
         let known = stored.as_ref().and_then(|stored| TierOwner::decode(&stored.value));
         let highest = ownership.highest().await?;
+        let is_missing = highest.is_none() && !self.holds_manifests().await?;
         let ours = match (known, highest) {
             (Some(known), Some(highest)) => self.still_ours(ownership, known, highest).await?,
             (None, Some(highest)) => {
@@ -102,6 +106,14 @@ impl Broker {
                 return Err(TierOwnerError::Foreign(
                     "older records of this broker are in a bucket, and highwater.tier.store names another \
                      one, which nobody owns: configure it as it was"
+                        .to_owned(),
+                ));
+            }
+            // Nothing is written there yet of the records that this broker wrote before buckets had owners.
+            (_, None) if is_missing => {
+                return Err(TierOwnerError::Foreign(
+                    "older records of this broker are in a bucket, and the one of highwater.tier.store has no \
+                     manifest of them: configure it as it was"
                         .to_owned(),
                 ));
             }
@@ -154,11 +166,30 @@ impl Broker {
 
     /// Whether anything of this broker's is in the bucket that it knew.
     fn needs_bucket(&self) -> bool {
+        !self.manifests_needed(1).is_empty()
+    }
+
+    /// Some manifests that hold.
+    fn manifests_needed(&self, count_max: usize) -> Vec<ObjectKey> {
         let image = self.metadata.image();
-        let in_tier = |topic_partition| {
-            image.tier(topic_partition).is_some_and(|tier| tier.remote_end_offset > Offset(0))
+        let in_tier = |id| {
+            let record = image.tier(id).filter(|record| record.remote_end_offset > Offset(0))?;
+            Some(ObjectKey::Root(id, record.manifest))
         };
-        image.topics().any(|topic| topic.topic_partitions().any(in_tier))
+        let ids = image.topics().flat_map(|topic| topic.topic_partitions());
+        ids.filter_map(in_tier).take(count_max).collect()
+    }
+
+    /// Whether the bucket has what this broker has in one: any of some manifests, or there is none.
+    async fn holds_manifests(&self) -> Result<bool, TierOwnerError> {
+        let Some(tiering) = &self.tiering else { return Ok(true) };
+        let needed = self.manifests_needed(MANIFESTS_ASKED_MAX);
+        for key in &needed {
+            if tiering.holds(&key.to_string()).await? {
+                return Ok(true);
+            }
+        }
+        Ok(needed.is_empty())
     }
 
     async fn create_owner(&self, ownership: &Ownership, ours: TierOwner) -> Result<(), TierOwnerError> {

@@ -2,9 +2,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::testing::{bucket_tier, bucket_tier_at, open_with, small_config};
+use crate::broker::testing::{bucket_tier, bucket_tier_at, open_with, segments, small_config, tiered_topic};
 use crate::broker::{Broker, TierOwnerError};
-use crate::cluster::MetadataStore;
+use crate::cluster::{Change, MetadataStore, Transaction};
 use crate::env::simulated::{CrashPlan, SimulatedClock, SimulatedWorld};
 use crate::env::{Env, time};
 use crate::metadata::{TierOwner, keys};
@@ -166,6 +166,32 @@ async fn a_bucket_that_is_away_is_no_other_one() {
     assert!(matches!(&error, TierOwnerError::Tier(_)), "{error}");
     bucket.set_away(false);
     broker.own_tier().await.unwrap();
+    broker.close().await.unwrap();
+}
+
+/// What was tiered before buckets had owners is not to be looked for in an empty one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_without_what_was_tiered_is_not_taken() {
+    let (directory, first, second) = (tempfile::tempdir().unwrap(), bucket(), bucket());
+    let broker = open(directory.path(), &first).await;
+    let partition = tiered_topic(&broker, "t").await;
+    segments(&broker, &partition, 1).await;
+    broker.see_to_the_tier().await;
+    let forget = Change::Delete(keys::TIER_OWNER.to_owned());
+    let forget = Transaction { compares: Vec::new(), changes: vec![forget] };
+    broker.metadata.transact(forget).await.unwrap();
+    first.remove_object(&Owner::key_of(1));
+    broker.close().await.unwrap();
+    drop((partition, broker));
+    let broker = open(directory.path(), &second).await;
+    let words = words(broker.own_tier().await.unwrap_err());
+    assert!(words.contains("has no manifest of them"), "{words}");
+    assert_eq!(second.keys(), Vec::<String>::new());
+    broker.close().await.unwrap();
+    drop(broker);
+    let broker = open(directory.path(), &first).await;
+    broker.own_tier().await.unwrap();
+    assert!(first.keys().contains(&Owner::key_of(1)));
     broker.close().await.unwrap();
 }
 
