@@ -14,11 +14,13 @@ use super::remote_reader::{RemoteReader, RemoteReaderOptions};
 use super::root::Root;
 use super::segment_head::{BLOCK_BYTES, SegmentHead};
 use crate::env::Files;
-use crate::model::TopicPartition;
+use crate::model::{Offset, TopicPartition};
 use crate::store::{Body, ObjectStore, StoreError};
 
 /// Segments that are looked at side by side. Of each a piece of its body is in memory, and its head.
 const SEGMENTS_AT_ONCE: usize = 4;
+/// Manifests of one partition that are read one after the other, where each is followed by another meanwhile.
+const MANIFESTS_FOLLOWED_MAX: u32 = 5;
 /// Memory for roots and leaves.
 const MEMORY_BYTES: usize = 16 << 20;
 
@@ -109,6 +111,10 @@ pub struct BucketSummary {
     /// Objects under our names that no manifest names: on their way, replaced a short while ago, or left by
     /// a crash until they are collected.
     pub unnamed: ObjectCount,
+    /// Segment objects of partitions that have no manifest, which are among the unnamed: nobody reads them.
+    pub without_manifest: ObjectCount,
+    /// Segments that were not looked at: what names them was written anew as often as it was read.
+    pub unread: u64,
     /// Objects under `topics/` with names that are not ours.
     pub foreign: ObjectCount,
     /// Things that are wrong.
@@ -182,7 +188,8 @@ impl<'a> BucketCheck<'a> {
 
     async fn partition(&mut self, partition: TopicPartition) -> Result<(), BucketCheckError> {
         let mut named = HashSet::new();
-        if let Some(number) = self.manifests.number(partition).await? {
+        let number = self.manifests.number(partition).await?;
+        if let Some(number) = number {
             self.summary.partitions += 1;
             self.manifest(partition, number, &mut named).await?;
         }
@@ -190,9 +197,12 @@ impl<'a> BucketCheck<'a> {
         while let Some(page) = pages.next_page().await? {
             for listed in page {
                 // What is not ours was counted.
-                let is_unnamed = |key: &ObjectKey| !named.contains(key);
-                if ObjectKey::parse(&listed.key).as_ref().is_some_and(is_unnamed) {
-                    self.summary.unnamed.add(listed.bytes);
+                let Some(key) = ObjectKey::parse(&listed.key).filter(|key| !named.contains(key)) else {
+                    continue;
+                };
+                self.summary.unnamed.add(listed.bytes);
+                if number.is_none() && matches!(key, ObjectKey::Segment(..)) {
+                    self.summary.without_manifest.add(listed.bytes);
                 }
             }
         }
@@ -206,7 +216,7 @@ impl<'a> BucketCheck<'a> {
         number: u64,
         named: &mut HashSet<ObjectKey>,
     ) -> Result<(), BucketCheckError> {
-        let root = match self.reader.root(partition, number).await {
+        let mut root = match self.reader.root(partition, number).await {
             Ok(root) => root,
             Err(error) => {
                 if self.manifests.number(partition).await? == Some(number) {
@@ -215,28 +225,52 @@ impl<'a> BucketCheck<'a> {
                 return Ok(());
             }
         };
+        let mut from = Offset(0);
+        for _ in 0..MANIFESTS_FOLLOWED_MAX {
+            match self.leaves(&root, from, named).await? {
+                Some(rewritten) => (root, from) = rewritten,
+                None => return Ok(()),
+            }
+        }
+        let left = root.leaves.iter().filter(|leaf| leaf.end_offset > from);
+        self.summary.unread += left.map(|leaf| u64::from(leaf.count)).sum::<u64>();
+        Ok(())
+    }
+
+    /// What the leaves name from an offset on. Where one is gone since a newer manifest has others in its
+    /// place: that manifest, and where to go on in it.
+    async fn leaves(
+        &mut self,
+        root: &Root,
+        from: Offset,
+        named: &mut HashSet<ObjectKey>,
+    ) -> Result<Option<(Root, Offset)>, BucketCheckError> {
+        let partition = root.partition;
         named.extend(root.named().filter_map(|key| ObjectKey::parse(&key)));
-        for reference in &root.leaves {
+        for reference in root.leaves.iter().filter(|leaf| leaf.end_offset > from) {
             let leaf = match self.reader.leaf(partition, reference).await {
                 Ok(leaf) => leaf,
                 Err(error) => {
                     let what = words(error)?;
-                    let is_named = match self.current(&root).await? {
-                        Current::Same => true,
-                        Current::Other(root) => root.leaves.iter().any(|leaf| leaf.nonce == reference.nonce),
-                        Current::Gone => false,
-                    };
-                    if is_named {
-                        self.fault(partition, reference.key(partition), what);
+                    let is_of = |newer: &Root| newer.leaves.iter().any(|leaf| leaf.nonce == reference.nonce);
+                    match self.current(root).await? {
+                        Current::Other(newer) if !is_of(&newer) => {
+                            return Ok(Some((newer, from.max(reference.base_offset))));
+                        }
+                        Current::Same | Current::Other(_) => {
+                            self.fault(partition, reference.key(partition), what);
+                        }
+                        Current::Gone => {}
                     }
                     continue;
                 }
             };
             let live = leaf.live(reference);
+            let live = &live[live.partition_point(|entry| entry.end_offset <= from)..];
             named.extend(live.iter().map(|entry| ObjectKey::Segment(partition, entry.object)));
-            self.segments(&root, live).await?;
+            self.segments(root, live).await?;
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn segments(&mut self, root: &Root, live: &[ManifestEntry]) -> Result<(), BucketCheckError> {

@@ -120,13 +120,17 @@ struct Summary {
     segments_bytes: u64,
     unnamed: u64,
     unnamed_bytes: u64,
+    without_manifest: u64,
+    without_manifest_bytes: u64,
+    unread: u64,
     foreign: u64,
     foreign_bytes: u64,
 }
 
 impl Summary {
     fn of(summary: &BucketSummary) -> Summary {
-        let BucketSummary { partitions, segments, unnamed, foreign, faults } = *summary;
+        let BucketSummary { partitions, segments, unnamed, without_manifest, unread, foreign, faults } =
+            *summary;
         Summary {
             partitions,
             faults,
@@ -134,6 +138,9 @@ impl Summary {
             segments_bytes: segments.bytes,
             unnamed: unnamed.objects,
             unnamed_bytes: unnamed.bytes,
+            without_manifest: without_manifest.objects,
+            without_manifest_bytes: without_manifest.bytes,
+            unread,
             foreign: foreign.objects,
             foreign_bytes: foreign.bytes,
         }
@@ -142,13 +149,14 @@ impl Summary {
 
 fn words(url: &str, summary: &BucketSummary, sizes_only: bool) -> String {
     let verdict = match summary.faults {
+        0 if summary.unread > 0 => "no fault in what was read".to_owned(),
         0 => "whole".to_owned(),
         1 => "1 FAULT".to_owned(),
         faults => format!("{faults} FAULTS"),
     };
     let how = if sizes_only { "sizes compared, contents not read" } else { "every checksum compared" };
     let count = |ObjectCount { objects, bytes }| format!("{objects} ({})", size(bytes));
-    format!(
+    let mut words = format!(
         "{url}: {verdict}\n  {} partitions, segments: {}, {how}\n  objects that no manifest names (on their \
          way, replaced lately, or left by a crash until they are collected): {}\n  objects that are not \
          Highwater's: {}\n",
@@ -156,7 +164,21 @@ fn words(url: &str, summary: &BucketSummary, sizes_only: bool) -> String {
         count(summary.segments),
         count(summary.unnamed),
         count(summary.foreign),
-    )
+    );
+    if summary.without_manifest.objects > 0 {
+        words += &format!(
+            "  segments of partitions without a manifest, which nobody reads (of a topic that is being deleted, \
+             or its manifests are lost): {}\n",
+            count(summary.without_manifest)
+        );
+    }
+    if summary.unread > 0 {
+        words += &format!(
+            "  segments that were not read, since their manifest was written anew each time (run it again): {}\n",
+            summary.unread
+        );
+    }
+    words
 }
 
 /// The manifests that a running broker says hold.

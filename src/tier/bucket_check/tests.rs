@@ -218,6 +218,52 @@ async fn what_was_removed_meanwhile_is_no_fault() {
     assert_eq!(told(&faults), [(removed.as_str(), "it is missing")]);
 }
 
+/// A broker that runs writes a leaf anew: what the new one names is read, as long as one can keep up with it.
+#[tokio::test]
+async fn a_leaf_that_was_written_anew_meanwhile_is_read_from_the_newer_manifest() {
+    let filled = filled().await;
+    let stamp = super::super::update::Stamp {
+        number: filled.root.number + 1,
+        root_nonce: super::super::tests::fixture::nonce(1 << 40),
+        leaf_nonce: super::super::tests::fixture::nonce(1 << 41),
+        leader_epoch: crate::model::LeaderEpoch(1),
+        now: super::super::tests::fixture::NOW,
+        grace: std::time::Duration::from_secs(3600),
+    };
+    let reference = &filled.root.leaves[0];
+    let leaf = filled.reader(16 << 20).await.leaf(PARTITION, reference).await.unwrap();
+    let first = leaf.entries[0];
+    let update = filled.root.replace(first.base_offset..first.end_offset, &[first], &leaf, &stamp).unwrap();
+    let new_leaf = update.leaf.as_ref().unwrap();
+    filled.bucket.set_object(&new_leaf.key, new_leaf.bytes.clone());
+    filled.bucket.set_object(&update.root.key, update.root.bytes.clone());
+    filled.bucket.remove_object(&reference.key(PARTITION));
+    let (former, newer) = (Some(filled.root.number), Some(stamp.number));
+    let said = Said(Mutex::new(vec![former, newer]));
+    let (summary, faults, _) = check_with(&filled, &said, true).await;
+    let summary = summary.unwrap();
+    assert_eq!(told(&faults), []);
+    assert_eq!((summary.segments.objects, summary.unread), (3, 0));
+    // Each time that one is read, another one holds.
+    filled.bucket.remove_object(&new_leaf.key);
+    let turns = [former, newer].repeat(MANIFESTS_FOLLOWED_MAX as usize);
+    let (summary, faults, _) = check_with(&filled, &Said(Mutex::new(turns)), true).await;
+    let summary = summary.unwrap();
+    assert_eq!(told(&faults), []);
+    assert_eq!((summary.segments.objects, summary.unread), (0, 3));
+}
+
+#[tokio::test]
+async fn segments_without_a_manifest_are_counted() {
+    let filled = filled().await;
+    filled.bucket.remove_object(&filled.root.key());
+    let (summary, faults) = check(&filled).await;
+    assert_eq!(told(&faults), []);
+    let bytes = segments_bytes(&filled);
+    assert_eq!(summary.without_manifest, ObjectCount { objects: 3, bytes });
+    assert!(summary.unnamed.objects > 3 && summary.partitions == 0);
+}
+
 /// Its objects go with the topic, and nobody misses them.
 #[tokio::test]
 async fn a_topic_that_was_deleted_meanwhile_is_no_fault() {

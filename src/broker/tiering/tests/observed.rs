@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::broker::{StoreMetrics, TierLookError, TierPartition};
+use crate::env::Files;
 
 /// A broker whose requests are counted, with a tiered topic of so many closed segments.
 async fn counted(directory: &Path, bucket: &SimulatedBucket, count: u32) -> (Arc<Broker>, Arc<Partition>) {
@@ -45,6 +46,25 @@ fn has(broker: &Broker, lines: &[&str]) {
 /// All requests that the bucket has seen.
 fn requests(bucket: &SimulatedBucket) -> u64 {
     Request::ALL.iter().map(|kind| bucket.requests(*kind)).sum()
+}
+
+/// What it has in the tier is as good as any other's, and `tier verify` is to look at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_partition_is_told_of() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    let manifest = record(&broker, &partition).unwrap().manifest;
+    drop(partition);
+    broker.close().await.unwrap();
+    drop(broker);
+    RealFiles.remove_dir_all(&directory.path().join("t-0")).unwrap();
+    let broker = open(directory.path(), &bucket).await;
+    assert_eq!(broker.tier_status(None).unwrap().partitions.len(), 1);
+    let told = broker.tier_partition_status("t", 0).unwrap();
+    assert_eq!((told.manifest, told.remote_end_offset), (manifest, 20));
+    assert!(told.failure.unwrap().what.contains("the partition is stopped: "));
+    broker.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
