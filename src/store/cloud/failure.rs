@@ -61,6 +61,10 @@ fn without_answer(error: &Error, text: &str) -> StoreError {
             plain(text, None)
         ));
     }
+    // In the client's words: it came, and was no answer. Some of it was lost or changed on the way.
+    if has(&["Got invalid "]) {
+        return StoreError::Unavailable(plain(text, None));
+    }
     if has(&["redirect"]) {
         let plain = plain(text, None);
         let message = format!("the bucket is in another region (highwater.tier.region): {plain}");

@@ -13,6 +13,9 @@ fn generic(text: &str) -> Error {
     Error::Generic { store: "S3", source: text.to_owned().into() }
 }
 
+/// How the client begins what it says.
+const GENERIC: &str = "Generic S3 error: ";
+
 fn answer(status: &str, code: &str) -> String {
     format!(
         "Error performing PUT http://s3/b/k in 3ms - Server returned non-2xx status code: {status}: \
@@ -32,6 +35,8 @@ fn a_caller_is_told_what_to_do_and_a_person_why() {
     assert_eq!(status("400 Bad Request", "ExpiredToken"), denied("400 ExpiredToken: In words."));
     assert_eq!(status("501 Not Implemented", "NotImplemented"), denied("501 NotImplemented: In words."));
     assert!(matches!(status("416 Range", "InvalidRange"), StoreError::Corrupt { .. }));
+    let garbled = "Got invalid list response: ill-formed document: expected `</Key>`, but `</Kex>` was found";
+    assert_eq!(failed("k", Absent::Bucket, &generic(garbled)), unavailable(&format!("{GENERIC}{garbled}")));
 }
 
 fn not_found(code: &str) -> Error {
