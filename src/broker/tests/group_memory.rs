@@ -81,8 +81,10 @@ fn loaded_again(broker: &Broker) -> Vec<GroupShard> {
     let topic = broker.image().topic(OFFSETS_TOPIC).unwrap().clone();
     let load = |id| {
         let mut shard = GroupShard::default();
-        for (key, value) in broker.committed_offsets(id).expect("it is loaded") {
-            let record = GroupRecord::decode(&Bytes::from(key), Some(&Bytes::from(value)));
+        for record in broker.committed_offsets(id).expect("it is loaded") {
+            // Not as it is: its texts are shared with the broker's own shard.
+            let (key, value) = record.encode();
+            let record = GroupRecord::decode(&Bytes::from(key), value.map(Bytes::from).as_ref());
             shard.replay(record.expect("it is whole").expect("it is known"));
         }
         shard
