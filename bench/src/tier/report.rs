@@ -56,7 +56,8 @@ pub fn table(results: &Results) -> String {
     for (what, name, unit, bound) in [READS, REQUESTS, COSTS, BESIDE].concat() {
         let Some(spread) = figure(results, name) else { continue };
         let [median, from, to] = [spread.median, spread.min, spread.max].map(number);
-        let (most, judged) = match bound {
+        // With little work, what a start costs is most of it.
+        let (most, judged) = match bound.filter(|_| !results.quick) {
             None => (String::new(), ""),
             Some(bound) if spread.median <= bound => (number(bound), "kept"),
             Some(bound) => (number(bound), "**missed**"),
@@ -133,7 +134,9 @@ fn beside(results: &Results) -> String {
     ];
     let groups: Vec<Group> = rows.into_iter().flatten().collect();
     let values = || groups.iter().flat_map(|group| &group.items).flat_map(|item| item.values.iter().copied());
-    let bounds = (values().fold(1.0, f64::min).max(0.01), values().fold(1.0, f64::max));
+    // From a whole power of ten on, where a line stands.
+    let lowest = 10_f64.powf(values().fold(1.0, f64::min).max(0.01).log10().floor());
+    let bounds = (lowest, values().fold(1.0, f64::max));
     let what = "p50 and p99 of acknowledgements, logarithmic";
     chart::percentiles(&head(results, "A hot producer beside cold readers", what), &groups, bounds)
 }
@@ -151,7 +154,7 @@ mod tests {
         figures.insert("alone_read_gets_per_gib".to_owned(), gets);
         let (case, label) = (CASE.to_owned(), HIGHWATER.to_owned());
         let run = Run { case, label, round: 1, attempt: 1, disturbed: false, error: None, figures };
-        Results { rounds: 1, runs: vec![run], ..example() }
+        Results { rounds: 1, quick: false, runs: vec![run], ..example() }
     }
 
     #[test]
@@ -161,6 +164,7 @@ mod tests {
         assert!(missed.contains("| 81.0 /GiB | 81.0 | 81.0 | 80.0 | **missed** |"), "{missed}");
         let rows = [READS, REQUESTS, COSTS, BESIDE].iter().map(|rows| rows.len()).sum::<usize>();
         assert_eq!(missed.lines().count(), rows + 2);
+        assert!(!table(&Results { quick: true, ..measured(81.0) }).contains("missed"));
     }
 
     #[test]
@@ -169,5 +173,8 @@ mod tests {
         assert!(plots.iter().all(|plot| plot.svg.contains("Highwater")));
         assert!(plots[1].svg.contains("120 /GiB"), "{}", plots[1].svg);
         assert!(!beside(&example()).contains("alone"));
+        let mut quick_one = measured(1.0);
+        quick_one.runs[0].figures.insert("alone_p50_ms".to_owned(), 0.7);
+        assert!(beside(&quick_one).contains(r#"<text x="330.0""#), "a line from where the axis begins");
     }
 }
