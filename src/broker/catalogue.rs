@@ -64,8 +64,8 @@ pub(super) async fn run(broker: Weak<Broker>) {
                     tracing::warn!(
                         partitions = ?stale,
                         "the catalogue in the tier has the last known offsets of partitions of \
-                         __consumer_offsets that are loading or stopped: a restore would set their groups back \
-                         to these"
+                         __consumer_offsets that are loading or stopped: a restore would set their groups \
+                         back to these"
                     );
                 }
             }
@@ -170,8 +170,8 @@ impl Broker {
         tokio::task::spawn_blocking(look).await.map_err(|_| BackgroundError::Panicked)
     }
 
-    /// Of a partition that is loading, or stopped, it is what the catalogue before says: one must not keep all
-    /// others from being put, nor be forgotten. Which these are.
+    /// Of a partition that is loading, or stopped, it is what the catalogue before says: one must not keep
+    /// all others from being put, nor be forgotten. Which these are.
     async fn add_offsets(
         &self,
         writer: &mut CatalogueWriter,

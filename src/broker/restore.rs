@@ -104,9 +104,9 @@ pub enum RestoreError {
     },
     /// Nothing is left of what a partition had in the bucket.
     #[error(
-        "{topic}-{partition}: offsets up to {remote_end_offset} were in the bucket when the catalogue was taken, \
-         and no manifest of them is there, under {folder}. Nothing is restored. If the topic was deleted since, \
-         have it restored empty: --allow-empty {topic}; if not, bring its objects back"
+        "{topic}-{partition}: offsets up to {remote_end_offset} were in the bucket when the catalogue was \
+         taken, and no manifest of them is there, under {folder}. Nothing is restored. If the topic was \
+         deleted since, have it restored empty: --allow-empty {topic}; if not, bring its objects back"
     )]
     Gone {
         /// Its topic.

@@ -112,8 +112,8 @@ impl Broker {
             // Nothing is written there yet of the records that this broker wrote before buckets had owners.
             (_, None) if is_missing => {
                 return Err(TierOwnerError::Foreign(
-                    "older records of this broker are in a bucket, and the one of highwater.tier.store has no \
-                     manifest of them: configure it as it was"
+                    "older records of this broker are in a bucket, and the one of highwater.tier.store has \
+                     no manifest of them: configure it as it was"
                         .to_owned(),
                 ));
             }

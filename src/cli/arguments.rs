@@ -232,8 +232,8 @@ pub struct RestoreArguments {
     /// Does not wait until requests of the old node have come to their end: there are none any more.
     #[arg(long)]
     pub old_node_is_dead: bool,
-    /// Restores this topic empty where it had records in the store and nothing of them is left, as of one that
-    /// was deleted after the last catalogue. May be given often.
+    /// Restores this topic empty where it had records in the store and nothing of them is left, as of one
+    /// that was deleted after the last catalogue. May be given often.
     #[arg(long, value_name = "TOPIC")]
     pub allow_empty: Vec<String>,
     /// A properties file, as for serve: node.id, and how the store is reached (highwater.tier.*).

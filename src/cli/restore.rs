@@ -199,8 +199,8 @@ mod tests {
         partition.lost_end_offset = Some(Offset(20));
         assert_eq!(
             partition_words(&partition),
-            "orders-3: no record restored; goes on at 1048600\n  lost: offsets up to 20 were in the store, and \
-             nothing of them is left"
+            "orders-3: no record restored; goes on at 1048600\n  lost: offsets up to 20 were in the store, \
+             and nothing of them is left"
         );
     }
 

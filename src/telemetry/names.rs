@@ -176,7 +176,8 @@ pub(super) const TIER_CATALOGUE_TIME: Name = name(
 );
 pub(super) const TIER_CATALOGUE_STALE: Name = name(
     "highwater_tier_catalogue_stale_partitions",
-    "Partitions of __consumer_offsets whose offsets in the catalogue are of before: they are loading or stopped",
+    "Partitions of __consumer_offsets whose offsets in the catalogue are of before: they are loading or \
+     stopped",
 );
 pub(super) const TIER_BYTES: Name =
     name("highwater_tier_bytes", "Bytes of record batches in the tier, of all partitions");

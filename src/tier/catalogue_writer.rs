@@ -132,8 +132,8 @@ impl CatalogueWriter {
         Ok(())
     }
 
-    /// Takes a section as the newest catalogue has it: nobody knows better now. Where sections are not known, as
-    /// after a start, `section_of` tells them by a key.
+    /// Takes a section as the newest catalogue has it: nobody knows better now. Where sections are not known,
+    /// as after a start, `section_of` tells them by a key.
     pub async fn keep_section(
         &mut self,
         draft: &mut CatalogueDraft,

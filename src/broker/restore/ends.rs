@@ -18,10 +18,10 @@ use crate::tier::{CataloguedPartition, Root};
 /// Offsets that are skipped behind all that is known: so many may have been given out since the catalogue.
 ///
 /// 2^40 are those of 30 hours at ten million records a second in one partition, which is more than a whole
-/// broker takes. A catalogue is put at least once a day (`highwater.tier.catalogue.interval.ms` is no longer),
-/// unless the bucket is away for so long or refuses; that is logged each time, and `highwater_tier_catalogue_*`
-/// tells its age. And a partition can be restored eight thousand times before an offset reaches 2^53, above
-/// which clients that count in floating point lose the last digit.
+/// broker takes. A catalogue is put at least once a day (`highwater.tier.catalogue.interval.ms` is no
+/// longer), unless the bucket is away for so long or refuses; that is logged each time, and
+/// `highwater_tier_catalogue_time_seconds` tells its age. And a partition can be restored eight thousand
+/// times before an offset reaches 2^53, above which clients that count in floating point lose the last digit.
 pub(super) const GAP: i64 = 1 << 40;
 /// What stands for it in the log.
 const GAP_BATCHES: usize = 2;

@@ -157,8 +157,8 @@ impl Known {
         self.image.tier_deletions().any(|deleted| deleted == topic_id)
     }
 
-    /// The numbers that a partition's manifest may have. Of one that left the tier others may be there that are
-    /// to go; where it was tiered again, its own are above these.
+    /// The numbers that a partition's manifest may have. Of one that left the tier others may be there that
+    /// are to go; where it was tiered again, its own are above these.
     pub fn manifests_of(&self, id: TopicPartition) -> RangeInclusive<u64> {
         let Some(deletion) = self.image.tier_deletion(id.topic_id) else { return 0..=u64::MAX };
         match (deletion.manifest_max, self.image.tier(id)) {

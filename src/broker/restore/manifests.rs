@@ -58,8 +58,8 @@ impl Manifests {
 ///
 /// `numbers` come the highest first. Every manifest that was current after the one of number `recorded` has a
 /// higher number than that, and is by a leader that knew it. Among these the newest leader's counts, and of
-/// that one's the highest number: one who was followed may put its own late, under a number that was free. One
-/// above the record's need not have been current; what it names was put before it.
+/// that one's the highest number: one who was followed may put its own late, under a number that was free.
+/// One above the record's need not have been current; what it names was put before it.
 pub(super) async fn newest(
     store: &dyn ObjectStore,
     reader: &RemoteReader,

@@ -115,8 +115,8 @@ impl Look<'_> {
         Err(TieringError::NumbersTaken(stamp.number))
     }
 
-    /// The number of a first manifest: above all that lie there, and above all of those that are to go where the
-    /// topic was tiered before. Who restores takes the highest for the newest.
+    /// The number of a first manifest: above all that lie there, and above all of those that are to go where
+    /// the topic was tiered before. Who restores takes the highest for the newest.
     async fn first_number(&self) -> Result<u64, TieringError> {
         let deletion = self.broker.metadata.image().tier_deletion(self.id().topic_id);
         let mut highest = deletion.and_then(|deletion| deletion.manifest_max).unwrap_or(0);

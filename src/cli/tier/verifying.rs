@@ -167,14 +167,15 @@ fn words(url: &str, summary: &BucketSummary, sizes_only: bool) -> String {
     );
     if summary.without_manifest.objects > 0 {
         words += &format!(
-            "  segments of partitions without a manifest, which nobody reads (of a topic that is being deleted, \
-             or its manifests are lost): {}\n",
+            "  segments of partitions without a manifest, which nobody reads (of a topic that is being \
+             deleted, or its manifests are lost): {}\n",
             count(summary.without_manifest)
         );
     }
     if summary.unread > 0 {
         words += &format!(
-            "  segments that were not read, since their manifest was written anew each time (run it again): {}\n",
+            "  segments that were not read, since their manifest was written anew each time (run it \
+             again): {}\n",
             summary.unread
         );
     }
