@@ -39,7 +39,7 @@ fn look(world: &SimulatedWorld) -> Result<(Summary, Vec<Finding>), VerifyError> 
 }
 
 /// What a crash leaves is whole, whatever is still to be replayed or cut.
-pub(in crate::broker) fn expect_whole(world: &SimulatedWorld) {
+pub(crate) fn expect_whole(world: &SimulatedWorld) {
     let (summary, findings) = match look(world) {
         Ok(found) => found,
         // The crash came before there was anything.
