@@ -636,10 +636,9 @@ async fn a_transaction_ends_as_it_was_decided_after_a_crash_at_any_operation() {
         }
     }
     println!("{tried} crash points of {seed} workloads; found after a start: {met:?}");
-    for (client, _) in CLIENTS {
-        for state in ["Ongoing", "PrepareCommit", "PrepareAbort"] {
-            assert!(met.contains(&(client, state)), "no crash left {client} in {state}: {met:?}");
-        }
+    // Of one client or the other: a single workload need not decide each way in both versions.
+    for state in ["Ongoing", "PrepareCommit", "PrepareAbort"] {
+        assert!(met.iter().any(|(_, met)| *met == state), "no crash left a transaction in {state}: {met:?}");
     }
 }
 
