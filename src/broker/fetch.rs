@@ -132,7 +132,7 @@ impl Broker {
         results
     }
 
-    async fn read_from<'a>(
+    pub(super) async fn read_from<'a>(
         &self,
         request: &'a PartitionFetch,
         limits: FetchLimits,
@@ -185,7 +185,7 @@ impl Broker {
 }
 
 /// What a look at one partition gave.
-enum Looked<'a> {
+pub(super) enum Looked<'a> {
     /// What there is to say of it.
     Local(Fetched),
     /// Its records have left the disk.

@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use super::fetch::Looked;
 use super::tiering::{Tiering, TieringError};
 use super::{Broker, FetchFailure, FetchLimits, Fetched, FetchedPartition, PartitionFetch};
 use crate::env::time::Deadline;
 use crate::log::retention::SegmentSummary;
 use crate::log::{AbortedTransaction, TimestampAndOffset};
-use crate::model::{Offset, Timestamp};
+use crate::model::{LeaderEpoch, Offset, Timestamp};
 use crate::partition::{Partition, ReadError, Watermarks};
 use crate::protocol::Piece;
 use crate::tier::{ManifestEntry, ReadBounds, RemoteLog};
@@ -169,6 +170,18 @@ impl Broker {
         let bytes_max = u64::try_from(limits.bytes_max).unwrap_or(0);
         let bounds = ReadBounds { from: request.offset, end, bytes_max, at_least_one };
         let read = log.read(bounds).await.map_err(unreadable)?;
+        if read.slices.is_empty() && !read.has_more && read.next_offset < end {
+            // The tier ends in a gap, as compaction leaves one: what follows is on the disk.
+            let local = PartitionFetch {
+                offset: partition.watermarks().local_log_start_offset.max(request.offset),
+                partition: Arc::clone(partition),
+                bytes_max: request.bytes_max,
+                last_fetched_epoch: LeaderEpoch::NONE,
+            };
+            if let Looked::Local(fetched) = self.read_from(&local, limits, at_least_one).await? {
+                return Ok(fetched);
+            }
+        }
         let mut aborted = Vec::new();
         if limits.read_committed && !read.slices.is_empty() {
             aborted = aborted_in(&log, partition, request.offset, read.next_offset).await?;

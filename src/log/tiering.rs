@@ -28,7 +28,7 @@ pub struct TierableSegment {
     pub max_timestamp_offset: Offset,
     /// The aborted transactions whose markers are in it, in the order of these.
     pub aborted: Vec<AbortedTransaction>,
-    /// A cleaning went over it: records that were taken back are gone, with what named them.
+    /// A cleaning may have gone over it: records that were taken back are gone, with what named them.
     pub is_clean: bool,
 }
 
@@ -87,10 +87,11 @@ impl PartitionLog {
         count_max: usize,
     ) -> Result<Vec<TierableSegment>, LogError> {
         let is_compacted = self.config().compaction.is_some();
-        let (checkpointed, clean_end) = {
+        let (checkpointed, cleaned) = {
             let writer = self.writer.lock();
-            (writer.checkpointed, writer.cleaned.first_dirty_offset)
+            (writer.checkpointed, writer.cleaned)
         };
+        let clean_end = cleaned.first_dirty_offset;
         let end_max = end_max.min(checkpointed).min(if is_compacted { clean_end } else { Offset(i64::MAX) });
         let published = self.published();
         let closed = published.segments.windows(2).map(|pair| (&pair[0], pair[1].base_offset));
@@ -101,7 +102,10 @@ impl PartitionLog {
             .take(count_max);
         let tierable = wanted.filter_map(|(segment, end_offset)| {
             let tierable = self.tierable_segment(segment, copied_end, end_offset).transpose()?;
-            Some(tierable.map(|it| TierableSegment { is_clean: end_offset <= clean_end, ..it }))
+            Some(
+                tierable
+                    .map(|it| TierableSegment { is_clean: segment.base_offset < cleaned.end_offset, ..it }),
+            )
         });
         tierable.collect::<Result<_, _>>().map_err(|error| self.explain_missing(error, from))
     }

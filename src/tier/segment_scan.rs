@@ -247,14 +247,12 @@ impl SegmentScan {
         let ended = self.state.apply_batch(&batch.header, &batch.content, self.source.now);
         let ended = ended.map_err(|error| self.damaged(batch.position, error.to_string()))?;
         let Some(ended) = ended else { return Ok(()) };
-        // Readers are to be told of it: else they would be shown records that were taken back.
-        let known = &mut self.source.aborted;
+        // Readers are to be told of it: else they would be shown records that were taken back. Of one that a
+        // cleaning went over there are none left.
+        let known = &self.source.aborted;
         match known.binary_search_by_key(&ended.last_offset, |known| known.last_offset) {
             Ok(at) if known[at].producer_id == ended.producer_id => Ok(()),
-            Err(at) if self.source.is_clean => {
-                known.insert(at, ended);
-                Ok(())
-            }
+            Err(_) if self.source.is_clean => Ok(()),
             _ => {
                 let what = format!("the transaction index lacks the one that ends at {}", ended.last_offset);
                 Err(self.damaged(batch.position, what))

@@ -23,6 +23,9 @@ use crate::tier::{ManifestEntry, Root, TierError};
 use pass::Pass;
 pub(in crate::broker) use rest::SpoolError;
 
+/// Segments that become one at most: so many objects a change of the manifest lets go.
+const GROUP_SEGMENTS_MAX: usize = 64;
+
 /// Looks now and then, until the broker is gone, for partitions whose part in the tier is to be compacted.
 pub(in crate::broker) async fn run(broker: Weak<Broker>) {
     loop {
@@ -132,7 +135,12 @@ impl Look<'_> {
     }
 
     /// The next neighbours from `at` on that become one segment: in one leaf, and by their sizes before.
-    async fn group(&self, root: &Root, at: Offset, end: Offset) -> Result<Vec<ManifestEntry>, TierError> {
+    pub(super) async fn group(
+        &self,
+        root: &Root,
+        at: Offset,
+        end: Offset,
+    ) -> Result<Vec<ManifestEntry>, TierError> {
         let at = at.max(root.log_start_offset);
         let Some(reference) = root.leaf_of(at) else { return Ok(Vec::new()) };
         let leaf = self.tiering.reader().leaf(root.partition, reference).await?;
@@ -146,20 +154,27 @@ impl Look<'_> {
             let span = entry.end_offset.0 - first.base_offset.0;
             entry.base_offset < end && bytes <= bytes_max && span <= i64::from(i32::MAX)
         };
-        let others = from[1..].iter().take_while(fits).count();
+        let others = from[1..].iter().take(GROUP_SEGMENTS_MAX - 1).take_while(fits).count();
         Ok(from[..=others].to_vec())
     }
 
     /// Puts an object in the place of those of a group; `false` if these are not what the manifest names
     /// there any more.
-    async fn replace(&self, group: &[ManifestEntry], entry: ManifestEntry) -> Result<bool, TieringError> {
+    pub(super) async fn replace(
+        &self,
+        group: &[ManifestEntry],
+        entry: ManifestEntry,
+    ) -> Result<bool, TieringError> {
         let _writer = self.remote.writer.lock().await;
         let root = self.root().await?;
         let (begin, end) = (entry.base_offset, entry.end_offset);
         let mut is_replaced = Ok(false);
         if let Some(reference) = root.leaf_of(begin) {
             let leaf = self.tiering.reader().leaf(root.partition, reference).await?;
-            if leaf.live(reference).windows(group.len()).any(|found| found == group) {
+            let is_there = leaf.live(reference).windows(group.len()).any(|found| found == group);
+            // Whoever collects what nothing names may have had the lock for longer than the grace.
+            let is_whole = is_there && self.tiering.store().size(&entry.key(self.id())).await?.is_some();
+            if is_whole {
                 let replaced = self.commit(&root, |stamp| root.replace(begin..end, &[entry], &leaf, stamp));
                 is_replaced = replaced.await.map(|_| true);
             }

@@ -107,7 +107,7 @@ impl Filter<'_> {
             (false, true) => self.transactions.batch(producer_id, last_offset),
             (false, false) => false,
         };
-        let has_expired = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        let has_expired = self.has_expired(header);
         let is_producers_last = header.has_producer_id()
             && self.last_batches.get(&producer_id).is_some_and(|last| match last.last_offset {
                 Some(offset) => offset == last_offset,
@@ -120,6 +120,13 @@ impl Filter<'_> {
         })
     }
 
+    /// Whether what waits in it has waited long enough. Also what began to wait before anything was kept
+    /// elsewhere waits for what is there.
+    fn has_expired(&self, header: &BatchHeader) -> bool {
+        let is_over = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        is_over && header.last_offset() < self.waits_below
+    }
+
     /// Which records stay, and whether one of those is a tombstone whose time begins now.
     fn survivors(
         &self,
@@ -128,7 +135,7 @@ impl Filter<'_> {
         allowed: Allowed,
     ) -> Result<(Vec<bool>, bool), BatchError> {
         let is_control = header.attributes.is_control();
-        let tombstones_go = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        let tombstones_go = self.has_expired(header);
         let mut has_tombstone = false;
         let keep = |record: Result<crate::protocol::batch::Record<'_>, BatchError>| {
             let record = record?;

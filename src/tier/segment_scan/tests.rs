@@ -177,3 +177,18 @@ fn a_damaged_segment_is_not_taken() {
     short.push(&made.bytes[..second]).unwrap();
     assert!(short.finish().is_err());
 }
+
+/// A cleaning leaves the marker, a batch of its producer without records, and no entry in the index: readers
+/// who were told of it would skip what that producer wrote later, once the marker is gone.
+#[test]
+fn of_a_transaction_that_a_cleaning_took_away_readers_are_not_told() {
+    let mut made = MadeSegment::new(0);
+    made.push_transactional(1, 0);
+    made.push_marker(1, TransactionResult::Abort);
+    made.aborted.clear();
+    scan(&made, CarriedState::default(), 64).unwrap_err();
+    let clean = SegmentSource { is_clean: true, ..made.source() };
+    let mut scan = SegmentScan::new(clean, CarriedState::default()).unwrap();
+    scan.push(&made.bytes).unwrap();
+    assert_eq!(scan.finish().unwrap().entry.aborted, 0);
+}

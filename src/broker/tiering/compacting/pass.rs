@@ -8,7 +8,7 @@ use super::rest::{Rest, StepError};
 use crate::broker::cleaning;
 use crate::broker::tiering::{Look, TieringError, aside};
 use crate::log::{Cleanable, Compaction, Sifting};
-use crate::model::Offset;
+use crate::model::{Offset, Timestamp};
 use crate::tier::{
     ManifestEntry, Nonce, RemoteLog, Root, SegmentBody, SegmentScan, SegmentSource, TierError, scan_file,
 };
@@ -95,11 +95,12 @@ impl<'a> Pass<'a> {
     async fn sift_group(&mut self, group: &[ManifestEntry]) -> Result<bool, TieringError> {
         let broker = self.look.broker;
         let (files, folder) = (broker.env.files.clone(), broker.storage.root().clone());
-        let mut rest = aside(move || Rest::begin(&*files, &folder)).await??;
-        let (mut aborted, mut end_state) = (Vec::new(), None);
+        let reserve = broker.config().log.disk_reserve_bytes;
+        let needed = group.iter().map(|entry| entry.log_bytes).sum::<u64>().saturating_add(reserve);
+        let mut rest = aside(move || Rest::begin(&*files, &folder, needed)).await??;
+        let mut end_state = None;
         for entry in group {
             let mut body = self.open(entry).await?;
-            aborted.extend_from_slice(&body.head().aborted);
             while let Some(batches) = some_batches(&mut body).await? {
                 let sift = move |sifting: &mut Sifting, batches: &[Bytes]| {
                     rest.sift(sifting, batches)?;
@@ -112,7 +113,9 @@ impl<'a> Pass<'a> {
         let (Some((first, last)), Some(end_state)) = (group.first().zip(group.last()), end_state) else {
             return Ok(true);
         };
-        if group.len() == 1 && !rest.is_changed {
+        // Of which nothing was left before, nothing is left again.
+        let was_empty = first.max_timestamp == Timestamp::NONE && rest.is_empty();
+        if group.len() == 1 && (was_empty || !rest.is_changed) {
             return Ok(true);
         }
         let extent = aside(move || rest.finish()).await??;
@@ -122,7 +125,9 @@ impl<'a> Pass<'a> {
             base_offset: first.base_offset,
             end_offset: last.end_offset,
             log_bytes: extent.length,
-            aborted,
+            // Nothing that was copied was taken back, and a list would outlive the markers: readers would take
+            // later records of that producer for aborted ones.
+            aborted: Vec::new(),
             is_clean: true,
             nonce: Nonce::draw(&*broker.env.random),
             now: broker.storage.believed_now(),

@@ -52,9 +52,18 @@ pub(super) struct Rest {
 
 impl Rest {
     /// Nothing yet. The file's name goes at once, and the file with whoever holds it.
-    pub(super) fn begin(files: &dyn Files, folder: &Path) -> Result<Rest, SpoolError> {
+    ///
+    /// `needed_bytes` must be free: what may be written, and what the disk keeps for records that were promised
+    /// to producers.
+    pub(super) fn begin(files: &dyn Files, folder: &Path, needed_bytes: u64) -> Result<Rest, SpoolError> {
         let path = folder.join(NAME);
         let open = || {
+            let free = files.free_bytes(folder)?;
+            if free < needed_bytes {
+                let what =
+                    format!("{free} bytes are free, and {needed_bytes} needed with the disk's reserve");
+                return Err(io::Error::new(io::ErrorKind::StorageFull, what));
+            }
             if files.exists(&path)? {
                 files.remove_file(&path)?;
             }
@@ -84,6 +93,11 @@ impl Rest {
             }
         }
         Ok(self.write(&left)?)
+    }
+
+    /// Whether nothing stays.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {

@@ -268,3 +268,43 @@ async fn what_was_clean_before_it_left_the_tier_says_nothing_of_what_came_after(
     set_tiered(&broker, true).await;
     assert_eq!(broker.tier_clean_end(&partition), Some(Offset(0)));
 }
+
+/// A tombstone that had waited long enough before the topic was tiered is the first to go there: behind what is
+/// left the tier has nothing, and the disk begins later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_gets_over_a_gap_at_the_end_of_the_tier() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    set_tiered(&broker, false).await;
+    segment(&broker, &partition, &[("a", Some("1")), ("b", Some("1"))]).await;
+    segment(&broker, &partition, &[("a", None)]).await;
+    clean(&broker, &partition);
+    set_tiered(&broker, true).await;
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    broker.compact_tier().await;
+    segment(&broker, &partition, &[("z", Some("1"))]).await;
+    assert_eq!(partition.watermarks().local_log_start_offset, Offset(3));
+    assert_eq!(offsets(&read(&broker, &partition).await), [1, 3]);
+}
+
+/// As if it was taken for an orphan while a look held the lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_in_the_bucket_takes_no_place() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    segment(&broker, &partition, &[("a", Some("1")), ("b", Some("1"))]).await;
+    leaves_the_disk(&broker, &partition).await;
+    let tiering = broker.tiering.as_ref().unwrap();
+    let remote = tiering.partition(partition.topic_partition());
+    let look = Look { broker: &broker, tiering, partition: &partition, remote: &remote };
+    let root = look.root().await.unwrap();
+    let group = look.group(&root, Offset(0), Offset(9)).await.unwrap();
+    let object = crate::tier::ObjectName { nonce: crate::tier::Nonce([7; 16]), ..group[0].object };
+    let missing = crate::tier::ManifestEntry { object, ..group[0] };
+    assert!(!look.replace(&group, missing).await.unwrap());
+    segment(&broker, &partition, &[("z", Some("1"))]).await;
+    assert_eq!(offsets(&read(&broker, &partition).await), [0, 1, 2]);
+}

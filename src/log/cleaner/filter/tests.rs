@@ -178,6 +178,10 @@ fn a_tombstone_and_a_marker_wait_only_below_what_is_clean_elsewhere() {
         |log: &Log| log.headers().iter().map(|header| header.delete_horizon().is_some()).collect::<Vec<_>>();
     assert_eq!(waiting(&log), [true, true, false, false, false]);
     log.now += RETENTION_MS;
+    log.waits_below = Offset(0);
+    log.clean(0);
+    assert_eq!(log.headers().len(), 5, "what began to wait before waits as well");
+    log.waits_below = Offset(2);
     log.clean(0);
     assert_eq!(log.headers().iter().map(|header| header.base_offset.0).collect::<Vec<_>>(), [2, 3, 4]);
     log.waits_below = Offset(4);
