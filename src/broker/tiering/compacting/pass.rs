@@ -125,8 +125,8 @@ impl<'a> Pass<'a> {
             base_offset: first.base_offset,
             end_offset: last.end_offset,
             log_bytes: extent.length,
-            // Nothing that was copied was taken back, and a list would outlive the markers: readers would take
-            // later records of that producer for aborted ones.
+            // Nothing that was copied was taken back, and a list would outlive the markers: readers would
+            // take later records of that producer for aborted ones.
             aborted: Vec::new(),
             is_clean: true,
             nonce: Nonce::draw(&*broker.env.random),

@@ -53,8 +53,8 @@ pub(super) struct Rest {
 impl Rest {
     /// Nothing yet. The file's name goes at once, and the file with whoever holds it.
     ///
-    /// `needed_bytes` must be free: what may be written, and what the disk keeps for records that were promised
-    /// to producers.
+    /// `needed_bytes` must be free: what may be written, and what the disk keeps for records that were
+    /// promised to producers.
     pub(super) fn begin(files: &dyn Files, folder: &Path, needed_bytes: u64) -> Result<Rest, SpoolError> {
         let path = folder.join(NAME);
         let open = || {

@@ -269,8 +269,8 @@ async fn what_was_clean_before_it_left_the_tier_says_nothing_of_what_came_after(
     assert_eq!(broker.tier_clean_end(&partition), Some(Offset(0)));
 }
 
-/// A tombstone that had waited long enough before the topic was tiered is the first to go there: behind what is
-/// left the tier has nothing, and the disk begins later.
+/// A tombstone that had waited long enough before the topic was tiered is the first to go there: behind what
+/// is left the tier has nothing, and the disk begins later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_gets_over_a_gap_at_the_end_of_the_tier() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
