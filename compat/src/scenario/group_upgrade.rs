@@ -62,9 +62,13 @@ pub fn run(context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// What kind of group it is now.
+/// What kind of group it is, once it is stable: who has its share already may still have to say so.
 fn tell(context: &mut Context, broker: &Broker, when: &str) -> Result<()> {
-    let (kind, state) = type_and_state(&mut Client::connect(resolve(broker.bootstrap())?)?, GROUP)?;
+    let mut client = Client::connect(resolve(broker.bootstrap())?)?;
+    let (kind, state) = eventually(DEADLINE, "the group to be stable", || {
+        let (kind, state) = type_and_state(&mut client, GROUP)?;
+        Ok((state == "Stable").then_some((kind, state)))
+    })?;
     context.transcript.add(&format!("{when}: {kind}, {state}"));
     Ok(())
 }
