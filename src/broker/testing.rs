@@ -140,22 +140,10 @@ pub(crate) async fn commit_offset(broker: &Broker, group: &str, topic: &str, par
         metadata: "noted".into(),
     };
     let topics = vec![OffsetCommitTopic { name: topic.into(), topic_id, partitions: vec![committed] }];
-    let request = || {
-        GroupRequest::OffsetCommit(OffsetCommit {
-            group_id: group.into(),
-            member_id: "".into(),
-            group_instance_id: None,
-            generation_id_or_member_epoch: -1,
-            retention: None,
-            supports_member_epoch: true,
-            transaction: None,
-            topics: topics.clone(),
-        })
-    };
     // The groups of a topic that was just made are still to be loaded.
     for _ in 0..LOADS_MAX {
         let caller = Caller { client_id: "test".into(), client_host: "/127.0.0.1".into() };
-        let reply = match broker.ask_group(group, caller, request()) {
+        let reply = match broker.ask_group(group, caller, offsets_of_nobody(group, topics.clone())) {
             Ok(asked) => asked.reply().await,
             Err(error) => Err(error),
         };
@@ -166,6 +154,20 @@ pub(crate) async fn commit_offset(broker: &Broker, group: &str, topic: &str, par
         }
     }
     panic!("the groups are not loaded");
+}
+
+/// A commit by somebody who is no member.
+pub(crate) fn offsets_of_nobody(group: &str, topics: Vec<OffsetCommitTopic>) -> GroupRequest {
+    GroupRequest::OffsetCommit(OffsetCommit {
+        group_id: group.into(),
+        member_id: "".into(),
+        group_instance_id: None,
+        generation_id_or_member_epoch: -1,
+        retention: None,
+        supports_member_epoch: true,
+        transaction: None,
+        topics,
+    })
 }
 
 /// How often a loading coordinator is asked again.

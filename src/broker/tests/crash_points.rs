@@ -225,6 +225,50 @@ fn assert_unchanged(before: &HashMap<String, Vec<u8>>, after: &HashMap<String, V
     assert!(changed.is_empty(), "the second recovery changed files (bytes before, bytes after): {changed:?}");
 }
 
+/// What the disk keeps of unsynced writes at that point: by turns nothing, all, or what a draw says.
+fn plan_of(seed: u64, point: u64) -> CrashPlan {
+    match point % 4 {
+        0 => CrashPlan::DropUnsynced,
+        1 => CrashPlan::KeepUnsynced,
+        _ => CrashPlan::Random(seed.wrapping_mul(1_000_003) ^ point),
+    }
+}
+
+/// Crashes workloads of tasks at every one of their operations, until so many points were tried; what was
+/// found at each is handed on. `crash_at`, of a seed and a point, says `None` where the workload ends before.
+/// How many points, of how many workloads.
+pub(super) async fn tasks_crash_at_every_operation<T>(
+    points: u64,
+    crash_at: impl AsyncFn(u64, u64, CrashPlan) -> Option<T>,
+    mut found: impl FnMut(T),
+) -> (u64, u64) {
+    let (mut tried, mut seed) = (0, 0);
+    while tried < points {
+        seed += 1;
+        for point in 1.. {
+            let plan = plan_of(seed, point);
+            let repeat = Repeat(seed, point, plan);
+            let outcome = crash_at(seed, point, plan).await;
+            drop(repeat);
+            let Some(outcome) = outcome else { break };
+            tried += 1;
+            found(outcome);
+        }
+    }
+    (tried, seed)
+}
+
+/// Says how to repeat what it is dropped in a panic of.
+struct Repeat(u64, u64, CrashPlan);
+
+impl Drop for Repeat {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to repeat: crash_at({}, {}, CrashPlan::{:?})", self.0, self.1, self.2);
+        }
+    }
+}
+
 /// Crashes workloads at every one of their operations, until so many points were tried.
 fn crash_at_every_operation(points: u64, workload_of: impl Fn(u64) -> Workload) {
     let mut tried = 0;
@@ -234,11 +278,7 @@ fn crash_at_every_operation(points: u64, workload_of: impl Fn(u64) -> Workload) 
         let workload = workload_of(seed);
         // Every operation of this seed's workload, each with one of the plans.
         for point in 1.. {
-            let plan = match point % 4 {
-                0 => CrashPlan::DropUnsynced,
-                1 => CrashPlan::KeepUnsynced,
-                _ => CrashPlan::Random(seed.wrapping_mul(1_000_003) ^ point),
-            };
+            let plan = plan_of(seed, point);
             let outcome = std::panic::catch_unwind(|| crash_at(workload, point, plan));
             match outcome {
                 Ok(Some(())) => tried += 1,

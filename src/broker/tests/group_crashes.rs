@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::crash_points::crash_points;
+use super::crash_points::{crash_points, tasks_crash_at_every_operation};
 use super::machine::{Altered, Ended, Machine, Model, id, options};
 use crate::coordinator::{Coordinator, CoordinatorError, GroupAsk, Surroundings, World, WriteRules};
 use crate::env::simulated::{CrashPlan, SeededRandom, SimulatedWorld};
@@ -401,36 +401,9 @@ async fn crash_at(seed: u64, point: u64, plan: CrashPlan) -> Option<()> {
 
 #[tokio::test]
 async fn what_a_group_was_told_outlives_a_crash_at_any_operation() {
-    let (mut tried, mut seed) = (0, 0_u64);
-    while tried < crash_points() / POINTS_SHARE {
-        seed += 1;
-        for point in 1.. {
-            let plan = match point % 4 {
-                0 => CrashPlan::DropUnsynced,
-                1 => CrashPlan::KeepUnsynced,
-                _ => CrashPlan::Random(seed.wrapping_mul(1_000_003) ^ point),
-            };
-            let repeat = Repeat(seed, point, plan);
-            let outcome = crash_at(seed, point, plan).await;
-            drop(repeat);
-            match outcome {
-                Some(()) => tried += 1,
-                None => break,
-            }
-        }
-    }
+    let points = crash_points() / POINTS_SHARE;
+    let (tried, seed) = tasks_crash_at_every_operation(points, crash_at, |()| {}).await;
     println!("{tried} crash points of {seed} workloads");
-}
-
-/// Says how to repeat what it is dropped in a panic of.
-struct Repeat(u64, u64, CrashPlan);
-
-impl Drop for Repeat {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("to repeat: crash_at({}, {}, CrashPlan::{:?})", self.0, self.1, self.2);
-        }
-    }
 }
 
 /// The workloads would prove little if nobody were told anything, or nothing were compacted.

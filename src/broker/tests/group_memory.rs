@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::broker::testing::{eventually, open};
+use crate::broker::testing::{eventually, offsets_of_nobody, open};
 use crate::broker::{Broker, NewTopic, OFFSETS_TOPIC};
 use crate::coordinator::{Asked, CoordinatorError};
 use crate::env::alone::{alone, is_alone, resident_bytes};
 use crate::group::{
-    Caller, GroupRecord, GroupReply, GroupRequest, GroupShard, OffsetCommit, OffsetCommitPartition,
-    OffsetCommitTopic,
+    Caller, GroupRecord, GroupReply, GroupRequest, GroupShard, OffsetCommitPartition, OffsetCommitTopic,
 };
 use crate::model::{LeaderEpoch, Offset, TopicId};
 
@@ -120,14 +119,6 @@ fn commit(group: usize) -> GroupRequest {
         metadata: "".into(),
     };
     let partitions = (0..OFFSETS).map(partition).collect();
-    GroupRequest::OffsetCommit(OffsetCommit {
-        group_id: group_id(group).into(),
-        member_id: "".into(),
-        group_instance_id: None,
-        generation_id_or_member_epoch: -1,
-        retention: None,
-        supports_member_epoch: true,
-        transaction: None,
-        topics: vec![OffsetCommitTopic { topic_id: TopicId::ZERO, name: "read".into(), partitions }],
-    })
+    let topic = OffsetCommitTopic { topic_id: TopicId::ZERO, name: "read".into(), partitions };
+    offsets_of_nobody(&group_id(group), vec![topic])
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::crash_points::crash_points;
+use super::crash_points::{crash_points, tasks_crash_at_every_operation};
 use super::machine::{Batch, Ended, ROOT, read_all};
 use super::transactions::settled;
 use crate::broker::{Broker, BrokerError, NewTopic, OFFSETS_TOPIC, TransactionCheck, TransactionRefused};
@@ -616,39 +616,16 @@ async fn crash_at(seed: u64, point: u64, plan: CrashPlan) -> Option<[Option<Tran
 
 #[tokio::test]
 async fn a_transaction_ends_as_it_was_decided_after_a_crash_at_any_operation() {
-    let (mut tried, mut seed) = (0, 0_u64);
+    let points = crash_points() / POINTS_SHARE;
     let mut met = BTreeSet::new();
-    while tried < crash_points() / POINTS_SHARE {
-        seed += 1;
-        for point in 1.. {
-            let plan = match point % 4 {
-                0 => CrashPlan::DropUnsynced,
-                1 => CrashPlan::KeepUnsynced,
-                _ => CrashPlan::Random(seed.wrapping_mul(1_000_003) ^ point),
-            };
-            let repeat = Repeat(seed, point, plan);
-            let outcome = crash_at(seed, point, plan).await;
-            drop(repeat);
-            let Some(states) = outcome else { break };
-            tried += 1;
-            let states = states.into_iter().enumerate();
-            met.extend(states.filter_map(|(at, state)| Some((CLIENTS[at].0, state?.name()))));
-        }
-    }
+    let (tried, seed) = tasks_crash_at_every_operation(points, crash_at, |states| {
+        let states = states.into_iter().enumerate();
+        met.extend(states.filter_map(|(at, state)| Some((CLIENTS[at].0, state?.name()))));
+    })
+    .await;
     println!("{tried} crash points of {seed} workloads; found after a start: {met:?}");
     // Of one client or the other: a single workload need not decide each way in both versions.
     for state in ["Ongoing", "PrepareCommit", "PrepareAbort"] {
         assert!(met.iter().any(|(_, met)| *met == state), "no crash left a transaction in {state}: {met:?}");
-    }
-}
-
-/// Says how to repeat what it is dropped in a panic of.
-struct Repeat(u64, u64, CrashPlan);
-
-impl Drop for Repeat {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("to repeat: crash_at({}, {}, CrashPlan::{:?})", self.0, self.1, self.2);
-        }
     }
 }

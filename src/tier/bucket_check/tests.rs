@@ -1,11 +1,14 @@
+use std::time::Duration;
+
 use parking_lot::Mutex;
 
 use super::super::tests::bucket::FilledBucket;
-use super::super::tests::fixture::{MadeSegment, PARTITION};
+use super::super::tests::fixture::{MadeSegment, NOW, PARTITION, nonce};
+use super::super::update::Stamp;
 use super::*;
 use crate::env::RealFiles;
 use crate::log::AbortedTransaction;
-use crate::model::{Offset, ProducerId, TransactionResult};
+use crate::model::{LeaderEpoch, Offset, ProducerId, TransactionResult};
 use crate::store::Operation;
 use crate::store::simulated::{Fault, Strike};
 
@@ -184,18 +187,23 @@ async fn what_nothing_names_is_counted_and_no_fault() {
     assert_eq!(summary.foreign, ObjectCount { objects: 1, bytes: 7 });
 }
 
+/// Of the manifest that follows.
+fn next_stamp(root: &Root) -> Stamp {
+    Stamp {
+        number: root.number + 1,
+        root_nonce: nonce(1 << 40),
+        leaf_nonce: nonce(1 << 41),
+        leader_epoch: LeaderEpoch(1),
+        now: NOW,
+        grace: Duration::from_secs(3600),
+    }
+}
+
 /// A broker that runs removes segments, from the manifest first.
 #[tokio::test]
 async fn what_was_removed_meanwhile_is_no_fault() {
     let filled = filled().await;
-    let stamp = super::super::update::Stamp {
-        number: filled.root.number + 1,
-        root_nonce: super::super::tests::fixture::nonce(1 << 40),
-        leaf_nonce: super::super::tests::fixture::nonce(1 << 41),
-        leader_epoch: crate::model::LeaderEpoch(1),
-        now: super::super::tests::fixture::NOW,
-        grace: std::time::Duration::from_secs(3600),
-    };
+    let stamp = next_stamp(&filled.root);
     let reader = filled.reader(16 << 20).await;
     let mut leaves = Vec::new();
     let end = Offset(filled.segments[0].end);
@@ -222,14 +230,7 @@ async fn what_was_removed_meanwhile_is_no_fault() {
 #[tokio::test]
 async fn a_leaf_that_was_written_anew_meanwhile_is_read_from_the_newer_manifest() {
     let filled = filled().await;
-    let stamp = super::super::update::Stamp {
-        number: filled.root.number + 1,
-        root_nonce: super::super::tests::fixture::nonce(1 << 40),
-        leaf_nonce: super::super::tests::fixture::nonce(1 << 41),
-        leader_epoch: crate::model::LeaderEpoch(1),
-        now: super::super::tests::fixture::NOW,
-        grace: std::time::Duration::from_secs(3600),
-    };
+    let stamp = next_stamp(&filled.root);
     let reference = &filled.root.leaves[0];
     let leaf = filled.reader(16 << 20).await.leaf(PARTITION, reference).await.unwrap();
     let first = leaf.entries[0];
