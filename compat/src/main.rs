@@ -60,10 +60,12 @@ const CI: Scale = Scale {
     compacted_messages: 150_000,
     tiered: Tiered { stream_bytes: 96 << 20, segment_bytes: 1 << 20, local_bytes: 2 << 20, transactions: 30 },
     tiered_restore: TieredRestore {
-        stream_bytes: 48 << 20,
-        segment_bytes: 1 << 20,
-        local_bytes: 1 << 20,
-        transactions: 30,
+        content: Tiered {
+            stream_bytes: 48 << 20,
+            segment_bytes: 1 << 20,
+            local_bytes: 1 << 20,
+            transactions: 30,
+        },
         old_node_is_dead: true,
     },
     tiered_crash: TieredCrash { kills: 10 },
@@ -105,10 +107,12 @@ const SOAK: Scale = Scale {
         transactions: 400,
     },
     tiered_restore: TieredRestore {
-        stream_bytes: 2 << 30,
-        segment_bytes: 8 << 20,
-        local_bytes: 64 << 20,
-        transactions: 400,
+        content: Tiered {
+            stream_bytes: 2 << 30,
+            segment_bytes: 8 << 20,
+            local_bytes: 64 << 20,
+            transactions: 400,
+        },
         old_node_is_dead: false,
     },
     tiered_crash: TieredCrash { kills: 60 },

@@ -1,5 +1,7 @@
 //! Scenarios that need a network or a mount of their own: this program again, inside a namespace.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +11,17 @@ use crate::process::run;
 use crate::scenario::Context;
 
 const DEADLINE: Duration = Duration::from_secs(300);
+const MOUNT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A file system of so many bytes in memory, `disk` in the folder: gone with the namespace.
+pub fn small_disk(folder: &Path, bytes: u64) -> Result<PathBuf> {
+    let disk = folder.join("disk");
+    fs::create_dir_all(&disk)?;
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&disk);
+    run(mount, b"", MOUNT_DEADLINE)?.success()?;
+    Ok(disk)
+}
 
 /// Runs the inner part of a scenario under `unshare <what>`; gives what it wrote into its transcript.
 pub fn run_inside(context: &Context, what: &str, name: &str) -> Result<String> {

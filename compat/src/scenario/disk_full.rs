@@ -4,12 +4,11 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{CLIENT_DEADLINE, Context, create_topic};
+use super::{Context, create_topic};
 use crate::broker::{Broker, Settings};
 use crate::namespace;
 use crate::process::run as run_program;
@@ -26,11 +25,7 @@ pub fn run(context: &mut Context) -> Result<()> {
 
 /// The scenario proper, on a file system of its own.
 pub fn inside(context: &mut Context) -> Result<()> {
-    let disk = context.folder.join("disk");
-    fs::create_dir_all(&disk)?;
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES}"), "tmpfs"]).arg(&disk);
-    run_program(mount, b"", CLIENT_DEADLINE)?.success()?;
+    let disk = namespace::small_disk(&context.folder, DISK_BYTES)?;
 
     // Small files, so that all of it fits twice and fills within seconds.
     let settings = Settings { log_dir: Some(disk.join("data")), ..Settings::default() }

@@ -1,7 +1,6 @@
 //! The store is away until the disk is full to its reserve: only then producers wait and get an error, and
 //! reads go on. When the store is back, copies make room and producers go on. Nothing is restarted.
 
-use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -44,11 +43,7 @@ pub fn run(context: &mut Context) -> Result<()> {
 
 /// The scenario proper, on a file system of its own.
 pub fn inside(context: &mut Context) -> Result<()> {
-    let disk = context.folder.join("disk");
-    fs::create_dir_all(&disk)?;
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", &format!("size={DISK_BYTES}"), "tmpfs"]).arg(&disk);
-    run_program(mount, b"", CLIENT_DEADLINE)?.success()?;
+    let disk = namespace::small_disk(&context.folder, DISK_BYTES)?;
 
     let server = Server::start(Kind::Moto, context.tools, &context.folder, "tier", &[])?;
     let faults = Faults::start(server.address())?;

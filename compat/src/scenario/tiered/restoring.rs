@@ -39,32 +39,26 @@ const TAKEN_OVER: i32 = 78;
 /// How much is lost, and restored.
 #[derive(Clone, Copy)]
 pub struct Plan {
-    /// Of the topic without transactions: keys and values, before compression.
-    pub stream_bytes: u64,
-    /// Of its segments.
-    pub segment_bytes: u64,
-    /// Its `local.retention.bytes`.
-    pub local_bytes: u64,
-    /// Of each of two clients.
-    pub transactions: u32,
+    /// What was in the tier.
+    pub content: super::Plan,
     /// `--old-node-is-dead`: the restore does not wait.
     pub old_node_is_dead: bool,
 }
 
 /// One node after another on the same bucket.
 pub fn run(context: &mut Context) -> Result<()> {
-    let plan = context.scale.tiered_restore;
+    let Plan { content, old_node_is_dead } = context.scale.tiered_restore;
     let bucket = Bucket::on(Kind::Moto, context.tools, &context.folder)?;
     let mut broker = context.start_with(&bucket.settings())?;
     let topic = tiered_topic(1 << 20, 1 << 20);
     let topics = [
-        format!("{STREAM} {PARTITIONS} {}", tiered_topic(plan.segment_bytes, plan.local_bytes)),
+        format!("{STREAM} {PARTITIONS} {}", tiered_topic(content.segment_bytes, content.local_bytes)),
         format!("{} {} {topic}", transactional::TOPIC, transactional::PARTITIONS),
         format!("{} {} {topic}", groups::TOPIC, groups::PARTITIONS),
     ];
     create_topics(context, &broker, &topics.join(" , "))?;
-    produce(context, &broker, plan.stream_bytes)?;
-    let sent = transactional::produce(context, &broker, plan.transactions, Vec::new())?;
+    produce(context, &broker, content.stream_bytes)?;
+    let sent = transactional::produce(context, &broker, content.transactions, Vec::new())?;
     let mut groups = Groups::start(context, &broker)?;
     for (topic, partitions) in topics_here() {
         super::await_tier(&broker, &bucket, context, topic, partitions)?;
@@ -77,7 +71,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     let lost = context.folder.join("lost");
     fs::rename(broker.log_dir(), &lost)?;
     fs::create_dir(broker.log_dir())?;
-    let told = take_over(&bucket, &broker, plan.old_node_is_dead, &newest)?;
+    let told = take_over(&bucket, &broker, old_node_is_dead, &newest)?;
     context.transcript.add("an empty node takes over, and says of each partition what it has");
     broker.restart()?;
     // One of its partitions is enough where nothing lies behind the gap yet.
