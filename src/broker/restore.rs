@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use super::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
+use super::open::is_internal;
 use crate::cluster::new_snapshot;
 use crate::config::ServerConfig;
 use crate::env::{Env, time};
@@ -357,11 +357,6 @@ impl<'a> Restoration<'a> {
         directory.finish(new_snapshot(metadata))?;
         Ok(())
     }
-}
-
-/// Topics of coordinators: written anew, or not at all.
-fn is_internal(topic: &str) -> bool {
-    [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].contains(&topic)
 }
 
 #[cfg(test)]

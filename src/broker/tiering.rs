@@ -167,16 +167,16 @@ impl Tiering {
 
 /// Looks at all partitions now and then until the broker is gone.
 pub(super) async fn run(broker: Weak<Broker>) {
-    loop {
-        let interval = match broker.upgrade() {
-            Some(broker) => broker.tiering.as_ref().map(|tiering| tiering.config.interval),
-            None => return,
-        };
-        let Some(interval) = interval else { return };
-        time::sleep(interval.clamp(Duration::from_millis(1), INTERVAL_MAX)).await;
-        let Some(broker) = broker.upgrade() else { return };
+    while let Some(broker) = next_look(&broker).await {
         broker.see_to_the_tier().await;
     }
+}
+
+/// The broker, when it is time for the next look; `None`: it is gone, or has no tier.
+async fn next_look(broker: &Weak<Broker>) -> Option<Arc<Broker>> {
+    let interval = broker.upgrade()?.tiering.as_ref()?.config.interval;
+    time::sleep(interval.clamp(Duration::from_millis(1), INTERVAL_MAX)).await;
+    broker.upgrade()
 }
 
 impl Broker {

@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 
+use super::body_reader::BodyReader;
 use super::error::TierError;
 use super::keys::{ObjectKey, TOPICS, partition_folder};
 use super::manifest_entry::ManifestEntry;
@@ -15,7 +16,7 @@ use super::root::Root;
 use super::segment_head::{BLOCK_BYTES, SegmentHead};
 use crate::env::Files;
 use crate::model::{Offset, TopicPartition};
-use crate::store::{Body, ObjectStore, StoreError};
+use crate::store::{ObjectStore, StoreError};
 
 /// Segments that are looked at side by side. Of each a piece of its body is in memory, and its head.
 const SEGMENTS_AT_ONCE: usize = 4;
@@ -47,16 +48,22 @@ pub struct NewestManifests(pub Arc<dyn ObjectStore>);
 
 impl CurrentManifests for NewestManifests {
     fn number(&self, partition: TopicPartition) -> BoxFuture<'_, Result<Option<u64>, BucketCheckError>> {
-        Box::pin(async move {
-            let mut newest = None;
-            let mut pages = self.0.list(&format!("{}/manifest", partition_folder(partition)));
-            while let Some(page) = pages.next_page().await? {
-                let numbers = page.iter().filter_map(|listed| root_number(&listed.key));
-                newest = newest.max(numbers.max());
-            }
-            Ok(newest)
-        })
+        Box::pin(async move { Ok(newest_manifest(&*self.0, partition).await?) })
     }
+}
+
+/// The highest number of a root that lies in the bucket, by one listing; `None`: there is none.
+pub async fn newest_manifest(
+    store: &dyn ObjectStore,
+    partition: TopicPartition,
+) -> Result<Option<u64>, StoreError> {
+    let mut newest = None;
+    let mut pages = store.list(&format!("{}/manifest", partition_folder(partition)));
+    while let Some(page) = pages.next_page().await? {
+        let numbers = page.iter().filter_map(|listed| root_number(&listed.key));
+        newest = newest.max(numbers.max());
+    }
+    Ok(newest)
 }
 
 fn root_number(key: &str) -> Option<u64> {
@@ -406,17 +413,11 @@ async fn content(
     let key = entry.key(partition);
     let body = store.get(&key, None).await?;
     let bytes = of_size(&key, entry, body.length())?;
-    let mut reading = Reading { body, rest: Bytes::new(), watcher };
+    let mut reading = Reading { body: BodyReader::new(body), watcher };
     let damaged = |what: &str| TierError::damaged(&key, what);
     reading.checksum(entry.position).await?;
     let head = reading.take(entry.head_bytes as usize).await?;
-    if crc32c::crc32c(&head) != entry.head_crc {
-        return Err(damaged("its head is not what the manifest names"));
-    }
-    let head = SegmentHead::decode(&head).map_err(damaged)?;
-    if !head.is_of(entry, partition) {
-        return Err(damaged("its head is another segment's"));
-    }
+    let head = SegmentHead::decode_of(&head, entry, partition).map_err(damaged)?;
     if reading.checksum(u64::from(entry.producers_bytes)).await? != head.producers.crc {
         return Err(damaged("the checksum of its producers does not match"));
     }
@@ -432,37 +433,25 @@ async fn content(
     Ok(bytes)
 }
 
-/// A body, from its beginning on.
+/// A body, from its beginning on, and who hears how much of it was read.
 struct Reading<'a> {
-    body: Body,
-    rest: Bytes,
+    body: BodyReader,
     watcher: &'a dyn BucketWatcher,
 }
 
 impl Reading<'_> {
-    /// Some bytes, at most so many; an error where there are none, as its length was compared before.
-    async fn some(&mut self, bytes_max: usize) -> Result<Bytes, StoreError> {
-        if self.rest.is_empty() {
-            let next = self.body.next().await?;
-            self.rest = next.ok_or_else(|| StoreError::Unavailable("a body ended too soon".to_owned()))?;
-            self.watcher.read(self.rest.len() as u64);
-        }
-        Ok(self.rest.split_to(bytes_max.min(self.rest.len())))
-    }
-
     async fn take(&mut self, count: usize) -> Result<Bytes, StoreError> {
-        let mut taken = BytesMut::with_capacity(count);
-        while taken.len() < count {
-            taken.extend_from_slice(&self.some(count - taken.len()).await?);
-        }
-        Ok(taken.freeze())
+        let taken = self.body.take(count).await?;
+        self.watcher.read(count as u64);
+        Ok(taken)
     }
 
     /// CRC-32C of the next bytes.
     async fn checksum(&mut self, mut count: u64) -> Result<u32, StoreError> {
         let mut crc = 0;
         while count > 0 {
-            let some = self.some(usize::try_from(count).unwrap_or(usize::MAX)).await?;
+            let some = self.body.some(usize::try_from(count).unwrap_or(usize::MAX)).await?;
+            self.watcher.read(some.len() as u64);
             crc = crc32c::crc32c_append(crc, &some);
             count -= some.len() as u64;
         }

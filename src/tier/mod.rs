@@ -21,6 +21,7 @@
 mod batch_run;
 mod block_cache;
 mod blocks;
+mod body_reader;
 mod bucket_check;
 mod catalogue;
 mod catalogue_reader;
@@ -50,7 +51,7 @@ mod update;
 pub use block_cache::DiskCache;
 pub use bucket_check::{
     BucketCheck, BucketCheckError, BucketFault, BucketSummary, BucketWatcher, CurrentManifests,
-    NewestManifests, ObjectCount, partitions_in_bucket,
+    NewestManifests, ObjectCount, newest_manifest, partitions_in_bucket,
 };
 pub use catalogue::{
     CATALOGUE_CHUNKS_MAX, CATALOGUE_ENTRY_BYTES_MAX, CHUNK_ENTRIES_BYTES, CatalogueEntry, CatalogueKind,

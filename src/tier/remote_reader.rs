@@ -138,13 +138,7 @@ impl RemoteReader {
     ) -> Result<Arc<SegmentHead>, TierError> {
         let load = async {
             let range = entry.position..entry.producers_position();
-            let decode = |bytes: Bytes| {
-                if crc32c::crc32c(&bytes) != entry.head_crc {
-                    return Err("its head is not what the manifest names");
-                }
-                let head = SegmentHead::decode(&bytes)?;
-                if head.is_of(entry, partition) { Ok(head) } else { Err("its head is another segment's") }
-            };
+            let decode = |bytes: Bytes| SegmentHead::decode_of(&bytes, entry, partition);
             self.load(&entry.key(partition), Some(range), entry.head_bytes as usize, decode).await
         };
         self.heads.get(entry.object.nonce, 2 * entry.head_bytes as usize, load).await
@@ -157,12 +151,7 @@ impl RemoteReader {
         entry: &ManifestEntry,
     ) -> Result<CarriedState, TierError> {
         let head = self.head(partition, entry).await?;
-        let decode = |bytes: Bytes| {
-            if crc32c::crc32c(&bytes) != head.producers.crc {
-                return Err("the checksum of its producers does not match");
-            }
-            CarriedState::decode(&bytes, partition)
-        };
+        let decode = |bytes: Bytes| head.carried_state(&bytes);
         let range = entry.producers_position()..entry.log_position();
         self.load(&entry.key(partition), Some(range), PRODUCERS_BYTES_MAX, decode).await
     }

@@ -2,21 +2,20 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::body_reader::BodyReader;
 use super::error::TierError;
 use super::manifest_entry::ManifestEntry;
 use super::segment_head::{BLOCK_BYTES, SegmentHead};
 use crate::log::CarriedState;
 use crate::model::TopicPartition;
 use crate::protocol::batch::{BatchHeader, HEADER_BYTES};
-use crate::store::{Body, ObjectStore, StoreError};
+use crate::store::ObjectStore;
 
 /// A segment's batches, one after the other, each out of blocks that were compared with their checksums. In
 /// memory are one batch, what came of a block, and the head.
 pub struct SegmentBody {
     key: String,
-    body: Body,
-    /// What the store gave and nobody has taken.
-    rest: Bytes,
+    body: BodyReader,
     /// Log bytes that were compared and not taken.
     ready: BytesMut,
     head: SegmentHead,
@@ -36,32 +35,17 @@ impl SegmentBody {
         let key = entry.key(partition);
         let damaged = |what: &str| TierError::damaged(&key, what);
         let range = entry.position..entry.position + entry.bytes();
-        let mut body = store.get(&key, Some(range)).await?;
-        let mut rest = Bytes::new();
-        let head = take(&mut body, &mut rest, entry.head_bytes as usize).await?;
-        if crc32c::crc32c(&head) != entry.head_crc {
-            return Err(damaged("its head is not what the manifest names"));
-        }
-        let head = SegmentHead::decode(&head).map_err(damaged)?;
-        if !head.is_of(entry, partition) {
-            return Err(damaged("its head is another segment's"));
-        }
-        let producers = take(&mut body, &mut rest, entry.producers_bytes as usize).await?;
-        if crc32c::crc32c(&producers) != head.producers.crc {
-            return Err(damaged("the checksum of its producers does not match"));
-        }
-        let state = CarriedState::decode(&producers, partition).map_err(damaged)?;
-        Ok(SegmentBody { key, body, rest, ready: BytesMut::new(), head, state, block: 0 })
+        let mut body = BodyReader::new(store.get(&key, Some(range)).await?);
+        let head = body.take(entry.head_bytes as usize).await?;
+        let head = SegmentHead::decode_of(&head, entry, partition).map_err(damaged)?;
+        let producers = body.take(entry.producers_bytes as usize).await?;
+        let state = head.carried_state(&producers).map_err(damaged)?;
+        Ok(SegmentBody { key, body, ready: BytesMut::new(), head, state, block: 0 })
     }
 
-    /// What stands before the batches.
-    pub fn head(&self) -> &SegmentHead {
-        &self.head
-    }
-
-    /// As of the segment's end.
-    pub fn state(&self) -> &CarriedState {
-        &self.state
+    /// What was carried to the segment's end.
+    pub fn into_state(self) -> CarriedState {
+        self.state
     }
 
     /// The next batch, whole; `None` behind the last.
@@ -85,7 +69,7 @@ impl SegmentBody {
             };
             let at = (self.block * BLOCK_BYTES) as u64;
             let length = (self.head.log_bytes - at).min(BLOCK_BYTES as u64) as usize;
-            let block = take(&mut self.body, &mut self.rest, length).await?;
+            let block = self.body.take(length).await?;
             if crc32c::crc32c(&block) != crc {
                 let what = format!("the block at byte {at} of its batches has another checksum");
                 return Err(TierError::damaged(&self.key, what));
@@ -95,22 +79,6 @@ impl SegmentBody {
         }
         Ok(())
     }
-}
-
-/// The next bytes of a body, whose length the store has promised.
-async fn take(body: &mut Body, rest: &mut Bytes, count: usize) -> Result<Bytes, StoreError> {
-    if rest.len() >= count {
-        return Ok(rest.split_to(count));
-    }
-    let mut taken = BytesMut::with_capacity(count);
-    while taken.len() < count {
-        if rest.is_empty() {
-            let next = body.next().await?;
-            *rest = next.ok_or_else(|| StoreError::Unavailable("a body ended too soon".to_owned()))?;
-        }
-        taken.extend_from_slice(&rest.split_to((count - taken.len()).min(rest.len())));
-    }
-    Ok(taken.freeze())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::fields::{CRC_BYTES, Reader, Writer, begin, checked};
 use super::keys::Nonce;
 use super::manifest_entry::ManifestEntry;
-use crate::log::AbortedTransaction;
+use crate::log::{AbortedTransaction, CarriedState};
 use crate::model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicPartition};
 
 const MAGIC: &[u8; 8] = b"HWTIERSG";
@@ -184,8 +184,29 @@ impl SegmentHead {
         if is_sound { Ok(()) } else { Err("its index does not ascend within the segment") }
     }
 
+    /// Reads the head that `entry` names; otherwise says what is wrong with it.
+    pub fn decode_of(
+        bytes: &[u8],
+        entry: &ManifestEntry,
+        partition: TopicPartition,
+    ) -> Result<SegmentHead, &'static str> {
+        if crc32c::crc32c(bytes) != entry.head_crc {
+            return Err("its head is not what the manifest names");
+        }
+        let head = SegmentHead::decode(bytes)?;
+        if head.is_of(entry, partition) { Ok(head) } else { Err("its head is another segment's") }
+    }
+
+    /// Reads the section of the producers; otherwise says what is wrong with it.
+    pub fn carried_state(&self, producers: &[u8]) -> Result<CarriedState, &'static str> {
+        if crc32c::crc32c(producers) != self.producers.crc {
+            return Err("the checksum of its producers does not match");
+        }
+        CarriedState::decode(producers, self.partition)
+    }
+
     /// Whether it is the head that `entry` names.
-    pub fn is_of(&self, entry: &ManifestEntry, partition: TopicPartition) -> bool {
+    pub(super) fn is_of(&self, entry: &ManifestEntry, partition: TopicPartition) -> bool {
         self.partition == partition
             && self.nonce == entry.object.nonce
             && (self.base_offset, self.end_offset) == (entry.base_offset, entry.end_offset)

@@ -11,11 +11,10 @@ mod rest;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{INTERVAL_MAX, Look, Tiering, TieringError};
+use super::{Look, Tiering, TieringError, next_look};
 use crate::broker::Broker;
 use crate::broker::remote::summary;
 use crate::cluster::MetadataError;
-use crate::env::time;
 use crate::log::{Cleanable, Compaction};
 use crate::model::Offset;
 use crate::partition::{Partition, PartitionStatus};
@@ -28,12 +27,7 @@ const GROUP_SEGMENTS_MAX: usize = 64;
 
 /// Looks now and then, until the broker is gone, for partitions whose part in the tier is to be compacted.
 pub(in crate::broker) async fn run(broker: Weak<Broker>) {
-    loop {
-        let interval =
-            broker.upgrade().and_then(|it| it.tiering.as_ref().map(|tiering| tiering.config.interval));
-        let Some(interval) = interval else { return };
-        time::sleep(interval.clamp(Duration::from_millis(1), INTERVAL_MAX)).await;
-        let Some(broker) = broker.upgrade() else { return };
+    while let Some(broker) = next_look(&broker).await {
         broker.compact_tier().await;
     }
 }
@@ -173,7 +167,7 @@ impl Look<'_> {
             let leaf = self.tiering.reader().leaf(root.partition, reference).await?;
             let is_there = leaf.live(reference).windows(group.len()).any(|found| found == group);
             // Whoever collects what nothing names may have had the lock for longer than the grace.
-            let is_whole = is_there && self.tiering.store().size(&entry.key(self.id())).await?.is_some();
+            let is_whole = is_there && self.tiering.holds(&entry.key(self.id())).await?;
             if is_whole {
                 let replaced = self.commit(&root, |stamp| root.replace(begin..end, &[entry], &leaf, stamp));
                 is_replaced = replaced.await.map(|_| true);

@@ -12,7 +12,7 @@ use crate::log::CarriedState;
 use crate::metadata::{TierRecord, keys};
 use crate::model::{Offset, TopicPartition};
 use crate::store::Created;
-use crate::tier::{ObjectKey, RemoteReader, Root, Stamp, TierError, Update, partition_folder};
+use crate::tier::{RemoteReader, Root, Stamp, TierError, Update, newest_manifest};
 
 /// Numbers that a crash before the metadata store knew of a root may have left behind, one each.
 pub(in crate::broker) const MANIFESTS_TRIED_MAX: u32 = 64;
@@ -119,16 +119,9 @@ impl Look<'_> {
     /// the topic was tiered before. Who restores takes the highest for the newest.
     async fn first_number(&self) -> Result<u64, TieringError> {
         let deletion = self.broker.metadata.image().tier_deletion(self.id().topic_id);
-        let mut highest = deletion.and_then(|deletion| deletion.manifest_max).unwrap_or(0);
-        let mut pages = self.tiering.store().list(&format!("{}/manifest", partition_folder(self.id())));
-        while let Some(page) = pages.next_page().await? {
-            let numbers = page.iter().filter_map(|listed| match ObjectKey::parse(&listed.key)? {
-                ObjectKey::Root(_, number) => Some(number),
-                _ => None,
-            });
-            highest = numbers.fold(highest, u64::max);
-        }
-        Ok(highest + 1)
+        let former = deletion.and_then(|deletion| deletion.manifest_max);
+        let listed = newest_manifest(self.tiering.store(), self.id()).await?;
+        Ok(former.max(listed).unwrap_or(0) + 1)
     }
 
     async fn make_current(&self, root: &Root, update: &Update) -> Result<(), TieringError> {

@@ -19,7 +19,7 @@ async fn read(filled: &FilledBucket, log: &RemoteLog) -> Result<Vec<u8>, TierErr
     while let Some(batch) = body.next_batch().await? {
         bytes.extend_from_slice(&batch);
     }
-    assert_eq!(body.state().offset, entry.end_offset);
+    assert_eq!(body.into_state().offset, entry.end_offset);
     Ok(bytes)
 }
 

@@ -108,7 +108,7 @@ impl<'a> Pass<'a> {
                 };
                 rest = self.step(entry, batches, sift).await?;
             }
-            end_state = Some(body.state().clone());
+            end_state = Some(body.into_state());
         }
         let (Some((first, last)), Some(end_state)) = (group.first().zip(group.last()), end_state) else {
             return Ok(true);
