@@ -66,7 +66,7 @@ pub struct CommittedOffset {
     pub commit_timestamp: Timestamp,
     /// When it is forgotten, for clients that said so; -1 for the broker's retention.
     pub expire_timestamp: Timestamp,
-    /// Of the topic it was committed for; zero where the client did not say.
+    /// Of the topic it was committed for; zero in records of versions before 4, and in a transaction's.
     pub topic_id: TopicId,
 }
 

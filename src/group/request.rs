@@ -158,8 +158,9 @@ pub struct OffsetCommit {
 /// Offsets of one topic to commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommitTopic {
-    /// From version 10, else zero. Written with the offset, so that a topic of the same name that comes
-    /// later does not inherit it.
+    /// Of the topic that has the name now. A member that has not heard of its newest epoch is judged by it,
+    /// and it is written with the offset, so that a topic of the same name that comes later does not inherit
+    /// it. Zero for none.
     pub topic_id: TopicId,
     /// Its name, from the catalogue where the request gave the id.
     pub name: Arc<str>,

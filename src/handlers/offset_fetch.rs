@@ -2,8 +2,7 @@
 //!
 //! Tells the offsets that groups have committed: of every partition that was asked for, -1 where there is
 //! none, or of all that a group has.
-//! Left out: version 10 (topic ids), which the codec crate lacks. While there are no transactions every
-//! offset is stable.
+//! Left out: version 10 (topic ids), which the codec crate lacks.
 //!
 //! v1: groups kept by the broker. v2: `null` for all topics, an error for the whole. v3: throttling. v4:
 //! nothing. v5: leader epochs (KIP-320). v6: flexible. v7: stable offsets only (KIP-447). v8: many groups
@@ -14,7 +13,7 @@ use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
     OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
+use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse, TopicName};
 
 use super::exchange::{Failure, answer, decode, text};
 use super::groups::{GROUPS_AT_ONCE, Question, ask, code_of, count, group_id, kept, kept_if_any};
@@ -23,6 +22,7 @@ use super::{Api, Reply, RequestContext};
 use crate::group::{
     GroupReply, GroupRequest, OffsetFetch, OffsetFetchPartition, OffsetFetchTopic, OffsetFetchTopicReply,
 };
+use crate::metadata::ClusterImage;
 use crate::model::{LeaderEpoch, Offset, TopicId};
 use crate::protocol::ErrorCode;
 
@@ -46,7 +46,7 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
         Ok(request) => request,
         Err(reply) => return reply,
     };
-    let mut fetches = understood(context.header.api_version, &request);
+    let mut fetches = understood(context.header.api_version, &context.broker.image(), &request);
     let mut fetched = Vec::with_capacity(fetches.len());
     // All but the last ones are awaited in connection order: the queues of coordinators are bounded.
     while fetches.len() > GROUPS_AT_ONCE {
@@ -72,9 +72,11 @@ async fn handle(context: RequestContext, body: Bytes) -> Reply {
     })
 }
 
-fn understood(version: i16, request: &OffsetFetchRequest) -> Vec<OffsetFetch> {
-    let topic = |name: &_, partitions: &[i32]| OffsetFetchTopic {
-        topic_id: TopicId::ZERO,
+/// A name stands for the topic that has it now: what was committed for one before is not its offset, though
+/// the tombstone that follows a deletion may still be missing.
+fn understood(version: i16, image: &ClusterImage, request: &OffsetFetchRequest) -> Vec<OffsetFetch> {
+    let topic = |name: &TopicName, partitions: &[i32]| OffsetFetchTopic {
+        topic_id: image.topic(name.as_str()).map_or(TopicId::ZERO, |topic| topic.topic_id),
         name: kept(name),
         partitions: partitions.to_vec(),
     };

@@ -88,14 +88,16 @@ pub(super) fn existing<'a>(
 ) -> Vec<OffsetCommitTopic> {
     let mut existing = Vec::new();
     for (name, partitions) in topics {
-        let count = image.topic(name).map_or(0, |topic| topic.partitions);
+        let topic = image.topic(name);
+        let count = topic.map_or(0, |topic| topic.partitions);
+        let topic_id = topic.map_or(TopicId::ZERO, |topic| topic.topic_id);
         let exists = |partition: &OffsetCommitPartition| (0..count).contains(&partition.partition);
         let (partitions, unknown): (Vec<_>, Vec<_>) = partitions.into_iter().partition(exists);
         for partition in unknown {
             outcomes.add(name, partition.partition, ErrorCode::UnknownTopicOrPartition.code());
         }
         if !partitions.is_empty() {
-            existing.push(OffsetCommitTopic { topic_id: TopicId::ZERO, name: name.into(), partitions });
+            existing.push(OffsetCommitTopic { topic_id, name: name.into(), partitions });
         }
     }
     existing

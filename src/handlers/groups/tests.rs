@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
@@ -22,9 +23,13 @@ use kafka_protocol::messages::{
     JoinGroupResponse, LeaveGroupRequest, ListGroupsRequest, OffsetCommitRequest, OffsetDeleteRequest,
     OffsetFetchRequest, SyncGroupRequest, TopicName,
 };
+use uuid::Uuid;
 
+use crate::broker::testing::offsets_of_nobody;
+use crate::group::{Caller, GroupReply, OffsetCommitPartition, OffsetCommitTopic};
 use crate::handlers::Reply;
 use crate::handlers::testing::{TestBroker, str_bytes};
+use crate::model::{LeaderEpoch, Offset, TopicId};
 
 fn group(id: &str) -> GroupId {
     GroupId(str_bytes(id))
@@ -469,6 +474,27 @@ async fn a_topic_made_again_does_not_inherit_offsets() {
 }
 
 #[tokio::test]
+async fn what_was_committed_for_another_topic_of_the_name_is_not_told() {
+    let test = started().await;
+    for (topic_id, told) in [(TopicId(Uuid::from_u128(7)), -1), (TopicId::ZERO, 5)] {
+        let partitions = vec![OffsetCommitPartition {
+            partition: 0,
+            offset: Offset(5),
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: "".into(),
+        }];
+        let topics = vec![OffsetCommitTopic { topic_id, name: "t".into(), partitions }];
+        let caller = Caller { client_id: "test".into(), client_host: "/127.0.0.1".into() };
+        let asked = test.broker.ask_group("g", caller, offsets_of_nobody("g", topics)).unwrap();
+        assert!(matches!(asked.reply().await, Ok(GroupReply::OffsetCommit(Ok(_)))));
+        for version in [7, 8] {
+            let found = fetched(&test, version, fetch(version, "g", Some(&[("t", &[0])]))).await;
+            assert_eq!(found[&("t".to_owned(), 0)].0, told, "{topic_id:?}, version {version}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_member_of_a_consumer_group_joins_is_described_and_leaves() {
     let test = started().await;
     for version in 0..=1 {
@@ -508,6 +534,55 @@ async fn a_member_of_a_consumer_group_joins_is_described_and_leaves() {
         let unknown = test.ask(version, &leave).await;
         let words = format!("Member {member_id} is not a member of group {id}.");
         assert_eq!((unknown.error_code, unknown.error_message.as_deref()), (25, Some(words.as_str())));
+    }
+}
+
+#[tokio::test]
+async fn trap_76_a_member_that_has_not_heard_of_its_newest_epoch_commits_what_it_keeps() {
+    let test = started().await;
+    let topic_id = test.broker.image().topic("t").unwrap().topic_id.0;
+    let beat = async |member: &str, member_epoch, owned: &[i32]| {
+        let topic = TopicPartitions::default().with_topic_id(topic_id).with_partitions(owned.to_vec());
+        let topics = if owned.is_empty() { Vec::new() } else { vec![topic] };
+        let request = ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(group("g"))
+            .with_member_id(str_bytes(member))
+            .with_member_epoch(member_epoch)
+            .with_rebalance_timeout_ms(10_000)
+            .with_subscribed_topic_names(Some(vec![topic_name("t")]))
+            .with_topic_partitions(Some(topics));
+        let answer = test.ask(1, &request).await;
+        assert_eq!(answer.error_code, 0);
+        let assigned = answer.assignment.map(|assignment| {
+            assignment.topic_partitions.into_iter().flat_map(|topic| topic.partitions).collect::<Vec<_>>()
+        });
+        (answer.member_epoch, assigned)
+    };
+    let (known, assigned) = beat("a", 0, &[]).await;
+    assert_eq!(assigned.as_deref(), Some(&[0, 1][..]));
+    beat("b", 0, &[]).await;
+    // The assignment that has room for the other comes a little later.
+    let told = async {
+        loop {
+            if let (_, Some(kept)) = beat("a", known, &[0, 1]).await
+                && kept.len() == 1
+            {
+                return kept;
+            }
+        }
+    };
+    let kept = crate::env::time::timeout(std::time::Duration::from_secs(20), told).await.unwrap();
+    let (newest, _) = beat("a", known, &kept).await;
+    assert!(newest > known, "{newest} after {known}");
+    let given_up = 1 - kept[0];
+    for (member_epoch, partition, code) in
+        [(known, kept[0], 0), (known, given_up, 113), (newest, kept[0], 0), (newest + 1, kept[0], 113)]
+    {
+        let commit = commit("g", &[("t", &[(partition, 5)])])
+            .with_member_id(str_bytes("a"))
+            .with_generation_id_or_member_epoch(member_epoch);
+        let codes = committed(&test, 9, commit).await;
+        assert_eq!(codes[&("t".to_owned(), partition)], code, "epoch {member_epoch}, partition {partition}");
     }
 }
 
