@@ -193,7 +193,7 @@ impl ProducerStates {
     }
 
     /// Whether a batch of records may be appended. The order is Kafka's: duplicate, transaction, epoch,
-    /// sequence.
+    /// sequence. Unlike there, a duplicate is one of the same transaction.
     pub fn check(&self, header: &BatchHeader, standing: Standing) -> SequenceVerdict {
         if !header.has_producer_id() {
             return SequenceVerdict::Append;
@@ -377,7 +377,9 @@ fn due(entry: Option<&ProducerEntry>, header: &BatchHeader, standing: Standing) 
 }
 
 impl ProducerEntry {
-    /// The remembered batch with exactly these sequence numbers and this epoch.
+    /// The remembered batch with exactly these sequence numbers and this epoch. Of a transaction that has
+    /// ended it is none of the one that is open: what comes with its numbers is another batch, which must not
+    /// be answered as if it were there (ADR 36).
     fn find(&self, header: &BatchHeader) -> Option<AppendedBatch> {
         if header.producer_epoch != self.producer_epoch {
             return None;
@@ -385,7 +387,9 @@ impl ProducerEntry {
         let same = |batch: &&AppendedBatch| {
             batch.first_sequence == header.base_sequence && batch.last_sequence == header.last_sequence()
         };
-        self.batches.iter().find(same).copied()
+        let found = self.batches.iter().find(same)?;
+        let is_of_open = || self.transaction.is_some_and(|open| found.base_offset >= open.first_offset);
+        (!header.attributes.is_transactional() || is_of_open()).then_some(*found)
     }
 }
 

@@ -193,6 +193,7 @@ fn verdicts_on_batches_in_transactions() {
     const COORDINATOR: Standing = Standing { is_client: false, ..VERIFIED };
     let begun = [Records(1, 0), Records(1, 1)];
     let aborted = [Records(1, 0), Records(1, 1), Abort(1, 0)];
+    let next = [Records(1, 0), Records(1, 1), Abort(1, 0), Records(1, 2)];
     let bumped = [Records(1, 0), Abort(2, 0)];
     let append = SequenceVerdict::Append;
     let due = |expected| SequenceVerdict::OutOfOrder { expected };
@@ -215,6 +216,10 @@ fn verdicts_on_batches_in_transactions() {
         (&aborted, UNVERIFIED, Records(1, 2), SequenceVerdict::NotInTransaction),
         (&aborted, VERIFIED, Records(1, 2), append),
         (&aborted, VERIFIED, Records(1, 3), due(2)),
+        // ADR 36: the numbers of a batch of the transaction before.
+        (&aborted, UNVERIFIED, Records(1, 1), SequenceVerdict::NotInTransaction),
+        (&aborted, VERIFIED, Records(1, 1), due(2)),
+        (&next, UNVERIFIED, Records(1, 1), due(3)),
         (&aborted, UNVERIFIED, Plain(1, 2), append),
         (&bumped, VERIFIED, Records(1, 1), SequenceVerdict::StaleEpoch { current: ProducerEpoch(2) }),
         (&bumped, VERIFIED, Records(2, 0), append),
@@ -224,13 +229,12 @@ fn verdicts_on_batches_in_transactions() {
         let header = BatchHeader::parse(&batch(next, 0)).unwrap();
         assert_eq!(states.check(&header, standing), expected, "{steps:?}, then {next:?}");
     }
-    let (states, _) = after(&aborted);
-    let header = BatchHeader::parse(&batch(Records(1, 1), 0)).unwrap();
-    let duplicate = states.check(&header, UNVERIFIED);
-    assert!(
-        matches!(duplicate, SequenceVerdict::Duplicate(_)),
-        "before anything of transactions: {duplicate:?}"
-    );
+    for (steps, at) in [(&begun[..], Records(1, 1)), (&next, Records(1, 2)), (&[Plain(1, 0)], Plain(1, 0))] {
+        let (states, _) = after(steps);
+        let header = BatchHeader::parse(&batch(at, 0)).unwrap();
+        let duplicate = states.check(&header, UNVERIFIED);
+        assert!(matches!(duplicate, SequenceVerdict::Duplicate(_)), "{steps:?}, then {at:?}: {duplicate:?}");
+    }
 }
 
 #[test]
