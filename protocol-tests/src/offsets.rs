@@ -1,4 +1,4 @@
-//! Offsets by the million: committed in few requests, and looked for after a restart.
+//! Offsets by the million: committed in few requests or one by one, and looked for after a restart.
 
 #![expect(clippy::disallowed_methods, reason = "it waits for a broker outside this process")]
 
@@ -20,8 +20,9 @@ use crate::client::{Client, PATIENCE, text};
 const FIND_VERSION: i16 = 4;
 const COMMIT_VERSION: i16 = 8;
 const FETCH_VERSION: i16 = 8;
-/// Requests under way.
-const WINDOW: u32 = 16;
+/// Offsets in requests under way, and requests.
+const WINDOW: u64 = 16_000;
+const REQUESTS_MAX: u64 = 256;
 /// Groups in one question: an answer for a thousand would hold up whoever shares the connection's thread.
 const ASKED_AT_ONCE: usize = 20;
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
@@ -36,21 +37,29 @@ pub struct Offsets {
     pub partitions: i32,
     /// How many groups.
     pub groups: u32,
+    /// Offsets in one commit. The partitions are a multiple of it.
+    pub at_once: i32,
 }
 
 impl Offsets {
-    /// Commits them, a request for each group; returns when all are confirmed.
+    /// Commits them; returns when all are confirmed. Groups take turns.
     pub fn commit(&self) -> Result<()> {
         let mut client = Client::connect(self.broker)?;
         self.wait_for_coordinators(&mut client)?;
-        let mut heard = 0;
-        for sent in 1..=self.groups {
-            client.send(COMMIT_VERSION, &self.commit_of(sent - 1))?;
-            let left = if sent == self.groups { 0 } else { WINDOW };
-            while sent - heard > left {
-                ensure!(confirmed(&mut client)?, "the commit of group {heard} was refused");
-                heard += 1;
+        let window = (WINDOW / u64::try_from(self.at_once)?).clamp(1, REQUESTS_MAX);
+        let (mut sent, mut heard) = (0, 0);
+        for first in (0..self.partitions).step_by(usize::try_from(self.at_once)?) {
+            for group in 0..self.groups {
+                client.send(COMMIT_VERSION, &self.commit_of(group, first))?;
+                sent += 1;
+                if sent - heard >= window {
+                    ensure!(confirmed(&mut client)?, "commit {heard} was refused");
+                    heard += 1;
+                }
             }
+        }
+        for commit in heard..sent {
+            ensure!(confirmed(&mut client)?, "commit {commit} was refused");
         }
         Ok(())
     }
@@ -61,7 +70,7 @@ impl Offsets {
         client.ask::<FindCoordinatorRequest>(FIND_VERSION, &find)?;
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
-            client.send(COMMIT_VERSION, &self.commit_of(0))?;
+            client.send(COMMIT_VERSION, &self.commit_of(0, 0))?;
             if confirmed(client)? {
                 return Ok(());
             }
@@ -70,7 +79,8 @@ impl Offsets {
         bail!("no coordinator after {} s", PATIENCE.as_secs())
     }
 
-    fn commit_of(&self, group: u32) -> OffsetCommitRequest {
+    /// Of so many partitions from `first` on.
+    fn commit_of(&self, group: u32, first: i32) -> OffsetCommitRequest {
         let partition = |partition| {
             OffsetCommitRequestPartition::default()
                 .with_partition_index(partition)
@@ -79,7 +89,7 @@ impl Offsets {
         };
         let topic = OffsetCommitRequestTopic::default()
             .with_name(TopicName(text(&self.topic)))
-            .with_partitions((0..self.partitions).map(partition).collect());
+            .with_partitions((first..first + self.at_once).map(partition).collect());
         // Nobody's member.
         OffsetCommitRequest::default()
             .with_group_id(group_id(group))

@@ -1,5 +1,5 @@
-//! Members of classic groups by the hundred, on the level of the protocol: they come, leave, fall silent and
-//! come again, while a broker is killed under them.
+//! Members of groups by the hundred, on the level of the protocol, classic and of KIP-848: they come, leave,
+//! fall silent and come again, while a broker is killed under them.
 //!
 //! **Owns** the members and what each may expect of a broker. **Does not own** the broker, nor when it dies.
 //! **Invariants**: every decision of a member comes from a seed; what a broker did wrong is a sentence in
@@ -7,7 +7,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "it waits for a broker outside this process")]
 
-mod life;
+mod classic;
+mod link;
+mod modern;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -17,25 +19,33 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use kafka_protocol::messages::{DescribeGroupsRequest, GroupId};
+use kafka_protocol::messages::consumer_group_describe_response::DescribedGroup;
+use kafka_protocol::messages::{ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId};
 
 use crate::client::{Client, text};
-use life::Life;
+use classic::Classic;
+use link::live;
+use modern::Modern;
 
 /// Silence after which a broker takes a member for dead: the least that Kafka allows.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a rebalance waits for those who were members before.
 pub const REBALANCE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long groups may take to settle: silent members are missed, the others join again; and a machine of two
-/// cores has hundreds of them to serve.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long groups may take to settle: silent members are missed, a rebalance waits for those who were there,
+/// and a machine of two cores has hundreds of groups to serve meanwhile.
+const SETTLED_MAX: Duration = SESSION_TIMEOUT.saturating_add(REBALANCE_TIMEOUT).saturating_mul(2);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const DESCRIBE_VERSION: i16 = 5;
+const CONSUMER_DESCRIBE_VERSION: i16 = 1;
 /// Groups in one question.
 const DESCRIBED_AT_ONCE: usize = 100;
 const COMPLAINTS_MAX: usize = 20;
 /// A member's thread holds little.
 const STACK_BYTES: usize = 128 << 10;
+
+/// What members of KIP-848 read, with the partitions of each: the few, and the crowd. Who starts a storm with
+/// such members makes these before.
+pub const TOPICS: [(&str, u32); 2] = [("stormed", 6), ("stormed-by-a-crowd", 120)];
 
 /// How many there are.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +56,9 @@ pub struct Plan {
     pub members: u32,
     /// Members of one large group beside them.
     pub crowd: u32,
+    /// Whether every second group is of KIP-848, and a second large group. The broker must have sessions of
+    /// [`SESSION_TIMEOUT`] for them.
+    pub modern: bool,
     /// Where chance begins.
     pub seed: u64,
 }
@@ -59,9 +72,18 @@ struct Shared {
     ending: AtomicBool,
     /// The members of each group as they take themselves to be, by group.
     present: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    /// Who has which partition, in groups of KIP-848, by group.
+    owners: Mutex<BTreeMap<String, BTreeMap<i32, Claim>>>,
     complaints: Mutex<Vec<String>>,
     joins: AtomicU64,
     heartbeats: AtomicU64,
+}
+
+/// A partition is a member's.
+struct Claim {
+    member_id: String,
+    /// When its session ends unless the broker hears of it: then others may have the partition.
+    until: Instant,
 }
 
 /// What a storm has seen.
@@ -78,8 +100,37 @@ pub struct Seen {
 /// Running members.
 pub struct Storm {
     shared: Arc<Shared>,
-    groups: Vec<String>,
+    groups: Vec<Group>,
     threads: Vec<JoinHandle<()>>,
+}
+
+struct Group {
+    name: String,
+    members: u32,
+    /// What it reads, if it is of KIP-848.
+    reads: Option<(&'static str, u32)>,
+}
+
+impl Plan {
+    fn all_groups(&self) -> Vec<Group> {
+        let [small, large] = TOPICS;
+        let few = (0..self.groups).map(|group| Group {
+            name: format!("storm-{group}"),
+            members: self.members,
+            reads: (self.modern && group % 2 == 1).then_some(small),
+        });
+        let crowd = Group { name: "storm-crowd".to_owned(), members: self.crowd, reads: None };
+        let modern = self.modern.then(|| Group {
+            name: "storm-modern-crowd".to_owned(),
+            members: self.crowd,
+            reads: Some(large),
+        });
+        few.chain([crowd]).chain(modern).collect()
+    }
+}
+
+fn names(groups: &[&Group]) -> Vec<GroupId> {
+    groups.iter().map(|group| GroupId(text(&group.name))).collect()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,35 +154,38 @@ impl Storm {
             settling: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             present: Mutex::default(),
+            owners: Mutex::default(),
             complaints: Mutex::default(),
             joins: AtomicU64::new(0),
             heartbeats: AtomicU64::new(0),
         });
-        let mut groups: Vec<(String, u32)> =
-            (0..plan.groups).map(|group| (format!("storm-{group}"), plan.members)).collect();
-        groups.push(("storm-crowd".to_owned(), plan.crowd));
+        let groups = plan.all_groups();
         let mut threads = Vec::new();
-        for (group, members) in &groups {
-            for _ in 0..*members {
+        for group in &groups {
+            for _ in 0..group.members {
                 let seed = plan.seed.wrapping_mul(1_000_003).wrapping_add(threads.len() as u64 + 1);
-                let life = Life::new(shared.clone(), group.clone(), seed);
+                let (shared, name) = (shared.clone(), group.name.clone());
                 let named = std::thread::Builder::new().name(format!("member-{}", threads.len()));
-                threads.push(named.stack_size(STACK_BYTES).spawn(move || life.run())?);
+                let named = named.stack_size(STACK_BYTES);
+                threads.push(match group.reads {
+                    None => named.spawn(move || live(Classic::new(shared, name, seed)))?,
+                    Some((topic, _)) => named.spawn(move || live(Modern::new(shared, name, seed, topic)))?,
+                });
             }
         }
-        Ok(Storm { shared, groups: groups.into_iter().map(|(group, _)| group).collect(), threads })
+        Ok(Storm { shared, groups, threads })
     }
 
     /// From now on everybody stays who is there, and who is not comes; returns once every group is stable
-    /// with exactly its members, and fails if that takes too long.
-    pub fn settle(&self) -> Result<()> {
+    /// with exactly its members, and fails if that takes longer than [`SETTLED_MAX`]. How long it took.
+    pub fn settle(&self) -> Result<Duration> {
         self.shared.settling.store(true, Ordering::Release);
         let start = Instant::now();
         loop {
             let unsettled = self.unsettled()?;
             match unsettled.first() {
-                None => return Ok(()),
-                Some(first) if start.elapsed() > SETTLE_PATIENCE => {
+                None => return Ok(start.elapsed()),
+                Some(first) if start.elapsed() > SETTLED_MAX => {
                     bail!("{} groups are not settled, for instance {first}", unsettled.len())
                 }
                 Some(_) => std::thread::park_timeout(LOOK_INTERVAL),
@@ -142,25 +196,58 @@ impl Storm {
     /// Groups that are not stable with exactly their members, in words.
     fn unsettled(&self) -> Result<Vec<String>> {
         let mut client = Client::connect(self.shared.broker)?;
+        let (modern, classic): (Vec<_>, Vec<_>) = self.groups.iter().partition(|group| group.reads.is_some());
         let mut unsettled = Vec::new();
-        for groups in self.groups.chunks(DESCRIBED_AT_ONCE) {
-            let names = groups.iter().map(|group| GroupId(text(group))).collect();
-            let request = DescribeGroupsRequest::default().with_groups(names);
+        for groups in classic.chunks(DESCRIBED_AT_ONCE) {
+            let request = DescribeGroupsRequest::default().with_groups(names(groups));
             let described = client.ask::<DescribeGroupsRequest>(DESCRIBE_VERSION, &request)?.groups;
             ensure!(described.len() == groups.len(), "{} of {} groups", described.len(), groups.len());
             for group in described {
-                let name = group.group_id.0.to_string();
-                let members: BTreeSet<String> =
-                    group.members.iter().map(|member| member.member_id.to_string()).collect();
-                let present = locked(&self.shared.present).get(&name).cloned().unwrap_or_default();
-                if group.group_state.as_str() != "Stable" || members != present {
-                    let (code, state) = (group.error_code, group.group_state.as_str());
-                    let (told, there) = (members.len(), present.len());
-                    unsettled.push(format!("{name}: error {code}, {state}, {told} members of {there}"));
-                }
+                let members = group.members.iter().map(|member| member.member_id.to_string()).collect();
+                let told = (group.error_code, group.group_state.as_str(), members);
+                unsettled.extend(self.unlike(&group.group_id, told));
+            }
+        }
+        for groups in modern.chunks(DESCRIBED_AT_ONCE) {
+            let request = ConsumerGroupDescribeRequest::default().with_group_ids(names(groups));
+            let described = client.ask(CONSUMER_DESCRIBE_VERSION, &request)?.groups;
+            ensure!(described.len() == groups.len(), "{} of {} groups", described.len(), groups.len());
+            for (group, asked) in described.iter().zip(groups) {
+                let members = group.members.iter().map(|member| member.member_id.to_string()).collect();
+                let told = (group.error_code, group.group_state.as_str(), members);
+                let unlike = self.unlike(&group.group_id, told).or_else(|| self.not_shared(asked, group));
+                unsettled.extend(unlike);
             }
         }
         Ok(unsettled)
+    }
+
+    /// What a broker tells of a group that is not stable, or has other members than there are.
+    fn unlike(&self, group: &GroupId, told: (i16, &str, BTreeSet<String>)) -> Option<String> {
+        let (error_code, state, members) = told;
+        let present = locked(&self.shared.present).get(group.as_str()).cloned().unwrap_or_default();
+        let (told, there) = (members.len(), present.len());
+        (state != "Stable" || members != present)
+            .then(|| format!("{}: error {error_code}, {state}, {told} members of {there}", group.as_str()))
+    }
+
+    /// Partitions that have not exactly the owner that the broker tells.
+    fn not_shared(&self, group: &Group, told: &DescribedGroup) -> Option<String> {
+        let assigned = told.members.iter().flat_map(|member| {
+            let partitions = member.assignment.topic_partitions.iter().flat_map(|topic| &topic.partitions);
+            partitions.map(|partition| (*partition, member.member_id.to_string()))
+        });
+        let mut assigned: Vec<(i32, String)> = assigned.collect();
+        assigned.sort_unstable();
+        let owners = locked(&self.shared.owners);
+        let owned: Vec<(i32, String)> = owners.get(&group.name).map_or(Vec::new(), |owners| {
+            owners.iter().map(|(partition, claim)| (*partition, claim.member_id.clone())).collect()
+        });
+        let partitions = group.reads.map_or(0, |(_, partitions)| partitions as usize);
+        (assigned != owned || owned.len() != partitions).then(|| {
+            let (told, there) = (assigned.len(), owned.len());
+            format!("{}: {told} partitions are assigned and {there} owned of {partitions}", group.name)
+        })
     }
 
     /// How often somebody was let into a generation so far.

@@ -21,8 +21,18 @@ const LOADS_JUDGED_MIN: usize = 9;
 /// Between two requests of the producer.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// After `kill -9` and after an orderly stop, in turn.
+/// A million offsets in a thousand commits.
 pub fn run(context: &mut Context) -> Result<()> {
+    load(context, i32::try_from(PARTITIONS)?)
+}
+
+/// A million offsets in a million commits.
+pub fn one_by_one(context: &mut Context) -> Result<()> {
+    load(context, 1)
+}
+
+/// After `kill -9` and after an orderly stop, in turn.
+fn load(context: &mut Context, at_once: i32) -> Result<()> {
     let mut broker = context.start()?;
     create_topics(context, &broker, &format!("read {PARTITIONS} , elsewhere 1"))?;
     let offsets = Offsets {
@@ -30,6 +40,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         topic: "read".to_owned(),
         partitions: i32::try_from(PARTITIONS)?,
         groups: GROUPS,
+        at_once,
     };
     offsets.commit()?;
     let (mut slower, mut loads) = (Vec::new(), Vec::new());

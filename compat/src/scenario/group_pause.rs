@@ -15,7 +15,7 @@ use super::{Context, committed, create_topic};
 use crate::broker::Broker;
 use crate::wait::eventually;
 
-const PLAN: Plan = Plan { groups: 10, members: 3, crowd: 10, seed: 3 };
+const PLAN: Plan = Plan { groups: 10, members: 3, crowd: 10, modern: false, seed: 3 };
 /// Long enough for a few looks at offsets that are kept for too long, and for heartbeats.
 const BETWEEN: Duration = Duration::from_secs(3);
 /// Of the topic that members of the newer protocol share; for them to begin.

@@ -176,6 +176,7 @@ pub const SOAK: &[Scenario] = &[
     // A commit that is under way when the epoch changes ends one of its members now and then, as the protocol
     // has it: not yet steady enough for every run.
     Scenario { name: "group-upgrade", oracle: true, run: group_upgrade::run },
+    Scenario { name: "group-load-one-by-one", oracle: false, run: group_load::one_by_one },
     Scenario { name: "object-store-minio", oracle: false, run: object_store::run_minio },
     Scenario { name: "tiered-minio", oracle: false, run: |c| tiered::run(c, Kind::Minio) },
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },

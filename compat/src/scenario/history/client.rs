@@ -21,6 +21,8 @@ const VALUES: u64 = 1_000_000_000;
 const POLL_MS: u32 = 50;
 /// Sends and polls of a transaction.
 const STEPS_MAX: u64 = 4;
+/// How often a client that turns to other keys takes those that lag behind.
+const UNSEEN_ONE_IN: u64 = 3;
 /// For a client that begins anew.
 const OPEN_DEADLINE: Duration = Duration::from_secs(240);
 /// For the last polls.
@@ -240,11 +242,16 @@ impl<'a> Client<'a> {
         Ok(keys[place].clone())
     }
 
-    /// It reads something else: some of the keys, seldom from the start; or what a group gives it.
+    /// It reads something else: some of the keys, or those with records that nobody has polled yet; seldom
+    /// from the start; or what a group gives it.
     fn turn(&mut self) -> Result<()> {
         let began = self.recorder.now();
         let group = self.group();
-        let chosen: Vec<String> = self.window().into_iter().filter(|_| self.random.below(3) > 0).collect();
+        let mut chosen: Vec<String> =
+            self.window().into_iter().filter(|_| self.random.below(3) > 0).collect();
+        if self.random.below(UNSEEN_ONE_IN) == 0 {
+            chosen = self.recorder.unseen();
+        }
         let from_start = self.random.below(8) == 0;
         if self.random.below(2) == 0 {
             let window = self.window();

@@ -23,11 +23,19 @@ const WATCHED_EVERY: Duration = Duration::from_millis(100);
 pub struct Recorder {
     start: Instant,
     operations: Mutex<Vec<Operation>>,
+    ends: Mutex<BTreeMap<String, Ends>>,
+}
+
+/// The greatest offsets of one key.
+#[derive(Clone, Copy)]
+struct Ends {
+    acknowledged: i64,
+    polled: i64,
 }
 
 impl Default for Recorder {
     fn default() -> Recorder {
-        Recorder { start: Instant::now(), operations: Mutex::default() }
+        Recorder { start: Instant::now(), operations: Mutex::default(), ends: Mutex::default() }
     }
 }
 
@@ -40,7 +48,31 @@ impl Recorder {
     /// Notes what ends now.
     pub fn note(&self, process: u32, began: u64, outcome: Outcome, did: Did) {
         let mut operations = self.operations();
-        operations.push(Operation { process, began, ended: self.now(), outcome, did });
+        let operation = Operation { process, began, ended: self.now(), outcome, did };
+        self.note_ends(&operation);
+        operations.push(operation);
+    }
+
+    fn note_ends(&self, operation: &Operation) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of = |key: &str, note: fn(&mut Ends, i64), offset| {
+            note(ends.entry(key.to_owned()).or_insert(Ends { acknowledged: -1, polled: -1 }), offset);
+        };
+        for (key, offset, _) in operation.reads() {
+            of(key, |ends, offset| ends.polled = ends.polled.max(offset), offset);
+        }
+        for sent in operation.sends().filter(|_| operation.outcome == Outcome::Ok) {
+            if let Some(offset) = sent.offset {
+                of(&sent.key, |ends, offset| ends.acknowledged = ends.acknowledged.max(offset), offset);
+            }
+        }
+    }
+
+    /// Keys with acknowledged records that nobody has polled yet.
+    pub fn unseen(&self) -> Vec<String> {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let unseen = ends.iter().filter(|(_, ends)| ends.polled < ends.acknowledged);
+        unseen.map(|(key, _)| key.clone()).collect()
     }
 
     fn operations(&self) -> MutexGuard<'_, Vec<Operation>> {

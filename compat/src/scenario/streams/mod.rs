@@ -34,8 +34,15 @@ pub struct Plan {
     pub each: u32,
     /// How long they are sent.
     pub seconds: u32,
-    /// How often something is killed: an instance, the broker, the other instance, the broker, and so on.
+    /// How often something ends: an instance, the broker, the other instance, the broker, and so on.
     pub kills: u32,
+}
+
+/// How an instance goes before it comes back.
+#[derive(Clone, Copy)]
+enum Bounce {
+    Killed,
+    InGoodOrder,
 }
 
 /// Groups do not wait for more members at first: all that come get their part in the next rebalance.
@@ -47,6 +54,7 @@ fn settings() -> Settings {
 struct Test {
     broker: Broker,
     instances: Vec<Program>,
+    bounce: Bounce,
     /// What an instance says in each life when it works.
     works: &'static str,
     driver: Program,
@@ -55,7 +63,8 @@ struct Test {
 }
 
 impl Test {
-    /// Kills by turns while the driver sends so many records; then the driver must find all as it should be.
+    /// Ends instances and kills the broker by turns while the driver sends so many records; then the driver
+    /// must find all as it should be.
     fn run(&mut self, records: u32, kills: u32) -> Result<()> {
         for kill in 0..kills {
             self.wait_until_sent(records * (kill + 1) / (kills + 1))?;
@@ -63,7 +72,10 @@ impl Test {
                 let place = kill as usize / 2 % self.instances.len();
                 // Who is killed before it has worked in this life proves little.
                 self.instances[place].wait_until_it_says(self.works)?;
-                self.instances[place].kill_and_restart()?;
+                match self.bounce {
+                    Bounce::Killed => self.instances[place].kill_and_restart()?,
+                    Bounce::InGoodOrder => self.instances[place].stop_and_restart()?,
+                }
             } else {
                 self.broker.kill()?;
                 self.broker.restart()?;

@@ -68,6 +68,16 @@ impl Program {
     pub fn kill_and_restart(&mut self) -> Result<()> {
         ensure!(!self.has_ended()?, "it ended by itself; {}", self.tail());
         self.process.kill()?;
+        self.restart()
+    }
+
+    /// SIGTERM, and when it has ended in good order its next life.
+    pub fn stop_and_restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.restart()
+    }
+
+    fn restart(&mut self) -> Result<()> {
         self.before = fs::read(&self.log)?.len();
         self.process = spawn(&self.line, &self.log)?;
         Ok(())

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::program::Program;
-use super::{Plan, Test, settings};
+use super::{Bounce, Plan, Test, settings};
 use crate::broker::Broker;
 use crate::scenario::{Context, create_topics};
 
@@ -65,7 +65,7 @@ fn run(context: &mut Context, guarantee: &str) -> Result<()> {
     instances.iter_mut().try_for_each(|instance| instance.wait_until_it_says(RUNS))?;
     let driver = start_driver(context, &broker, plan, guarantee)?;
     let works = "records from topic=data";
-    let mut test = Test { broker, instances, works, driver, sent };
+    let mut test = Test { broker, instances, bounce: Bounce::Killed, works, driver, sent };
     test.run(plan.many * plan.each, plan.kills)?;
     for verdict in ["ALL-RECORDS-DELIVERED", "SUCCESS"] {
         ensure!(test.driver.said()?.contains(verdict), "no {verdict}; {}", test.driver.tail());

@@ -1,0 +1,188 @@
+//! What members of both protocols share: a connection that comes back, chance, and what follows from codes.
+
+#![expect(clippy::disallowed_methods, reason = "what is judged is the time between a program and a broker")]
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use highwater::protocol::ErrorCode;
+use kafka_protocol::protocol::Request;
+
+use super::{SESSION_TIMEOUT, Shared, locked};
+use crate::client::Client;
+use crate::random::Random;
+
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a member waits before it asks again where the broker was away or not ready.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest that a member stays before something happens to it, in heartbeats, and stays away after.
+const STAY_HEARTBEATS_MAX: usize = 12;
+const AWAY_INTERVALS_MAX: usize = 30;
+
+/// What a question came to.
+pub(super) enum Asked<T> {
+    Answered(T),
+    /// The broker is away or not ready.
+    Lost,
+}
+
+/// What becomes of a member next.
+pub(super) enum Next {
+    Join,
+    Stay,
+    /// It is no member any more.
+    Gone,
+}
+
+/// One that comes and goes.
+pub(super) trait Life {
+    fn link(&mut self) -> &mut Link;
+    fn join(&mut self) -> Next;
+    fn heartbeat(&mut self) -> Next;
+    /// Leaves with a word, or without; or changes its mind and joins again.
+    fn part(&mut self) -> Next;
+}
+
+/// Comes, stays, goes, and again, until the storm ends.
+pub(super) fn live(mut life: impl Life) {
+    while !life.link().ends() {
+        life.link().away();
+        let mut next = Next::Join;
+        let mut stay = 1 + life.link().chance.below(STAY_HEARTBEATS_MAX);
+        while !life.link().ends() {
+            next = match next {
+                Next::Join => life.join(),
+                Next::Stay if stay > 0 || life.link().settles() => {
+                    stay = stay.saturating_sub(1);
+                    std::thread::park_timeout(HEARTBEAT_INTERVAL);
+                    life.heartbeat()
+                }
+                Next::Stay => life.part(),
+                Next::Gone => break,
+            }
+        }
+    }
+}
+
+/// A member's connection, name and chance.
+pub(super) struct Link {
+    pub(super) shared: Arc<Shared>,
+    pub(super) group: String,
+    pub(super) chance: Random,
+    client: Option<Client>,
+    pub(super) member_id: String,
+    /// Whether the broker has it written down as this member.
+    pub(super) is_known: bool,
+    /// When the broker last said that all is well.
+    pub(super) well_at: Instant,
+}
+
+impl Link {
+    pub(super) fn new(shared: Arc<Shared>, group: String, seed: u64) -> Link {
+        Link {
+            shared,
+            group,
+            chance: Random::new(seed),
+            client: None,
+            member_id: String::new(),
+            is_known: false,
+            well_at: Instant::now(),
+        }
+    }
+
+    fn ends(&self) -> bool {
+        self.shared.ending.load(Ordering::Acquire)
+    }
+
+    fn settles(&self) -> bool {
+        self.shared.settling.load(Ordering::Acquire)
+    }
+
+    fn away(&mut self) {
+        for _ in 0..self.chance.below(AWAY_INTERVALS_MAX) {
+            if self.settles() || self.ends() {
+                return;
+            }
+            pause();
+        }
+    }
+
+    pub(super) fn present(&self, is_present: bool) {
+        let mut present = locked(&self.shared.present);
+        let members = present.entry(self.group.clone()).or_default();
+        if is_present {
+            members.insert(self.member_id.clone());
+        } else {
+            members.remove(&self.member_id);
+        }
+    }
+
+    /// It has no name any more.
+    pub(super) fn forget(&mut self) {
+        self.present(false);
+        self.member_id.clear();
+        self.is_known = false;
+    }
+
+    /// As one whose machine went away: the broker hears no more.
+    pub(super) fn disconnect(&mut self) {
+        self.client = None;
+    }
+
+    pub(super) fn ask<Q: Request>(&mut self, version: i16, request: &Q) -> Asked<Q::Response> {
+        let asked = self.connected().and_then(|client| client.ask(version, request));
+        match asked {
+            Ok(response) => Asked::Answered(response),
+            Err(_) => {
+                self.client = None;
+                pause();
+                Asked::Lost
+            }
+        }
+    }
+
+    fn connected(&mut self) -> Result<&mut Client> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::connect(self.shared.broker)?,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    pub(super) fn complain(&self, words: &str) {
+        self.shared.complain(format!("{} in {}: {words}", self.member_id, self.group));
+    }
+
+    /// The broker does not know it: only if its session has ended, or it was never written down.
+    pub(super) fn unknown(&mut self, what: &str) {
+        let silence = self.well_at.elapsed();
+        if self.is_known && silence < SESSION_TIMEOUT {
+            let silence_ms = silence.as_millis();
+            self.complain(&format!("UNKNOWN_MEMBER_ID to {what} {silence_ms} ms after all was well"));
+        }
+        self.forget();
+    }
+}
+
+/// Until a coordinator may be ready.
+pub(super) fn pause() {
+    std::thread::park_timeout(RETRY_INTERVAL);
+}
+
+/// Whether the coordinator is elsewhere or not ready yet.
+pub(super) fn is_not_ready(error_code: i16) -> bool {
+    matches!(
+        ErrorCode::from_code(error_code),
+        Some(
+            ErrorCode::CoordinatorLoadInProgress
+                | ErrorCode::CoordinatorNotAvailable
+                | ErrorCode::NotCoordinator
+        )
+    )
+}
+
+pub(super) fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
