@@ -46,7 +46,7 @@ pub const LABELS: [Label; 3] = [
 ];
 
 /// Everything that a sitting found.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Results {
     /// When it began, UTC.
     pub date: String,
@@ -60,12 +60,28 @@ pub struct Results {
     pub rounds: u32,
     /// Whether it was a trial with little work.
     pub quick: bool,
+    /// Cases that were measured anew, or for the first time, in later sittings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<Added>,
     /// Every run, in the order in which they were made.
     pub runs: Vec<Run>,
 }
 
+/// Some cases of a later sitting.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Added {
+    /// When it began, UTC.
+    pub date: String,
+    /// The commit that was measured; `+` if the tree had changes.
+    pub commit: String,
+    /// Rounds asked for.
+    pub rounds: u32,
+    /// Their names.
+    pub cases: Vec<String>,
+}
+
 /// Where it was measured.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
@@ -105,6 +121,22 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Results {
+    /// These, with the cases of a later sitting in place of what they have of them.
+    pub fn with(&self, later: &Results) -> Results {
+        let mut cases: Vec<String> = later.runs.iter().map(|run| run.case.clone()).collect();
+        cases.sort_unstable();
+        cases.dedup();
+        let mut all = self.clone();
+        all.runs.retain(|run| !cases.contains(&run.case));
+        all.runs.extend(later.runs.iter().cloned());
+        all.added.iter_mut().for_each(|added| added.cases.retain(|case| !cases.contains(case)));
+        all.added.retain(|added| !added.cases.is_empty());
+        let (date, commit, rounds) = (later.date.clone(), later.commit.clone(), later.rounds);
+        all.added.push(Added { date, commit, rounds, cases });
+        all.rounds = all.rounds.max(rounds);
+        all
+    }
+
     /// Reads `<name>.json` in a folder.
     pub fn read(folder: &Path, name: &str) -> Result<Results> {
         let path = folder.join(format!("{name}.json"));
@@ -118,5 +150,45 @@ impl Results {
         let partial = folder.join(format!("{name}.json.partial"));
         fs::write(&partial, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(fs::rename(partial, folder.join(format!("{name}.json")))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_takes_the_place_of_its_cases() {
+        let run = |case: &str, round| Run {
+            case: case.to_owned(),
+            label: KAFKA.to_owned(),
+            round,
+            attempt: 1,
+            disturbed: false,
+            error: None,
+            figures: Figures::new(),
+        };
+        let sitting = |date: &str, rounds, runs| Results {
+            date: date.to_owned(),
+            rounds,
+            runs,
+            added: Vec::new(),
+            ..crate::render::example()
+        };
+        let cases = |results: &Results| -> Vec<(String, u32)> {
+            results.runs.iter().map(|run| (run.case.clone(), run.round)).collect()
+        };
+        let first = sitting("first", 2, vec![run("r1", 1), run("r2", 1), run("r1", 2), run("r2", 2)]);
+        let second = first.with(&sitting("second", 3, vec![run("r2", 3), run("g1", 3)]));
+        let expected = [("r1", 1), ("r1", 2), ("r2", 3), ("g1", 3)].map(|(case, at)| (case.to_owned(), at));
+        assert_eq!((cases(&second), second.rounds), (expected.to_vec(), 3));
+        assert_eq!((second.date.as_str(), second.added.len()), ("first", 1));
+        assert_eq!(
+            (second.added[0].date.as_str(), &*second.added[0].cases),
+            ("second", &["g1", "r2"].map(str::to_owned)[..])
+        );
+        let third = second.with(&sitting("third", 1, vec![run("r2", 1)]));
+        let added: Vec<_> = third.added.iter().map(|added| (&*added.date, added.cases.join(" "))).collect();
+        assert_eq!(added, [("second", "g1".to_owned()), ("third", "r2".to_owned())]);
     }
 }

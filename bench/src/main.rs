@@ -37,7 +37,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 const USAGE: &str = "usage: bench run [--rounds N] [--cases NAME,..] [--labels NAME,..] [--quick]
-                 [--out FOLDER] [--data FOLDER]
+                 [--add] [--out FOLDER] [--data FOLDER]
        bench render [--out FOLDER]
        bench flamegraph [--cases NAME,..] [--out FOLDER] [--data FOLDER] [--quick]
        bench floor [--cases NAME,..] [--rounds N] [--data FOLDER] [--quick]
@@ -46,8 +46,8 @@ const USAGE: &str = "usage: bench run [--rounds N] [--cases NAME,..] [--labels N
 
 run      takes figures of the optimised `highwater` and of Apache Kafka, and writes results.json,
          results.md and plots into --out (docs/bench), and the table of the README; --data is where the
-         brokers' data lies; --quick is for trying it: one round of little work, written into a folder that is
-         no part of the repository unless --out names one
+         brokers' data lies; --add keeps the other cases that results.json has; --quick is for trying it: one
+         round of little work, written into a folder that is no part of the repository unless --out names one
 render   makes tables and plots again from results.json and tiering-results.json
 flamegraph  draws where the processor time of r1 to r4 goes, into FOLDER (docs/bench); see make flamegraph
 floor    what r1 to r4 cost a program that does nothing but what a durable broker must; a table of CPU-s/GiB

@@ -107,13 +107,18 @@ fn head(results: &Results) -> String {
 pub fn where_and_when(results: &Results) -> String {
     let machine = &results.machine;
     let versions = results.versions.iter().map(|(name, version)| format!("{name} {version}"));
+    let later = results.added.iter().map(|added| {
+        let (cases, rounds) = (added.cases.join(", "), added.rounds);
+        format!("- {cases}: {} UTC, commit {}, {rounds} rounds.\n", added.date, added.commit)
+    });
     format!(
-        "- {} UTC, commit {}, {} rounds.\n\
+        "- {} UTC, commit {}, {} rounds.\n{}\
          - {} × {}, {} MiB of memory, Linux {}, {}.\n\
          - {}.\n\n",
         results.date,
         results.commit,
         results.rounds,
+        later.collect::<String>(),
         machine.cores,
         machine.cpu,
         machine.memory_mib,

@@ -22,6 +22,8 @@ pub struct Options {
     pub labels: Vec<&'static Label>,
     /// How much work.
     pub scale: Scale,
+    /// To the results that are there, instead of in their place.
+    pub add: bool,
     /// Where results go, if not to the usual place.
     pub out: Option<PathBuf>,
     /// Where the brokers' data lies, if not in the usual place.
@@ -31,7 +33,7 @@ pub struct Options {
 /// Reads the words after the command.
 pub fn parse(words: &[&str]) -> Result<Options> {
     let (mut rounds, mut cases, mut labels) = (None, None, None);
-    let (mut out, mut data, mut scale) = (None, None, Scale::Full);
+    let (mut out, mut data, mut scale, mut add) = (None, None, Scale::Full, false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().copied().with_context(|| format!("{word} needs a value"));
@@ -41,6 +43,7 @@ pub fn parse(words: &[&str]) -> Result<Options> {
             "--labels" => labels = Some(value()?.split(',').collect::<Vec<_>>()),
             "--out" => out = Some(PathBuf::from(value()?)),
             "--data" => data = Some(PathBuf::from(value()?)),
+            "--add" => add = true,
             "--quick" => scale = Scale::Quick,
             other => anyhow::bail!("unknown option {other}"),
         }
@@ -63,6 +66,7 @@ pub fn parse(words: &[&str]) -> Result<Options> {
         beside: BESIDE.into_iter().filter(|name| chosen(&cases, name)).collect(),
         labels: LABELS.iter().filter(|label| chosen(&labels, label.name)).collect(),
         scale,
+        add,
         out,
         data,
     })
@@ -78,7 +82,8 @@ mod tests {
         assert_eq!(options.cases.iter().map(|case| case.name).collect::<Vec<_>>(), ["r1", "r2"]);
         assert_eq!(options.beside, ["disk"]);
         assert_eq!(options.labels.iter().map(|label| label.name).collect::<Vec<_>>(), ["kafka"]);
-        assert_eq!((options.rounds, options.scale), (5, Scale::Full));
+        assert_eq!((options.rounds, options.scale, options.add), (5, Scale::Full, false));
+        assert!(parse(&["--add"]).unwrap().add);
         let all = parse(&[]).unwrap();
         assert_eq!((all.cases.len(), all.beside.len(), all.labels.len()), (ALL.len(), BESIDE.len(), 3));
         assert_eq!(parse(&["--quick"]).unwrap().rounds, 1);

@@ -41,6 +41,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     preparation::check_disk(&folder, options)?;
     let tools = Tools::find_or_install()?;
     let connections = idle::raise_limit()?;
+    let before = options.add.then(|| Results::read(&out, RESULTS)).transpose()?;
     let mut sitting = Sitting {
         tools: &tools,
         options,
@@ -49,6 +50,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         brokers: BTreeMap::new(),
         kept: BTreeMap::new(),
         topics_made: 0,
+        before,
         results: preparation::describe(options, &folder)?,
         folder,
         out,
@@ -57,8 +59,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     drop(std::mem::take(&mut sitting.brokers));
     fs::remove_dir_all(&sitting.folder)?;
     finished?;
-    sitting.results.write(&sitting.out, RESULTS)?;
-    render::write(&sitting.results, &sitting.out)?;
+    sitting.all().write(&sitting.out, RESULTS)?;
+    render::write(&sitting.all(), &sitting.out)?;
     eprintln!("figures are in {}", sitting.out.display());
     let failed = sitting.results.runs.iter().filter(|run| run.error.is_some()).count();
     eprintln!("{} runs, {failed} failed", sitting.results.runs.len());
@@ -74,12 +76,21 @@ struct Sitting<'a> {
     /// Topics that later cases use, by label.
     kept: BTreeMap<(&'static str, Topic), String>,
     topics_made: u32,
+    /// What these results are added to.
+    before: Option<Results>,
     results: Results,
     folder: PathBuf,
     out: PathBuf,
 }
 
 impl Sitting<'_> {
+    fn all(&self) -> Results {
+        match &self.before {
+            Some(before) => before.with(&self.results),
+            None => self.results.clone(),
+        }
+    }
+
     fn run_all(&mut self) -> Result<()> {
         let steps = plan::steps(self.options);
         let total: u32 = steps.iter().map(|step| step.seconds).sum();
@@ -180,7 +191,7 @@ impl Sitting<'_> {
                 break;
             }
         }
-        self.results.write(&self.out, RESULTS)?;
+        self.all().write(&self.out, RESULTS)?;
         self.delete_what_nobody_needs(case, label)
     }
 

@@ -65,6 +65,7 @@ pub fn describe(options: &Options, folder: &Path) -> Result<Results> {
             .collect::<BTreeMap<_, _>>(),
         rounds: options.rounds,
         quick: options.scale == Scale::Quick,
+        added: Vec::new(),
         runs: Vec::new(),
     })
 }
