@@ -124,6 +124,19 @@ fn report(broker: &Broker, partition: &Partition, stats: &CleaningStats, took: D
     let (read, written, first_dirty) = (stats.read_bytes, stats.written_bytes, stats.first_dirty_offset);
     broker.metrics.cleaned(stats.mapped_bytes + read, written, stats.key_map_utilization, took);
     tracing::info!(%topic, partition, read, written, %first_dirty, ?took, "compacted");
+    warn_of_unreadable(topic, partition, stats.unreadable_batches);
+}
+
+/// Said with each pass: whoever sent them should know.
+pub(super) fn warn_of_unreadable(topic: &str, partition: i32, batches: u64) {
+    if batches > 0 {
+        tracing::warn!(
+            topic,
+            partition,
+            batches,
+            "batches whose records nobody can read stay as they are: a producer compressed them wrongly"
+        );
+    }
 }
 
 /// What each of so many cleaners may take.

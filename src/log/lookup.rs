@@ -5,10 +5,7 @@ use crate::log::read::View;
 use crate::log::scan::{Found, Scanner};
 use crate::log::{LogError, PartitionLog};
 use crate::model::{LeaderEpoch, Offset, Timestamp};
-use crate::protocol::batch::{DecompressionCaps, records};
-
-/// Bounds of the decompression of one batch. The ratio is not bounded here: the batch was accepted.
-const CAPS: DecompressionCaps = DecompressionCaps { output_bytes_max: 1 << 30, ratio_max: usize::MAX };
+use crate::protocol::batch::{BatchError, BatchHeader, DecompressionCaps, records};
 
 /// A record found by time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +16,32 @@ pub struct TimestampAndOffset {
     pub offset: Offset,
     /// Epoch of the leader that appended it.
     pub leader_epoch: LeaderEpoch,
+}
+
+impl TimestampAndOffset {
+    /// The first record of a whole batch from `from` on whose timestamp is `timestamp` or later.
+    pub fn find(
+        batch: &[u8],
+        header: &BatchHeader,
+        timestamp: Timestamp,
+        from: Offset,
+    ) -> Result<Option<TimestampAndOffset>, BatchError> {
+        let set = records(batch, &DecompressionCaps::default())?;
+        let found = set.first_at_or_after(timestamp, from)?;
+        let leader_epoch = header.partition_leader_epoch;
+        Ok(found.map(|(offset, timestamp)| TimestampAndOffset { timestamp, offset, leader_epoch }))
+    }
+
+    /// What has to do for a batch that cannot be read although its checksum is right: its own start, from
+    /// `from` on, since a consumer must get past it anyway. Compressed records are not looked into on the way
+    /// in.
+    pub fn of_unreadable(header: &BatchHeader, from: Offset) -> TimestampAndOffset {
+        TimestampAndOffset {
+            timestamp: header.max_timestamp,
+            offset: header.base_offset.max(from),
+            leader_epoch: header.partition_leader_epoch,
+        }
+    }
 }
 
 impl PartitionLog {
@@ -72,7 +95,7 @@ impl PartitionLog {
         let found = view.segment.first_batch_from(&self.directory, last_offset, view.bytes)?;
         let Some(found) = found else { return Ok(None) };
         let scanner = view.segment.scan(&self.directory, found.position, view.bytes)?;
-        self.find_in_batch(&view, &scanner, &found, timestamp)
+        self.find_in_batch(&scanner, &found, timestamp)
     }
 
     fn find_in_segment(
@@ -91,7 +114,7 @@ impl PartitionLog {
             }
             if found.header.max_timestamp >= timestamp
                 && found.header.last_offset() >= start
-                && let Some(record) = self.find_in_batch(view, &scanner, &found, timestamp)?
+                && let Some(record) = self.find_in_batch(&scanner, &found, timestamp)?
             {
                 return Ok(Some(record));
             }
@@ -119,25 +142,17 @@ impl PartitionLog {
 
     fn find_in_batch(
         &self,
-        view: &View<'_>,
         scanner: &Scanner,
         found: &Found,
         timestamp: Timestamp,
     ) -> Result<Option<TimestampAndOffset>, LogError> {
-        let start = self.local_log_start_offset();
-        let bytes = scanner.read(found)?;
-        let damaged = |error: crate::protocol::batch::BatchError| {
-            LogError::corrupt(&view.segment.path, found.position, error.to_string())
-        };
-        for record in &records(&bytes, &CAPS).map_err(damaged)? {
-            let record = record.map_err(damaged)?;
-            let offset = found.header.base_offset.plus(i64::from(record.offset_delta));
-            if record.timestamp >= timestamp && offset >= start {
-                let leader_epoch = found.header.partition_leader_epoch;
-                return Ok(Some(TimestampAndOffset { timestamp: record.timestamp, offset, leader_epoch }));
-            }
+        let (header, start) = (&found.header, self.local_log_start_offset());
+        if let Ok(record) = TimestampAndOffset::find(&scanner.read(found)?, header, timestamp, start) {
+            return Ok(record);
         }
-        Ok(None)
+        // Damaged, or sent so.
+        scanner.read_verified(found)?;
+        Ok(Some(TimestampAndOffset::of_unreadable(header, start)))
     }
 
     /// Largest timestamp of a segment's batches between the log start and `end`, and the last offset of the

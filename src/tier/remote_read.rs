@@ -15,10 +15,7 @@ use super::segment_head::BLOCK_BYTES;
 use super::sequences::WINDOW_BLOCKS_MAX;
 use crate::log::TimestampAndOffset;
 use crate::model::{Offset, Timestamp, TopicPartition};
-use crate::protocol::batch::{BatchError, BatchHeader, DecompressionCaps, HEADER_BYTES, records};
-
-/// Bounds of the decompression of one batch. The ratio is not bounded here: the batch was accepted.
-const CAPS: DecompressionCaps = DecompressionCaps { output_bytes_max: 1 << 30, ratio_max: usize::MAX };
+use crate::protocol::batch::{BatchHeader, HEADER_BYTES};
 
 /// What is read, and how much of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -240,9 +237,9 @@ impl RemoteReader {
             if header.max_timestamp >= timestamp && header.last_offset() >= range.start {
                 walk.need(position..found.end()).await?;
                 let batch = walk.run.copy(position..found.end());
-                let record = find_in_batch(&batch, header, timestamp, range.start);
-                let damaged = |error: BatchError| TierError::damaged(&walk.source.key, error.to_string());
-                let record = record.map_err(damaged)?;
+                // Its block is what was copied: what cannot be read was sent so.
+                let record = TimestampAndOffset::find(&batch, header, timestamp, range.start)
+                    .unwrap_or_else(|_| Some(TimestampAndOffset::of_unreadable(header, range.start)));
                 if record.is_some() {
                     return Ok(record);
                 }
@@ -289,21 +286,4 @@ fn served(slices: Vec<Bytes>, permit: OwnedSemaphorePermit) -> Vec<Bytes> {
     let permit = Arc::new(permit);
     let hold = |bytes: Bytes| Bytes::from_owner(Served { bytes, _permit: Arc::clone(&permit) });
     slices.into_iter().map(hold).collect()
-}
-
-fn find_in_batch(
-    batch: &[u8],
-    header: &BatchHeader,
-    timestamp: Timestamp,
-    from: Offset,
-) -> Result<Option<TimestampAndOffset>, BatchError> {
-    for record in &records(batch, &CAPS)? {
-        let record = record?;
-        let offset = header.base_offset.plus(i64::from(record.offset_delta));
-        if record.timestamp >= timestamp && offset >= from {
-            let leader_epoch = header.partition_leader_epoch;
-            return Ok(Some(TimestampAndOffset { timestamp: record.timestamp, offset, leader_epoch }));
-        }
-    }
-    Ok(None)
 }

@@ -11,7 +11,7 @@ use crate::log::{LogError, PartitionLog, TimestampAndOffset};
 use crate::model::{Offset, Timestamp};
 use crate::partition::Partition;
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::{BatchHeader, DecompressionCaps, records};
+use crate::protocol::batch::BatchHeader;
 
 /// Looks at segments, each after others went away during the one before.
 const LOOKS_MAX: u32 = 3;
@@ -85,22 +85,19 @@ fn in_segments(
         error.failure()
     })?;
     let start = partition.watermarks().log_start_offset;
-    Ok(found.filter(|found| found.offset >= start).map(|found| {
-        let TimestampAndOffset { timestamp, offset, leader_epoch } = found;
-        Found { timestamp, offset, leader_epoch }
-    }))
+    Ok(found.filter(|found| found.offset >= start).map(as_found))
 }
 
-/// Where in a batch the record is, from the log start on. Compressed records are not looked into on the way
-/// in, so that a producer may have sent what cannot be read: then the batch's own start has to do, since a
-/// consumer must get past it anyway.
+/// Where in a batch the record is, from the log start on.
 fn in_batch(batch: &Bytes, timestamp: Timestamp, start: Offset) -> Option<Found> {
     let header = header(batch);
-    let leader_epoch = header.partition_leader_epoch;
-    let read =
-        records(batch, &DecompressionCaps::default()).and_then(|set| set.first_at_or_after(timestamp, start));
-    let found = read.unwrap_or(Some((header.base_offset.max(start), header.max_timestamp)));
-    found.map(|(offset, timestamp)| Found { timestamp, offset, leader_epoch })
+    let read = TimestampAndOffset::find(batch, &header, timestamp, start);
+    read.unwrap_or_else(|_| Some(TimestampAndOffset::of_unreadable(&header, start))).map(as_found)
+}
+
+fn as_found(found: TimestampAndOffset) -> Found {
+    let TimestampAndOffset { timestamp, offset, leader_epoch } = found;
+    Found { timestamp, offset, leader_epoch }
 }
 
 fn header(batch: &[u8]) -> BatchHeader {

@@ -48,6 +48,8 @@ pub struct CleaningStats {
     pub key_map_utilization: f64,
     /// Where the next cleaning begins.
     pub first_dirty_offset: Offset,
+    /// Batches that stay as they are, since nobody can read them.
+    pub unreadable_batches: u64,
 }
 
 /// One cleaning of one log, a step at a time: the keys of its dirty part are read, then its segments are
@@ -358,10 +360,10 @@ impl Cleaning {
             waits_below: self.waits_below,
             last_batches: &open.last_batches,
             transactions,
+            unreadable: &mut self.stats.unreadable_batches,
         };
         open.last = Some(found.header);
-        let verdict = filter.batch(&bytes, &found.header, is_last);
-        let left = match verdict.map_err(damaged(&source.segment, &found))? {
+        let left = match filter.batch(&bytes, &found.header, is_last) {
             Verdict::Keep => bytes,
             changed => {
                 open.is_changed = true;

@@ -1,4 +1,8 @@
 //! What of a batch survives. Pure.
+//!
+//! Compressed records are not looked into on the way into a topic that is not compacted, so that a producer
+//! may have sent what cannot be read, and the topic be compacted later. Such a batch stays as it is: it has
+//! no keys that anybody knows. (Kafka refuses it when it is produced.)
 
 use std::collections::HashMap;
 
@@ -10,9 +14,11 @@ use crate::protocol::batch::{
     without_records,
 };
 
-/// Bytes that one batch may become when it is decompressed; the ratio is not bounded, for it was accepted.
-pub(super) const CAPS: DecompressionCaps =
-    DecompressionCaps { output_bytes_max: 1 << 30, ratio_max: usize::MAX };
+/// The records of a batch, as far as memory is given for them: no more than for one that is produced to a
+/// compacted topic.
+pub(super) fn read(batch: &[u8]) -> Result<RecordSet<'_>, BatchError> {
+    records(batch, &DecompressionCaps::default())
+}
 
 /// A producer's place in the log, by its newest batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +52,8 @@ pub(super) struct Filter<'a> {
     /// The newest batch of each producer that is remembered.
     pub last_batches: &'a HashMap<ProducerId, LastBatch>,
     pub transactions: &'a mut TransactionSieve,
+    /// Counts batches that nobody can read.
+    pub unreadable: &'a mut u64,
 }
 
 /// What the batch as a whole allows.
@@ -62,22 +70,29 @@ struct Allowed {
 impl Filter<'_> {
     /// As Kafka's `Cleaner.cleanInto` with `MemoryRecords.filterTo`. Batches come in the order of their
     /// offsets. `is_last`: the last one that this cleaning touches, which keeps its offsets known.
-    pub(super) fn batch(
-        &mut self,
-        bytes: &[u8],
+    pub(super) fn batch(&mut self, bytes: &[u8], header: &BatchHeader, is_last: bool) -> Verdict {
+        let set = read(bytes);
+        let allowed = self.allowed(set.as_ref().ok(), header, is_last);
+        if allowed.discards {
+            return nothing_left(header, allowed);
+        }
+        let left = set.and_then(|set| self.left(&set, header, allowed));
+        left.unwrap_or_else(|_| {
+            *self.unreadable += 1;
+            Verdict::Keep
+        })
+    }
+
+    fn left(
+        &self,
+        set: &RecordSet<'_>,
         header: &BatchHeader,
-        is_last: bool,
+        allowed: Allowed,
     ) -> Result<Verdict, BatchError> {
-        let set = records(bytes, &CAPS)?;
-        let allowed = self.allowed(&set, header, is_last)?;
-        let (keeps, has_tombstone) = self.survivors(&set, header, allowed)?;
+        let (keeps, has_tombstone) = self.survivors(set, header)?;
         let kept = keeps.iter().filter(|keep| **keep).count();
         if kept == 0 {
-            return Ok(match allowed.stays_empty {
-                true if header.records_count == 0 => Verdict::Keep,
-                true => Verdict::Replace(without_records(header)),
-                false => Verdict::Drop,
-            });
+            return Ok(nothing_left(header, allowed));
         }
         let known = header.delete_horizon();
         // KIP-534: counted from the cleaning that meets it first, once.
@@ -88,22 +103,15 @@ impl Filter<'_> {
         }
         let from_now = Timestamp(self.now.0.saturating_add(self.delete_retention_ms));
         let horizon = if sets_horizon { Some(from_now) } else { known };
-        with_fewer_records(&set, &|at| keeps[at], horizon).map(Verdict::Replace)
+        with_fewer_records(set, &|at| keeps[at], horizon).map(Verdict::Replace)
     }
 
-    fn allowed(
-        &mut self,
-        set: &RecordSet<'_>,
-        header: &BatchHeader,
-        is_last: bool,
-    ) -> Result<Allowed, BatchError> {
+    /// `set`: the records, if they can be read.
+    fn allowed(&mut self, set: Option<&RecordSet<'_>>, header: &BatchHeader, is_last: bool) -> Allowed {
         let (producer_id, last_offset) = (header.producer_id, header.last_offset());
         let is_control = header.attributes.is_control();
         let may_go = match (is_control, header.attributes.is_transactional()) {
-            (true, _) => {
-                let control = control_of(set)?;
-                self.transactions.marker(producer_id, last_offset, control)
-            }
+            (true, _) => self.transactions.marker(producer_id, last_offset, control_of(set)),
             (false, true) => self.transactions.batch(producer_id, last_offset),
             (false, false) => false,
         };
@@ -113,11 +121,11 @@ impl Filter<'_> {
                 Some(offset) => offset == last_offset,
                 None => is_control && last.producer_epoch == header.producer_epoch,
             });
-        Ok(Allowed {
+        Allowed {
             discards: may_go && (!is_control || has_expired),
             stays_empty: is_producers_last || is_last,
             begins_to_wait: may_go && is_control,
-        })
+        }
     }
 
     /// Whether what waits in it has waited long enough. Also what began to wait before anything was kept
@@ -128,12 +136,7 @@ impl Filter<'_> {
     }
 
     /// Which records stay, and whether one of those is a tombstone whose time begins now.
-    fn survivors(
-        &self,
-        set: &RecordSet<'_>,
-        header: &BatchHeader,
-        allowed: Allowed,
-    ) -> Result<(Vec<bool>, bool), BatchError> {
+    fn survivors(&self, set: &RecordSet<'_>, header: &BatchHeader) -> Result<(Vec<bool>, bool), BatchError> {
         let is_control = header.attributes.is_control();
         let tombstones_go = self.has_expired(header);
         let mut has_tombstone = false;
@@ -141,9 +144,6 @@ impl Filter<'_> {
             let record = record?;
             let offset = header.base_offset.plus(i64::from(record.offset_delta));
             let is_beyond = self.keys.latest().is_none_or(|latest| offset > latest);
-            if allowed.discards {
-                return Ok(false);
-            }
             if is_control || is_beyond {
                 return Ok(true);
             }
@@ -159,12 +159,20 @@ impl Filter<'_> {
     }
 }
 
-/// What the marker in a control batch says; `None` for an emptied one.
-fn control_of(set: &RecordSet<'_>) -> Result<Option<ControlType>, BatchError> {
-    let Some(record) = set.iter().next() else { return Ok(None) };
-    // A marker that nobody can read is kept.
-    let control = record?.key.and_then(ControlType::parse);
-    Ok(Some(control.unwrap_or(ControlType::Other(-1))))
+fn nothing_left(header: &BatchHeader, allowed: Allowed) -> Verdict {
+    match allowed.stays_empty {
+        true if header.records_count == 0 => Verdict::Keep,
+        true => Verdict::Replace(without_records(header)),
+        false => Verdict::Drop,
+    }
+}
+
+/// What the marker in a control batch says; `None` for an emptied one. One that nobody can read is kept.
+fn control_of(set: Option<&RecordSet<'_>>) -> Option<ControlType> {
+    const UNREADABLE: ControlType = ControlType::Other(-1);
+    let Some(set) = set else { return Some(UNREADABLE) };
+    let record = set.iter().next()?;
+    Some(record.ok().and_then(|record| record.key.and_then(ControlType::parse)).unwrap_or(UNREADABLE))
 }
 
 /// Puts the keys of a batch's records from `from` on into the map; `Full` where it has no room for the next
@@ -177,18 +185,19 @@ pub(super) fn map_batch(
 ) -> Result<Result<(), Full>, BatchError> {
     let header = BatchHeader::parse(bytes)?;
     let attributes = header.attributes;
-    let set = records(bytes, &CAPS)?;
+    let set = read(bytes).ok();
     let goes = match (attributes.is_control(), attributes.is_transactional()) {
         (true, _) => {
-            transactions.marker(header.producer_id, header.last_offset(), control_of(&set)?);
+            transactions.marker(header.producer_id, header.last_offset(), control_of(set.as_ref()));
             true
         }
         (false, true) => transactions.batch(header.producer_id, header.last_offset()),
         (false, false) => false,
     };
-    if !goes {
-        for record in &set {
-            let record = record?;
+    // Of a batch that cannot be read to its end no key counts: older records of those it seems to have stay.
+    let whole = set.filter(|set| !goes && set.iter().all(|record| record.is_ok()));
+    if let Some(set) = whole {
+        for record in set.iter().flatten() {
             let offset = header.base_offset.plus(i64::from(record.offset_delta));
             if let Some(key) = record.key.filter(|_| offset >= from)
                 && keys.put(key, offset).is_err()

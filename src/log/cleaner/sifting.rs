@@ -24,6 +24,7 @@ pub struct Sifting {
     now: Timestamp,
     delete_retention_ms: i64,
     from: Offset,
+    unreadable: u64,
 }
 
 impl Sifting {
@@ -42,6 +43,7 @@ impl Sifting {
             now,
             delete_retention_ms: milliseconds(compaction.delete_retention),
             from,
+            unreadable: 0,
         }
     }
 
@@ -75,7 +77,13 @@ impl Sifting {
             waits_below: Offset(i64::MAX),
             last_batches: &HashMap::new(),
             transactions: &mut self.transactions[1],
+            unreadable: &mut self.unreadable,
         };
-        filter.batch(batch, &BatchHeader::parse(batch)?, false)
+        Ok(filter.batch(batch, &BatchHeader::parse(batch)?, false))
+    }
+
+    /// Batches that stay as they are, since nobody can read them.
+    pub fn unreadable_batches(&self) -> u64 {
+        self.unreadable
     }
 }

@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 
-use super::filter::CAPS;
+use super::filter::read;
 use super::transactions::Aborted;
 use crate::log::{LogError, PartitionLog};
 use crate::model::{Offset, ProducerId};
-use crate::protocol::batch::{ControlType, records};
+use crate::protocol::batch::ControlType;
 
 /// The transactions of a stretch of a log.
 #[derive(Clone, Default, Debug)]
@@ -50,7 +50,7 @@ impl PartitionLog {
 }
 
 fn first_key(batch: &[u8]) -> Option<Vec<u8>> {
-    let set = records(batch, &CAPS).ok()?;
+    let set = read(batch).ok()?;
     let first = set.iter().next()?.ok()?;
     first.key.map(<[u8]>::to_vec)
 }

@@ -72,3 +72,25 @@ fn the_record_with_the_largest_timestamp() {
     assert_eq!(empty.max_timestamp(Offset(0)).unwrap(), None);
     assert_eq!(empty.find_by_timestamp(Timestamp(0), Offset(0)).unwrap(), None);
 }
+
+#[test]
+fn a_batch_that_nobody_can_read_is_found_by_its_start() {
+    let mut bytes = Batch { records: 3, timestamp: 100, ..BATCH }.build().to_vec();
+    // LZ4, which it is not.
+    bytes[22] |= 3;
+    let crc = crc32c::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    let find = |bytes: &[u8], start| {
+        let world = SimulatedWorld::new(1);
+        let log = create(&world, small());
+        log.append(&[bytes.to_vec().into()]).unwrap();
+        log.set_log_start_offset(Offset(start));
+        log.find_by_timestamp(Timestamp(101), Offset(3))
+    };
+    for start in [0, 1] {
+        let found = find(&bytes, start).unwrap().unwrap();
+        assert_eq!((found.offset, found.timestamp), (Offset(start), Timestamp(102)));
+    }
+    bytes[17] ^= 1;
+    assert!(find(&bytes, 0).unwrap_err().is_damage());
+}

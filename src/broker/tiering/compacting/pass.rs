@@ -72,6 +72,10 @@ impl<'a> Pass<'a> {
         Ok(self.clean_end())
     }
 
+    pub(super) fn unreadable_batches(&self) -> u64 {
+        self.sifting.as_ref().map_or(0, |sifting| sifting.unreadable_batches())
+    }
+
     fn clean_end(&self) -> Option<Offset> {
         self.sifting.as_ref().and_then(|sifting| sifting.clean_end())
     }

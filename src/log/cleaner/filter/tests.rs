@@ -49,6 +49,7 @@ struct Log {
     aborted: Vec<Aborted>,
     last_batches: HashMap<ProducerId, LastBatch>,
     waits_below: Offset,
+    unreadable: u64,
 }
 
 impl Log {
@@ -60,6 +61,7 @@ impl Log {
             aborted: Vec::new(),
             last_batches: HashMap::new(),
             waits_below: Offset(i64::MAX),
+            unreadable: 0,
         }
     }
 
@@ -79,12 +81,14 @@ impl Log {
             delete_retention_ms: RETENTION_MS,
             last_batches: &self.last_batches,
             transactions: &mut transactions,
+            unreadable: &mut self.unreadable,
         };
         let last = self.batches.len() - 1;
-        let verdicts =
-            self.batches.iter().enumerate().map(|(at, bytes)| {
-                filter.batch(bytes, &BatchHeader::parse(bytes).unwrap(), at == last).unwrap()
-            });
+        let verdicts = self
+            .batches
+            .iter()
+            .enumerate()
+            .map(|(at, bytes)| filter.batch(bytes, &BatchHeader::parse(bytes).unwrap(), at == last));
         let verdicts: Vec<Verdict> = verdicts.collect();
         self.batches = std::mem::take(&mut self.batches)
             .into_iter()
@@ -102,7 +106,7 @@ impl Log {
     fn left(&self) -> Vec<Left> {
         let mut left = Vec::new();
         for bytes in &self.batches {
-            let set = records(bytes, &CAPS).unwrap();
+            let set = read(bytes).unwrap();
             for record in &set {
                 let record = record.unwrap();
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -272,11 +276,48 @@ fn nothing_behind_the_maps_end_is_touched() {
         delete_retention_ms: RETENTION_MS,
         last_batches: &HashMap::new(),
         transactions: &mut TransactionSieve::default(),
+        unreadable: &mut 0,
     };
-    let verdict = filter.batch(&second, &BatchHeader::parse(&second).unwrap(), false).unwrap();
+    let verdict = filter.batch(&second, &BatchHeader::parse(&second).unwrap(), false);
     assert_eq!(verdict, Verdict::Keep);
-    assert!(matches!(
-        filter.batch(&first, &BatchHeader::parse(&first).unwrap(), false).unwrap(),
-        Verdict::Replace(_)
-    ));
+    assert!(matches!(filter.batch(&first, &BatchHeader::parse(&first).unwrap(), false), Verdict::Replace(_)));
+}
+
+/// A batch whose checksum is right and whose records cannot be read: all of them, or those behind the first.
+fn unreadable(mut bytes: Vec<u8>, is_first_whole: bool) -> Vec<u8> {
+    if is_first_whole {
+        let count: i32 = i32::from_be_bytes(bytes[57..61].try_into().unwrap()) + 1;
+        bytes[57..61].copy_from_slice(&count.to_be_bytes());
+    } else {
+        bytes[61..].fill(0xff);
+    }
+    let crc = crc32c::crc32c(&bytes[21..]);
+    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+#[test]
+fn what_nobody_can_read_stays_and_its_keys_count_for_nothing() {
+    for is_first_whole in [false, true] {
+        let mut log = Log::of(&[
+            batch(0, &[(Some("a"), Some("1"))]),
+            batch(1, &[(Some("b"), Some("1"))]),
+            batch(2, &[(Some("b"), Some("2"))]),
+            batch(3, &[(Some("a"), Some("2"))]),
+        ]);
+        log.batches[2] = unreadable(std::mem::take(&mut log.batches[2]), is_first_whole);
+        let (before, verdicts) = (log.batches.clone(), log.clean(0));
+        assert_eq!(verdicts, [Verdict::Drop, Verdict::Keep, Verdict::Keep, Verdict::Keep]);
+        assert_eq!((&log.batches[..], log.unreadable), (&before[1..], 1), "{is_first_whole}");
+    }
+    // Of a transaction that was aborted nothing is left, whether it can be read or not: what says that it was
+    // goes as well.
+    let mut log = Log::of(&[
+        transactional(batch(0, &[(Some("a"), Some("1"))]), 7),
+        marker(1, 7, ABORT),
+        batch(2, &[(Some("b"), Some("1"))]),
+    ]);
+    log.batches[0] = unreadable(std::mem::take(&mut log.batches[0]), false);
+    log.aborted = vec![Aborted { producer_id: ProducerId(7), first_offset: Offset(0) }];
+    assert_eq!(log.clean(0)[0], Verdict::Drop);
 }
