@@ -1,5 +1,6 @@
 //! A broker with its ports: put together, and taken apart again.
 
+use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -260,6 +261,11 @@ fn remove_listeners_file(env: &Env, log_dir: &Path) {
 fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>)) {
     let image = broker.image();
     let late_after = broker.transactions_are_late_after();
+    let transactional_ids = OnceCell::new();
+    let transactional_id = |producer_id| {
+        let known = transactional_ids.get_or_init(|| broker.transactional_ids_of_open());
+        known.get(&producer_id).cloned().unwrap_or_default()
+    };
     for topic in image.topics() {
         for topic_partition in topic.topic_partitions() {
             let opened = broker.partition(topic_partition);
@@ -277,6 +283,7 @@ fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>
                     TransactionsSnapshot {
                         open: open.count,
                         first_producer_id: open.first.producer_id,
+                        first_transactional_id: transactional_id(open.first.producer_id),
                         first_age,
                         is_late: first_age >= late_after,
                     }

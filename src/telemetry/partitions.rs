@@ -14,7 +14,7 @@ use super::series::{gauge, gauges, signed};
 use crate::model::{Offset, ProducerId};
 
 /// A partition at the moment of a scrape.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PartitionSnapshot<'a> {
     /// The topic's name.
     pub topic: &'a str,
@@ -37,12 +37,14 @@ pub struct PartitionSnapshot<'a> {
 }
 
 /// The open transactions of a partition.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TransactionsSnapshot {
     /// How many.
     pub open: usize,
     /// Whose is the first, which holds the last stable offset.
     pub first_producer_id: ProducerId,
+    /// Its transactional id; empty if no coordinator knows it.
+    pub first_transactional_id: String,
     /// For how long that has been open.
     pub first_age: Duration,
     /// Whether its time-out should have ended it.
@@ -109,7 +111,7 @@ impl Scrape {
     fn add(&mut self, partition: PartitionSnapshot<'_>, partitions_max: usize) {
         self.count += 1;
         self.offline += usize::from(partition.offline);
-        self.late += usize::from(partition.transactions.is_some_and(|transactions| transactions.is_late));
+        self.late += usize::from(partition.transactions.as_ref().is_some_and(|open| open.is_late));
         self.log_bytes += partition.log_bytes;
         // One that stopped has no offsets to show.
         if self.count > partitions_max || partition.offline {
@@ -148,7 +150,7 @@ fn transactions(encoder: &mut DescriptorEncoder, scrape: &Scrape) -> fmt::Result
     let mut found = Vec::new();
     for (topic, partitions) in &scrape.topics {
         for (partition, numbers) in partitions {
-            found.extend(numbers.transactions.map(|transactions| (topic, partition, transactions)));
+            found.extend(numbers.transactions.as_ref().map(|transactions| (topic, partition, transactions)));
         }
     }
     let mut family = gauges(encoder, names::PARTITION_OPEN_TRANSACTIONS)?;
@@ -162,6 +164,7 @@ fn transactions(encoder: &mut DescriptorEncoder, scrape: &Scrape) -> fmt::Result
             ("topic", (*topic).clone()),
             ("partition", partition.to_string()),
             ("producer_id", transactions.first_producer_id.to_string()),
+            ("transactional_id", transactions.first_transactional_id.clone()),
         ];
         ConstGauge::new(signed(transactions.first_age.as_secs())).encode(family.encode_family(&labels)?)?;
     }

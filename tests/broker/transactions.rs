@@ -255,6 +255,9 @@ fn metrics_count_transactions_and_time_outs() {
     wait_for("highwater_transactions_open", 1.0);
     // Its age in whole seconds.
     wait_for("highwater_transactions_oldest_seconds", 1.0);
+    let (whose, producer_id) = ("highwater_partition_oldest_transaction_seconds", slow.producer_id);
+    let place = format!("topic=\"orders\",partition=\"0\",producer_id=\"{producer_id}\"");
+    wait_for(&format!("{whose}{{{place},transactional_id=\"slow\"}}"), 1.0);
     wait_for("highwater_transactions_timed_out_total", 0.0);
     wait_for("kafka_server_replicamanager_partitionswithlatetransactionscount", 0.0);
     let late = Writer::init(&mut client, "late", 100);

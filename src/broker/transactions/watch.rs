@@ -53,6 +53,20 @@ impl Broker {
         self.config().transactions.timeout_max.saturating_add(END_TIME)
     }
 
+    /// The transactional ids of transactions that have begun and are not ended everywhere, by the producers
+    /// that write them; of the coordinators that run here.
+    pub fn transactional_ids_of_open(&self) -> HashMap<ProducerId, String> {
+        let mut open = HashMap::new();
+        self.look_at_transactions(|shard| {
+            shard.visit(&mut |transaction| {
+                if !transaction.state.is_at_rest() {
+                    open.insert(transaction.producer.producer_id, transaction.transactional_id.to_owned());
+                }
+            });
+        });
+        open
+    }
+
     /// Whose transactions a producer writes, if a coordinator that runs here knows it.
     pub(in crate::broker) fn transactional_id_of(&self, producer_id: ProducerId) -> Option<String> {
         let mut found = None;

@@ -97,6 +97,7 @@ fn every_name_is_rendered_once_and_the_text_ends() {
             transactions: Some(crate::telemetry::TransactionsSnapshot {
                 open: 1,
                 first_producer_id: crate::model::ProducerId(7),
+                first_transactional_id: String::new(),
                 first_age: Duration::ZERO,
                 is_late: false,
             }),

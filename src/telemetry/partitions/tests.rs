@@ -16,6 +16,7 @@ fn rendered(partitions: i32, partitions_max: usize) -> String {
                 transactions: (partition == 2).then_some(TransactionsSnapshot {
                     open: 3,
                     first_producer_id: ProducerId(77),
+                    first_transactional_id: "bank-1".to_owned(),
                     first_age: Duration::from_millis(90_900),
                     is_late: true,
                 }),
@@ -50,7 +51,8 @@ fn each_partition_is_shown_by_all_three_sets_of_names() {
         "highwater_partition_last_stable_offset{topic=\"c\",partition=\"2\"} 4",
         "kafka_server_replicamanager_partitionswithlatetransactionscount 1",
         "highwater_partition_open_transactions{topic=\"c\",partition=\"2\"} 3",
-        "highwater_partition_oldest_transaction_seconds{topic=\"c\",partition=\"2\",producer_id=\"77\"} 90",
+        "highwater_partition_oldest_transaction_seconds\
+         {topic=\"c\",partition=\"2\",producer_id=\"77\",transactional_id=\"bank-1\"} 90",
         "kafka_topic_partitions{topic=\"c\"} 1",
         "kafka_topic_partitions{topic=\"a\\\"b\"} 2",
     ] {
