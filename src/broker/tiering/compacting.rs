@@ -12,8 +12,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::{Look, Tiering, TieringError, next_look};
-use crate::broker::Broker;
 use crate::broker::remote::summary;
+use crate::broker::{Broker, cleaning};
 use crate::cluster::MetadataError;
 use crate::log::{Cleanable, Compaction};
 use crate::model::Offset;
@@ -43,16 +43,22 @@ impl Broker {
             if !may || partition.status() != PartitionStatus::Online || !has_part() {
                 continue;
             }
+            let remote = tiering.partition(partition.topic_partition());
+            if self.compaction_rests(&remote) {
+                continue;
+            }
             let compacted = self.compact_in_tier(tiering, &partition).await;
             let (topic, index) = (partition.topic(), partition.topic_partition().partition);
             match compacted {
-                Ok(()) => {}
+                Ok(()) => drop(self.note_pass(tiering, &remote, None)),
                 // Retention or a deletion was quicker.
                 Err(TieringError::Tier(error)) if error.is_absence() => {
                     tracing::debug!(%topic, partition = index, %error, "compaction in the tier broke off");
                 }
                 Err(error) => {
-                    tracing::warn!(%topic, partition = index, %error, "compaction in the tier; tried again");
+                    let rest = self.note_pass(tiering, &remote, Some(&error));
+                    let what = "compaction in the tier; tried again after a rest";
+                    tracing::warn!(%topic, partition = index, %error, ?rest, "{what}");
                 }
             }
         }
@@ -83,6 +89,7 @@ impl Broker {
         let (read, written) = (pass.read, pass.written);
         self.metrics.cleaned(read, written, pass.key_map_utilization(), took);
         tracing::info!(%topic, partition = index, read, written, %clean_end, ?took, "compacted in the tier");
+        cleaning::warn_of_unreadable(topic, index, pass.unreadable_batches());
         Ok(())
     }
 

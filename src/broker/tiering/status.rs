@@ -109,6 +109,12 @@ pub struct TierPartition {
     pub failing_since_ms: Option<i64>,
     /// What the last one met.
     pub failure: Option<TierFailure>,
+    /// Since when every compaction of what lies in the tier has failed.
+    #[serde(default)]
+    pub compaction_failing_since_ms: Option<i64>,
+    /// What the last one met.
+    #[serde(default)]
+    pub compaction_failure: Option<TierFailure>,
 }
 
 /// A segment in the tier.
@@ -244,7 +250,8 @@ impl Broker {
             return self.closed_tier_partition(image, topic, id);
         }
         let looked = self.look_at(tiering, image, id)?;
-        let Looked { watermarks, record, copies, lag, stored, failing, delete_lag, .. } = looked;
+        let Looked { watermarks, record, copies, lag, stored, failing, compaction_failing, delete_lag } =
+            looked;
         Some(TierPartition {
             topic: topic.name.to_string(),
             topic_id: id.topic_id.to_string(),
@@ -266,6 +273,8 @@ impl Broker {
             delete_lag_bytes: delete_lag.bytes,
             failing_since_ms: failing.as_ref().map(|failing| failing.since.0),
             failure: failing.map(|failing| failing.last),
+            compaction_failing_since_ms: compaction_failing.as_ref().map(|failing| failing.since.0),
+            compaction_failure: compaction_failing.map(|failing| failing.last),
         })
     }
 
@@ -302,6 +311,8 @@ impl Broker {
             delete_lag_bytes: 0,
             failing_since_ms: Some(at_ms),
             failure: Some(TierFailure { at_ms, what: format!("the partition is stopped: {reason}") }),
+            compaction_failing_since_ms: None,
+            compaction_failure: None,
         })
     }
 
@@ -329,11 +340,12 @@ impl Broker {
                 root.as_deref().map(|root| Stored::of(root, now, tiering.config.grace))
             }
         };
-        let (failing, delete_lag) = known.as_ref().map_or_else(Default::default, |remote| {
-            let progress = remote.progress.lock();
-            (progress.failing.clone(), progress.delete_lag)
-        });
-        Some(Looked { watermarks, record, copies, lag, stored, failing, delete_lag })
+        let (failing, compaction_failing, delete_lag) =
+            known.as_ref().map_or_else(Default::default, |remote| {
+                let progress = remote.progress.lock();
+                (progress.failing.clone(), progress.compaction.failing.clone(), progress.delete_lag)
+            });
+        Some(Looked { watermarks, record, copies, lag, stored, failing, compaction_failing, delete_lag })
     }
 
     /// The same for metrics, of all partitions.
@@ -405,6 +417,7 @@ struct Looked {
     /// `None` while nobody has asked the store since the start.
     stored: Option<Stored>,
     failing: Option<Failing>,
+    compaction_failing: Option<Failing>,
     delete_lag: DeleteLag,
 }
 

@@ -94,6 +94,13 @@ fn of_partition(partition: &TierPartition, now_ms: i64) -> String {
         let (since, age) = (utc(since), duration(now_ms.saturating_sub(since)));
         notes += &format!("{name}: FAILING since {since} ({age}): {}\n", one_line(&failure.what));
     }
+    if let (Some(since), Some(failure)) =
+        (partition.compaction_failing_since_ms, &partition.compaction_failure)
+    {
+        let (since, age) = (utc(since), duration(now_ms.saturating_sub(since)));
+        let what = one_line(&failure.what);
+        notes += &format!("{name}: compaction in the tier FAILING since {since} ({age}): {what}\n");
+    }
     if !partition.copies {
         notes += &format!("{name}: nothing more is copied (remote.log.copy.disable, or no longer tiered)\n");
     }

@@ -253,6 +253,34 @@ async fn a_pass_may_break_off_anywhere() {
     }
 }
 
+#[tokio::test]
+async fn after_a_pass_that_failed_there_is_a_rest() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    for round in ["1", "2", "3"] {
+        segment(&broker, &partition, &[("a", Some(round)), (round, Some(round))]).await;
+        leaves_the_disk(&broker, &partition).await;
+    }
+    let failing = || broker.tier_partition_status("t", 0).unwrap().compaction_failing_since_ms;
+    let written = read(&broker, &partition).await.len();
+    bucket.strike(Strike::next(Request::Put, Fault::Denied).times(100));
+    broker.compact_tier().await;
+    bucket.clear_faults();
+    assert!(failing().is_some());
+    broker.compact_tier().await;
+    assert_eq!(read(&broker, &partition).await.len(), written, "it rests");
+    let id = partition.topic_partition();
+    drop(partition);
+    broker.close().await.unwrap();
+    drop(broker);
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = broker.partition(id).unwrap();
+    broker.compact_tier().await;
+    assert!(read(&broker, &partition).await.len() < written);
+    assert_eq!(broker.tier_partition_status("t", 0).unwrap().compaction_failing_since_ms, None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_clean_before_it_left_the_tier_says_nothing_of_what_came_after() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());

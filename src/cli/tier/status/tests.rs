@@ -26,6 +26,8 @@ pub(in crate::cli::tier) fn partition(topic: &str, partition: i32) -> TierPartit
         delete_lag_bytes: 0,
         failing_since_ms: None,
         failure: None,
+        compaction_failing_since_ms: None,
+        compaction_failure: None,
     }
 }
 
@@ -89,6 +91,11 @@ fn what_does_not_go_as_it_should_is_said_in_words() {
         TierPartition { copies: false, ..partition("b", 0) },
         TierPartition { lag_segments: 1, last_stable_offset: 92, ..partition("c", 0) },
         TierPartition { delete_lag_segments: 3, delete_lag_bytes: 2048, ..partition("d", 0) },
+        TierPartition {
+            compaction_failing_since_ms: Some(NOW - 200_000),
+            compaction_failure: failure("damaged"),
+            ..partition("e", 0)
+        },
     ];
     let shown = words(&TierStatus {
         partitions,
@@ -100,6 +107,7 @@ fn what_does_not_go_as_it_should_is_said_in_words() {
     for line in [
         r"a-1: FAILING since 2027-01-15T07:56:40Z (3m20s): 503\nslow",
         "b-0: nothing more is copied (remote.log.copy.disable, or no longer tiered)",
+        "e-0: compaction in the tier FAILING since 2027-01-15T07:56:40Z (3m20s): damaged",
         "d-0: 3 segments below the log start are still to be removed (2.0 KiB)",
         "2 topics that were deleted, or left the tier, have objects there: x, y",
         // Why stands at the end of it.
