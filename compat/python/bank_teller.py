@@ -91,8 +91,9 @@ class Teller:
             until_done(self.producer.commit_transaction)
         except KafkaException as error:
             # Of an abort, as of everything else, the next life makes the best. This one must not write any more:
-            # librdkafka 2.16 gives the next records the sequence numbers of those that it gave up, and what of these
-            # is in the log is taken for the next records' first copy, which are then lost.
+            # librdkafka 2.16 gives the next records the sequence numbers of those that it gave up. Apache Kafka takes
+            # what of these is in the log for the next records' first copy, which are then lost; Highwater refuses the
+            # records (ADR 36).
             give_up(f"{transaction}: {error}")
         self.balances |= moved
         print("committed", transaction, flush=True)

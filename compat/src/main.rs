@@ -35,7 +35,7 @@ oracle   records the transcripts from Apache Kafka again; without names, or with
 list     names the scenarios";
 
 const CI: Scale = Scale {
-    bank: Bank { commands: 5_000, per_transaction: 16, strikes: 6 },
+    bank: Bank { commands: 6_700, transfers: 5_000, per_transaction: 16, strikes: 6 },
     outbox: Outbox { changes: 4_000, kills: 6 },
     copied: Copied { messages: 6_000, per_transaction: 40, kills: 5 },
     streams_pipeline: Pipeline { readings: 4_000, partitions: 2, kills: 2 },
@@ -76,7 +76,7 @@ const CI: Scale = Scale {
     },
 };
 const SOAK: Scale = Scale {
-    bank: Bank { commands: 100_000, per_transaction: 25, strikes: 40 },
+    bank: Bank { commands: 135_000, transfers: 100_000, per_transaction: 25, strikes: 40 },
     outbox: Outbox { changes: 60_000, kills: 40 },
     copied: Copied { messages: 100_000, per_transaction: 750, kills: 15 },
     streams_pipeline: Pipeline { readings: 100_000, partitions: 4, kills: 12 },

@@ -1,5 +1,6 @@
 //! Runs scenarios, one line of progress each, and compares what they saw with what Apache Kafka showed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use protocol_tests::differential;
 
 use crate::broker::Flavor;
 use crate::differences::{Allowed, Side, allowing, differences, parse_allowed};
-use crate::scenario::{Context, Scale, Scenario, by_field};
+use crate::scenario::{Context, Scale, Scenario, area, by_field};
 use crate::tools::{Tools, package_dir};
 use crate::transcript::Transcript;
 
@@ -22,14 +23,18 @@ pub fn run(scenarios: &[&Scenario], flavor: Flavor, scale: Scale, all: bool) -> 
     let path = package_dir().join("differences.txt");
     let allowed = parse_allowed(&fs::read_to_string(path)?)?;
     let mut used = vec![false; allowed.len()];
-    let mut failures = 0;
+    let (mut failures, mut seconds) = (0, BTreeMap::new());
     for scenario in scenarios {
+        let start = Instant::now();
         let checked = timed(scenario, || {
             let seen = play(scenario, &tools, flavor, scale)?;
             compare(scenario, flavor, &seen, &allowed, &mut used)
         })?;
         failures += u32::from(!checked);
+        *seconds.entry(area(scenario)).or_insert(0.0) += start.elapsed().as_secs_f64();
     }
+    let sums: Vec<String> = seconds.iter().map(|(area, seconds)| format!("{area} {seconds:.0} s")).collect();
+    println!("{}", sums.join(", "));
     if all && failures == 0 && flavor == Flavor::Highwater {
         for (entry, _) in allowed.iter().zip(&used).filter(|(_, used)| !**used) {
             println!("differences.txt: nothing needs this entry any more: {}", entry.entry);

@@ -6,9 +6,10 @@ use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
+use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest,
-    OffsetFetchRequest,
+    ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest,
+    OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest,
 };
 use rustix::process::Signal;
 
@@ -172,4 +173,49 @@ fn members_and_lag_are_measured() {
     let beat = HeartbeatRequest::default().with_group_id(group("g")).with_member_id(joined.member_id);
     let response = client.ask(3, &beat.with_generation_id(joined.generation_id));
     assert_eq!(error_name(response.error_code), "NONE");
+}
+
+#[test]
+fn a_heartbeat_that_changes_nothing_writes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [FEW_PARTITIONS, "group.initial.rebalance.delay.ms=0"];
+    let process = Process::start_with(directory.path(), &settings);
+    let mut client = process.client();
+    client.create_topic("read", 1, &[]);
+    coordinated(&mut client, "classic");
+    let joined = client.ask(3, &join("classic"));
+    let share = SyncGroupRequestAssignment::default().with_member_id(joined.member_id.clone());
+    let sync = SyncGroupRequest::default()
+        .with_group_id(group("classic"))
+        .with_member_id(joined.member_id.clone())
+        .with_generation_id(joined.generation_id)
+        .with_assignments(vec![share]);
+    assert_eq!(error_name(client.ask(3, &sync).error_code), "NONE");
+    let classic = HeartbeatRequest::default()
+        .with_group_id(group("classic"))
+        .with_member_id(joined.member_id)
+        .with_generation_id(joined.generation_id);
+    coordinated(&mut client, "modern");
+    let first = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group("modern"))
+        .with_member_id(text("member"))
+        .with_rebalance_timeout_ms(10_000)
+        .with_subscribed_topic_names(Some(vec![name("read")]))
+        .with_topic_partitions(Some(Vec::new()));
+    let member = client.ask(1, &first);
+    assert_eq!(error_name(member.error_code), "NONE");
+    let modern = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group("modern"))
+        .with_member_id(text("member"))
+        .with_member_epoch(member.member_epoch);
+    // What was written before may be counted a moment later.
+    eventually(DEADLINE, "heartbeats that write nothing", || {
+        let commits = || process.metric("highwater_wal_group_entries_count");
+        let before = commits()?;
+        for _ in 0..100 {
+            assert_eq!(error_name(client.ask(3, &classic).error_code), "NONE");
+            assert_eq!(error_name(client.ask(1, &modern).error_code), "NONE");
+        }
+        (commits()? == before).then_some(())
+    });
 }

@@ -58,6 +58,8 @@ const STRIKES_ON_KAFKA: u32 = 3;
 pub struct Plan {
     /// All commands.
     pub commands: u32,
+    /// So many of them at least move money.
+    pub transfers: usize,
     /// In one transaction at most.
     pub per_transaction: u32,
     /// How often somebody is killed or stopped.
@@ -84,7 +86,10 @@ fn play(context: &mut Context, protocol: &'static str) -> Result<()> {
     let partitions = commands(plan.commands, SEED)?;
     give(context, &broker, &partitions)?;
     let mut office = Office::open(context, broker, plan, protocol)?;
-    let mut audit = Audit::new(effects(&partitions));
+    let effects = effects(&partitions);
+    let transfers = effects.iter().flatten().filter(|effect| effect.change < 0).count();
+    ensure!(transfers >= plan.transfers, "{transfers} transfers, not {}", plan.transfers);
+    let mut audit = Audit::new(effects);
     for (at, strike) in strikes(plan.strikes, plan.commands, SEED)? {
         office.work_until(&mut audit, at)?;
         office.suffer(strike)?;
@@ -96,7 +101,8 @@ fn play(context: &mut Context, protocol: &'static str) -> Result<()> {
     let consumed: String = partitions.iter().map(|commands| format!("{}\n", commands.len())).collect();
     let stood = committed(context, &broker, "tellers", ("commands", TELLERS))?;
     ensure!(stood == consumed, "committed offsets:\n{stood}where commands end:\n{consumed}");
-    eprintln!("{} transactions, {} checkpoints", audit.transactions(), audit.checkpoints());
+    let (transactions, checkpoints) = (audit.transactions(), audit.checkpoints());
+    eprintln!("{transfers} transfers in {transactions} transactions, {checkpoints} checkpoints");
     context.transcript.add("every command once, in order; the total was the same at all times");
     Ok(())
 }

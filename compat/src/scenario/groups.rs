@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::groups_modern::ask_at_once;
 use super::{Context, create_topic, kcat_command};
 use crate::broker::{Broker, tied_to_this_process};
-use crate::process::Process;
+use crate::process::{Outcome, Process};
 use crate::wait::eventually;
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -15,6 +16,8 @@ const LISTED: &str = "org.apache.kafka.tools.GroupsCommand";
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const PARTITIONS: u32 = 3;
 const RECORDS_PER_PARTITION: u32 = 10;
+/// Their virtual machines need memory and processors.
+const TOOLS_AT_ONCE: usize = 4;
 /// Longest wait for a member to have its partitions.
 const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -59,9 +62,25 @@ fn sorted(
     Ok(())
 }
 
-/// kafka-consumer-groups prints groups and partitions in no order.
 fn see_sorted(context: &mut Context, broker: &Broker, tool: &str, words: &str) -> Result<()> {
     let outcome = context.java(broker, tool, words, "")?;
+    tell_sorted(context, words, &outcome);
+    Ok(())
+}
+
+/// The same of several that change nothing, some side by side.
+fn see_all(context: &mut Context, broker: &Broker, tool: &str, all: &[&str]) -> Result<()> {
+    for some in all.chunks(TOOLS_AT_ONCE) {
+        let asked: Vec<(&str, &str)> = some.iter().map(|words| (tool, *words)).collect();
+        for (words, outcome) in some.iter().zip(ask_at_once(context, broker, &asked)?) {
+            tell_sorted(context, words, &outcome);
+        }
+    }
+    Ok(())
+}
+
+/// kafka-consumer-groups prints groups and partitions in no order.
+fn tell_sorted(context: &mut Context, words: &str, outcome: &Outcome) {
     let mut lines: Vec<&str> = outcome.stdout.lines().filter(|line| !line.trim().is_empty()).collect();
     lines.sort_unstable();
     context.transcript.section(words);
@@ -69,11 +88,10 @@ fn see_sorted(context: &mut Context, broker: &Broker, tool: &str, words: &str) -
     if let Some(code) = outcome.status.code().filter(|code| *code != 0) {
         context.transcript.add(&format!("exit {code}"));
     }
-    Ok(())
 }
 
 fn look(context: &mut Context, broker: &Broker) -> Result<()> {
-    for words in [
+    let groups = [
         "--list",
         "--list --state",
         "--list --state stable",
@@ -87,14 +105,10 @@ fn look(context: &mut Context, broker: &Broker) -> Result<()> {
         "--describe --all-groups --state",
         "--describe --group absent",
         "--describe --group absent --state",
-    ] {
-        see_sorted(context, broker, GROUPS, words)?;
-    }
-    for words in ["--list", "--list --consumer", "--list --group-type classic", "--list --protocol consumer"]
-    {
-        see_sorted(context, broker, LISTED, words)?;
-    }
-    Ok(())
+    ];
+    see_all(context, broker, GROUPS, &groups)?;
+    let listed = ["--list", "--list --consumer", "--list --group-type classic", "--list --protocol consumer"];
+    see_all(context, broker, LISTED, &listed)
 }
 
 fn reset(context: &mut Context, broker: &Broker) -> Result<()> {
@@ -146,12 +160,15 @@ fn live(context: &mut Context, broker: &Broker) -> Result<()> {
     })?;
     let id = shown.split_whitespace().find(|word| word.starts_with("member-")).unwrap_or("no member id");
     context.transcript.replace(id, "member id");
-    for words in [
+    let looks = [
         "--list --state stable",
         "--describe --group live --members",
         "--describe --group live --members --verbose",
         "--describe --group live --state",
         "--describe --group live --offsets",
+    ];
+    see_all(context, broker, GROUPS, &looks)?;
+    for words in [
         "--reset-offsets --group live --topic words --to-earliest --execute",
         "--delete-offsets --group live --topic words",
         "--delete --group live",

@@ -247,7 +247,8 @@ fn look(context: &mut Context, broker: &Broker) -> Result<()> {
     member.leave()
 }
 
-fn ask_at_once(context: &Context, broker: &Broker, asked: &[(&str, &str)]) -> Result<Vec<Outcome>> {
+/// Runs tools side by side: most of what one takes is the start of its virtual machine.
+pub fn ask_at_once(context: &Context, broker: &Broker, asked: &[(&str, &str)]) -> Result<Vec<Outcome>> {
     thread::scope(|scope| {
         let start = |(tool, words)| scope.spawn(move || context.java(broker, tool, words, ""));
         let threads: Vec<_> = asked.iter().copied().map(start).collect();

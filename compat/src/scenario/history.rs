@@ -4,8 +4,8 @@
 //!
 //! **Owns** the contract that a small program for each client keeps, who takes part, and when it ends.
 //! **Does not own** the programs (`java/History.java`, `python/history_confluent_kafka.py`), nor the rules.
-//! **Invariants**: a seed gives one schedule: what each client is asked, one thing after the other, and the
-//! faults. How far each comes with it is a matter of time.
+//! **Invariants**: a seed gives one schedule of faults. All other chance comes from it too, but what a client
+//! is asked next depends on how it went before.
 //!
 //! A program is started with the broker's address and reads commands from its standard input, one a line. It
 //! answers each with `ok`, or `error` and the client's name for it; before `ok`, what the command asks for:

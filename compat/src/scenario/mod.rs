@@ -137,6 +137,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "group-load", oracle: false, run: group_load::run },
     Scenario { name: "group-rebalance", oracle: false, run: group_rebalance::run },
     Scenario { name: "group-storm", oracle: true, run: group_storm::run },
+    Scenario { name: "group-upgrade", oracle: true, run: group_upgrade::run },
     Scenario { name: "transactions", oracle: true, run: transactions::run },
     Scenario { name: "transaction-pause", oracle: false, run: transaction_pause::run },
     Scenario { name: "transaction-copier", oracle: true, run: transaction_copier::run },
@@ -173,9 +174,6 @@ pub const SOAK: &[Scenario] = &[
     Scenario { name: "bank-classic", oracle: true, run: bank::classic },
     Scenario { name: "connect-standalone", oracle: true, run: connect::standalone },
     Scenario { name: "container", oracle: false, run: container::run },
-    // A commit that is under way when the epoch changes ends one of its members now and then, as the protocol
-    // has it: not yet steady enough for every run.
-    Scenario { name: "group-upgrade", oracle: true, run: group_upgrade::run },
     Scenario { name: "group-load-one-by-one", oracle: false, run: group_load::one_by_one },
     Scenario { name: "object-store-minio", oracle: false, run: object_store::run_minio },
     Scenario { name: "tiered-minio", oracle: false, run: |c| tiered::run(c, Kind::Minio) },
@@ -185,7 +183,7 @@ pub const SOAK: &[Scenario] = &[
     Scenario {
         name: "streams-relational-at-least-once",
         oracle: true,
-        run: streams::run_relational_at_least_once,
+        run: streams::relational_at_least_once,
     },
     Scenario { name: "streams-scaling-busy", oracle: false, run: streams::run_busy },
     Scenario { name: "streams-scaling-waiting", oracle: false, run: streams::run_waiting },
@@ -194,6 +192,31 @@ pub const SOAK: &[Scenario] = &[
 /// Whether a scenario's transcript is compared field by field, with a list of allowed differences of its own.
 pub fn by_field(scenario: &Scenario) -> bool {
     scenario.name == differential::NAME
+}
+
+/// What a scenario is mostly about: the time of each is summed up.
+pub fn area(scenario: &Scenario) -> &'static str {
+    const AREAS: [(&str, &[&str]); 3] = [
+        (
+            "groups",
+            &[
+                "group-",
+                "kafka-groups",
+                "kafka-configs-groups",
+                "internal-topics",
+                "compaction",
+                "connect",
+                "mirror",
+            ],
+        ),
+        (
+            "transactions",
+            &["transaction", "kafka-transactions", "bank", "outbox", "streams", "late-end", "history"],
+        ),
+        ("tier", &["tiered", "object-store"]),
+    ];
+    let is_of = |names: &[&str]| names.iter().any(|name| scenario.name.starts_with(name));
+    AREAS.iter().find(|(_, names)| is_of(names)).map_or("others", |(area, _)| area)
 }
 
 /// How much work the long scenarios do.

@@ -18,7 +18,7 @@ use crate::wait::eventually;
 use program::Program;
 
 pub use pipeline::{Plan as Pipeline, run as run_pipeline, run_busy, run_waiting};
-pub use relational::{run_at_least_once as run_relational_at_least_once, run_exactly_once as run_relational};
+pub use relational::{run_at_least_once as relational_at_least_once, run_exactly_once as run_relational};
 pub use smoke::{run_at_least_once, run_exactly_once};
 
 /// Until an instance runs, something has come through, a driver is done: those of the full size send for 90 s

@@ -2,8 +2,8 @@
 //! repartition; what comes out is compared with what went in until it agrees.
 //!
 //! Kafka's system test `streams_relational_smoke_test.py` is the model; it runs with `exactly_once_v2` alone,
-//! since a count may be off after a crash with less. So with `at_least_once` instances end in good order here,
-//! and come back; the broker is killed all the same.
+//! since a count may be off after a crash with less. So with `at_least_once` instances end in good order
+//! here, and come back; the broker is killed all the same.
 //! Its instances do not share the work (see `compat/streams/RelationalInstance.java`); these do, and with
 //! `exactly_once_v2` the broker is killed as well.
 
