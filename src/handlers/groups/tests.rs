@@ -474,6 +474,23 @@ async fn a_topic_made_again_does_not_inherit_offsets() {
 }
 
 #[tokio::test]
+async fn an_offset_goes_when_its_time_is_over() {
+    let settings = [("offsets.topic.num.partitions", "3"), ("offsets.retention.check.interval.ms", "1")];
+    let test = TestBroker::with(&settings);
+    test.topic("t", 1, &[]).await;
+    coordinated(&test).await;
+    committed(&test, 8, commit("kept", &[("t", &[(0, 5)])])).await;
+    committed(&test, 3, commit("g", &[("t", &[(0, 5)])]).with_retention_time_ms(1)).await;
+    let gone = async { while !fetched(&test, 8, fetch(8, "g", None)).await.is_empty() {} };
+    crate::env::time::timeout(std::time::Duration::from_secs(20), gone).await.unwrap();
+    assert_eq!(
+        fetched(&test, 8, fetch(8, "kept", None)).await.len(),
+        1,
+        "for a week (offsets.retention.minutes)"
+    );
+}
+
+#[tokio::test]
 async fn what_was_committed_for_another_topic_of_the_name_is_not_told() {
     let test = started().await;
     for (topic_id, told) in [(TopicId(Uuid::from_u128(7)), -1), (TopicId::ZERO, 5)] {

@@ -254,6 +254,18 @@ async fn stable(test: &TestBroker, end: i64) {
 }
 
 #[tokio::test]
+async fn an_id_that_nobody_uses_expires() {
+    let interval = "transaction.remove.expired.transaction.cleanup.interval.ms";
+    let test = started_with(&[("transactional.id.expiration.ms", "1"), (interval, "1")]).await;
+    Producer::new(&test, true).await;
+    eventually(async || {
+        let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id("x")]);
+        test.ask(0, &request).await.transaction_states[0].error_code == 105
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn trap_79_transactions_of_both_versions_commit_and_abort() {
     for is_version_2 in [false, true] {
         let test = started().await;
