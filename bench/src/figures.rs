@@ -133,8 +133,12 @@ impl Results {
         all.added.retain(|added| !added.cases.is_empty());
         let (date, commit, rounds) = (later.date.clone(), later.commit.clone(), later.rounds);
         all.added.push(Added { date, commit, rounds, cases });
-        all.rounds = all.rounds.max(rounds);
         all
+    }
+
+    /// The most rounds that any case may have.
+    pub fn rounds_max(&self) -> u32 {
+        self.added.iter().map(|added| added.rounds).fold(self.rounds, u32::max)
     }
 
     /// Reads `<name>.json` in a folder.
@@ -181,7 +185,7 @@ mod tests {
         let first = sitting("first", 2, vec![run("r1", 1), run("r2", 1), run("r1", 2), run("r2", 2)]);
         let second = first.with(&sitting("second", 3, vec![run("r2", 3), run("g1", 3)]));
         let expected = [("r1", 1), ("r1", 2), ("r2", 3), ("g1", 3)].map(|(case, at)| (case.to_owned(), at));
-        assert_eq!((cases(&second), second.rounds), (expected.to_vec(), 3));
+        assert_eq!((cases(&second), second.rounds, second.rounds_max()), (expected.to_vec(), 2, 3));
         assert_eq!((second.date.as_str(), second.added.len()), ("first", 1));
         assert_eq!(
             (second.added[0].date.as_str(), &*second.added[0].cases),

@@ -37,7 +37,7 @@ fn counted<'a>(results: &'a Results, case: &str, label: &str, round: u32) -> Opt
 
 /// A figure of a broker over the rounds.
 pub fn figure(results: &Results, case: &str, label: &str, figure: &str) -> Option<Spread> {
-    let values = (1..=results.rounds).filter_map(|round| {
+    let values = (1..=results.rounds_max()).filter_map(|round| {
         if case == UNDER_LOAD {
             return under_load(results, label, figure, round);
         }
