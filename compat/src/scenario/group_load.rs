@@ -12,8 +12,11 @@ use crate::raw_producer::RawProducer;
 
 const GROUPS: u32 = 1_000;
 const PARTITIONS: u32 = 1_000;
-/// From the start of the process to the last coordinator's readiness.
+/// From the start of the process to the last coordinator's readiness, as the median of [`LOADS_JUDGED_MIN`]
+/// starts or more.
 const LOADED_MAX: Duration = Duration::from_secs(3);
+/// With fewer: what a machine that is kept busy by others stays below, and nothing that grows does not.
+const LOADED_ANYWAY_MAX: Duration = Duration::from_secs(20);
 /// How much longer a producer elsewhere may wait while coordinators load: p99 against p99, as the median of
 /// [`LOADS_JUDGED_MIN`] starts or more. With fewer it is told, not judged.
 const SLOWER_MAX: f64 = 2.0;
@@ -62,7 +65,8 @@ fn load(context: &mut Context, at_once: i32) -> Result<()> {
     // Of two the quicker: what else the machine does is in each.
     loads.sort_unstable();
     let took = *loads.get((loads.len().max(1) - 1) / 2).context("no load was asked for")?;
-    ensure!(took <= LOADED_MAX, "loaded after {took:?}, not {LOADED_MAX:?}");
+    let bound = if loads.len() >= LOADS_JUDGED_MIN { LOADED_MAX } else { LOADED_ANYWAY_MAX };
+    ensure!(took <= bound, "loaded after {took:?}, not {bound:?}");
     slower.sort_by(f64::total_cmp);
     let median = *slower.get(slower.len() / 2).context("no load was asked for")?;
     eprintln!("a producer's p99 while coordinators load: {median:.2} times its own");
