@@ -25,13 +25,12 @@ pub fn run(scenarios: &[&Scenario], flavor: Flavor, scale: Scale, all: bool) -> 
     let mut used = vec![false; allowed.len()];
     let (mut failures, mut seconds) = (0, BTreeMap::new());
     for scenario in scenarios {
-        let start = Instant::now();
-        let checked = timed(scenario, || {
+        let (checked, took) = timed(scenario, || {
             let seen = play(scenario, &tools, flavor, scale)?;
             compare(scenario, flavor, &seen, &allowed, &mut used)
         })?;
         failures += u32::from(!checked);
-        *seconds.entry(area(scenario)).or_insert(0.0) += start.elapsed().as_secs_f64();
+        *seconds.entry(area(scenario)).or_insert(0.0) += took;
     }
     let sums: Vec<String> = seconds.iter().map(|(area, seconds)| format!("{area} {seconds:.0} s")).collect();
     println!("{}", sums.join(", "));
@@ -50,7 +49,7 @@ pub fn record(scenarios: &[&Scenario], scale: Scale) -> Result<ExitCode> {
     let tools = Tools::find_or_install()?;
     let mut failures = 0;
     for scenario in scenarios {
-        let recorded = timed(scenario, || {
+        let (recorded, _) = timed(scenario, || {
             let seen = play(scenario, &tools, Flavor::Kafka, scale)?;
             Ok(fs::write(oracle_path(scenario), seen)?)
         })?;
@@ -60,8 +59,8 @@ pub fn record(scenarios: &[&Scenario], scale: Scale) -> Result<ExitCode> {
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One line: the name, how long it took, how it ended. Whether it ended well.
-fn timed(scenario: &Scenario, work: impl FnOnce() -> Result<()>) -> Result<bool> {
+/// One line: the name, how long it took, how it ended. Whether it ended well, and the seconds.
+fn timed(scenario: &Scenario, work: impl FnOnce() -> Result<()>) -> Result<(bool, f64)> {
     print!("{:<28}", scenario.name);
     std::io::stdout().flush()?;
     let start = Instant::now();
@@ -71,7 +70,7 @@ fn timed(scenario: &Scenario, work: impl FnOnce() -> Result<()>) -> Result<bool>
         Ok(()) => println!("{seconds:7.1} s  ok"),
         Err(error) => println!("{seconds:7.1} s  FAILED\n{error:#}"),
     }
-    Ok(result.is_ok())
+    Ok((result.is_ok(), seconds))
 }
 
 /// Runs one scenario in an empty folder; the folder is kept if it fails.

@@ -21,8 +21,6 @@ use crate::client::text;
 const VERSION: i16 = 1;
 /// Of a member that leaves.
 const LEAVES: i32 = -1;
-/// What a name is told from others by.
-const NAME_HIGH: u32 = 64;
 
 /// It takes what the broker assigns and gives up what it takes away, at once, and says so.
 pub(super) struct Modern {
@@ -178,8 +176,7 @@ impl Life for Modern {
     fn join(&mut self) -> Next {
         if self.link.member_id.is_empty() {
             let (high, low) = (self.link.chance.bits(), self.link.chance.bits());
-            self.link.member_id =
-                Uuid::from_u128(u128::from(high) << NAME_HIGH | u128::from(low)).to_string();
+            self.link.member_id = Uuid::from_u64_pair(high, low).to_string();
         }
         self.beat()
     }

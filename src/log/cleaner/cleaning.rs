@@ -9,11 +9,11 @@ use super::plan::{self, Cleanable, ClosedSegment, GroupLimits};
 use super::survey::Survey;
 use super::swapping::Replacement;
 use super::transactions::TransactionSieve;
-use crate::log::scan::{Found, Scanner};
+use crate::log::scan::Scanner;
 use crate::log::segment::Segment;
 use crate::log::{LogError, PartitionLog};
 use crate::model::{Offset, ProducerId, Timestamp};
-use crate::protocol::batch::{BatchError, BatchHeader, without_records};
+use crate::protocol::batch::{BatchHeader, without_records};
 
 /// What one cleaning may take.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -292,8 +292,8 @@ impl Cleaning {
         }
         let bytes = open.read_verified(&found)?;
         self.stats.mapped_bytes += bytes.len() as u64;
-        let mapped = map_batch(&mut self.keys, transactions, &bytes, self.first_dirty_offset);
-        if mapped.map_err(damaged(&source.segment, &found))?.is_err() {
+        let batch = (&bytes[..], &found.header);
+        if map_batch(&mut self.keys, transactions, batch, self.first_dirty_offset).is_err() {
             // The last segment is copied to its end: aborted transactions behind the last key are sifted too,
             // as the index that names them goes.
             if self.survey.is_none() {
@@ -379,12 +379,6 @@ impl Cleaning {
 /// As timestamps count.
 pub(super) fn milliseconds(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// What a batch whose checksum is right must not be.
-fn damaged(segment: &Segment, found: &Found) -> impl FnOnce(BatchError) -> LogError {
-    let (path, position) = (segment.path.clone(), found.position);
-    move |error| LogError::corrupt(&path, position, error.to_string())
 }
 
 fn begin_copy(log: &PartitionLog, sources: &[Source], group: Range<usize>, limits: &CleaningLimits) -> Copy {

@@ -180,10 +180,9 @@ fn control_of(set: Option<&RecordSet<'_>>) -> Option<ControlType> {
 pub(super) fn map_batch(
     keys: &mut KeyMap,
     transactions: &mut TransactionSieve,
-    bytes: &[u8],
+    (bytes, header): (&[u8], &BatchHeader),
     from: Offset,
-) -> Result<Result<(), Full>, BatchError> {
-    let header = BatchHeader::parse(bytes)?;
+) -> Result<(), Full> {
     let attributes = header.attributes;
     let set = read(bytes).ok();
     let goes = match (attributes.is_control(), attributes.is_transactional()) {
@@ -202,14 +201,14 @@ pub(super) fn map_batch(
             if let Some(key) = record.key.filter(|_| offset >= from)
                 && keys.put(key, offset).is_err()
             {
-                return Ok(Err(Full));
+                return Err(Full);
             }
         }
     }
     if header.last_offset() >= from {
         keys.reached(header.last_offset());
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 #[cfg(test)]

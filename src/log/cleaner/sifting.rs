@@ -50,7 +50,8 @@ impl Sifting {
     /// Learns the keys of one whole batch. `false`: there was no room for all of them, and there is none for
     /// those of later ones.
     pub fn map(&mut self, batch: &[u8]) -> Result<bool, BatchError> {
-        Ok(map_batch(&mut self.keys, &mut self.transactions[0], batch, self.from)?.is_ok())
+        let batch = (batch, &BatchHeader::parse(batch)?);
+        Ok(map_batch(&mut self.keys, &mut self.transactions[0], batch, self.from).is_ok())
     }
 
     /// Every key below `end` was offered.

@@ -54,7 +54,7 @@ impl Recorder {
     }
 
     fn note_ends(&self, operation: &Operation) {
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = self.ends();
         let mut of = |key: &str, note: fn(&mut Ends, i64), offset| {
             note(ends.entry(key.to_owned()).or_insert(Ends { acknowledged: -1, polled: -1 }), offset);
         };
@@ -70,9 +70,13 @@ impl Recorder {
 
     /// Keys with acknowledged records that nobody has polled yet.
     pub fn unseen(&self) -> Vec<String> {
-        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = self.ends();
         let unseen = ends.iter().filter(|(_, ends)| ends.polled < ends.acknowledged);
         unseen.map(|(key, _)| key.clone()).collect()
+    }
+
+    fn ends(&self) -> MutexGuard<'_, BTreeMap<String, Ends>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn operations(&self) -> MutexGuard<'_, Vec<Operation>> {
@@ -81,18 +85,8 @@ impl Recorder {
 
     /// The greatest offset of each key that was acknowledged or read: the last polls must come that far.
     pub fn last_offsets(&self) -> BTreeMap<String, i64> {
-        let mut last = BTreeMap::new();
-        let mut note = |key: &str, offset: i64| {
-            let known: &mut i64 = last.entry(key.to_owned()).or_insert(offset);
-            *known = offset.max(*known);
-        };
-        for operation in &*self.operations() {
-            operation.reads().for_each(|(key, offset, _)| note(key, offset));
-            for sent in operation.sends().filter(|_| operation.outcome == Outcome::Ok) {
-                sent.offset.iter().for_each(|offset| note(&sent.key, *offset));
-            }
-        }
-        last
+        let last = |(key, ends): (&String, &Ends)| (key.clone(), ends.acknowledged.max(ends.polled));
+        self.ends().iter().map(last).collect()
     }
 
     /// The history so far.

@@ -114,6 +114,29 @@ async fn leaves_the_disk(broker: &Broker, partition: &Arc<Partition>) {
     broker.retain().await.unwrap();
 }
 
+/// Three segments, each with a newer record of one key, that are in the tier alone.
+async fn three_leave_the_disk(broker: &Broker, partition: &Arc<Partition>) {
+    for round in ["1", "2", "3"] {
+        segment(broker, partition, &[("a", Some(round)), (round, Some(round))]).await;
+        leaves_the_disk(broker, partition).await;
+    }
+}
+
+/// The broker's next life.
+async fn open_again(
+    (broker, partition): (Arc<Broker>, Arc<Partition>),
+    directory: &Path,
+    bucket: &SimulatedBucket,
+) -> (Arc<Broker>, Arc<Partition>) {
+    let id = partition.topic_partition();
+    drop(partition);
+    broker.close().await.unwrap();
+    drop(broker);
+    let broker = open_quiet(directory, bucket).await;
+    let partition = broker.partition(id).unwrap();
+    (broker, partition)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_leaves_the_disk_and_stays_compacted() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
@@ -228,22 +251,14 @@ async fn a_pass_may_break_off_anywhere() {
                 let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
                 let broker = open_quiet(directory.path(), &bucket).await;
                 let partition = compacted_topic(&broker).await;
-                for round in ["1", "2", "3"] {
-                    segment(&broker, &partition, &[("a", Some(round)), (round, Some(round))]).await;
-                    leaves_the_disk(&broker, &partition).await;
-                }
+                three_leave_the_disk(&broker, &partition).await;
                 segment(&broker, &partition, &[("z", Some("1"))]).await;
                 let before = values(&read(&broker, &partition).await);
                 bucket.strike(Strike::next(request, fault).after(nth).times(100));
                 broker.compact_tier().await;
                 bucket.clear_faults();
                 assert_eq!(values(&read(&broker, &partition).await), before, "{request:?} {nth}");
-                let id = partition.topic_partition();
-                drop(partition);
-                broker.close().await.unwrap();
-                drop(broker);
-                let broker = open_quiet(directory.path(), &bucket).await;
-                let partition = broker.partition(id).unwrap();
+                let (broker, partition) = open_again((broker, partition), directory.path(), &bucket).await;
                 assert_eq!(values(&read(&broker, &partition).await), before, "{request:?} {nth}");
                 broker.compact_tier().await;
                 let left = read(&broker, &partition).await;
@@ -258,10 +273,7 @@ async fn after_a_pass_that_failed_there_is_a_rest() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let broker = open_quiet(directory.path(), &bucket).await;
     let partition = compacted_topic(&broker).await;
-    for round in ["1", "2", "3"] {
-        segment(&broker, &partition, &[("a", Some(round)), (round, Some(round))]).await;
-        leaves_the_disk(&broker, &partition).await;
-    }
+    three_leave_the_disk(&broker, &partition).await;
     let failing = || broker.tier_partition_status("t", 0).unwrap().compaction_failing_since_ms;
     let written = read(&broker, &partition).await.len();
     bucket.strike(Strike::next(Request::Put, Fault::Denied).times(100));
@@ -270,12 +282,7 @@ async fn after_a_pass_that_failed_there_is_a_rest() {
     assert!(failing().is_some());
     broker.compact_tier().await;
     assert_eq!(read(&broker, &partition).await.len(), written, "it rests");
-    let id = partition.topic_partition();
-    drop(partition);
-    broker.close().await.unwrap();
-    drop(broker);
-    let broker = open_quiet(directory.path(), &bucket).await;
-    let partition = broker.partition(id).unwrap();
+    let (broker, partition) = open_again((broker, partition), directory.path(), &bucket).await;
     broker.compact_tier().await;
     assert!(read(&broker, &partition).await.len() < written);
     assert_eq!(broker.tier_partition_status("t", 0).unwrap().compaction_failing_since_ms, None);

@@ -71,7 +71,8 @@ impl Log {
         let mut keys = KeyMap::new(100 * ENTRY_BYTES, 0.9, &random);
         let mut sieve = TransactionSieve::new(self.aborted.clone());
         for bytes in &self.batches {
-            map_batch(&mut keys, &mut sieve, bytes, Offset(from)).unwrap().unwrap();
+            let batch = (&bytes[..], &BatchHeader::parse(bytes).unwrap());
+            map_batch(&mut keys, &mut sieve, batch, Offset(from)).unwrap();
         }
         let mut transactions = TransactionSieve::new(self.aborted.clone());
         let mut filter = Filter {
@@ -266,8 +267,10 @@ fn nothing_behind_the_maps_end_is_touched() {
     let first = batch(0, &[(Some("a"), Some("1")), (Some("b"), Some("1"))]).build();
     let second = batch(2, &[(Some("a"), Some("2")), (Some("c"), Some("1")), (Some("b"), Some("2"))]).build();
     let mut sieve = TransactionSieve::default();
-    assert_eq!(map_batch(&mut keys, &mut sieve, &first, Offset(0)).unwrap(), Ok(()));
-    assert_eq!(map_batch(&mut keys, &mut sieve, &second, Offset(0)).unwrap(), Err(Full));
+    for (bytes, mapped) in [(&first, Ok(())), (&second, Err(Full))] {
+        let batch = (&bytes[..], &BatchHeader::parse(bytes).unwrap());
+        assert_eq!(map_batch(&mut keys, &mut sieve, batch, Offset(0)), mapped);
+    }
     assert_eq!(keys.latest(), Some(Offset(2)), "up to the record that had no room");
     let mut filter = Filter {
         keys: &keys,
