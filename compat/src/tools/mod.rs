@@ -17,6 +17,7 @@ mod rust;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -31,10 +32,10 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(2_400);
 /// Where what was installed lies.
 pub struct Tools {
     cache: PathBuf,
-    /// Apache Kafka's jars.
-    jars: PathBuf,
-    /// Our own Java clients, compiled.
-    classes: PathBuf,
+    /// Our own Java clients on Apache Kafka's jars.
+    java: java::Programs,
+    /// Those of Kafka Streams, once they were asked for.
+    streams: OnceLock<java::Programs>,
     /// A Python with confluent-kafka.
     python: PathBuf,
 }
@@ -59,32 +60,45 @@ impl Tools {
         fs::create_dir_all(&cache)?;
         let jars = java::install_kafka(&cache).context("Apache Kafka's jars (mvn) cannot be had")?;
         let python = python::install(&cache, "confluent-kafka")?;
-        let classes =
-            java::compile(&cache, &jars, "java", "classes").context("our Java clients do not compile")?;
-        Ok(Tools { cache, jars, classes, python })
+        let sources = cache::files_in(&package_dir().join("java"), &["java"])?;
+        let java = java::Programs::compile(&cache, jars, &sources, "classes")
+            .context("our Java clients do not compile")?;
+        Ok(Tools { cache, java, streams: OnceLock::new(), python })
     }
 
     /// A Java program with Kafka's jars and our classes.
     pub fn java(&self, main_class: &str) -> Command {
-        java::command(&java::OPTIONS, &self.classes, &self.jars, main_class)
+        self.java.command(main_class)
     }
 
-    /// The same with options of its virtual machine in place of ours, which are for short lives.
+    /// The same with options of its virtual machine in place of ours, which are for short lives, and without
+    /// the archive of classes that ours start from.
     pub fn java_with(&self, options: &[String], main_class: &str) -> Command {
-        java::command(options, &self.classes, &self.jars, main_class)
+        self.java.command_with(options, main_class)
     }
 
     /// A Java program in one file that is no client, compiled as it starts, with Kafka's jars.
     pub fn java_source(&self, source: &Path) -> Command {
-        java::source_command(&self.jars, source)
+        self.java.source_command(source)
     }
 
     /// A Java program of Kafka Streams' tests, or one of ours that stands on Kafka Streams.
     pub fn streams(&self, main_class: &str) -> Result<Command> {
+        let programs = match self.streams.get() {
+            Some(programs) => programs,
+            None => {
+                let programs = self.compile_streams().context("our programs for Kafka Streams")?;
+                self.streams.get_or_init(|| programs)
+            }
+        };
+        Ok(programs.command(main_class))
+    }
+
+    fn compile_streams(&self) -> Result<java::Programs> {
         let jars = java::install_streams(&self.cache)?;
-        let classes = java::compile(&self.cache, &jars, "streams", "streams-classes")
-            .context("our programs for Kafka Streams do not compile")?;
-        Ok(java::command(&java::OPTIONS, &classes, &jars, main_class))
+        let mut sources = cache::files_in(&package_dir().join("streams"), &["java"])?;
+        sources.push(package_dir().join("java/ClassData.java"));
+        java::Programs::compile(&self.cache, jars, &sources, "streams-classes")
     }
 
     /// One of our Python scripts, with confluent-kafka.
@@ -94,12 +108,7 @@ impl Tools {
 
     /// One of our Java clients, with the jars of an older version of Kafka's client.
     pub fn java_of(&self, version: &str, main_class: &str) -> Result<Command> {
-        Ok(java::command(
-            &java::OPTIONS,
-            &self.classes,
-            &java::install_client(&self.cache, version)?,
-            main_class,
-        ))
+        Ok(self.java.with_jars(java::install_client(&self.cache, version)?).command(main_class))
     }
 
     /// One of our Python scripts, with what `python/requirements/<client>.txt` names.
