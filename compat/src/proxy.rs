@@ -5,7 +5,7 @@
 //! late frame on its connection is late too. What a client sent arrives even if the client has gone, as it
 //! does in networks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,7 @@ const REQUEST_HEAD_BYTES: usize = 8;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Which way a late frame goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Way {
     /// To the broker.
     Request,
@@ -48,6 +48,9 @@ pub struct Hold {
     pub count: u32,
 }
 
+/// By key and way.
+pub type HeldCounts = BTreeMap<(i16, Way), u64>;
+
 /// The network.
 pub struct Proxy {
     accepting: Accepting,
@@ -57,7 +60,7 @@ pub struct Proxy {
 struct Shared {
     broker: SocketAddr,
     hold: Mutex<Option<Hold>>,
-    held_count: AtomicU64,
+    held_counts: Mutex<HeldCounts>,
     under_way: AtomicU64,
 }
 
@@ -68,7 +71,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             broker,
             hold: Mutex::default(),
-            held_count: AtomicU64::default(),
+            held_counts: Mutex::default(),
             under_way: AtomicU64::default(),
         });
         let joining = Arc::clone(&shared);
@@ -97,9 +100,9 @@ impl Proxy {
         self.shared.under_way.load(Ordering::Acquire)
     }
 
-    /// How many frames were late.
-    pub fn held_count(&self) -> u64 {
-        self.shared.held_count.load(Ordering::Relaxed)
+    /// How many frames were late, of each kind that was.
+    pub fn held_counts(&self) -> HeldCounts {
+        self.shared.held_counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -113,7 +116,8 @@ impl Shared {
         let mut held = self.held();
         let hold = held.as_mut().filter(|hold| hold.api_key == api_key)?;
         hold.count = hold.count.checked_sub(1)?;
-        self.held_count.fetch_add(1, Ordering::Relaxed);
+        let mut counts = self.held_counts.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry((api_key, hold.way)).or_default() += 1;
         self.under_way.fetch_add(1, Ordering::AcqRel);
         Some(*hold)
     }
@@ -255,12 +259,13 @@ mod tests {
         let mut stream = TcpStream::connect(proxy.address()).unwrap();
         for way in [Way::Request, Way::Answer] {
             proxy.hold(Some(Hold { api_key: 26, way, time: TIME, count: 1 }));
-            let before = proxy.held_count();
+            let held = || proxy.held_counts().get(&(26, way)).copied().unwrap_or_default();
+            let before = held();
             for (api_key, number, is_late) in [(24, 1, false), (26, 2, true), (26, 3, false)] {
                 stream.write_all(&request(api_key, number)).unwrap();
                 assert_eq!(answered(&mut stream, number) >= TIME, is_late, "{way:?} {number}");
             }
-            assert_eq!(proxy.held_count(), before + 1);
+            assert_eq!(held(), before + 1);
         }
     }
 

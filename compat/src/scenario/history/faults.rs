@@ -39,6 +39,14 @@ const ROUND: [Fault; 10] = [
     Fault::Quiet,
 ];
 
+/// What is held in a round: requests of a key, or their answers.
+pub fn held_kinds() -> impl Iterator<Item = (i16, Way)> {
+    ROUND.iter().filter_map(|fault| match fault {
+        Fault::Hold(api_key, way) => Some((*api_key, *way)),
+        Fault::Kill | Fault::Pause | Fault::Quiet => None,
+    })
+}
+
 /// Plays all rounds; the broker is well at the end.
 pub fn play(broker: &mut Broker, proxy: &Proxy, plan: Plan) -> Result<()> {
     let mut random = LogStream::new(plan.seed);
