@@ -1,13 +1,15 @@
 //! kcat as a transactional producer: its whole input is one transaction, which SIGTERM aborts.
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{ChildStdin, Stdio};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use protocol_tests::client::{Client, resolve};
+use protocol_tests::watermarks::watermarks;
 use rustix::process::Signal;
 
-use super::Context;
+use super::{Context, PARTITIONS};
 use crate::broker::Broker;
 use crate::process::Process;
 use crate::scenario::kcat_command;
@@ -16,16 +18,51 @@ use crate::wait::eventually;
 /// What it writes to.
 pub const TOPIC: &str = "by-kcat";
 const WORDS: &str = "-P -t by-kcat -X transactional.id=kcat";
+/// Between them they go to all partitions.
+const KEYS: [&str; 6] = ["a", "b", "g", "h", "i", "m"];
 /// Lines of the input that is not to be.
 const GONE: usize = 10_000;
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// One transaction that is committed, one that is aborted.
+/// Transactions that are committed, aborted, fenced and out of time. kcat cannot send offsets.
 pub fn chapter(context: &Context, broker: &Broker) -> Result<()> {
-    for partition in 0..super::PARTITIONS {
-        context.kcat(broker, &format!("{WORDS} -p {partition}"), "kept\n")?.success()?;
-    }
-    let mut command = kcat_command(broker, &format!("{WORDS} -p 0 -X linger.ms=0"));
+    let lines: String = KEYS.map(|key| format!("{key}:kept-by-{key}\n")).concat();
+    context.kcat(broker, &format!("{WORDS} -K: -X partitioner=consistent"), &lines)?.success()?;
+    let (mut process, input) = open(context, broker, "")?;
+    process.signal(Signal::TERM)?;
+    drop(input);
+    process.wait(DEADLINE)?;
+    fenced(context, broker)?;
+    out_of_time(context, broker)
+}
+
+/// The next one with its id ends a transaction, and goes before it.
+fn fenced(context: &Context, broker: &Broker) -> Result<()> {
+    let (mut first, input) = open(context, broker, "")?;
+    context.kcat(broker, &format!("{WORDS} -p 0"), "by-the-next\n")?.success()?;
+    drop(input);
+    let status = first.wait(DEADLINE)?;
+    ensure!(!status.success(), "kcat says that it committed what was fenced");
+    Ok(())
+}
+
+/// The broker aborts it, and does not let it commit.
+fn out_of_time(context: &Context, broker: &Broker) -> Result<()> {
+    let (mut process, input) = open(context, broker, "-X transaction.timeout.ms=1500")?;
+    let mut client = Client::connect(resolve(broker.bootstrap())?)?;
+    eventually(DEADLINE, "the broker to abort what takes too long", || {
+        let found = watermarks(&mut client, &[TOPIC.to_owned()], PARTITIONS.cast_signed())?;
+        Ok(found.iter().all(|found| found.last_stable == found.high).then_some(()))
+    })?;
+    drop(input);
+    let status = process.wait(DEADLINE)?;
+    ensure!(!status.success(), "kcat says that it committed what was out of time");
+    Ok(())
+}
+
+/// One that has written, and waits for more input.
+fn open(context: &Context, broker: &Broker, more: &str) -> Result<(Process, ChildStdin)> {
+    let mut command = kcat_command(broker, &format!("{WORDS} -p 0 -X linger.ms=0 {more}"));
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let before = read(context, broker, "read_uncommitted")?;
     let mut process = Process::spawn(command)?;
@@ -35,21 +72,26 @@ pub fn chapter(context: &Context, broker: &Broker) -> Result<()> {
     eventually(DEADLINE, "an open transaction's record", || {
         Ok((read(context, broker, "read_uncommitted")? != before).then_some(()))
     })?;
-    process.signal(Signal::TERM)?;
-    drop(input);
-    process.wait(DEADLINE)?;
-    Ok(())
+    Ok((process, input))
 }
 
 fn read(context: &Context, broker: &Broker, isolation: &str) -> Result<String> {
-    let words = format!("-C -t {TOPIC} -p 0 -o beginning -e -q -X isolation.level={isolation}");
+    read_partition(context, broker, 0, isolation)
+}
+
+fn read_partition(context: &Context, broker: &Broker, partition: u32, isolation: &str) -> Result<String> {
+    let words = format!("-C -t {TOPIC} -p {partition} -o beginning -e -q -X isolation.level={isolation}");
     Ok(context.kcat(broker, &words, "")?.success()?.stdout)
 }
 
 /// What lies there at the end: how much of the aborted input, only the hour knows.
 pub fn told(context: &mut Context, broker: &Broker) -> Result<()> {
-    let found = read(context, broker, "read_committed")?;
     context.transcript.section("kcat");
-    context.transcript.add(&found);
+    for partition in 0..PARTITIONS {
+        let found = read_partition(context, broker, partition, "read_committed")?;
+        ensure!(!found.is_empty(), "kcat's keys leave partition {partition} empty");
+        context.transcript.add(&format!("partition {partition}"));
+        context.transcript.add(&found);
+    }
     Ok(())
 }
