@@ -4,7 +4,7 @@ use anyhow::Result;
 use kafka_protocol::messages::TransactionalId;
 
 use super::admin::describe_producers;
-use super::{ADDS_FROM, Case, Talk, Writer, again, begin, close, ending, topic, writer};
+use super::{ADDS_FROM, Case, Talk, Writer, again, begin, close, end, ending, topic, writer};
 use crate::batches::{batch, idempotent};
 use crate::client::text;
 use crate::requests::{FETCH, Topic, fetch, produce};
@@ -13,6 +13,7 @@ pub(in super::super) const CASES: &[Case] = &[
     Case { name: "produce-transactional", versions: 3..=13, run: writes },
     Case { name: "produce-transactional-wrong", versions: 3..=13, run: wrong },
     Case { name: "produce-transactional-late", versions: 3..=13, run: late },
+    Case { name: "produce-transactional-renumbered", versions: 3..=11, run: renumbered },
 ];
 
 /// Adds a partition where a client of this version would.
@@ -139,4 +140,26 @@ fn late(talk: &mut Talk) -> Result<()> {
     talk.ask("elsewhere, in the epoch before", &second.produce(version, &topic, 2, 0))?;
     state(talk, "what came of it", &topic)?;
     close(talk, &third)
+}
+
+/// New records under the numbers of a batch that was aborted, as clients send them that take their numbers
+/// back (ADR 36). Epochs of version 2 leave no such number.
+fn renumbered(talk: &mut Talk) -> Result<()> {
+    let version = talk.version;
+    let topic = topic(talk, 3)?;
+    let writer = writer(talk)?;
+    begin(talk, &writer, &[(&topic.name, &[0])])?;
+    talk.ask("what is aborted", &writer.produce(version, &topic, 0, 0))?;
+    end(talk, &writer, false)?;
+    begin(talk, &writer, &[(&topic.name, &[0])])?;
+    talk.ask("the number that is due", &writer.produce(version, &topic, 0, 1))?;
+    talk.ask("the same once more", &writer.produce(version, &topic, 0, 1))?;
+    talk.ask("an aborted number inside the next", &writer.produce(version, &topic, 0, 0))?;
+    end(talk, &writer, true)?;
+    talk.ask("an aborted number, with nothing open", &writer.produce(version, &topic, 0, 0))?;
+    begin(talk, &writer, &[(&topic.name, &[0])])?;
+    talk.ask("an aborted number first", &writer.produce(version, &topic, 0, 0))?;
+    end(talk, &writer, true)?;
+    state(talk, "what came of it", &topic)?;
+    close(talk, &writer)
 }
