@@ -263,7 +263,8 @@ fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>
     let late_after = broker.transactions_are_late_after();
     let transactional_ids = OnceCell::new();
     let transactional_id = |producer_id| {
-        let known = transactional_ids.get_or_init(|| broker.transactional_ids_of_open());
+        let known = transactional_ids
+            .get_or_init(|| broker.transactional_ids_of(&broker.last_stable_offset_holders()));
         known.get(&producer_id).cloned().unwrap_or_default()
     };
     for topic in image.topics() {

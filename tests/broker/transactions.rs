@@ -132,6 +132,12 @@ fn txn_list_says_which_transaction_holds_a_last_stable_offset_since_when_and_who
     assert_eq!((&found[0]["timeout_ms"], &found[0]["partitions"]), (&60_000.into(), &2.into()));
     assert!(found[0]["open_ms"].as_i64().unwrap() < 60_000, "{found:?}");
     assert_eq!((&found[1]["state"], &found[1]["hanging"]), (&"Empty".into(), &true.into()));
+    let producer_id = hanging.producer_id;
+    let series = "highwater_partition_oldest_transaction_seconds";
+    let place = format!("topic=\"orders\",partition=\"1\",producer_id=\"{producer_id}\"");
+    eventually(DEADLINE, "the metric to say whose transaction hangs", || {
+        process.metric(&format!("{series}{{{place},transactional_id=\"hanging\"}}"))
+    });
     let (_, table, _) = txn_list(&process.address().to_string(), &[]);
     assert!(
         table.lines().nth(1).is_some_and(|line| line.contains("open") && line.contains("Ongoing")),

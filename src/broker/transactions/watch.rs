@@ -1,6 +1,6 @@
 //! A look at transactions that do not end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -30,14 +30,17 @@ pub(in crate::broker) async fn watch(broker: Weak<Broker>) {
 fn tell(broker: &Broker, late: &mut LateTransactions) {
     let partitions = broker.storage.all_partitions();
     let late_after = broker.transactions_are_late_after();
-    for (partition, open) in late.look(&partitions, broker.storage.believed_now(), late_after) {
+    let new = late.look(&partitions, broker.storage.believed_now(), late_after);
+    let transactional_ids =
+        broker.transactional_ids_of(&new.iter().map(|(_, open)| open.first.producer_id).collect());
+    for (partition, open) in new {
         let (topic, index) = (partition.topic(), partition.topic_partition().partition);
         let (first, last_stable_offset) = (open.first, open.last_stable_offset);
         let first_offset = first.transaction.map(|transaction| transaction.first_offset.0);
         let since_ms = first.transaction.map(|transaction| transaction.since.0);
         let age = open.first_age(broker.storage.believed_now());
-        let transactional_id = broker.transactional_id_of(first.producer_id);
-        let transactional_id = transactional_id.as_deref().unwrap_or("unknown to every coordinator");
+        let transactional_id = transactional_ids.get(&first.producer_id).map(String::as_str);
+        let transactional_id = transactional_id.unwrap_or("unknown to every coordinator");
         tracing::warn!(
             %topic, partition = index, transactional_id, producer_id = %first.producer_id,
             producer_epoch = %first.producer_epoch, first_offset, %last_stable_offset, since_ms, ?age,
@@ -53,27 +56,26 @@ impl Broker {
         self.config().transactions.timeout_max.saturating_add(END_TIME)
     }
 
-    /// The transactional ids of transactions that have begun and are not ended everywhere, by the producers
-    /// that write them; of the coordinators that run here.
-    pub fn transactional_ids_of_open(&self) -> HashMap<ProducerId, String> {
-        let mut open = HashMap::new();
-        self.look_at_transactions(|shard| {
-            shard.visit(&mut |transaction| {
-                if !transaction.state.is_at_rest() {
-                    open.insert(transaction.producer.producer_id, transaction.transactional_id.to_owned());
-                }
-            });
-        });
-        open
+    /// The producers whose transactions are the first open ones of their partitions: those hold the last
+    /// stable offsets.
+    pub fn last_stable_offset_holders(&self) -> HashSet<ProducerId> {
+        let partitions = self.storage.all_partitions();
+        let open = partitions.iter().filter_map(|partition| partition.open_transactions());
+        open.map(|open| open.first.producer_id).collect()
     }
 
-    /// Whose transactions a producer writes, if a coordinator that runs here knows it.
-    pub(in crate::broker) fn transactional_id_of(&self, producer_id: ProducerId) -> Option<String> {
-        let mut found = None;
+    /// Whose transactions these producers write, as far as a coordinator that runs here knows it: also of an
+    /// id whose transaction is at rest, since then what is open hangs. One pass over all ids.
+    pub fn transactional_ids_of(&self, producers: &HashSet<ProducerId>) -> HashMap<ProducerId, String> {
+        let mut found = HashMap::new();
+        if producers.is_empty() {
+            return found;
+        }
         self.look_at_transactions(|shard| {
             shard.visit(&mut |transaction| {
-                if transaction.producer.producer_id == producer_id {
-                    found = Some(transaction.transactional_id.to_owned());
+                let producer_id = transaction.producer.producer_id;
+                if producers.contains(&producer_id) {
+                    found.insert(producer_id, transaction.transactional_id.to_owned());
                 }
             });
         });
