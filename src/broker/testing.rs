@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Broker, NewTopic, Tier};
+use super::{Broker, BrokerError, NewTopic, Tier};
 use crate::config::{ServerConfig, TieringConfig};
 use crate::coordinator::CoordinatorError;
 use crate::env::{Env, RealFiles, time};
@@ -38,6 +38,20 @@ pub(crate) fn open(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
 pub(crate) fn open_with(directory: &Path, settings: &[(&str, &str)], tier: Option<Tier>) -> Arc<Broker> {
     let config = small_config(directory, settings.iter().copied());
     Broker::open_with(Env::real(), config, Metrics::new(Timestamp(0), 100), tier).unwrap()
+}
+
+/// As [`open`], once nobody has the directory any more: work of the background that was under way when a
+/// broker was closed holds it a little longer.
+pub(crate) async fn reopen(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
+    eventually(|| {
+        let config = small_config(directory, settings.iter().copied());
+        match Broker::open_with(Env::real(), config, Metrics::new(Timestamp(0), 100), None) {
+            Ok(broker) => Some(broker),
+            Err(BrokerError::Directory(why)) if why.contains("in use") => None,
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await
 }
 
 /// Of a small broker; the settings may say otherwise.

@@ -61,7 +61,8 @@ impl TestBroker {
         self.broker.close().await.unwrap();
         let directory = self.directory.clone();
         drop(self);
-        TestBroker::open(directory, &[])
+        let broker = testing::reopen(directory.path(), &[]).await;
+        TestBroker { broker, connection: connection(), directory }
     }
 
     /// What a handler is given beside the body.
