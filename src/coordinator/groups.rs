@@ -4,8 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{InTransaction, Moment, Output, Shard, TransactionPass};
 use crate::group::Ticket;
 use crate::group::{
@@ -140,7 +138,6 @@ impl Shard for GroupShard {
     }
 
     fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<GroupRecord>, String> {
-        let value = value.map(Bytes::copy_from_slice);
-        GroupRecord::decode(&Bytes::copy_from_slice(key), value.as_ref()).map_err(|error| error.to_string())
+        GroupRecord::decode(key, value).map_err(|error| error.to_string())
     }
 }

@@ -3,8 +3,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{Moment, Output, Shard};
 use crate::model::{ProducerId, TransactionResult};
 use crate::transaction::{
@@ -108,8 +106,6 @@ impl Shard for TransactionShard {
     }
 
     fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<TransactionRecord>, String> {
-        let value = value.map(Bytes::copy_from_slice);
-        let decoded = TransactionRecord::decode(&Bytes::copy_from_slice(key), value.as_ref());
-        decoded.map_err(|error| error.to_string())
+        TransactionRecord::decode(key, value).map_err(|error| error.to_string())
     }
 }

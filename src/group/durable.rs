@@ -107,7 +107,7 @@ impl Durable {
         let GroupRecord::OffsetCommit { group_id, topic, partition, offset: Some(offset) } = record else {
             return;
         };
-        self.group_of_offsets(&group_id);
+        group_of_offsets(&mut self.groups, &self.simple, &group_id);
         let topic = shared(&mut self.topics, &topic);
         self.pending.add(producer_id, (&group_id, &topic, partition), offset);
     }
@@ -119,18 +119,9 @@ impl Durable {
         }
     }
 
-    /// A group of which there are offsets. Those of no group make a simple one, as in Kafka.
-    fn group_of_offsets(&mut self, group_id: &Arc<str>) -> &mut DurableGroup {
-        let simple = &self.simple;
-        let group = self.groups.entry(group_id.clone()).or_default();
-        group.kind.get_or_insert_with(|| GroupKind::Classic(simple.clone()));
-        group
-    }
-
     fn set_offset(&mut self, group_id: &Arc<str>, topic: &Arc<str>, partition: i32, offset: CommittedOffset) {
-        let topic = shared(&mut self.topics, topic);
-        let group = self.group_of_offsets(group_id);
-        group.offsets.set(&topic.clone(), partition, offset, || topic);
+        let group = group_of_offsets(&mut self.groups, &self.simple, group_id);
+        group.offsets.set(topic, partition, offset, || shared(&mut self.topics, topic));
     }
 
     /// Applies a record.
@@ -182,6 +173,17 @@ impl Durable {
             self.groups.remove(group_id);
         }
     }
+}
+
+/// A group of which there are offsets. Those of no group make a simple one, as in Kafka.
+fn group_of_offsets<'a>(
+    groups: &'a mut HashMap<Arc<str>, DurableGroup>,
+    simple: &Arc<GroupMetadata>,
+    group_id: &Arc<str>,
+) -> &'a mut DurableGroup {
+    let group = groups.entry(group_id.clone()).or_default();
+    group.kind.get_or_insert_with(|| GroupKind::Classic(simple.clone()));
+    group
 }
 
 /// The one copy of a topic's name.

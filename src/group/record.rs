@@ -167,7 +167,7 @@ impl GroupRecord {
     }
 
     /// Reads a record. `None`: a key type that a newer version wrote and that may be skipped, as Kafka does.
-    pub fn decode(key: &Bytes, value: Option<&Bytes>) -> Result<Option<GroupRecord>, UnreadableRecord> {
+    pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<GroupRecord>, UnreadableRecord> {
         let mut reader = Reader::new(key, "key");
         let record = match reader.int16()? {
             key_type::LEGACY_OFFSET_COMMIT | key_type::OFFSET_COMMIT => GroupRecord::OffsetCommit {

@@ -11,8 +11,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::metadata::{NamedPartition, TransactionMetadata, TransactionVersion};
 use super::state::TransactionState;
 use crate::model::{ProducerEpoch, ProducerId, Timestamp};
@@ -59,7 +57,7 @@ impl TransactionRecord {
     }
 
     /// Reads a record. `None`: a key type that a newer version wrote and that may be skipped, as Kafka does.
-    pub fn decode(key: &Bytes, value: Option<&Bytes>) -> Result<Option<TransactionRecord>, UnreadableRecord> {
+    pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<TransactionRecord>, UnreadableRecord> {
         let mut reader = Reader::new(key, "key");
         if reader.int16()? != KEY_TYPE {
             return Ok(None);
@@ -122,7 +120,7 @@ fn encode_tagged_fields(metadata: &TransactionMetadata, writer: &mut Writer) {
     }
 }
 
-fn decode_value(value: &Bytes) -> Result<TransactionMetadata, UnreadableRecord> {
+fn decode_value(value: &[u8]) -> Result<TransactionMetadata, UnreadableRecord> {
     let mut reader = Reader::new(value, "TransactionLogValue");
     let is_flexible = reader.version(NEWEST)? >= FLEXIBLE;
     let producer_id = ProducerId(reader.int64()?);

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 /// The longest text of the older versions of records.
 pub const TEXT_BYTES_MAX: usize = i16::MAX as usize;
@@ -107,18 +107,19 @@ impl Writer {
     }
 }
 
-/// Reads a key or a value.
-pub struct Reader {
-    bytes: Bytes,
+/// Reads a key or a value: a million of them while a coordinator loads, so nothing is counted or taken for a
+/// field.
+pub struct Reader<'a> {
+    bytes: &'a [u8],
     what: &'static str,
 }
 
 type Read<T> = Result<T, UnreadableRecord>;
 
-impl Reader {
+impl<'a> Reader<'a> {
     /// Of a key or value, which errors name as `what`.
-    pub fn new(bytes: &Bytes, what: &'static str) -> Reader {
-        Reader { bytes: bytes.clone(), what }
+    pub fn new(bytes: &'a [u8], what: &'static str) -> Reader<'a> {
+        Reader { bytes, what }
     }
 
     /// Something is not as it should be.
@@ -126,11 +127,15 @@ impl Reader {
         UnreadableRecord(format!("{}: {problem}", self.what))
     }
 
-    fn take(&mut self, count: usize) -> Read<Bytes> {
-        if count > self.bytes.remaining() {
-            return Err(self.error("ends too early"));
-        }
-        Ok(self.bytes.split_to(count))
+    fn take(&mut self, count: usize) -> Read<&'a [u8]> {
+        self.bytes.split_off(..count).ok_or_else(|| self.error("ends too early"))
+    }
+
+    /// So many bytes as they are.
+    fn array<const COUNT: usize>(&mut self) -> Read<[u8; COUNT]> {
+        let (array, rest) = self.bytes.split_first_chunk().ok_or_else(|| self.error("ends too early"))?;
+        self.bytes = rest;
+        Ok(*array)
     }
 
     /// A version up to `newest`.
@@ -144,22 +149,22 @@ impl Reader {
 
     /// 8 bits.
     pub fn int8(&mut self) -> Read<i8> {
-        Ok(self.take(1)?.get_i8())
+        Ok(i8::from_be_bytes(self.array()?))
     }
 
     /// 16 bits.
     pub fn int16(&mut self) -> Read<i16> {
-        Ok(self.take(2)?.get_i16())
+        Ok(i16::from_be_bytes(self.array()?))
     }
 
     /// 32 bits.
     pub fn int32(&mut self) -> Read<i32> {
-        Ok(self.take(4)?.get_i32())
+        Ok(i32::from_be_bytes(self.array()?))
     }
 
     /// 64 bits.
     pub fn int64(&mut self) -> Read<i64> {
-        Ok(self.take(8)?.get_i64())
+        Ok(i64::from_be_bytes(self.array()?))
     }
 
     /// Length in 16 bits.
@@ -181,19 +186,19 @@ impl Reader {
             return Ok(Arc::default());
         }
         let bytes = self.take(length)?;
-        std::str::from_utf8(&bytes).map(Into::into).map_err(|_| self.error("not UTF-8"))
+        std::str::from_utf8(bytes).map(Into::into).map_err(|_| self.error("not UTF-8"))
     }
 
     /// Length in 32 bits. Copied: a slice would keep the whole batch in memory.
     pub fn bytes(&mut self) -> Read<Bytes> {
         let length = usize::try_from(self.int32()?).map_err(|_| self.error("null where bytes are due"))?;
-        Ok(Bytes::copy_from_slice(&self.take(length)?))
+        Ok(Bytes::copy_from_slice(self.take(length)?))
     }
 
     /// As [`Reader::bytes`]; a negative length is null.
     pub fn nullable_bytes(&mut self) -> Read<Option<Bytes>> {
         match usize::try_from(self.int32()?) {
-            Ok(length) => Ok(Some(Bytes::copy_from_slice(&self.take(length)?))),
+            Ok(length) => Ok(Some(Bytes::copy_from_slice(self.take(length)?))),
             Err(_) => Ok(None),
         }
     }
@@ -227,7 +232,7 @@ impl Reader {
     }
 
     fn check_count(&self, count: usize, least: usize) -> Read<usize> {
-        if count > self.bytes.remaining() / least.max(1) {
+        if count > self.bytes.len() / least.max(1) {
             return Err(self.error("counts more elements than it holds"));
         }
         Ok(count)
@@ -237,7 +242,7 @@ impl Reader {
     pub fn unsigned_varint(&mut self) -> Read<u32> {
         let mut value = 0;
         for shift in (0..32).step_by(7) {
-            let byte = self.take(1)?[0];
+            let [byte] = self.array()?;
             value |= u32::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Ok(value);
@@ -267,16 +272,16 @@ impl Reader {
     /// Length plus one as a variable-length number. Copied.
     pub fn compact_bytes(&mut self) -> Read<Bytes> {
         let length = self.compact_length()?.ok_or_else(|| self.error("null where bytes are due"))?;
-        Ok(Bytes::copy_from_slice(&self.take(length)?))
+        Ok(Bytes::copy_from_slice(self.take(length)?))
     }
 
     /// 16 bytes.
     pub fn uuid(&mut self) -> Read<uuid::Uuid> {
-        Ok(uuid::Uuid::from_u128(self.take(16)?.get_u128()))
+        Ok(uuid::Uuid::from_bytes(self.array()?))
     }
 
     /// Tagged fields: those that `read` does not know it leaves, and they are skipped.
-    pub fn tagged_fields(&mut self, mut read: impl FnMut(u32, &mut Reader) -> Read<()>) -> Read<()> {
+    pub fn tagged_fields(&mut self, mut read: impl FnMut(u32, &mut Reader<'_>) -> Read<()>) -> Read<()> {
         let count = self.unsigned_varint()? as usize;
         for _ in 0..self.check_count(count, 2)? {
             let tag = self.unsigned_varint()?;

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use crate::broker::testing::{eventually, offsets_of_nobody, open};
 use crate::broker::{Broker, NewTopic, OFFSETS_TOPIC};
 use crate::coordinator::{Asked, CoordinatorError};
@@ -83,7 +81,7 @@ fn loaded_again(broker: &Broker) -> Vec<GroupShard> {
         for record in broker.committed_offsets(id).expect("it is loaded") {
             // Not as it is: its texts are shared with the broker's own shard.
             let (key, value) = record.encode();
-            let record = GroupRecord::decode(&Bytes::from(key), value.map(Bytes::from).as_ref());
+            let record = GroupRecord::decode(&key, value.as_deref());
             shard.replay(record.expect("it is whole").expect("it is known"));
         }
         shard

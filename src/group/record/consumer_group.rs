@@ -404,12 +404,12 @@ pub(super) fn has_type(key_type: i16) -> bool {
 pub(super) fn decode(
     key_type: i16,
     key: &mut Reader,
-    value: Option<&Bytes>,
+    value: Option<&[u8]>,
 ) -> Result<ConsumerGroupChange, UnreadableRecord> {
     Ok(match key_type {
         key_type::METADATA => ConsumerGroupChange::Metadata(value.map(decode_metadata).transpose()?),
         key_type::PARTITION_METADATA => {
-            ConsumerGroupChange::PartitionMetadata(value.map(|value| Bytes::copy_from_slice(value)))
+            ConsumerGroupChange::PartitionMetadata(value.map(Bytes::copy_from_slice))
         }
         key_type::MEMBER_METADATA => ConsumerGroupChange::MemberMetadata {
             member_id: key.string()?,
@@ -433,19 +433,19 @@ pub(super) fn decode(
     })
 }
 
-fn value(bytes: &Bytes, what: &'static str) -> Read<Reader> {
+fn value<'a>(bytes: &'a [u8], what: &'static str) -> Read<Reader<'a>> {
     let mut reader = Reader::new(bytes, what);
     reader.version(VERSION)?;
     Ok(reader)
 }
 
-fn decode_metadata(bytes: &Bytes) -> Read<ConsumerGroupMetadata> {
+fn decode_metadata(bytes: &[u8]) -> Read<ConsumerGroupMetadata> {
     let mut reader = value(bytes, "ConsumerGroupMetadataValue")?;
     let group_epoch = reader.int32()?;
     Ok(ConsumerGroupMetadata { group_epoch, metadata_hash: read_tagged_number(&mut reader)? })
 }
 
-fn decode_target(bytes: &Bytes) -> Read<TargetAssignmentMetadata> {
+fn decode_target(bytes: &[u8]) -> Read<TargetAssignmentMetadata> {
     let mut reader = value(bytes, "ConsumerGroupTargetAssignmentMetadataValue")?;
     let assignment_epoch = reader.int32()?;
     let assignment_timestamp = Timestamp(read_tagged_number(&mut reader)?);
@@ -463,7 +463,7 @@ fn read_tagged_number(reader: &mut Reader) -> Read<i64> {
     Ok(number)
 }
 
-fn decode_member(bytes: &Bytes) -> Read<MemberMetadata> {
+fn decode_member(bytes: &[u8]) -> Read<MemberMetadata> {
     let mut reader = value(bytes, "ConsumerGroupMemberMetadataValue")?;
     let mut member = MemberMetadata {
         instance_id: reader.compact_nullable_string()?,
@@ -503,7 +503,7 @@ fn decode_classic(reader: &mut Reader) -> Read<Option<ClassicMemberMetadata>> {
     Ok(Some(ClassicMemberMetadata { session_timeout_ms, supported_protocols }))
 }
 
-fn decode_target_member(bytes: &Bytes) -> Read<Assignment> {
+fn decode_target_member(bytes: &[u8]) -> Read<Assignment> {
     let mut reader = value(bytes, "ConsumerGroupTargetAssignmentMemberValue")?;
     let mut assignment = Assignment::new();
     for _ in 0..reader.compact_count(TOPIC_BYTES_MIN)? {
@@ -520,7 +520,7 @@ fn decode_target_member(bytes: &Bytes) -> Read<Assignment> {
     Ok(assignment)
 }
 
-fn decode_current(bytes: &Bytes) -> Read<CurrentAssignment> {
+fn decode_current(bytes: &[u8]) -> Read<CurrentAssignment> {
     let mut reader = value(bytes, "ConsumerGroupCurrentMemberAssignmentValue")?;
     let member_epoch = reader.int32()?;
     let previous_member_epoch = reader.int32()?;
@@ -554,7 +554,7 @@ fn read_owned(reader: &mut Reader, member_epoch: i32) -> Read<OwnedPartitions> {
     Ok(owned)
 }
 
-fn decode_resolved(bytes: &Bytes) -> Read<ResolvedRegularExpression> {
+fn decode_resolved(bytes: &[u8]) -> Read<ResolvedRegularExpression> {
     let mut reader = value(bytes, "ConsumerGroupRegularExpressionValue")?;
     let topics = read_texts(&mut reader)?;
     let (version, timestamp) = (reader.int64()?, Timestamp(reader.int64()?));

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{GroupMetadata, GroupMetadataMember, UnreadableRecord};
 use crate::model::Timestamp;
 use crate::wire::{Reader, Writer};
@@ -50,7 +48,7 @@ fn duration(milliseconds: i32) -> Duration {
 }
 
 /// Reads any version.
-pub fn decode(value: &Bytes) -> Result<GroupMetadata, UnreadableRecord> {
+pub fn decode(value: &[u8]) -> Result<GroupMetadata, UnreadableRecord> {
     let mut reader = Reader::new(value, "GroupMetadataValue");
     let version = reader.version(NEWEST)?;
     let flexible = version >= FLEXIBLE;

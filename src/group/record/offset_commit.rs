@@ -1,7 +1,5 @@
 //! `OffsetCommitValue`, versions 0 to 4.
 
-use bytes::Bytes;
-
 use super::{CommittedOffset, UnreadableRecord};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 use crate::wire::{Reader, Writer};
@@ -39,7 +37,7 @@ pub fn encode(offset: &CommittedOffset) -> Vec<u8> {
 }
 
 /// Reads any version.
-pub fn decode(value: &Bytes) -> Result<CommittedOffset, UnreadableRecord> {
+pub fn decode(value: &[u8]) -> Result<CommittedOffset, UnreadableRecord> {
     let mut reader = Reader::new(value, "OffsetCommitValue");
     let version = reader.version(NEWEST)?;
     let flexible = version >= FLEXIBLE;

@@ -80,12 +80,12 @@ fn records_are_read_as_kafkas_classes_write_them() {
     for version in 0..=4 {
         let (key, value) = golden(&format!("offset-{version}"));
         let expected = offset_record(Some(offset(version)));
-        assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(expected)), "offset {version}");
+        assert_eq!(GroupRecord::decode(&key, value.as_deref()), Ok(Some(expected)), "offset {version}");
         let (key, value) = golden(&format!("group-{version}"));
-        assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(group(version))), "group {version}");
+        assert_eq!(GroupRecord::decode(&key, value.as_deref()), Ok(Some(group(version))), "group {version}");
     }
     let (key, value) = golden("offset-legacy");
-    assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(offset_record(Some(offset(0))))));
+    assert_eq!(GroupRecord::decode(&key, value.as_deref()), Ok(Some(offset_record(Some(offset(0))))));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn records_are_written_as_kafka_writes_them() {
         let (key, value) = record.encode();
         assert_eq!((Bytes::from(key), value.map(Bytes::from)), golden(name), "{name}");
         let (key, value) = golden(name);
-        assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(record)), "{name}");
+        assert_eq!(GroupRecord::decode(&key, value.as_deref()), Ok(Some(record)), "{name}");
     }
 }
 
@@ -127,7 +127,7 @@ fn unknown_key_types_are_skipped_and_damaged_records_are_named() {
         (offset_key.clone(), Some(cut("offset-3", 9)), "OffsetCommitValue: ends too early"),
         (offset_key, Some(Bytes::from_static(&[0, 5])), "OffsetCommitValue: version 5"),
     ] {
-        let error = GroupRecord::decode(&key, value.as_ref()).unwrap_err();
+        let error = GroupRecord::decode(&key, value.as_deref()).unwrap_err();
         assert_eq!(error.0, problem);
     }
 }
@@ -141,7 +141,7 @@ fn a_count_beyond_the_bytes_takes_no_memory() {
         for at in 0..whole.len() {
             let mut damaged = whole.to_vec();
             damaged[at] = 0xff;
-            let _ = GroupRecord::decode(&key, Some(&damaged.into()));
+            let _ = GroupRecord::decode(&key, Some(&damaged));
             assert!(GroupRecord::decode(&key, Some(&whole.slice(..at))).is_err(), "{name} cut at {at}");
         }
     }

@@ -47,7 +47,7 @@ pub enum Written {
 impl Written {
     fn record(&self) -> Option<GroupRecord> {
         let Written::Record(_, key, value) = self else { return None };
-        Some(GroupRecord::decode(key, value.as_ref()).unwrap().expect("a known type"))
+        Some(GroupRecord::decode(key, value.as_deref()).unwrap().expect("a known type"))
     }
 
     pub fn is_tombstone(&self) -> bool {

@@ -86,7 +86,7 @@ fn records_are_written_as_kafka_writes_them_and_read_again() {
         assert!(key.len() + value.as_ref().map_or(0, Vec::len) < record.batch_bytes());
         assert_eq!((Bytes::from(key), value.map(Bytes::from)), golden(name), "{name}");
         let (key, value) = golden(name);
-        assert_eq!(TransactionRecord::decode(&key, value.as_ref()), Ok(Some(record)), "{name}");
+        assert_eq!(TransactionRecord::decode(&key, value.as_deref()), Ok(Some(record)), "{name}");
     }
 }
 
@@ -103,7 +103,7 @@ fn records_are_read_as_kafkas_classes_write_them() {
             ..metadata(TransactionState::Ongoing)
         };
         let (key, value) = golden(&format!("value-{version}"));
-        assert_eq!(TransactionRecord::decode(&key, value.as_ref()), Ok(Some(record(expected))));
+        assert_eq!(TransactionRecord::decode(&key, value.as_deref()), Ok(Some(record(expected))));
 
         let expected = TransactionMetadata {
             previous_producer_id: ProducerId::NONE,
@@ -114,7 +114,7 @@ fn records_are_read_as_kafkas_classes_write_them() {
             ..metadata(TransactionState::Empty)
         };
         let (key, value) = golden(&format!("value-empty-{version}"));
-        assert_eq!(TransactionRecord::decode(&key, value.as_ref()), Ok(Some(record(expected))));
+        assert_eq!(TransactionRecord::decode(&key, value.as_deref()), Ok(Some(record(expected))));
     }
 }
 
@@ -140,7 +140,7 @@ fn unknown_key_types_are_skipped_and_damaged_records_are_named() {
         (key.clone(), with(17, 0x7f), "TransactionLogValue: counts more elements than it holds"),
         (key, with(version_at, 3), "TransactionLogValue: transaction version 3"),
     ] {
-        assert_eq!(TransactionRecord::decode(&key, value.as_ref()).unwrap_err().0, problem);
+        assert_eq!(TransactionRecord::decode(&key, value.as_deref()).unwrap_err().0, problem);
     }
 }
 
@@ -153,7 +153,7 @@ fn a_count_beyond_the_bytes_takes_no_memory() {
         for at in 0..whole.len() {
             let mut damaged = whole.to_vec();
             damaged[at] = 0xff;
-            let _ = TransactionRecord::decode(&key, Some(&damaged.into()));
+            let _ = TransactionRecord::decode(&key, Some(&damaged));
             assert!(TransactionRecord::decode(&key, Some(&whole.slice(..at))).is_err(), "{name} at {at}");
         }
     }

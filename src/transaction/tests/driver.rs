@@ -87,7 +87,7 @@ impl Driver {
     pub fn write(&mut self, record: TransactionRecord) {
         let (key, value) = record.encode();
         let (key, value) = (Bytes::from(key), value.map(Bytes::from));
-        let read = TransactionRecord::decode(&key, value.as_ref()).unwrap().unwrap();
+        let read = TransactionRecord::decode(&key, value.as_deref()).unwrap().unwrap();
         assert_eq!(read, record);
         self.shard.replay(read);
         self.log.push((key, value));
@@ -279,7 +279,7 @@ impl Driver {
         self.monotonic = Duration::from_secs(10);
         self.coordinator_epoch.0 += 1;
         for (key, value) in self.log.clone() {
-            let record = TransactionRecord::decode(&key, value.as_ref()).unwrap().unwrap();
+            let record = TransactionRecord::decode(&key, value.as_deref()).unwrap().unwrap();
             self.shard.replay(record);
         }
         let outcome = self.call(|shard, input| shard.loaded(input));

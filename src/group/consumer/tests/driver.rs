@@ -158,7 +158,7 @@ impl Driver {
             let (key, value) = (Bytes::from(key), value.map(Bytes::from));
             self.log.retain(|(known, _)| *known != key);
             self.log.push((key.clone(), value.clone()));
-            let read = GroupRecord::decode(&key, value.as_ref());
+            let read = GroupRecord::decode(&key, value.as_deref());
             assert_eq!(read, Ok(Some(record.clone())), "a record is read as it was written");
             replay(&mut self.group, record.clone());
         }
@@ -169,7 +169,7 @@ impl Driver {
     pub fn fail_over(&mut self) {
         let mut group = None;
         for (key, value) in &self.log {
-            let record = GroupRecord::decode(key, value.as_ref()).expect("readable").expect("known");
+            let record = GroupRecord::decode(key, value.as_deref()).expect("readable").expect("known");
             replay(&mut group, record);
         }
         assert_eq!(group, self.group, "what is loaded is what there was");

@@ -112,7 +112,7 @@ fn records_of_consumer_groups_are_written_as_kafka_writes_them() {
         let (key, value) = record.encode();
         assert_eq!((Bytes::from(key), value.map(Bytes::from)), golden_in(GOLDEN, name), "{name}");
         let (key, value) = golden_in(GOLDEN, name);
-        assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(record)), "{name}");
+        assert_eq!(GroupRecord::decode(&key, value.as_deref()), Ok(Some(record)), "{name}");
     }
 }
 
@@ -121,7 +121,7 @@ fn what_older_versions_wrote_is_read() {
     let (key, value) = golden_in(GOLDEN, "partition-metadata");
     let change = ConsumerGroupChange::PartitionMetadata(value.clone());
     let record = GroupRecord::ConsumerGroup { group_id: "group".into(), change };
-    assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(record)));
+    assert_eq!(GroupRecord::decode(&key, value.as_deref()), Ok(Some(record)));
     let (key, value) = golden_in(GOLDEN, "current-old");
     let expected = CurrentAssignment {
         state: MemberState::Stable,
@@ -130,7 +130,7 @@ fn what_older_versions_wrote_is_read() {
         ..unrevoked()
     };
     let record = GroupRecord::ConsumerGroup { group_id: "group".into(), change: current(Some(expected)) };
-    assert_eq!(GroupRecord::decode(&key, value.as_ref()), Ok(Some(record)));
+    assert_eq!(GroupRecord::decode(&key, value.as_deref()), Ok(Some(record)));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn damaged_records_of_consumer_groups_take_no_memory() {
         for at in 0..whole.len() {
             let mut damaged = whole.to_vec();
             damaged[at] = 0xff;
-            let _ = GroupRecord::decode(&key, Some(&damaged.into()));
+            let _ = GroupRecord::decode(&key, Some(&damaged));
             assert!(GroupRecord::decode(&key, Some(&whole.slice(..at))).is_err(), "{name} cut at {at}");
         }
     }
