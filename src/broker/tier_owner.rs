@@ -72,6 +72,8 @@ impl Broker {
     /// ([`MetadataStore::transact`]), before the object is created there. A crash in between leaves an object
     /// that we know as ours by its nonce, or none. The other way round, or with a record that only a process
     /// that is killed leaves behind, the bucket could be nobody's for ever: its owner would not know itself.
+    /// The store is tried ([`Ownership::probe`]) when the bucket is known to be nobody else's, since that
+    /// writes there, and before the first object that must not be overwritten.
     pub async fn own_tier(&self) -> Result<(), TierOwnerError> {
         let Some(tiering) = &self.tiering else { return Ok(()) };
         let ownership = tiering.ownership();
@@ -128,6 +130,7 @@ impl Broker {
             }
         };
         self.remember_owner(stored, ours).await?;
+        ownership.probe(&*self.env.random).await?;
         self.create_owner(ownership, ours).await?;
         if !ours.confirmed {
             let stored = self.metadata.get(keys::TIER_OWNER);

@@ -19,6 +19,7 @@ use crate::model::Offset;
 use crate::server::{Limits, Server};
 use crate::store::{self, StoreError, Variables};
 use crate::telemetry::{Metrics, PartitionSnapshot, TransactionsSnapshot};
+use crate::tier::TierError;
 
 /// Share of `highwater.shutdown.timeout.ms` that requests get to finish; the checkpoint has the rest.
 const DRAIN_PERCENT: u32 = 60;
@@ -197,7 +198,7 @@ async fn start_admin(
     Ok(Some((address, late_broker)))
 }
 
-/// The tier, if one is configured. One that does not answer now is no reason not to serve what is on disk.
+/// The tier, if one is configured. Nothing is asked of it yet.
 async fn open_tier(env: &Env, config: &ServerConfig, metrics: &Metrics) -> Result<Option<Tier>, Exit> {
     let Some(options) = store_options(&config.tier, Variables::of_process()) else { return Ok(None) };
     let refused = |error: StoreError| {
@@ -206,15 +207,6 @@ async fn open_tier(env: &Env, config: &ServerConfig, metrics: &Metrics) -> Resul
     };
     let store =
         store::open(&options, env, Arc::new(StoreMetrics(metrics.tier().clone()))).map_err(refused)?;
-    match time::timeout(PROBE_MAX, store::probe(&store, &*env.random)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) if !error.is_transient() => return Err(refused(error)),
-        Ok(Err(_)) | Err(time::Elapsed) => tracing::warn!(
-            "{} does not answer; records that are only there cannot be read meanwhile, and nothing is copied \
-             there until it does",
-            options.url
-        ),
-    }
     Ok(Some(Tier::open(store, env, config).await))
 }
 
@@ -233,22 +225,33 @@ async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -
     }
 }
 
-/// A bucket of somebody else's ends the start. One that does not answer is asked again later.
+/// A bucket of somebody else's ends the start, and so does a store that refuses. One that does not answer now
+/// is no reason not to serve what is on disk; it is asked again later.
 async fn own_tier(broker: Arc<Broker>) -> Result<Arc<Broker>, Exit> {
-    match time::timeout(PROBE_MAX, broker.own_tier()).await {
-        Ok(Err(TierOwnerError::Foreign(why))) => {
-            tracing::error!("{why}");
-            if let Err(error) = broker.close().await {
-                tracing::error!("the storage failed while stopping: {error}");
-            }
-            return Err(Exit::Configuration);
+    let why = match time::timeout(PROBE_MAX, broker.own_tier()).await {
+        Ok(Ok(())) => return Ok(broker),
+        Ok(Err(TierOwnerError::Foreign(why))) => why,
+        Ok(Err(TierOwnerError::Tier(TierError::Store(error @ StoreError::Denied(_))))) => {
+            format!("highwater.tier.store: {error}")
         }
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "whose the tier's bucket is was not told; nothing is written there")
+        waiting => {
+            let error = match waiting {
+                Ok(owned) => owned.err().map(|error| error.to_string()).unwrap_or_default(),
+                Err(time::Elapsed) => "no answer in time".to_owned(),
+            };
+            tracing::warn!(
+                error,
+                "highwater.tier.store does not answer; records that are only there cannot be read meanwhile, \
+                 and nothing is copied there until it does"
+            );
+            return Ok(broker);
         }
-        Err(time::Elapsed) | Ok(Ok(())) => {}
+    };
+    tracing::error!("{why}");
+    if let Err(error) = broker.close().await {
+        tracing::error!("the storage failed while stopping: {error}");
     }
-    Ok(broker)
+    Err(Exit::Configuration)
 }
 
 fn remove_listeners_file(env: &Env, log_dir: &Path) {

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::error::TierError;
 use super::owner::{OWNER_BYTES_MAX, OWNERS, Owner};
-use crate::env::Clock;
-use crate::store::{Answer, Body, Created, Listing, ObjectStore, Parts, StoreError};
+use crate::env::{Clock, Random};
+use crate::store::{Answer, Body, Created, Listing, ObjectStore, Parts, StoreError, probe};
 
 /// How long an answer counts that nobody else has taken the bucket over. A broker asks so often, whether or
 /// not it writes; who takes over waits so long.
@@ -34,6 +34,8 @@ struct State {
     number: Option<u64>,
     /// Monotonic time at which it was asked last whether there is a higher one, and there was none.
     asked: Option<Duration>,
+    /// Of creates that raced there, one won.
+    probed: bool,
 }
 
 impl Ownership {
@@ -53,6 +55,16 @@ impl Ownership {
         read_owner(&*self.store, number).await
     }
 
+    /// Makes sure, once, that the store keeps what owners and manifests stand on ([`probe`]). `Denied`: it
+    /// does not, or lets us not in. Writes there, so whoever asks knows that the bucket is nobody else's.
+    pub async fn probe(&self, random: &dyn Random) -> Result<(), StoreError> {
+        if !self.state.lock().probed {
+            probe(&self.store, random).await?;
+            self.state.lock().probed = true;
+        }
+        Ok(())
+    }
+
     /// Makes an owner known, unless another one has its number: that one.
     pub async fn create(&self, owner: &Owner) -> Result<Option<Owner>, TierError> {
         create_owner(&*self.store, owner).await
@@ -61,7 +73,8 @@ impl Ownership {
     /// The object of this number is ours: from now on what is written passes, as long as there is no higher
     /// one.
     pub fn confirmed(&self, number: u64) {
-        *self.state.lock() = State { number: Some(number), asked: None };
+        let mut state = self.state.lock();
+        (state.number, state.asked) = (Some(number), None);
     }
 
     /// Our number, once it was seen in the bucket.
@@ -105,7 +118,7 @@ impl Ownership {
         if let Some(why) = &*self.lost.borrow() {
             return Err(StoreError::Denied(why.to_string()));
         }
-        let State { number, asked } = *self.state.lock();
+        let State { number, asked, .. } = *self.state.lock();
         let Some(number) = number else {
             let words = "nothing is written before it is known whose the bucket is";
             return Err(StoreError::Unavailable(words.to_owned()));

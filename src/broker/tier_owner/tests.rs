@@ -9,10 +9,10 @@ use crate::env::simulated::{CrashPlan, SimulatedClock, SimulatedWorld};
 use crate::env::{Env, time};
 use crate::metadata::{TierOwner, keys};
 use crate::model::{NodeId, Timestamp};
-use crate::store::Operation;
 use crate::store::simulated::{Fault, SimulatedBucket, Strike};
+use crate::store::{Operation, StoreError};
 use crate::telemetry::Metrics;
-use crate::tier::{Nonce, OWNERSHIP_AGE_MAX, Owner, create_owner};
+use crate::tier::{Nonce, OWNERSHIP_AGE_MAX, Owner, TierError, create_owner};
 
 /// The environment with a clock that stands still: for the tier alone.
 fn still() -> (Env, Arc<SimulatedClock>) {
@@ -77,7 +77,7 @@ async fn a_bucket_that_is_nobodys_is_taken_and_known_again() {
 async fn a_start_that_is_cut_off_leaves_nothing_that_it_does_not_know() {
     for fault in [Fault::Unavailable, Fault::LandsLate, Fault::Denied, Fault::Conflict] {
         let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-        bucket.strike(Strike::next(Operation::Create, fault).times(100));
+        bucket.strike(Strike::next(Operation::Create, fault).of(&Owner::key_of(1)).times(100));
         let broker = open(directory.path(), &bucket).await;
         // What lands late may be found there in time.
         let owns = broker.own_tier().await.is_ok();
@@ -133,7 +133,27 @@ async fn somebody_elses_bucket_is_refused_with_what_to_do() {
     assert!(words.contains("node 9 of cluster another") && words.contains("--take-over"), "{words}");
     assert_eq!(*broker.tier_lost().await, *words);
     broker.see_to_the_tier().await;
-    assert_eq!(bucket.keys(), [Owner::key_of(1)], "nothing is written");
+    assert_eq!(bucket.requests(Operation::Create), 1, "nothing is written, nor tried, but what took it over");
+    assert_eq!(bucket.keys(), [Owner::key_of(1)]);
+    broker.close().await.unwrap();
+}
+
+/// What nothing can be trusted to is not taken, and may be mended while the broker runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_overwrites_is_not_taken() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open(directory.path(), &bucket).await;
+    bucket.set_overwrites(true);
+    let error = broker.own_tier().await.unwrap_err();
+    let is_told = matches!(&error, TierOwnerError::Tier(TierError::Store(StoreError::Denied(why)))
+        if why.contains("If-None-Match"));
+    assert!(is_told, "{error:?}");
+    assert_eq!(bucket.keys(), Vec::<String>::new());
+    bucket.set_overwrites(false);
+    broker.own_tier().await.unwrap();
+    let creates = bucket.requests(Operation::Create);
+    broker.own_tier().await.unwrap();
+    assert_eq!(bucket.requests(Operation::Create), creates, "it is tried once");
     broker.close().await.unwrap();
 }
 
@@ -152,8 +172,10 @@ async fn a_node_that_was_followed_stops_and_does_not_start_again() {
     broker.close().await.unwrap();
     drop(broker);
     let broker = open(directory.path(), &bucket).await;
+    let creates = bucket.requests(Operation::Create);
     let words = words(broker.own_tier().await.unwrap_err());
     assert!(words.contains("was taken over") && words.contains("keep the directory"), "{words}");
+    assert_eq!(bucket.requests(Operation::Create), creates, "nothing is written, nor tried");
     broker.close().await.unwrap();
 }
 

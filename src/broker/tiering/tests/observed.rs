@@ -100,7 +100,8 @@ async fn what_lies_where_is_told_without_a_request() {
             "highwater_tier_copied_segments_total 3",
             "highwater_tier_copy_lag_segments 0",
             "kafka_server_brokertopicmetrics_remotelogmetadatacount 3",
-            "highwater_tier_requests_total{operation=\"create\",result=\"done\"} 2",
+            // The one of the trial that won, the owner, the manifest.
+            "highwater_tier_requests_total{operation=\"create\",result=\"done\"} 3",
             "highwater_tier_requests_total{operation=\"put\",result=\"done\"} 4",
         ],
     );
