@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-const MS_PER_DAY: i64 = 24 * 60 * 60 * 1000;
 /// More of one cell is cut off: an id may be as long as a request lets it be.
 const CELL_CHARACTERS_MAX: usize = 200;
 /// More than what a broker keeps of an error.
@@ -65,23 +64,6 @@ pub(super) fn duration(ms: i64) -> String {
         () if minutes > 0 => format!("{minutes}m{:02}s", seconds % 60),
         () => format!("{seconds}.{}s", ms % 1000 / 100),
     }
-}
-
-/// Milliseconds since the Unix epoch as `2026-11-26T09:30:00Z`.
-pub(super) fn utc(ms: i64) -> String {
-    let (days, ms) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY));
-    // Days are counted from 1 March of year 0, in eras of 400 years, so that a leap day ends its year.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let leaps = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! **Invariants**: plain `Copy` values in wire width, ordered as their numbers are.
 
 mod base64;
+mod time;
 
 use std::fmt;
 

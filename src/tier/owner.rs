@@ -73,7 +73,7 @@ impl Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Owner { number, node_id, cluster_id, since, .. } = self;
-        write!(f, "owner {number}: node {node_id} of cluster {cluster_id}, since {} ms of 1970", since.0)
+        write!(f, "owner {number}: node {node_id} of cluster {cluster_id}, since {}", since.utc_seconds())
     }
 }
 

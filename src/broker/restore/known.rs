@@ -72,13 +72,13 @@ impl Known {
                 Ok((mut known, root)) => {
                     let damage = damage.map(|error| format!(" (a newer one is damaged: {error})"));
                     known.words = format!(
-                        "catalogue {}-{} of node {}, cluster {}, taken at {} ms of 1970: {} topics, \
+                        "catalogue {}-{} of node {}, cluster {}, taken at {}: {} topics, \
                          {} offsets{}",
                         number.owner,
                         number.sequence,
                         root.node_id,
                         known.cluster_id,
-                        root.taken_at.0,
+                        root.taken_at.utc_seconds(),
                         known.image.topics_count(),
                         known.offsets_count,
                         damage.unwrap_or_default()

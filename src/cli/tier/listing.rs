@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::super::admin_client::AdminClient;
 use super::super::arguments::{TierLsArguments, TopicPartitionName};
 use super::super::exit::Exit;
-use super::super::words::{cell, size, table, utc};
+use super::super::words::{cell, size, table};
 use super::Failure;
 use crate::broker::{SegmentsPage, TierSegment};
 use crate::env::Env;
-use crate::model::{TopicId, TopicPartition};
+use crate::model::{Timestamp, TopicId, TopicPartition};
 use crate::store::ObjectStore;
 use crate::tier::{
     CurrentManifests, NewestManifests, RemoteReader, RemoteReaderOptions, partitions_in_bucket,
@@ -146,8 +146,12 @@ fn words(segments: &[TierSegment]) -> String {
             segment.end_offset.to_string(),
             size(segment.log_bytes),
             size(segment.bytes),
-            if segment.max_timestamp_ms < 0 { "-".to_owned() } else { utc(segment.max_timestamp_ms) },
-            utc(segment.uploaded_at_ms),
+            if segment.max_timestamp_ms < 0 {
+                "-".to_owned()
+            } else {
+                Timestamp(segment.max_timestamp_ms).utc_seconds()
+            },
+            Timestamp(segment.uploaded_at_ms).utc_seconds(),
             match (segment.first_leader_epoch, segment.last_leader_epoch) {
                 (first, last) if first == last => first.to_string(),
                 (first, last) => format!("{first}-{last}"),

@@ -3,9 +3,10 @@
 use super::super::admin_client::AdminClient;
 use super::super::arguments::TierStatusArguments;
 use super::super::exit::Exit;
-use super::super::words::{cell, duration, one_line, size, table, utc};
+use super::super::words::{cell, duration, one_line, size, table};
 use super::Failure;
 use crate::broker::{TierPartition, TierStatus};
+use crate::model::Timestamp;
 
 const HEADS: [&str; 11] = [
     "TOPIC",
@@ -91,13 +92,13 @@ fn of_partition(partition: &TierPartition, now_ms: i64) -> String {
     let name = format!("{}-{}", cell(&partition.topic), partition.partition);
     let mut notes = String::new();
     if let (Some(since), Some(failure)) = (partition.failing_since_ms, &partition.failure) {
-        let (since, age) = (utc(since), duration(now_ms.saturating_sub(since)));
+        let (since, age) = (Timestamp(since).utc_seconds(), duration(now_ms.saturating_sub(since)));
         notes += &format!("{name}: FAILING since {since} ({age}): {}\n", one_line(&failure.what));
     }
     if let (Some(since), Some(failure)) =
         (partition.compaction_failing_since_ms, &partition.compaction_failure)
     {
-        let (since, age) = (utc(since), duration(now_ms.saturating_sub(since)));
+        let (since, age) = (Timestamp(since).utc_seconds(), duration(now_ms.saturating_sub(since)));
         let what = one_line(&failure.what);
         notes += &format!("{name}: compaction in the tier FAILING since {since} ({age}): {what}\n");
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::words::{self, cell, duration, utc};
+use super::super::words::{self, cell, duration};
 use super::holders::{Holder, Transaction};
 use crate::model::Timestamp;
 
@@ -49,7 +49,7 @@ fn row(holder: &Holder, now: Timestamp) -> [String; 11] {
         holder.high_watermark.saturating_sub(holder.last_stable_offset).to_string(),
         transaction.map_or_else(none, |transaction| cell(&transaction.transactional_id)),
         cell(holder.state()),
-        since.map_or_else(none, utc),
+        since.map_or_else(none, |since| Timestamp(since).utc_seconds()),
         since.map_or_else(none, |since| duration(now.0.saturating_sub(since))),
         timeout.map_or_else(none, duration),
         holder.producer_id.to_string(),
@@ -92,7 +92,7 @@ pub(super) fn json(holders: &[Holder], now: Timestamp) -> anyhow::Result<String>
             hanging: (holder.transaction.is_some() || holder.is_nobodys).then(|| holder.hangs()),
             transactional_id: transaction.map(|transaction| transaction.transactional_id.as_str()),
             state: transaction.map(|transaction| transaction.state.as_str()),
-            since: since.map(utc),
+            since: since.map(|since| Timestamp(since).utc_seconds()),
             open_ms: since.map(|since| now.0.saturating_sub(since)),
             timeout_ms: transaction.map(|transaction| transaction.timeout_ms),
             partitions: transaction.map(|transaction| transaction.partitions_count),
