@@ -42,7 +42,9 @@ impl Machine {
         let keys = if draw.is_multiple_of(3) { 4 } else { 100 };
         let limits =
             CleaningLimits { key_map_bytes: keys * 24, key_map_load_factor: 1.0, write_buffer_bytes: 700 };
-        let Some(mut cleaning) = self.storage.begin_cleaning(&open, &cleanable, limits, None) else {
+        // What is in the bucket is not cleaned here: there may be something older of every key.
+        let waits_below = open.log().config().tiering.map(|_| Offset(0));
+        let Some(mut cleaning) = self.storage.begin_cleaning(&open, &cleanable, limits, waits_below) else {
             return Err(Ended);
         };
         loop {

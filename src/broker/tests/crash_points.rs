@@ -39,6 +39,8 @@ pub(super) enum Workload {
     Mixed(u64),
     /// As `Changing`, with transactions, and what is decided is copied to a bucket, and leaves the disk.
     Tiered(u64),
+    /// The same with compacted topics, of which is copied what was cleaned.
+    TieredMixed(u64),
 }
 
 impl Workload {
@@ -49,7 +51,8 @@ impl Workload {
             | Workload::Compacting(seed)
             | Workload::Transactional(seed)
             | Workload::Mixed(seed)
-            | Workload::Tiered(seed) => seed,
+            | Workload::Tiered(seed)
+            | Workload::TieredMixed(seed) => seed,
         }
     }
 
@@ -60,7 +63,7 @@ impl Workload {
             Workload::Changing(_) => 40,
             Workload::Transactional(_) | Workload::Mixed(_) => 64,
             Workload::Compacting(_) => 46,
-            Workload::Tiered(_) => 80,
+            Workload::Tiered(_) | Workload::TieredMixed(_) => 80,
         }
     }
 
@@ -73,6 +76,7 @@ impl Workload {
             Workload::Transactional(seed) => Workload::Transactional(seed ^ 1),
             Workload::Mixed(seed) => Workload::Mixed(seed ^ 1),
             Workload::Tiered(seed) => Workload::Tiered(seed ^ 1),
+            Workload::TieredMixed(seed) => Workload::TieredMixed(seed ^ 1),
         }
     }
 }
@@ -81,8 +85,9 @@ impl Workload {
 pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ended> {
     let random = SeededRandom::new(workload.seed());
     let kinds = workload.kinds();
-    machine.compacts = matches!(workload, Workload::Compacting(_) | Workload::Mixed(_));
-    machine.tiers = matches!(workload, Workload::Tiered(_));
+    use Workload::{Compacting, Mixed, Tiered, TieredMixed};
+    machine.compacts = matches!(workload, Compacting(_) | Mixed(_) | TieredMixed(_));
+    machine.tiers = matches!(workload, Tiered(_) | TieredMixed(_));
     let mut name = 0;
     for _ in 0..STEPS {
         let live: Vec<usize> = machine
@@ -100,9 +105,11 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             machine.create_topic(&format!("t{name}"), 2)?;
             continue;
         }
-        let topic = live[pick(live.len())];
+        // Where much happens to one partition: written, cleaned, copied, cleaned again.
+        let is_busy = matches!(workload, TieredMixed(_)) && pick(4) > 0;
+        let topic = live[if is_busy { 0 } else { pick(live.len()) }];
         let partitions = machine.model.topics[topic].partitions.len();
-        let partition = pick(partitions) as i32;
+        let partition = if is_busy { 0 } else { pick(partitions) as i32 };
         match random.next_u64() % kinds {
             0 => machine.delete_topic(topic)?,
             1 if live.len() < 3 => {
@@ -133,18 +140,7 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
             33 if partitions < PARTITIONS_MAX => machine.grow_topic_in_vain(topic, pick(2) + 1)?,
             34..=36 => machine.delete_records(topic, partition, random.next_u64())?,
             37 => machine.remove_old_segments(topic, partition)?,
-            64..=71 => machine.copy_to_tier(topic, partition, random.next_u64())?,
-            72..=79 => machine.move_local_start(topic, partition, random.next_u64())?,
-            40..=63 if matches!(workload, Workload::Transactional(_)) => {
-                machine.go_on_with_a_transaction(topic, partition, random.next_u64())?;
-            }
-            58..=63 if matches!(workload, Workload::Tiered(_)) => {
-                machine.run_transactions(topic, partition, random.next_u64())?;
-            }
-            46..=63 if matches!(workload, Workload::Mixed(_)) => {
-                machine.run_transactions(topic, partition, random.next_u64())?;
-            }
-            40..=45 if machine.compacts => drop(machine.clean(topic, partition, random.next_u64())?),
+            kind @ 40..=79 if step_of_some(machine, workload, kind, (topic, partition), &random)? => {}
             _ => {
                 let value = vec![random.next_u64() as u8; pick(900) + 1];
                 machine.append(topic, partition, &value, pick(4) as i32 + 1)?;
@@ -154,6 +150,40 @@ pub(super) fn work(machine: &mut Machine, workload: Workload) -> Result<(), Ende
     machine.commit()?;
     // Some are stopped as a broker is that was told to.
     if workload.seed() % 2 == 1 { Ok(machine.storage.conclude()?) } else { Ok(()) }
+}
+
+/// A step of a kind that only some workloads have. `false`: this one has not, and nothing was done.
+fn step_of_some(
+    machine: &mut Machine,
+    workload: Workload,
+    kind: u64,
+    (topic, partition): (usize, i32),
+    random: &SeededRandom,
+) -> Result<bool, Ended> {
+    use Workload::{Mixed, Tiered, TieredMixed, Transactional};
+    match kind {
+        64..=71 => {
+            let draw = random.next_u64();
+            // What was not cleaned is not copied.
+            if machine.compacts && !draw.is_multiple_of(4) {
+                machine.clean(topic, partition, draw)?;
+            }
+            machine.copy_to_tier(topic, partition, draw)?;
+        }
+        72..=79 => machine.move_local_start(topic, partition, random.next_u64())?,
+        40..=63 if matches!(workload, Transactional(_)) => {
+            machine.go_on_with_a_transaction(topic, partition, random.next_u64())?;
+        }
+        58..=63 if matches!(workload, Tiered(_)) => {
+            machine.run_transactions(topic, partition, random.next_u64())?;
+        }
+        46..=63 if matches!(workload, Mixed(_) | TieredMixed(_)) => {
+            machine.run_transactions(topic, partition, random.next_u64())?;
+        }
+        40..=45 if machine.compacts => drop(machine.clean(topic, partition, random.next_u64())?),
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// Runs the workload until the disk crashes at operation `point`, then recovers twice.
@@ -309,7 +339,10 @@ fn a_crash_at_any_operation_loses_nothing_that_was_acknowledged() {
 /// Copied, recorded, told and unlinked: what was acknowledged is on the disk, in the bucket, or in both.
 #[test]
 fn a_crash_at_any_operation_of_tiering_loses_nothing_that_was_acknowledged() {
-    crash_at_every_operation(crash_points() / 4, Workload::Tiered);
+    crash_at_every_operation(crash_points() / 4, |seed| match seed.is_multiple_of(2) {
+        true => Workload::TieredMixed(seed),
+        false => Workload::Tiered(seed),
+    });
 }
 
 /// Points that failed once, beyond those that every run tries.
