@@ -264,16 +264,20 @@ fn plan_of(seed: u64, point: u64) -> CrashPlan {
     }
 }
 
+/// Workloads of tasks that are played for the sake of what they may meet.
+const WORKLOADS_MAX: u64 = 5;
+
 /// Crashes workloads of tasks at every one of their operations, until so many points were tried; what was
-/// found at each is handed on. `crash_at`, of a seed and a point, says `None` where the workload ends before.
-/// How many points, of how many workloads.
+/// found at each is handed on to `found`, which says whether all was met that is to be: else a few workloads
+/// more are played, since tasks do not take turns in the same way every time. `crash_at`, of a seed and a
+/// point, says `None` where the workload ends before. How many points, of how many workloads.
 pub(super) async fn tasks_crash_at_every_operation<T>(
     points: u64,
     crash_at: impl AsyncFn(u64, u64, CrashPlan) -> Option<T>,
-    mut found: impl FnMut(T),
+    mut found: impl FnMut(T) -> bool,
 ) -> (u64, u64) {
-    let (mut tried, mut seed) = (0, 0);
-    while tried < points {
+    let (mut tried, mut seed, mut is_all_met) = (0, 0, false);
+    while tried < points || !(is_all_met || seed >= WORKLOADS_MAX) {
         seed += 1;
         for point in 1.. {
             let plan = plan_of(seed, point);
@@ -282,7 +286,7 @@ pub(super) async fn tasks_crash_at_every_operation<T>(
             drop(repeat);
             let Some(outcome) = outcome else { break };
             tried += 1;
-            found(outcome);
+            is_all_met = found(outcome);
         }
     }
     (tried, seed)
