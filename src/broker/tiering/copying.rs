@@ -22,12 +22,24 @@ use crate::tier::{
 const SEGMENTS_PER_UPDATE_MAX: usize = 8;
 /// Updates of one manifest in a row before others get their turn.
 const UPDATES_PER_TURN_MAX: u32 = 16;
+/// Producers that are remembered from one turn to the next, some 300 bytes each: of more the state is read
+/// again, which is a request.
+const PRODUCERS_KEPT_MAX: usize = 100;
 /// Blocks between who reads a segment and who sends it.
 const BLOCKS_IN_FLIGHT: usize = 2;
 
 impl Look<'_> {
     /// Copies what may be copied, up to a bound, after which others get their turn.
     pub(super) async fn copy(&self, writer: &mut Writer) -> Result<(), TieringError> {
+        let copied = self.copy_in_turn(writer).await;
+        // The partition has its producers twice already.
+        if writer.carried.as_ref().is_some_and(|carried| carried.producers.len() > PRODUCERS_KEPT_MAX) {
+            writer.carried = None;
+        }
+        copied
+    }
+
+    async fn copy_in_turn(&self, writer: &mut Writer) -> Result<(), TieringError> {
         if self.partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
             for _ in 0..UPDATES_PER_TURN_MAX {
                 if !self.copy_some(writer).await? {

@@ -26,6 +26,7 @@ use super::*;
 
 mod compacted;
 mod observed;
+mod producers;
 
 const SETTINGS: [(&str, &str); 3] = [
     ("highwater.tier.store", "file:///simulated"),
