@@ -26,6 +26,7 @@ fn input<'a>(moment: &Moment<'a, GroupSettings>) -> Input<'a> {
     Input {
         monotonic: moment.monotonic,
         wall: moment.wall,
+        believed: moment.believed,
         settings: moment.settings,
         batch_bytes_max: moment.batch_bytes_max,
         image: moment.image,

@@ -138,8 +138,10 @@ pub struct Moment<'a, T> {
     /// Monotonic time, less the time in which the process stood still: no member is taken for dead because
     /// nobody listened to it.
     pub monotonic: Duration,
-    /// Wall-clock time, as far as it is believed: a jump forward does not carry it along.
+    /// Wall-clock time, for what is written down: a jump does not carry it along.
     pub wall: Timestamp,
+    /// The same, for judging how old something is: behind while the clock is behind.
+    pub believed: Timestamp,
     /// Settings in force.
     pub settings: &'a T,
     /// The log takes no more at once: keys and values, and [`RECORD_OVERHEAD_BYTES`] for each record.

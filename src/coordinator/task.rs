@@ -393,9 +393,11 @@ impl<S: Shard> Task<S> {
         let mut shard = seat.shard.lock();
         let shard = shard.as_mut().ok_or(Unload::Fault("it is not loaded"))?;
         let random = self.shared.env.random.clone();
+        let times = self.shared.storage.times();
         let moment = Moment {
             monotonic: self.clock.now(shard.next_deadline()),
-            wall: self.shared.storage.believed_now(),
+            wall: times.stamp,
+            believed: times.believed,
             settings: world.settings.as_ref(),
             batch_bytes_max: world.rules.batch_bytes_max,
             image: &world.image,

@@ -14,6 +14,7 @@ fn input<'a>(moment: &Moment<'a, TransactionSettings>) -> Input<'a> {
     Input {
         monotonic: moment.monotonic,
         wall: moment.wall,
+        believed: moment.believed,
         settings: moment.settings,
         batch_bytes_max: moment.batch_bytes_max,
         coordinator_epoch: moment.leader_epoch,

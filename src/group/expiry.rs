@@ -196,8 +196,8 @@ fn is_due(input: Input<'_>, since: &RetainedSince, offset: &CommittedOffset) -> 
         RetainedSince::Commit => offset.commit_timestamp,
     };
     if offset.expire_timestamp != Timestamp::NONE {
-        return input.wall >= offset.expire_timestamp;
+        return input.believed >= offset.expire_timestamp;
     }
     let retention = i64::try_from(input.settings.offsets_retention.as_millis()).unwrap_or(i64::MAX);
-    input.wall.0.saturating_sub(since.0) >= retention
+    input.believed.0.saturating_sub(since.0) >= retention
 }

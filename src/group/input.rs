@@ -15,8 +15,10 @@ pub struct Input<'a> {
     /// Monotonic time: every session, delay and deadline is measured by it, so that no jump of the wall clock
     /// expires a member.
     pub monotonic: Duration,
-    /// Wall-clock time, for what is written down and outlives a restart: commit timestamps, retention.
+    /// Wall-clock time, for what is written down and outlives a restart, such as commit timestamps.
     pub wall: Timestamp,
+    /// The same, for judging what is older than its retention: never after `wall`.
+    pub believed: Timestamp,
     /// Settings in force.
     pub settings: &'a GroupSettings,
     /// The log takes no more at once: keys and values, and [`RECORD_OVERHEAD_BYTES`] for each record.

@@ -286,7 +286,7 @@ impl Session<'_> {
     }
 
     fn apply(&mut self, header: &BatchHeader, batch: &[u8]) -> Result<(), LogError> {
-        let now = self.log.directory.believed_now();
+        let now = self.log.directory.times().stamp;
         let applied = self.writer.producers.apply_batch(header, batch, now);
         applied.map_err(|error| self.refuse(error.to_string()))?;
         self.writer.leader_epochs.assign(header.partition_leader_epoch, header.base_offset);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::env::Env;
 use crate::log::metadata_file::{self, Metadata};
-use crate::log::{HandleCache, LogError, RetentionClock, names};
+use crate::log::{HandleCache, LogError, RetentionClock, Times, names};
 use crate::model::{Timestamp, TopicId, TopicPartition};
 
 /// The data directory that holds the partitions' directories, with what all logs share.
@@ -34,6 +34,11 @@ impl LogDirectory {
     /// Time as retention believes it; to be kept in the checkpoint for the next start.
     pub fn believed_now(&self) -> Timestamp {
         self.clock.believed_now()
+    }
+
+    /// The same, and what is written down as the begin of a time.
+    pub fn times(&self) -> Times {
+        self.clock.times()
     }
 
     /// Files held open now.

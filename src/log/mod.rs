@@ -60,7 +60,7 @@ pub use producer_state::{
     ProducerEntry, ProducerStates, SequenceVerdict, Standing,
 };
 pub use read::LogRead;
-pub use retention_clock::RetentionClock;
+pub use retention_clock::{RetentionClock, Times};
 pub use scrub::{ScrubPlace, ScrubStep};
 pub use tiering::{CopyLag, TierableSegment};
 pub use transaction_index::AbortedTransaction;

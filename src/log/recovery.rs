@@ -451,7 +451,7 @@ impl Replay<'_> {
             if found.header.next_offset() <= self.state.offset {
                 continue;
             }
-            let now = self.recovery.directory.clock.believed_now();
+            let now = self.recovery.directory.times().stamp;
             let applied = self.state.producers.apply_batch(&found.header, &bytes, now);
             let damaged =
                 |error: BatchError| LogError::corrupt(&segment.path, found.position, error.to_string());

@@ -19,13 +19,37 @@ const SLACK: Duration = Duration::from_secs(60);
 /// then the clock, not the calendar, has moved, and the anchor is that time. Backward jumps are believed
 /// while they last: they only keep data longer.
 ///
+/// What is written down to be kept for a while from then on (a committed offset, a tombstone that waits, a
+/// producer's last batch) must not be stamped with such a time: it would be old at once when the clock is
+/// right again. Stamps never lie behind *the time at the start + monotonic time since*, where the start is no
+/// earlier than what the run before believed ([`Times`]).
+///
 /// What it costs: a node that was off for longer keeps expired records for one more `retention.ms` of
 /// uptime; a jump of less than [`DOWNTIME_MAX`] made while the node was off cannot be told from time spent
 /// switched off.
 pub struct RetentionClock {
     clock: Arc<dyn Clock>,
     anchor: Timestamp,
+    /// No stamp lies before it.
+    floor: Timestamp,
     started: Duration,
+}
+
+/// The wall-clock time for two uses, between which a jump of the clock makes a difference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Times {
+    /// What ages are judged by: no jump carries it forward.
+    pub believed: Timestamp,
+    /// What is written down as the begin of a time: no jump carries it back either. At or after `believed`.
+    pub stamp: Timestamp,
+}
+
+impl Times {
+    /// Of a clock that goes right.
+    #[cfg(test)]
+    pub fn both(now: Timestamp) -> Times {
+        Times { believed: now, stamp: now }
+    }
 }
 
 fn milliseconds(duration: Duration) -> i64 {
@@ -39,7 +63,16 @@ impl RetentionClock {
         let (wall, started) = (clock.now(), clock.monotonic());
         let jumped = |last: &Timestamp| wall.0 > last.0.saturating_add(milliseconds(DOWNTIME_MAX));
         let anchor = last_believed.filter(jumped).unwrap_or(wall);
-        RetentionClock { clock, anchor, started }
+        let floor = last_believed.map_or(anchor, |last| last.max(anchor));
+        RetentionClock { clock, anchor, floor, started }
+    }
+
+    /// The time for both uses.
+    pub fn times(&self) -> Times {
+        let believed = self.believed_now();
+        let elapsed = self.clock.monotonic().saturating_sub(self.started);
+        let steady = Timestamp(self.floor.0.saturating_add(milliseconds(elapsed)));
+        Times { believed, stamp: believed.max(steady) }
     }
 
     /// The time as far as it is believed.

@@ -17,7 +17,7 @@ use super::recovery::make_way;
 use super::transactions::{Appender, TransactionMarker};
 use super::{Admission, AppendError, BrokerDirectory, Catalogue, Credits, Lookup, Partition, PartitionSpec};
 use crate::env::Env;
-use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint};
+use crate::log::{LogDirectory, LogError, PartitionLog, RecoveryPoint, Times};
 use crate::model::{Offset, Timestamp, TopicId, TopicPartition};
 use crate::protocol::batch::ProducedBatch;
 use crate::wal::{
@@ -156,6 +156,11 @@ impl Storage {
         self.logs.believed_now()
     }
 
+    /// The same, and what is written down as the begin of a time.
+    pub fn times(&self) -> Times {
+        self.logs.times()
+    }
+
     /// The data directory.
     pub fn root(&self) -> &PathBuf {
         &self.directory.root
@@ -263,7 +268,7 @@ impl Storage {
     }
 
     fn append_with<'a>(&'a self, credits: &'a mut Credits) -> Append<'a> {
-        Append { wal: &self.wal, queue: &self.flush_queue, credits, now: self.logs.believed_now() }
+        Append { wal: &self.wal, queue: &self.flush_queue, credits, now: self.logs.times().stamp }
     }
 
     /// Puts a change of the metadata store into the WAL; it holds once [`Storage::committed`] says so.

@@ -37,7 +37,7 @@ impl TransactionShard {
 }
 
 fn is_due(input: Input<'_>, metadata: &TransactionMetadata) -> bool {
-    let idle = input.wall.0.saturating_sub(metadata.last_update_timestamp.0);
+    let idle = input.believed.0.saturating_sub(metadata.last_update_timestamp.0);
     let expiration = input.settings.transactional_id_expiration.as_millis();
     metadata.state.is_at_rest() && u64::try_from(idle).is_ok_and(|idle| u128::from(idle) >= expiration)
 }

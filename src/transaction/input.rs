@@ -13,8 +13,10 @@ pub struct Input<'a> {
     /// Monotonic time, less the time in which the process stood still: transactions time out by it, so that
     /// no jump of the wall clock aborts one.
     pub monotonic: Duration,
-    /// Wall-clock time, as far as it is believed, for what is written down and outlives a restart.
+    /// Wall-clock time, for what is written down and outlives a restart.
     pub wall: Timestamp,
+    /// The same, for judging which ids have expired: never after `wall`.
+    pub believed: Timestamp,
     /// Settings in force.
     pub settings: &'a TransactionSettings,
     /// The log takes no more at once: keys and values, and [`RECORD_OVERHEAD_BYTES`] for each record.

@@ -24,6 +24,8 @@ pub struct Driver {
     pub image: Arc<ClusterImage>,
     pub monotonic: Duration,
     pub wall: Timestamp,
+    /// Behind it while the clock is behind.
+    pub believed: Option<Timestamp>,
     pub caller: Caller,
     /// Everything that was written.
     pub log: Vec<Written>,
@@ -83,6 +85,7 @@ impl Driver {
             image: Arc::default(),
             monotonic: seconds(1000),
             wall: Timestamp(1_700_000_000_000),
+            believed: None,
             caller: Caller { client_id: "client".into(), client_host: "/127.0.0.1".into() },
             log: Vec::new(),
             producer_id: ProducerId::NONE,
@@ -106,6 +109,7 @@ impl Driver {
         let input = Input {
             monotonic: self.monotonic,
             wall: self.wall,
+            believed: self.believed.unwrap_or(self.wall),
             settings: &self.settings,
             batch_bytes_max: self.batch_bytes_max,
             image: &self.image,

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::driver::{Driver, commit, commit_of, seconds};
 use crate::group::outcome::PORTION_BYTES;
 use crate::group::{GroupRecord, GroupRequest, JoinGroup, JoinGroupReply, OffsetCommitPartition};
+use crate::model::Timestamp;
 
 const RETENTION: Duration = seconds(7 * 24 * 60 * 60);
 
@@ -140,4 +141,23 @@ fn one_call_forgets_no_more_than_so_many() {
     };
     let gone: Vec<i32> = driver.written_since(0).iter().filter_map(gone).collect();
     assert!(gone[1..].is_sorted_by(|left, right| left > right) && gone.len() == COUNT + 1);
+}
+
+/// What is committed while the clock is behind is not old when it is right again; nor is it judged by a clock
+/// that is behind.
+#[test]
+fn a_clock_that_was_behind_expires_nothing_that_was_committed_meanwhile() {
+    let mut driver = Driver::without_delay();
+    driver.settings.offsets_retention = seconds(1000);
+    let right = driver.wall;
+    driver.believed = Some(Timestamp(right.0 - 10_000_000));
+    let members = driver.stable(1);
+    driver.commit(commit_of(&members[0], "read", 1)).unwrap();
+    driver.leave(&[(&members[0].member_id, None)]);
+    assert_eq!(expire(&mut driver), 0);
+    driver.believed = Some(right);
+    driver.fail_over();
+    assert_eq!(expire(&mut driver), 0);
+    driver.believed = Some(Timestamp(right.0 + 1_000_000));
+    assert_eq!(expire(&mut driver), 2, "the offset, and the group");
 }

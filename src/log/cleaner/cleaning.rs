@@ -11,7 +11,7 @@ use super::swapping::Replacement;
 use super::transactions::TransactionSieve;
 use crate::log::scan::Scanner;
 use crate::log::segment::Segment;
-use crate::log::{LogError, PartitionLog};
+use crate::log::{LogError, PartitionLog, Times};
 use crate::model::{Offset, ProducerId, Timestamp};
 use crate::protocol::batch::{BatchHeader, without_records};
 
@@ -57,7 +57,7 @@ pub struct CleaningStats {
 /// steps: what was swapped stays.
 pub struct Cleaning {
     keys: KeyMap,
-    now: Timestamp,
+    now: Times,
     delete_retention_ms: i64,
     waits_below: Offset,
     limits: CleaningLimits,
@@ -152,7 +152,7 @@ impl PartitionLog {
         let random = &*self.directory.env.random;
         Ok(Cleaning {
             keys: KeyMap::new(limits.key_map_bytes, limits.key_map_load_factor, random),
-            now: self.directory.believed_now(),
+            now: self.directory.times(),
             delete_retention_ms: milliseconds(retention),
             waits_below: waits_below.unwrap_or(Offset(i64::MAX)),
             limits,

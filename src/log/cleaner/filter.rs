@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::key_map::{Full, KeyMap};
 use super::transactions::TransactionSieve;
+use crate::log::Times;
 use crate::model::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use crate::protocol::batch::{
     BatchError, BatchHeader, ControlType, DecompressionCaps, RecordSet, records, with_fewer_records,
@@ -42,8 +43,8 @@ pub enum Verdict {
 /// What decides which records stay, in one cleaning.
 pub(super) struct Filter<'a> {
     pub keys: &'a KeyMap,
-    /// Believed time at the begin of the cleaning.
-    pub now: Timestamp,
+    /// Time at the begin of the cleaning.
+    pub now: Times,
     /// `delete.retention.ms`.
     pub delete_retention_ms: i64,
     /// Tombstones and markers at or above it do not begin to wait: older records of their keys, or batches
@@ -101,7 +102,7 @@ impl Filter<'_> {
         if kept == keeps.len() && !sets_horizon {
             return Ok(Verdict::Keep);
         }
-        let from_now = Timestamp(self.now.0.saturating_add(self.delete_retention_ms));
+        let from_now = Timestamp(self.now.stamp.0.saturating_add(self.delete_retention_ms));
         let horizon = if sets_horizon { Some(from_now) } else { known };
         with_fewer_records(set, &|at| keeps[at], horizon).map(Verdict::Replace)
     }
@@ -131,7 +132,7 @@ impl Filter<'_> {
     /// Whether what waits in it has waited long enough. Also what began to wait before anything was kept
     /// elsewhere waits for what is there.
     fn has_expired(&self, header: &BatchHeader) -> bool {
-        let is_over = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        let is_over = header.delete_horizon().is_some_and(|horizon| horizon <= self.now.believed);
         is_over && header.last_offset() < self.waits_below
     }
 

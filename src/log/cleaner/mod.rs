@@ -7,8 +7,9 @@
 //! are decided: what is not must lie at or above the end that the caller gives.
 //! **Invariants**
 //! - Only closed segments below the durable checkpoint are touched: what the WAL would bring back is not.
-//! - Memory: one key map of fixed size, one batch and what it decompresses to, one write buffer, and the
-//!   index of the segment that is written.
+//! - Memory: one key map of fixed size, one batch and what it decompresses to, one write buffer, the index of
+//!   the segment that is written; and, as in Kafka, some bytes for each remembered producer and for each
+//!   transaction that was aborted since the last cleaning.
 //! - Readers wait for nothing: who has an old segment keeps its files (`Segment::retire`).
 //! - A tombstone goes only from a log whose older records of that key are durably gone: segments are swapped
 //!   one after the other, oldest first, each durable before the next is begun.

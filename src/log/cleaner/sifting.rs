@@ -7,8 +7,8 @@ use super::filter::{Filter, Verdict, map_batch};
 use super::key_map::KeyMap;
 use super::transactions::TransactionSieve;
 use crate::env::Random;
-use crate::log::Compaction;
-use crate::model::{Offset, Timestamp};
+use crate::log::{Compaction, Times};
+use crate::model::Offset;
 use crate::protocol::batch::{BatchError, BatchHeader};
 
 /// One pass over the batches of a stretch of a log, all of whose transactions are decided and none of whose
@@ -21,20 +21,19 @@ pub struct Sifting {
     keys: KeyMap,
     /// Of the walk for keys, and of the one that sifts.
     transactions: [TransactionSieve; 2],
-    now: Timestamp,
+    now: Times,
     delete_retention_ms: i64,
     from: Offset,
     unreadable: u64,
 }
 
 impl Sifting {
-    /// Keys are read from `from` on: below, the stretch was sifted before. `now`: the believed
-    /// time.
+    /// Keys are read from `from` on: below, the stretch was sifted before.
     pub fn new(
         compaction: &Compaction,
         limits: &CleaningLimits,
         random: &dyn Random,
-        now: Timestamp,
+        now: Times,
         from: Offset,
     ) -> Sifting {
         Sifting {

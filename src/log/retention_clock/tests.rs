@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RetentionClock;
+use super::{RetentionClock, Times};
 use crate::env::Clock;
 use crate::env::simulated::SimulatedClock;
 use crate::model::Timestamp;
@@ -50,4 +50,32 @@ fn age_is_judged_once_and_then_grows_with_monotonic_time() {
     for (timestamp, age) in [(now, 0), (now - DAY, DAY), (now + DAY, 0), (-1, 0)] {
         assert_eq!(retention.monotonic_ms() - retention.birth_ms(Timestamp(timestamp)), age, "{timestamp}");
     }
+}
+
+/// How far a stamp is from the clock's own start, and whether what was stamped so is never older than it is.
+fn stamp(off_ms: Option<i64>, then: impl FnOnce(&SimulatedClock, i64)) -> i64 {
+    let clock = Arc::new(SimulatedClock::default());
+    let start = clock.now();
+    let retention = RetentionClock::new(clock.clone(), off_ms.map(|off| Timestamp(start.0 - off)));
+    then(&clock, start.0);
+    let Times { believed, stamp } = retention.times();
+    assert!(believed <= stamp);
+    stamp.0 - start.0
+}
+
+#[test]
+fn stamps_follow_the_wall_clock_but_never_back() {
+    let pass = |ms: i64| Duration::from_millis(ms as u64);
+    assert_eq!(stamp(None, |clock, _| clock.advance(pass(DAY))), DAY);
+    assert_eq!(stamp(None, |clock, start| clock.set(Timestamp(start + YEAR))), MINUTE);
+    assert_eq!(stamp(None, |clock, start| clock.set(Timestamp(start - YEAR))), 0);
+    let back_and_on = |clock: &SimulatedClock, start: i64| {
+        clock.set(Timestamp(start - YEAR));
+        clock.advance(pass(DAY));
+    };
+    assert_eq!(stamp(None, back_and_on), DAY);
+    // Started with a clock behind: what the run before believed.
+    assert_eq!(stamp(Some(-YEAR), |_, _| {}), YEAR);
+    // Off for years: nobody knows.
+    assert_eq!(stamp(Some(10 * YEAR), |_, _| {}), -10 * YEAR + MINUTE);
 }

@@ -63,6 +63,7 @@ impl Driver {
         Input {
             monotonic: self.monotonic,
             wall: self.wall,
+            believed: self.wall,
             settings: &self.settings,
             batch_bytes_max: self.batch_bytes_max,
             coordinator_epoch: self.coordinator_epoch,

@@ -34,7 +34,7 @@ impl<'a> Pass<'a> {
             compaction,
             &cleaning::limits(&broker.config().cleaner, broker.cleaners()),
             &*broker.env.random,
-            broker.storage.believed_now(),
+            broker.storage.times(),
             cleanable.first_dirty_offset,
         );
         Pass { look, sifting: Some(Box::new(sifting)), read: 0, written: 0 }

@@ -89,6 +89,7 @@ impl Driver {
         Input {
             monotonic: self.monotonic,
             wall: Timestamp(self.wall),
+            believed: Timestamp(self.wall),
             settings,
             batch_bytes_max: 1 << 20,
             image,

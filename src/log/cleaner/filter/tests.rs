@@ -77,7 +77,7 @@ impl Log {
         let mut transactions = TransactionSieve::new(self.aborted.clone());
         let mut filter = Filter {
             keys: &keys,
-            now: Timestamp(self.now),
+            now: Times::both(Timestamp(self.now)),
             waits_below: self.waits_below,
             delete_retention_ms: RETENTION_MS,
             last_batches: &self.last_batches,
@@ -274,7 +274,7 @@ fn nothing_behind_the_maps_end_is_touched() {
     assert_eq!(keys.latest(), Some(Offset(2)), "up to the record that had no room");
     let mut filter = Filter {
         keys: &keys,
-        now: Timestamp(NOW),
+        now: Times::both(Timestamp(NOW)),
         waits_below: Offset(i64::MAX),
         delete_retention_ms: RETENTION_MS,
         last_batches: &HashMap::new(),
