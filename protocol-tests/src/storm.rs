@@ -31,9 +31,9 @@ use modern::Modern;
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a rebalance waits for those who were members before.
 pub const REBALANCE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long groups may take to settle: silent members are missed, a rebalance waits for those who were there,
-/// and a machine of two cores has hundreds of groups to serve meanwhile.
-const SETTLED_MAX: Duration = SESSION_TIMEOUT.saturating_add(REBALANCE_TIMEOUT).saturating_mul(2);
+/// How long groups may take to settle: silent members are missed, and a rebalance waits for those who were
+/// there.
+const SETTLED_MAX: Duration = SESSION_TIMEOUT.saturating_add(REBALANCE_TIMEOUT);
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 const DESCRIBE_VERSION: i16 = 5;
 const CONSUMER_DESCRIBE_VERSION: i16 = 1;
@@ -66,6 +66,8 @@ pub struct Plan {
 /// What all members know.
 struct Shared {
     broker: SocketAddr,
+    /// Odd while the broker is away on purpose; another number in each of its lives.
+    life: AtomicU64,
     /// Nobody leaves or falls silent any more.
     settling: AtomicBool,
     /// All end.
@@ -151,6 +153,7 @@ impl Storm {
     pub fn start(broker: SocketAddr, plan: Plan) -> Result<Storm> {
         let shared = Arc::new(Shared {
             broker,
+            life: AtomicU64::new(0),
             settling: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             present: Mutex::default(),
@@ -174,6 +177,17 @@ impl Storm {
             }
         }
         Ok(Storm { shared, groups, threads })
+    }
+
+    /// The broker is about to be ended: questions may be lost from now on.
+    pub fn broker_goes(&self) {
+        self.shared.life.fetch_or(1, Ordering::AcqRel);
+    }
+
+    /// It is back, and ready: whoever asks it from now on is answered.
+    pub fn broker_is_back(&self) {
+        let life = self.shared.life.load(Ordering::Acquire);
+        self.shared.life.store((life | 1) + 1, Ordering::Release);
     }
 
     /// From now on everybody stays who is there, and who is not comes; returns once every group is stable

@@ -21,8 +21,10 @@ pub fn run(context: &mut Context) -> Result<()> {
     let storm = Storm::start(resolve(broker.bootstrap())?, context.scale.storm)?;
     for end in 0..context.scale.storm_kills_count {
         std::thread::park_timeout(context.scale.storm_time);
+        storm.broker_goes();
         if end % 2 == 0 { broker.kill() } else { broker.stop() }?;
         broker.restart()?;
+        storm.broker_is_back();
     }
     std::thread::park_timeout(context.scale.storm_time);
     let settled = storm.settle();

@@ -1,6 +1,8 @@
 //! Classic consumer groups: kcat and the console consumer as members, kafka-consumer-groups and kafka-groups
 //! as those who look at them and change their offsets.
 
+use std::process::Command;
+use std::thread::park_timeout;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,7 +10,7 @@ use anyhow::Result;
 use super::groups_modern::ask_at_once;
 use super::{Context, create_topic, kcat_command};
 use crate::broker::{Broker, tied_to_this_process};
-use crate::process::{Outcome, Process};
+use crate::process::{Outcome, Process, run as run_program};
 use crate::wait::eventually;
 
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
@@ -20,6 +22,10 @@ const RECORDS_PER_PARTITION: u32 = 10;
 const TOOLS_AT_ONCE: usize = 4;
 /// Longest wait for a member to have its partitions.
 const JOIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Between two records, so that a time lies between them; and how long `date` may take.
+const APART: Duration = Duration::from_millis(20);
+const DATE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Groups that have read, one that reads, and what becomes of them.
 pub fn run(context: &mut Context) -> Result<()> {
@@ -145,7 +151,26 @@ fn reset(context: &mut Context, broker: &Broker) -> Result<()> {
         GROUPS,
         "--reset-offsets --group made --topic words --to-offset 4 --execute",
     )?;
-    see_sorted(context, broker, GROUPS, "--describe --group made")
+    see_sorted(context, broker, GROUPS, "--describe --group made")?;
+    reset_to_a_time(context, broker)
+}
+
+/// A time between two records of a partition.
+fn reset_to_a_time(context: &mut Context, broker: &Broker) -> Result<()> {
+    create_topic(context, broker, "timed", 1)?;
+    context.kcat(broker, "-P -t timed -p 0", "a\nb\nc\n")?.success()?;
+    // Records have the time of their milliseconds.
+    park_timeout(APART);
+    let mut date = Command::new("date");
+    date.args(["-u", "+%Y-%m-%dT%H:%M:%S.%3N"]);
+    let between = run_program(date, b"", DATE_DEADLINE)?.success()?.stdout.trim().to_owned();
+    park_timeout(APART);
+    context.kcat(broker, "-P -t timed -p 0", "d\ne\n")?.success()?;
+    let words =
+        |time: &str| format!("--reset-offsets --group made --topic timed --to-datetime {time} --dry-run");
+    let outcome = context.java(broker, GROUPS, &words(&between), "")?;
+    tell_sorted(context, &words("<between>"), &outcome);
+    Ok(())
 }
 
 /// A member that stays, whose id is told once it has one.

@@ -51,6 +51,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         Settings::default().with("transaction.remove.expired.transaction.cleanup.interval.ms", "500");
     settings.environment = clock.environment(context)?;
     let broker = context.start_with(&settings)?;
+    clock.prepare(context, &broker)?;
     let address = resolve(broker.bootstrap())?;
     let stages = PROTOCOLS.map(|protocol| Stage::new(Bench::new(address, protocol.name)?, protocol));
     let mut stages = stages.into_iter().collect::<Result<Vec<_>>>()?;
@@ -61,7 +62,7 @@ pub fn run(context: &mut Context) -> Result<()> {
         let short = each(&mut stages, |stage, _| {
             Ok((stage.bench.now(), stage.open(&format!("short-{round}"), SHORT, 1)?))
         })?;
-        clock.jump_to(jump)?;
+        clock.jump_to(context, &broker, jump)?;
         each(&mut stages, |stage, place| {
             let whole = stage.open(&format!("whole-{round}"), LONG, 2)?;
             stage.commit(&whole)?;

@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use super::Context;
+use super::{Context, create_topics};
+use crate::broker::Broker;
 
 /// Back and forth by more than every retention.
 pub const JUMPS: [&str; 4] = ["+3650d", "-3650d", "+30d", "+0d"];
+
+/// It takes records of the last and the next hour, by its broker's clock.
+const PROBE: &str = "clock 1 message.timestamp.before.max.ms=3600000 message.timestamp.after.max.ms=3600000";
 
 /// The clock of a broker.
 pub struct WallClock {
@@ -35,10 +39,19 @@ impl WallClock {
         Ok(environment.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
-    /// Replaces the file at once: the broker reads it whenever it asks for the time.
-    pub fn jump_to(&self, offset: &str) -> Result<()> {
+    /// Makes what [`WallClock::jump_to`] asks.
+    pub fn prepare(&self, context: &Context, broker: &Broker) -> Result<()> {
+        create_topics(context, broker, PROBE)
+    }
+
+    /// Replaces the file at once: the broker reads it whenever it asks for the time. A record of the true
+    /// time shows that it has: it is refused unless the broker's clock is right.
+    pub fn jump_to(&self, context: &Context, broker: &Broker, offset: &str) -> Result<()> {
         let next = self.file.with_extension("next");
         fs::write(&next, offset)?;
-        Ok(fs::rename(next, &self.file)?)
+        fs::rename(next, &self.file)?;
+        let is_taken = context.kcat(broker, "-P -t clock -p 0", "now\n")?.status.success();
+        ensure!(is_taken == (offset == "+0d"), "the broker's clock did not go to {offset}");
+        Ok(())
     }
 }

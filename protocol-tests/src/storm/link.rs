@@ -71,7 +71,8 @@ pub(super) struct Link {
     pub(super) shared: Arc<Shared>,
     pub(super) group: String,
     pub(super) chance: Random,
-    client: Option<Client>,
+    /// With the broker's life in which it was connected.
+    client: Option<(Client, u64)>,
     pub(super) member_id: String,
     /// Whether the broker has it written down as this member.
     pub(super) is_known: bool,
@@ -132,10 +133,17 @@ impl Link {
     }
 
     pub(super) fn ask<Q: Request>(&mut self, version: i16, request: &Q) -> Asked<Q::Response> {
-        let asked = self.connected().and_then(|client| client.ask(version, request));
+        let life = self.shared.life.load(Ordering::Acquire);
+        let life = self.client.as_ref().map_or(life, |(_, life)| *life);
+        let asked = self.connected(life).and_then(|client| client.ask(version, request));
         match asked {
             Ok(response) => Asked::Answered(response),
-            Err(_) => {
+            Err(error) => {
+                // A broker that is there answers.
+                if life.is_multiple_of(2) && life == self.shared.life.load(Ordering::Acquire) && !self.ends()
+                {
+                    self.complain(&format!("a question of key {} was not answered: {error:#}", Q::KEY));
+                }
                 self.client = None;
                 pause();
                 Asked::Lost
@@ -143,12 +151,12 @@ impl Link {
         }
     }
 
-    fn connected(&mut self) -> Result<&mut Client> {
-        let client = match self.client.take() {
-            Some(client) => client,
-            None => Client::connect(self.shared.broker)?,
+    fn connected(&mut self, life: u64) -> Result<&mut Client> {
+        let connected = match self.client.take() {
+            Some(connected) => connected,
+            None => (Client::connect(self.shared.broker)?, life),
         };
-        Ok(self.client.insert(client))
+        Ok(&mut self.client.insert(connected).0)
     }
 
     pub(super) fn complain(&self, words: &str) {

@@ -31,6 +31,9 @@ const CONFLUENT: Program = |tools| Ok(tools.python("member_confluent_kafka.py"))
 const SARAMA: Program = |tools| tools.go("sarama-member");
 const FRANZ_GO: Program = |tools| tools.go("franz-go-member");
 const PYTHON: Program = |tools| tools.python_with("kafka-python", "member_kafka_python.py");
+const KCAT: Program = |tools| Ok(tools.python("member_kcat.py"));
+const KAFKAJS: Program = |tools| tools.node("member_kafkajs.js");
+const AIOKAFKA: Program = |tools| tools.python_with("aiokafka", "member_aiokafka.py");
 const JAVA_MEMBER: Program = |tools| Ok(tools.java(JAVA));
 
 /// Groups with their seats. Different clients share `mixed`: they agree on the assignor `range`, and whoever
@@ -46,6 +49,13 @@ const SEATS: &[Seat] = &[
     ("mixed", SARAMA, &[]),
     ("mixed", SARAMA, &[]),
     ("mixed", PYTHON, &[]),
+    ("mixed", KCAT, &[]),
+    ("kafkajs", KAFKAJS, &[]),
+    ("kafkajs", KAFKAJS, &[]),
+    ("kafkajs", KAFKAJS, &[]),
+    ("aiokafka", AIOKAFKA, &[]),
+    ("aiokafka", AIOKAFKA, &[]),
+    ("aiokafka", AIOKAFKA, &[]),
     ("cooperative", FRANZ_GO, &[]),
     ("cooperative", FRANZ_GO, &[]),
     ("cooperative", FRANZ_GO, &[]),
@@ -61,7 +71,7 @@ const SEATS: &[Seat] = &[
 ];
 
 /// Their names.
-pub const GROUPS: [&str; 3] = ["mixed", "cooperative", "modern"];
+pub const GROUPS: [&str; 5] = ["mixed", "kafkajs", "aiokafka", "cooperative", "modern"];
 
 /// How many seats a group has.
 pub fn seats(group: &str) -> usize {
