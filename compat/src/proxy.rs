@@ -3,12 +3,12 @@
 //! **Owns** connections, and which frames are late. **Does not own** addresses: the broker must advertise the
 //! proxy's. **Invariants**: bytes are never changed, lost or reordered within a connection: what follows a
 //! late frame on its connection is late too. What a client sent arrives even if the client has gone, as it
-//! does in networks.
+//! does in networks; if the broker has gone, the connection ends with it, and what was held is lost.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{park_timeout, spawn};
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ impl Proxy {
         self.shared.under_way.load(Ordering::Acquire)
     }
 
-    /// How many frames were late, of each kind that was.
+    /// How many frames were late and arrived, of each kind that was.
     pub fn held_counts(&self) -> HeldCounts {
         self.shared.held_counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -116,22 +116,36 @@ impl Shared {
         let mut held = self.held();
         let hold = held.as_mut().filter(|hold| hold.api_key == api_key)?;
         hold.count = hold.count.checked_sub(1)?;
-        let mut counts = self.held_counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((api_key, hold.way)).or_default() += 1;
         self.under_way.fetch_add(1, Ordering::AcqRel);
         Some(*hold)
     }
 }
 
 impl Shared {
-    /// A frame that was held has gone.
-    fn let_go(&self) {
+    /// A frame that was held has gone, and arrived or not.
+    fn let_go(&self, hold: Hold, has_arrived: bool) {
+        if has_arrived {
+            let mut counts = self.held_counts.lock().unwrap_or_else(PoisonError::into_inner);
+            *counts.entry((hold.api_key, hold.way)).or_default() += 1;
+        }
         self.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
-/// How long answers are held, by correlation id.
-type Late = Mutex<HashMap<[u8; 4], Duration>>;
+/// What both directions of a connection know.
+#[derive(Default)]
+struct Late {
+    /// Answers that are to be held, by correlation id.
+    answers: Mutex<HashMap<[u8; 4], Hold>>,
+    /// The broker has ended the connection.
+    is_over: AtomicBool,
+}
+
+impl Late {
+    fn answers(&self) -> MutexGuard<'_, HashMap<[u8; 4], Hold>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 fn join(client: TcpStream, shared: &Arc<Shared>) -> Result<()> {
     let broker = TcpStream::connect_timeout(&shared.broker, CONNECT_DEADLINE)?;
@@ -153,15 +167,13 @@ fn pass_requests(mut client: TcpStream, mut broker: TcpStream, shared: &Shared, 
         let hold = shared.take(api_key);
         match hold {
             Some(Hold { way: Way::Request, time, .. }) => wait(time),
-            Some(Hold { way: Way::Answer, time, .. }) => {
-                let correlation_id = frame[8..12].try_into()?;
-                late.lock().unwrap_or_else(PoisonError::into_inner).insert(correlation_id, time);
-            }
+            Some(hold) => drop(late.answers().insert(frame[8..12].try_into()?, hold)),
             None => {}
         }
+        let is_over = late.is_over.load(Ordering::Acquire);
         let written = broker.write_all(&frame);
-        if hold.is_some_and(|hold| hold.way == Way::Request) {
-            shared.let_go();
+        if let Some(hold) = hold.filter(|hold| hold.way == Way::Request) {
+            shared.let_go(hold, written.is_ok() && !is_over);
         }
         if let Err(error) = written {
             break Err(error.into());
@@ -176,16 +188,19 @@ fn pass_answers(mut broker: TcpStream, mut client: TcpStream, shared: &Shared, l
     let mut client_is_there = true;
     while let Ok(Some(frame)) = next_frame(&mut broker, size_of::<i32>()) {
         let correlation_id: [u8; 4] = frame[4..8].try_into()?;
-        let held = late.lock().unwrap_or_else(PoisonError::into_inner).remove(&correlation_id);
-        if let Some(time) = held {
-            wait(time);
-            shared.let_go();
+        let held = late.answers().remove(&correlation_id);
+        if let Some(hold) = held {
+            wait(hold.time);
         }
         // The broker may go on until the last frame has come, whether or not somebody hears it.
         client_is_there = client_is_there && client.write_all(&frame).is_ok();
+        if let Some(hold) = held {
+            shared.let_go(hold, client_is_there);
+        }
     }
+    late.is_over.store(true, Ordering::Release);
     // Answers that will not come any more.
-    late.lock().unwrap_or_else(PoisonError::into_inner).drain().for_each(|_| shared.let_go());
+    late.answers().drain().for_each(|(_, hold)| shared.let_go(hold, false));
     drop(client.shutdown(Shutdown::Both));
     Ok(())
 }

@@ -25,11 +25,11 @@
 //! for all. A key is a partition; a value is a number that is written to its key once; an offset may be
 //! missing. A poll tells `[offset, value]` of each key, in the order in which they came. `assign`: what the
 //! process reads from now on, each key from where it was, unless it is new to it, or all from the start.
-//! `subscribe`: from now on it reads what its group gives it, from where that committed: its polls may leave
-//! out what others of the group read, and go back. `restart`: a new client that goes on reading where the
-//! last one was. `offsets`: what a group has read, committed at once or with the transaction; no group ever
-//! commits less than it, or a transaction of its members, may have committed before. `watermarks` and
-//! `committed`: what one answer of the broker said.
+//! `subscribe`: from now on it reads what its group gives it, from where that committed: between two polls it
+//! may leave out what others of the group read, and go back. `restart`: a new client that goes on reading
+//! where the last one was. `offsets`: what a group has read, committed at once or with the transaction; no
+//! group ever commits less than it, or a transaction of its members, may have committed before. `watermarks`
+//! and `committed`: what one answer of the broker said.
 //!
 //! `outcome`: `ok`: acknowledged, committed. `failed`: surely not done, as of a transaction that was aborted.
 //! `unknown`: anything else. Readers are read_committed, so all polls count, whatever their outcome. The last

@@ -28,8 +28,10 @@ pub fn polls(facts: &Facts<'_>, order: &Order) -> Vec<Anomaly> {
             positions.0.retain(|(process, _), _| *process != operation.process);
             subscribed.insert(operation.process);
         }
-        if subscribed.contains(&operation.process) {
-            // Others of its group read the rest.
+        // Others of its group read the rest: of a member each poll is judged by itself, and those of one
+        // transaction not at all.
+        let is_member = subscribed.contains(&operation.process);
+        if is_member && !matches!(operation.did, Did::Alone(_)) {
             while reads.next_if(|read| read.operation == place).is_some() {}
             continue;
         }
@@ -52,7 +54,7 @@ pub fn polls(facts: &Facts<'_>, order: &Order) -> Vec<Anomaly> {
             }
             within.insert(key, (rank, place));
         }
-        if operation.outcome == Outcome::Ok {
+        if operation.outcome == Outcome::Ok && !is_member {
             let process = operation.process;
             positions.0.extend(within.into_iter().map(|(key, at)| ((process, key), at)));
         }

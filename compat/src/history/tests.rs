@@ -195,6 +195,17 @@ const PLANTED: &[Planted] = &[
         Kind::PollSkip,
     ),
     (
+        "a member of a group is not told of a record",
+        |history| {
+            let (place, key) = last_poll_with_two(history);
+            let records = records_at(history, place, &key).clone();
+            let [first, _, third] = [0, 1, 2].map(|at| (key.as_str(), records[at].0, records[at].1));
+            add(history, Did::Subscribe);
+            add(history, Did::Alone(poll(&[first, third])));
+        },
+        Kind::PollSkip,
+    ),
+    (
         "a reader is told of records in the wrong order",
         |history| {
             let (place, key) = last_poll_with_two(history);

@@ -44,7 +44,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use protocol_tests::client::{Client as WireClient, resolve};
@@ -70,6 +70,8 @@ const SHARED_GROUP: &str = "history-shared";
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// What each client must have done, or the run shows nothing.
 const COMMITTED_MIN: usize = 3;
+/// For a history of 100,000 operations and more, in the slow build.
+const CHECKED_MAX: Duration = Duration::from_secs(60);
 /// In a shorter run, none of some kind may be asked just when it would be held.
 const EVERY_KIND_FROM_ROUNDS: u32 = 4;
 
@@ -229,10 +231,13 @@ fn judge(context: &mut Context, recorder: &Recorder) -> Result<()> {
             Outcome::Unknown => unknown += 1,
         }
     }
+    let begun = Instant::now();
     let findings = check(&history)?;
+    let took = begun.elapsed();
+    ensure!(took < CHECKED_MAX, "{} operations were checked in {took:?}", history.len());
     eprintln!(
-        "{aborted} operations failed, {unknown} ended nobody knows how; committed by client: {:?}\n\
-         {findings}",
+        "checked in {took:?}; {aborted} operations failed, {unknown} ended nobody knows how; committed by \
+         client: {:?}\n{findings}",
         committed.values()
     );
     ensure!(findings.is_sound(), "the history in {} is that of no sound log:\n{findings}", file.display());

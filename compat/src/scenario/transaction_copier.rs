@@ -55,7 +55,8 @@ pub fn run(context: &mut Context) -> Result<()> {
                 broker.kill()?;
                 broker.restart()?;
             }
-            _ => kill_one(&mut copiers, kill)?,
+            // Each in turn.
+            turn => kill_one(&mut copiers, kill / PARTITIONS * (PARTITIONS - 1) + turn)?,
         }
     }
     copy_until(&mut broker, &mut copiers, u64::MAX)?;
