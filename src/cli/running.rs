@@ -283,7 +283,7 @@ fn visit_partitions(broker: &Broker, visit: &mut dyn FnMut(PartitionSnapshot<'_>
                 log_end_offset: watermarks.map_or(Offset::NONE, |offsets| offsets.log_end_offset),
                 last_stable_offset: watermarks.map_or(Offset::NONE, |offsets| offsets.last_stable_offset),
                 transactions: open.map(|open| {
-                    let first_age = open.first_age(broker.storage().believed_now());
+                    let first_age = open.first_age(broker.storage().times().stamp);
                     TransactionsSnapshot {
                         open: open.count,
                         first_producer_id: open.first.producer_id,

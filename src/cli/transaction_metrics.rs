@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::broker::Broker;
 use crate::telemetry::TransactionsVisitor;
 
-/// Every transactional id whose coordinator is loaded. Ages go by the clock that time-outs are believed by.
+/// Every transactional id whose coordinator is loaded. Ages go by the clock that stamps them.
 pub(super) fn visit(broker: &Broker, visitor: &mut dyn TransactionsVisitor) {
-    let now = broker.storage().believed_now();
+    let now = broker.storage().times().stamp;
     visitor.timed_out(broker.transactions_timed_out());
     broker.look_at_transactions(|shard| {
         shard.visit(&mut |transaction| {

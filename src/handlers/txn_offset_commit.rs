@@ -111,7 +111,7 @@ async fn pass(
     }
     let id = context.broker.group_partition(&request.group_id);
     let partition = id.and_then(|id| context.broker.partition(id)).ok_or(ErrorCode::NotCoordinator)?;
-    let now = context.broker.storage().believed_now();
+    let now = context.broker.storage().times().stamp;
     let guard = partition.begin_verification((producer_id, producer_epoch), NO_SEQUENCE, adds, now);
     let Some(guard) = guard.map_err(|error| error.code())? else { return Ok(pass(Verification::Ongoing)) };
     let check = TransactionCheck {

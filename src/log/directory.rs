@@ -31,7 +31,12 @@ impl LogDirectory {
         Arc::new(LogDirectory { env, path, handles: HandleCache::new(handles_max), clock })
     }
 
-    /// Time as retention believes it; to be kept in the checkpoint for the next start.
+    /// To be kept in the checkpoint for the next start.
+    pub fn time_to_keep(&self) -> Timestamp {
+        self.clock.to_keep()
+    }
+
+    /// Time as retention believes it.
     pub fn believed_now(&self) -> Timestamp {
         self.clock.believed_now()
     }

@@ -57,8 +57,7 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 impl RetentionClock {
-    /// Starts now. `last_believed`: what `believed_now` said when the last checkpoint was written, if there
-    /// is one.
+    /// Starts now. `last_believed`: what `to_keep` said when the last checkpoint was written, if there is one.
     pub fn new(clock: Arc<dyn Clock>, last_believed: Option<Timestamp>) -> RetentionClock {
         let (wall, started) = (clock.now(), clock.monotonic());
         let jumped = |last: &Timestamp| wall.0 > last.0.saturating_add(milliseconds(DOWNTIME_MAX));
@@ -80,6 +79,14 @@ impl RetentionClock {
         let elapsed = self.clock.monotonic().saturating_sub(self.started);
         let bound = self.anchor.0.saturating_add(milliseconds(elapsed + SLACK));
         Timestamp(self.clock.now().0.min(bound))
+    }
+
+    /// What the next start is to be told as `last_believed`: a stamp, so that what was stamped is not older
+    /// than it is because of that start; unless it is so far ahead of what is believed that a start tells by
+    /// itself that a clock has jumped. Then the believed time, or stamps would be ahead for ever.
+    pub fn to_keep(&self) -> Timestamp {
+        let Times { believed, stamp } = self.times();
+        if stamp.0.saturating_sub(believed.0) > milliseconds(DOWNTIME_MAX) { believed } else { stamp }
     }
 
     /// Monotonic milliseconds: the axis on which ages grow.

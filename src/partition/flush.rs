@@ -295,7 +295,7 @@ impl Storage {
         let next = Checkpoint {
             sequence: self.checkpoint.lock().sequence + 1,
             replay_start,
-            believed_now: self.logs.believed_now(),
+            believed_now: self.logs.time_to_keep(),
             metadata: snapshot.bytes,
             recovery_offsets,
         };

@@ -143,7 +143,7 @@ impl Storage {
         let checkpoint = Checkpoint {
             sequence: checkpoint.sequence + 1,
             replay_start: wal.replay_start,
-            believed_now: logs.believed_now(),
+            believed_now: logs.time_to_keep(),
             metadata: catalogue.snapshot().bytes,
             recovery_offsets,
         };

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{COMPILE_DEADLINE, INSTALL_DEADLINE, cache, package_dir};
 use crate::process::run;
@@ -128,7 +128,8 @@ impl Programs {
             let mut options: Vec<String> = OPTIONS.iter().map(ToString::to_string).collect();
             options.push(SILENT_ARCHIVE.to_owned());
             options.push(format!("-XX:ArchiveClassesAtExit={}", folder.join(ARCHIVE).display()));
-            run(self.command_with(&options, CLASS_DATA), b"", COMPILE_DEADLINE)?.success()?;
+            let told = run(self.command_with(&options, CLASS_DATA), b"", COMPILE_DEADLINE)?.success()?;
+            ensure!(folder.join(ARCHIVE).is_file(), "`{}` left no archive", told.line);
             Ok(())
         })?;
         Ok(folder.join(ARCHIVE))

@@ -133,11 +133,19 @@ impl Link {
     }
 
     pub(super) fn ask<Q: Request>(&mut self, version: i16, request: &Q) -> Asked<Q::Response> {
-        let life = self.shared.life.load(Ordering::Acquire);
-        let life = self.client.as_ref().map_or(life, |(_, life)| *life);
+        let now = self.shared.life.load(Ordering::Acquire);
+        let life = self.client.as_ref().map_or(now, |(_, life)| *life);
         let asked = self.connected(life).and_then(|client| client.ask(version, request));
         match asked {
-            Ok(response) => Asked::Answered(response),
+            Ok(response) => {
+                // Connected while the broker was coming back, say: it is there since.
+                if let Some((_, life)) = &mut self.client
+                    && now == self.shared.life.load(Ordering::Acquire)
+                {
+                    *life = now;
+                }
+                Asked::Answered(response)
+            }
             Err(error) => {
                 // A broker that is there answers.
                 if life.is_multiple_of(2) && life == self.shared.life.load(Ordering::Acquire) && !self.ends()

@@ -135,7 +135,7 @@ impl Look<'_> {
             aborted,
             is_clean,
             nonce: Nonce::draw(&*broker.env.random),
-            now: broker.storage.believed_now(),
+            now: broker.storage.times().stamp,
         };
         let file = extent.clone();
         let scan = move || scan_file(SegmentScan::new(source, state)?, &file, base_offset);

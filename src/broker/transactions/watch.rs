@@ -30,7 +30,9 @@ pub(in crate::broker) async fn watch(broker: Weak<Broker>) {
 fn tell(broker: &Broker, late: &mut LateTransactions) {
     let partitions = broker.storage.all_partitions();
     let late_after = broker.transactions_are_late_after();
-    let new = late.look(&partitions, broker.storage.believed_now(), late_after);
+    // By the clock that stamps them.
+    let now = broker.storage.times().stamp;
+    let new = late.look(&partitions, now, late_after);
     let transactional_ids =
         broker.transactional_ids_of(&new.iter().map(|(_, open)| open.first.producer_id).collect());
     for (partition, open) in new {
@@ -38,7 +40,7 @@ fn tell(broker: &Broker, late: &mut LateTransactions) {
         let (first, last_stable_offset) = (open.first, open.last_stable_offset);
         let first_offset = first.transaction.map(|transaction| transaction.first_offset.0);
         let since_ms = first.transaction.map(|transaction| transaction.since.0);
-        let age = open.first_age(broker.storage.believed_now());
+        let age = open.first_age(now);
         let transactional_id = transactional_ids.get(&first.producer_id).map(String::as_str);
         let transactional_id = transactional_id.unwrap_or("unknown to every coordinator");
         tracing::warn!(

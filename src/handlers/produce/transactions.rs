@@ -73,7 +73,7 @@ pub(super) async fn verify(
     let clock = &context.broker.env().clock;
     let give_up = clock.monotonic().saturating_add(rules.retry_max);
     loop {
-        let now = context.broker.storage().believed_now();
+        let now = context.broker.storage().times().stamp;
         // Again with every attempt: a marker that came meanwhile has taken the guard away.
         let mut asked: Vec<&mut &mut Outcome> = waiting
             .iter_mut()

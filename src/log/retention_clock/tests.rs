@@ -79,3 +79,25 @@ fn stamps_follow_the_wall_clock_but_never_back() {
     // Off for years: nobody knows.
     assert_eq!(stamp(Some(10 * YEAR), |_, _| {}), -10 * YEAR + MINUTE);
 }
+
+/// Over starts on a clock that is behind, stamps go on; those of a clock that was ahead are forgotten.
+#[test]
+fn what_a_start_is_told_carries_stamps_on_unless_they_are_far_ahead() {
+    let clock = Arc::new(SimulatedClock::default());
+    let start = clock.now();
+    let first = RetentionClock::new(clock.clone(), None);
+    clock.set(Timestamp(start.0 - 20 * DAY));
+    let second = RetentionClock::new(clock.clone(), Some(first.to_keep()));
+    assert_eq!((second.times().stamp, second.times().believed), (start, Timestamp(start.0 - 20 * DAY)));
+    let third = RetentionClock::new(clock.clone(), Some(second.to_keep()));
+    assert_eq!(third.times().stamp, start);
+    // The clock is right again: nothing that was stamped is old.
+    clock.set(start);
+    assert_eq!(RetentionClock::new(clock.clone(), Some(third.to_keep())).times(), Times::both(start));
+    // Ahead by years at the first start of all.
+    clock.set(Timestamp(start.0 + 10 * YEAR));
+    let ahead = RetentionClock::new(clock.clone(), None);
+    clock.set(start);
+    assert_eq!(ahead.times().stamp, Timestamp(start.0 + 10 * YEAR));
+    assert_eq!(RetentionClock::new(clock, Some(ahead.to_keep())).times(), Times::both(start));
+}

@@ -77,7 +77,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     ensure!(goes_on("unforced")?, "compacted, and not dirty enough");
     context.transcript.add("max.compaction.lag.ms: compacted although not dirty enough; without it not");
 
-    // Each is looked at all the while, so that what comes too early is seen.
+    // Each is looked at from here on, about half of the shortest time after the beginning.
     let (mut lagged, mut without_tombstone, mut without_records) = (None, None, None);
     let note = |moment: &mut Option<Duration>, is_there: bool| {
         *moment = moment.or_else(|| is_there.then(|| began.elapsed()));

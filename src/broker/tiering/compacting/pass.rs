@@ -134,7 +134,7 @@ impl<'a> Pass<'a> {
             aborted: Vec::new(),
             is_clean: true,
             nonce: Nonce::draw(&*broker.env.random),
-            now: broker.storage.believed_now(),
+            now: broker.storage.times().stamp,
         };
         let (file, base_offset) = (extent.clone(), first.base_offset);
         let scan = move || scan_file(SegmentScan::of_rest(source, end_state)?, &file, base_offset);
