@@ -207,7 +207,8 @@ impl Broker {
                 return Err(error.into());
             }
         };
-        // Before another topic can have the name. By the clock that stamps commits: an older one is of this topic.
+        // Before another topic can have the name. By the clock that stamps commits: an older one is of this
+        // topic.
         let deleted_at = self.storage.times().stamp;
         self.publish(applied.image);
         self.topic_configs.remove(&topic_id);

@@ -57,7 +57,8 @@ fn milliseconds(duration: Duration) -> i64 {
 }
 
 impl RetentionClock {
-    /// Starts now. `last_believed`: what `to_keep` said when the last checkpoint was written, if there is one.
+    /// Starts now. `last_believed`: what `to_keep` said when the last checkpoint was written, if there is
+    /// one.
     pub fn new(clock: Arc<dyn Clock>, last_believed: Option<Timestamp>) -> RetentionClock {
         let (wall, started) = (clock.now(), clock.monotonic());
         let jumped = |last: &Timestamp| wall.0 > last.0.saturating_add(milliseconds(DOWNTIME_MAX));
