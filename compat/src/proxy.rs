@@ -102,13 +102,17 @@ impl Proxy {
 
     /// How many frames were late and arrived, of each kind that was.
     pub fn held_counts(&self) -> HeldCounts {
-        self.shared.held_counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.held_counts().clone()
     }
 }
 
 impl Shared {
     fn held(&self) -> MutexGuard<'_, Option<Hold>> {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held_counts(&self) -> MutexGuard<'_, HeldCounts> {
+        self.held_counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a request of this kind, or its answer, is to be late.
@@ -119,14 +123,11 @@ impl Shared {
         self.under_way.fetch_add(1, Ordering::AcqRel);
         Some(*hold)
     }
-}
 
-impl Shared {
     /// A frame that was held has gone, and arrived or not.
     fn let_go(&self, hold: Hold, has_arrived: bool) {
         if has_arrived {
-            let mut counts = self.held_counts.lock().unwrap_or_else(PoisonError::into_inner);
-            *counts.entry((hold.api_key, hold.way)).or_default() += 1;
+            *self.held_counts().entry((hold.api_key, hold.way)).or_default() += 1;
         }
         self.under_way.fetch_sub(1, Ordering::AcqRel);
     }

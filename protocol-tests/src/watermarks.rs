@@ -49,3 +49,9 @@ pub fn watermarks(client: &mut Client, topics: &[String], partitions: i32) -> Re
     ensure!(found.len() == topics.len() * partitions as usize, "not all partitions in the answer");
     Ok(found)
 }
+
+/// Whether no transaction is open in any partition of these topics.
+pub fn are_stable(client: &mut Client, topics: &[String], partitions: i32) -> Result<bool> {
+    let found = watermarks(client, topics, partitions)?;
+    Ok(found.iter().all(|found| found.last_stable == found.high))
+}

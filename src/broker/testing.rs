@@ -36,20 +36,25 @@ pub(crate) fn open(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
 
 /// The same with a bucket.
 pub(crate) fn open_with(directory: &Path, settings: &[(&str, &str)], tier: Option<Tier>) -> Arc<Broker> {
+    try_open(directory, settings, tier).unwrap()
+}
+
+fn try_open(
+    directory: &Path,
+    settings: &[(&str, &str)],
+    tier: Option<Tier>,
+) -> Result<Arc<Broker>, BrokerError> {
     let config = small_config(directory, settings.iter().copied());
-    Broker::open_with(Env::real(), config, Metrics::new(Timestamp(0), 100), tier).unwrap()
+    Broker::open_with(Env::real(), config, Metrics::new(Timestamp(0), 100), tier)
 }
 
 /// As [`open`], once nobody has the directory any more: work of the background that was under way when a
 /// broker was closed holds it a little longer.
 pub(crate) async fn reopen(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
-    eventually(|| {
-        let config = small_config(directory, settings.iter().copied());
-        match Broker::open_with(Env::real(), config, Metrics::new(Timestamp(0), 100), None) {
-            Ok(broker) => Some(broker),
-            Err(BrokerError::Directory(why)) if why.contains("in use") => None,
-            Err(error) => panic!("{error}"),
-        }
+    eventually(|| match try_open(directory, settings, None) {
+        Ok(broker) => Some(broker),
+        Err(BrokerError::Directory(why)) if why.contains("in use") => None,
+        Err(error) => panic!("{error}"),
     })
     .await
 }
@@ -84,11 +89,16 @@ pub(crate) async fn append_records(broker: &Broker, partition: &Arc<Partition>, 
     for _ in 0..records {
         builder.push(NewRecord { timestamp: Timestamp(1), ..NewRecord::default() });
     }
+    append_batch(broker, partition, builder).await;
+}
+
+/// Appends a batch as a producer's, and waits until it is committed.
+pub(crate) async fn append_batch(broker: &Broker, partition: &Arc<Partition>, builder: BatchBuilder) {
     let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
     let batch = validate_produced(&builder.build().into(), Timestamp(1), &rules).unwrap();
     let storage = broker.storage();
     let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
-    let end = partition.watermarks().log_end_offset.plus(records);
+    let end = partition.watermarks().log_end_offset.plus(i64::from(batch.header.records_count));
     storage.append(partition, &mut credits, &batch).unwrap();
     partition.committed(end).await.unwrap();
 }

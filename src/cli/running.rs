@@ -1,6 +1,7 @@
 //! A broker with its ports: put together, and taken apart again.
 
 use std::cell::OnceCell;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -201,12 +202,11 @@ async fn start_admin(
 /// The tier, if one is configured. Nothing is asked of it yet.
 async fn open_tier(env: &Env, config: &ServerConfig, metrics: &Metrics) -> Result<Option<Tier>, Exit> {
     let Some(options) = store_options(&config.tier, Variables::of_process()) else { return Ok(None) };
-    let refused = |error: StoreError| {
+    let observer = Arc::new(StoreMetrics(metrics.tier().clone()));
+    let store = store::open(&options, env, observer).map_err(|error| {
         tracing::error!("highwater.tier.store: {error}");
         Exit::Configuration
-    };
-    let store =
-        store::open(&options, env, Arc::new(StoreMetrics(metrics.tier().clone()))).map_err(refused)?;
+    })?;
     Ok(Some(Tier::open(store, env, config).await))
 }
 
@@ -228,22 +228,25 @@ async fn open_broker(env: &Env, config: &ServerConfig, metrics: &Arc<Metrics>) -
 /// A bucket of somebody else's ends the start, and so does a store that refuses. One that does not answer now
 /// is no reason not to serve what is on disk; it is asked again later.
 async fn own_tier(broker: Arc<Broker>) -> Result<Arc<Broker>, Exit> {
+    let unanswered = |error: &dyn Display| {
+        tracing::warn!(
+            %error,
+            "highwater.tier.store does not answer; records that are only there cannot be read meanwhile, and \
+             nothing is copied there until it does"
+        );
+    };
     let why = match time::timeout(PROBE_MAX, broker.own_tier()).await {
         Ok(Ok(())) => return Ok(broker),
         Ok(Err(TierOwnerError::Foreign(why))) => why,
         Ok(Err(TierOwnerError::Tier(TierError::Store(error @ StoreError::Denied(_))))) => {
             format!("highwater.tier.store: {error}")
         }
-        waiting => {
-            let error = match waiting {
-                Ok(owned) => owned.err().map(|error| error.to_string()).unwrap_or_default(),
-                Err(time::Elapsed) => "no answer in time".to_owned(),
-            };
-            tracing::warn!(
-                error,
-                "highwater.tier.store does not answer; records that are only there cannot be read meanwhile, \
-                 and nothing is copied there until it does"
-            );
+        Ok(Err(error)) => {
+            unanswered(&error);
+            return Ok(broker);
+        }
+        Err(time::Elapsed) => {
+            unanswered(&"no answer in time");
             return Ok(broker);
         }
     };

@@ -22,7 +22,7 @@ const SLACK: Duration = Duration::from_secs(60);
 /// What is written down to be kept for a while from then on (a committed offset, a tombstone that waits, a
 /// producer's last batch) must not be stamped with such a time: it would be old at once when the clock is
 /// right again. Stamps never lie behind *the time at the start + monotonic time since*, where the start is no
-/// earlier than what the run before believed ([`Times`]).
+/// earlier than what the run before has left ([`Times`], [`RetentionClock::to_keep`]).
 ///
 /// What it costs: a node that was off for longer keeps expired records for one more `retention.ms` of
 /// uptime; a jump of less than [`DOWNTIME_MAX`] made while the node was off cannot be told from time spent

@@ -26,8 +26,8 @@ pub(super) struct Checkpoint {
     pub sequence: u64,
     /// From where the WAL is replayed.
     pub replay_start: ReplayStart,
-    /// Wall-clock time as retention believed it, so that a clock that was set forward while the broker was
-    /// down is not taken at its word.
+    /// Wall-clock time ([`crate::log::LogDirectory::time_to_keep`]), so that a clock that was set forward
+    /// while the broker was down is not taken at its word, nor one that is behind.
     pub believed_now: Timestamp,
     /// The metadata store's content, at an LSN of at least `replay_start`.
     pub metadata: Vec<u8>,

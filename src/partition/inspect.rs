@@ -29,7 +29,7 @@ pub struct CheckpointView {
     pub sequence: u64,
     /// From where the WAL is replayed.
     pub replay_start: ReplayStart,
-    /// Wall-clock time as retention believed it.
+    /// Wall-clock time, as it was kept for the next start.
     pub believed_now: Timestamp,
     /// The metadata store's content, encoded.
     pub metadata: Vec<u8>,

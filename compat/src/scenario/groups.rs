@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::groups_modern::ask_at_once;
-use super::{Context, create_topic, kcat_command};
+use super::{CLIENT_DEADLINE, Context, create_topic, kcat_command};
 use crate::broker::{Broker, tied_to_this_process};
 use crate::process::{Outcome, Process, run as run_program};
 use crate::wait::eventually;
@@ -22,10 +22,8 @@ const RECORDS_PER_PARTITION: u32 = 10;
 const TOOLS_AT_ONCE: usize = 4;
 /// Longest wait for a member to have its partitions.
 const JOIN_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Between two records, so that a time lies between them; and how long `date` may take.
+/// Between two records, so that a time lies between them.
 const APART: Duration = Duration::from_millis(20);
-const DATE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Groups that have read, one that reads, and what becomes of them.
 pub fn run(context: &mut Context) -> Result<()> {
@@ -163,7 +161,7 @@ fn reset_to_a_time(context: &mut Context, broker: &Broker) -> Result<()> {
     park_timeout(APART);
     let mut date = Command::new("date");
     date.args(["-u", "+%Y-%m-%dT%H:%M:%S.%3N"]);
-    let between = run_program(date, b"", DATE_DEADLINE)?.success()?.stdout.trim().to_owned();
+    let between = run_program(date, b"", CLIENT_DEADLINE)?.success()?.stdout.trim().to_owned();
     park_timeout(APART);
     context.kcat(broker, "-P -t timed -p 0", "d\ne\n")?.success()?;
     let words =

@@ -48,7 +48,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, ensure};
 use protocol_tests::client::{Client as WireClient, resolve};
-use protocol_tests::watermarks::watermarks;
+use protocol_tests::watermarks::are_stable;
 
 use super::{Context, create_topics};
 use crate::broker::{Broker, Settings, free_port};
@@ -196,9 +196,7 @@ fn settle(broker: SocketAddr, plan: Plan) -> Result<()> {
     let mut client = WireClient::connect(broker)?;
     let topics = topics();
     eventually(plan.timeout + SETTLED_AFTER, "all transactions to end", || {
-        let found = watermarks(&mut client, &topics, PARTITIONS.cast_signed())?;
-        let is_open = |found: &protocol_tests::watermarks::Watermarks| found.last_stable < found.high;
-        Ok((!found.iter().any(is_open)).then_some(()))
+        Ok(are_stable(&mut client, &topics, PARTITIONS.cast_signed())?.then_some(()))
     })
 }
 

@@ -3,7 +3,8 @@ use std::path::Path;
 use crate::broker::remote::aborted_in;
 use crate::broker::retention::remove_old_segments;
 use crate::broker::testing::{
-    append_records, bucket_tier, bucket_tier_at, open_with, segments, small_config, tiered_topic,
+    append_batch, append_records, bucket_tier, bucket_tier_at, eventually, open_with, segments, small_config,
+    tiered_topic,
 };
 use crate::broker::{
     Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
@@ -61,11 +62,12 @@ async fn with_segments(
     (broker, partition)
 }
 
+/// The broker's next life, opened by `open`.
 async fn restarted(
+    open: impl AsyncFnOnce(&Path, &SimulatedBucket) -> Arc<Broker>,
+    (broker, partition): (Arc<Broker>, Arc<Partition>),
     directory: &Path,
     bucket: &SimulatedBucket,
-    broker: Arc<Broker>,
-    partition: Arc<Partition>,
 ) -> (Arc<Broker>, Arc<Partition>) {
     let id = partition.topic_partition();
     drop(partition);
@@ -74,6 +76,17 @@ async fn restarted(
     let broker = open(directory, bucket).await;
     let partition = broker.partition(id).unwrap();
     (broker, partition)
+}
+
+/// Closes the active segment and has a checkpoint cover it, until it is as `is_done` says.
+async fn settled(broker: &Broker, partition: &Partition, is_done: impl Fn() -> bool) {
+    eventually(|| {
+        broker.storage().flush_step(0).unwrap();
+        partition.log().roll_if_due().unwrap();
+        broker.storage().checkpoint_step(CheckpointReach::All).unwrap();
+        is_done().then_some(())
+    })
+    .await;
 }
 
 fn from_offset(partition: &Arc<Partition>, offset: i64, bytes_max: i32) -> PartitionFetch {
@@ -126,7 +139,7 @@ async fn closed_segments_are_copied_once_and_leave_the_disk() {
         "the one that was active, closed since, and an empty one"
     );
 
-    let (broker, partition) = restarted(directory.path(), &bucket, broker, partition).await;
+    let (broker, partition) = restarted(open, (broker, partition), directory.path(), &bucket).await;
     segments(&broker, &partition, 1).await;
     broker.see_to_the_tier().await;
     // The start closes nothing: the five of before and ten more.
@@ -200,7 +213,7 @@ async fn a_reader_does_not_see_where_records_lie() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     bucket.set_object(&key, bytes);
-    let (broker, partition) = restarted(directory.path(), &bucket, broker, partition).await;
+    let (broker, partition) = restarted(open, (broker, partition), directory.path(), &bucket).await;
     let failure = broker.fetch(&[from_offset(&partition, 12, 1 << 20)], ALL).await.remove(0).result.err();
     assert!(matches!(failure, Some(FetchFailure::Remote(_))), "{failure:?}");
 }
@@ -506,7 +519,7 @@ async fn fails_once(strike: Strike, starts_again: bool, words: &str) {
     bucket.clear_faults();
     let id = partition.topic_partition();
     if starts_again {
-        (broker, partition) = restarted(directory.path(), &bucket, broker, partition).await;
+        (broker, partition) = restarted(open, (broker, partition), directory.path(), &bucket).await;
     }
     broker.see_to_the_tier().await;
     assert!(remote_end(&broker, &partition) >= Some(30), "{words}");

@@ -91,16 +91,18 @@ fn row(partition: &TierPartition) -> [String; 11] {
 fn of_partition(partition: &TierPartition, now_ms: i64) -> String {
     let name = format!("{}-{}", cell(&partition.topic), partition.partition);
     let mut notes = String::new();
+    let told = |since: i64| {
+        let age = duration(now_ms.saturating_sub(since));
+        format!("FAILING since {} ({age})", Timestamp(since).utc_seconds())
+    };
     if let (Some(since), Some(failure)) = (partition.failing_since_ms, &partition.failure) {
-        let (since, age) = (Timestamp(since).utc_seconds(), duration(now_ms.saturating_sub(since)));
-        notes += &format!("{name}: FAILING since {since} ({age}): {}\n", one_line(&failure.what));
+        notes += &format!("{name}: {}: {}\n", told(since), one_line(&failure.what));
     }
     if let (Some(since), Some(failure)) =
         (partition.compaction_failing_since_ms, &partition.compaction_failure)
     {
-        let (since, age) = (Timestamp(since).utc_seconds(), duration(now_ms.saturating_sub(since)));
         let what = one_line(&failure.what);
-        notes += &format!("{name}: compaction in the tier FAILING since {since} ({age}): {what}\n");
+        notes += &format!("{name}: compaction in the tier {}: {what}\n", told(since));
     }
     if !partition.copies {
         notes += &format!("{name}: nothing more is copied (remote.log.copy.disable, or no longer tiered)\n");

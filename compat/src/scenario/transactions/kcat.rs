@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use protocol_tests::client::{Client, resolve};
-use protocol_tests::watermarks::watermarks;
+use protocol_tests::watermarks::are_stable;
 use rustix::process::Signal;
 
 use super::{Context, PARTITIONS};
@@ -65,8 +65,7 @@ fn out_of_time(context: &Context, broker: &Broker) -> Result<()> {
 fn aborted(broker: &Broker, what: &str) -> Result<()> {
     let mut client = Client::connect(resolve(broker.bootstrap())?)?;
     eventually(DEADLINE, what, || {
-        let found = watermarks(&mut client, &[TOPIC.to_owned()], PARTITIONS.cast_signed())?;
-        Ok(found.iter().all(|found| found.last_stable == found.high).then_some(()))
+        Ok(are_stable(&mut client, &[TOPIC.to_owned()], PARTITIONS.cast_signed())?.then_some(()))
     })
 }
 

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::broker::cleaning::limits;
-use crate::broker::testing::{PATIENCE, eventually};
 use crate::log::{Cleanable, CopyLag};
-use crate::partition::{CleanStep, Purpose};
-use crate::protocol::batch::{
-    BatchBuilder, DecompressionCaps, NewRecord, ProduceRules, records, validate_produced,
-};
+use crate::partition::CleanStep;
+use crate::protocol::batch::{BatchBuilder, DecompressionCaps, NewRecord, records};
 
 /// Key and value; a tombstone has none.
 type Written<'a> = (&'a str, Option<&'a str>);
@@ -48,20 +45,9 @@ async fn segment(broker: &Broker, partition: &Arc<Partition>, written: &[Written
         let (key, value) = (Some(key.as_bytes()), value.map(str::as_bytes));
         builder.push(NewRecord { timestamp: Timestamp(1), key, value, headers: &[] });
     }
-    let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
-    let batch = validate_produced(&builder.build().into(), Timestamp(1), &rules).unwrap();
-    let storage = broker.storage();
-    let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
-    let end = partition.watermarks().log_end_offset.plus(written.len() as i64);
-    storage.append(partition, &mut credits, &batch).unwrap();
-    partition.committed(end).await.unwrap();
-    eventually(|| {
-        storage.flush_step(0).unwrap();
-        partition.log().roll_if_due().unwrap();
-        storage.checkpoint_step(CheckpointReach::All).unwrap();
-        (cleanable(partition).first_uncleanable_offset == end).then_some(())
-    })
-    .await;
+    append_batch(broker, partition, builder).await;
+    let end = partition.watermarks().log_end_offset;
+    settled(broker, partition, || cleanable(partition).first_uncleanable_offset == end).await;
 }
 
 fn cleanable(partition: &Partition) -> Cleanable {
@@ -120,21 +106,6 @@ async fn three_leave_the_disk(broker: &Broker, partition: &Arc<Partition>) {
         segment(broker, partition, &[("a", Some(round)), (round, Some(round))]).await;
         leaves_the_disk(broker, partition).await;
     }
-}
-
-/// The broker's next life.
-async fn open_again(
-    (broker, partition): (Arc<Broker>, Arc<Partition>),
-    directory: &Path,
-    bucket: &SimulatedBucket,
-) -> (Arc<Broker>, Arc<Partition>) {
-    let id = partition.topic_partition();
-    drop(partition);
-    broker.close().await.unwrap();
-    drop(broker);
-    let broker = open_quiet(directory, bucket).await;
-    let partition = broker.partition(id).unwrap();
-    (broker, partition)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +229,8 @@ async fn a_pass_may_break_off_anywhere() {
                 broker.compact_tier().await;
                 bucket.clear_faults();
                 assert_eq!(values(&read(&broker, &partition).await), before, "{request:?} {nth}");
-                let (broker, partition) = open_again((broker, partition), directory.path(), &bucket).await;
+                let (broker, partition) =
+                    restarted(open_quiet, (broker, partition), directory.path(), &bucket).await;
                 assert_eq!(values(&read(&broker, &partition).await), before, "{request:?} {nth}");
                 broker.compact_tier().await;
                 let left = read(&broker, &partition).await;
@@ -282,7 +254,7 @@ async fn after_a_pass_that_failed_there_is_a_rest() {
     assert!(failing().is_some());
     broker.compact_tier().await;
     assert_eq!(read(&broker, &partition).await.len(), written, "it rests");
-    let (broker, partition) = open_again((broker, partition), directory.path(), &bucket).await;
+    let (broker, partition) = restarted(open_quiet, (broker, partition), directory.path(), &bucket).await;
     broker.compact_tier().await;
     assert!(read(&broker, &partition).await.len() < written);
     assert_eq!(broker.tier_partition_status("t", 0).unwrap().compaction_failing_since_ms, None);

@@ -121,7 +121,7 @@ async fn what_lies_where_is_told_without_a_request() {
     has(&broker, &["highwater_tier_reads_total 1", &format!("highwater_tier_read_bytes_total {bytes}")]);
 
     // A start asks the store when it has to, and says until then that it does not know.
-    let (broker, partition) = restarted(directory.path(), &bucket, broker, partition).await;
+    let (broker, partition) = restarted(open, (broker, partition), directory.path(), &bucket).await;
     let started = told(&broker);
     assert_eq!((started.remote_segments, started.remote_bytes, started.manifest), (None, None, 1));
     broker.see_to_the_tier().await;

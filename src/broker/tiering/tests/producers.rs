@@ -1,33 +1,22 @@
 //! What is remembered of a partition's producers between two copies.
 
 use super::*;
-use crate::broker::testing::{PATIENCE, eventually};
 use crate::model::{ProducerEpoch, ProducerId};
-use crate::partition::Purpose;
-use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, validate_produced};
+use crate::protocol::batch::{BatchBuilder, NewRecord};
 
 /// A closed segment with a batch of each of these producers, the first of each.
 async fn segment_of(broker: &Broker, partition: &Arc<Partition>, producers: std::ops::Range<i64>) {
-    let storage = broker.storage();
     for producer_id in producers {
         let mut builder = BatchBuilder::new();
         (builder.producer_id, builder.producer_epoch) = (ProducerId(producer_id), ProducerEpoch(0));
         builder.base_sequence = 0;
         builder.push(NewRecord { timestamp: Timestamp(1), ..NewRecord::default() });
-        let bytes = builder.build().into();
-        let rules = ProduceRules { api_version: 11, batch_bytes_max: 1 << 20, ..ProduceRules::lenient() };
-        let batch = validate_produced(&bytes, Timestamp(1), &rules).unwrap();
-        let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
-        storage.append(partition, &mut credits, &batch).unwrap();
+        append_batch(broker, partition, builder).await;
     }
     let end = partition.watermarks().log_end_offset;
-    partition.committed(end).await.unwrap();
-    eventually(|| {
-        storage.flush_step(0).unwrap();
-        partition.log().roll_if_due().unwrap();
-        storage.checkpoint_step(CheckpointReach::All).unwrap();
+    settled(broker, partition, || {
         let copyable = partition.log().tierable(Offset(0), Offset(0), end, usize::MAX).unwrap();
-        (copyable.last()?.end_offset == end).then_some(())
+        copyable.last().is_some_and(|last| last.end_offset == end)
     })
     .await;
 }
