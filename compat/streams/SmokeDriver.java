@@ -1,7 +1,20 @@
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.streams.tests.RelationalSmokeTest;
 import org.apache.kafka.streams.tests.SmokeTestDriver;
 
@@ -14,8 +27,14 @@ import org.apache.kafka.streams.tests.SmokeTestDriver;
  */
 public final class SmokeDriver {
     private static final Duration VERIFICATION = Duration.ofMinutes(5);
+    /** The application, and so the group, of the instances of the smoke test, and what they read at first. */
+    private static final String APPLICATION = "SmokeTest";
+    private static final String SOURCE = "data";
+    /** Nothing may be written for so long: three times what the instances take for a transaction. */
+    private static final Duration QUIET = Duration.ofSeconds(3);
+    private static final Duration POLL = Duration.ofMillis(100);
 
-    public static void main(String[] args) throws InterruptedException {
+    public static void main(String[] args) throws InterruptedException, ExecutionException {
         String bootstrap = args[0];
         int many = Integer.parseInt(args[2]);
         int each = Integer.parseInt(args[3]);
@@ -27,9 +46,11 @@ public final class SmokeDriver {
     }
 
     /** The test itself says SUCCESS too if all that was sent came back as it was. */
-    private static boolean smoke(String bootstrap, int keys, int records, Duration time, boolean exactlyOnce) {
+    private static boolean smoke(String bootstrap, int keys, int records, Duration time, boolean exactlyOnce)
+            throws InterruptedException, ExecutionException {
         Map<String, Set<Integer>> sent = SmokeTestDriver.generate(bootstrap, keys, records, time);
         System.out.println("everything is sent");
+        waitUntilAllIsProcessed(bootstrap);
         return SmokeTestDriver.verify(bootstrap, sent, records, exactlyOnce).passed();
     }
 
@@ -38,5 +59,62 @@ public final class SmokeDriver {
         RelationalSmokeTest.DataSet.generate(articles, comments).produce(bootstrap, time);
         System.out.println("everything is sent");
         return RelationalSmokeTest.App.verifySync(bootstrap, Instant.now().plus(VERIFICATION));
+    }
+
+    /**
+     * Waits until the instances have committed all of the source and nobody writes any more.
+     *
+     * <p>The test asks for the end of what is committed after the end of what is written, once a second, and takes it
+     * for a fault when the former is larger: so a transaction that ends between the two questions fails it, on any
+     * broker (SmokeTestDriver.verifyAllTransactionFinished of Kafka 4.3.1). It may not be asked before all has ended.
+     */
+    private static void waitUntilAllIsProcessed(String bootstrap) throws InterruptedException, ExecutionException {
+        Instant deadline = Instant.now().plus(VERIFICATION);
+        try (Admin admin = Admin.create(Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap))) {
+            Map<TopicPartition, Long> ends = Map.of();
+            Instant since = Instant.now();
+            while (Instant.now().isBefore(since.plus(QUIET))) {
+                if (Instant.now().isAfter(deadline)) {
+                    throw new IllegalStateException("they still write: " + ends);
+                }
+                Map<TopicPartition, Long> now = ends(admin, IsolationLevel.READ_UNCOMMITTED);
+                boolean open = !now.equals(ends(admin, IsolationLevel.READ_COMMITTED));
+                if (open || !now.equals(ends) || !isRead(admin, now)) {
+                    since = Instant.now();
+                }
+                ends = now;
+                Thread.sleep(POLL.toMillis());
+            }
+        }
+        System.out.println("everything is processed");
+    }
+
+    private static Map<TopicPartition, Long> ends(Admin admin, IsolationLevel isolation)
+            throws InterruptedException, ExecutionException {
+        Collection<TopicDescription> topics =
+                admin.describeTopics(admin.listTopics().names().get()).allTopicNames().get().values();
+        Map<TopicPartition, OffsetSpec> asked = new HashMap<>();
+        for (TopicDescription topic : topics) {
+            topic.partitions().forEach(partition ->
+                    asked.put(new TopicPartition(topic.name(), partition.partition()), OffsetSpec.latest()));
+        }
+        Map<TopicPartition, Long> ends = new HashMap<>();
+        for (Map.Entry<TopicPartition, ListOffsetsResultInfo> end :
+                admin.listOffsets(asked, new ListOffsetsOptions(isolation)).all().get().entrySet()) {
+            ends.put(end.getKey(), end.getValue().offset());
+        }
+        return ends;
+    }
+
+    private static boolean isRead(Admin admin, Map<TopicPartition, Long> ends)
+            throws InterruptedException, ExecutionException {
+        Map<TopicPartition, OffsetAndMetadata> read =
+                admin.listConsumerGroupOffsets(APPLICATION).partitionsToOffsetAndMetadata().get();
+        List<TopicPartition> source =
+                ends.keySet().stream().filter(partition -> partition.topic().equals(SOURCE)).toList();
+        return source.stream().allMatch(partition -> {
+            OffsetAndMetadata committed = read.get(partition);
+            return ends.get(partition) == 0 || (committed != null && committed.offset() == ends.get(partition));
+        });
     }
 }
