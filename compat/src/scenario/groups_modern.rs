@@ -217,7 +217,7 @@ fn instance_error(line: &str) -> Option<&'static str> {
 /// Kafka's tools on a group with a member that stays.
 fn look(context: &mut Context, broker: &Broker) -> Result<()> {
     let words = ["consumer", "client.id=reader"];
-    let mut member = start(context, broker, LIBRDKAFKA, ("modern", TOPIC), &words)?;
+    let member = start(context, broker, LIBRDKAFKA, ("modern", TOPIC), &words)?;
     let end = u64::from(RECORDS);
     let committed = || {
         let is_end =
@@ -237,14 +237,40 @@ fn look(context: &mut Context, broker: &Broker) -> Result<()> {
         (LISTED, "--list --group-type consumer"),
         (LISTED, "--list --protocol consumer"),
     ];
-    for chunk in asked.chunks(3) {
-        let seen = ask_at_once(context, broker, chunk)?;
-        for ((_, words), outcome) in chunk.iter().zip(seen) {
-            context.transcript.section(words);
-            tell(context, &outcome);
-        }
+    asked.chunks(3).try_for_each(|chunk| see_all(context, broker, chunk))?;
+    change(context, broker, member)
+}
+
+/// What tools change in a group: nothing while it has a member, and all of it once that has left.
+fn change(context: &mut Context, broker: &Broker, mut member: Member) -> Result<()> {
+    let refused = [
+        (GROUPS, "--reset-offsets --group modern --topic words --to-earliest --execute"),
+        (GROUPS, "--delete-offsets --group modern --topic words"),
+        (GROUPS, "--delete --group modern"),
+    ];
+    see_all(context, broker, &refused)?;
+    member.leave()?;
+    for words in [
+        "--reset-offsets --group modern --topic words --to-earliest --execute",
+        "--reset-offsets --group modern --topic words:1 --to-offset 3 --execute",
+        "--reset-offsets --group modern --topic words:1,2 --shift-by 1 --execute",
+        "--delete-offsets --group modern --topic words:3",
+        "--describe --group modern --offsets",
+        "--describe --group modern --state",
+        "--delete --group modern",
+        "--describe --group modern",
+    ] {
+        see_all(context, broker, &[(GROUPS, words)])?;
     }
-    member.leave()
+    Ok(())
+}
+
+fn see_all(context: &mut Context, broker: &Broker, asked: &[(&str, &str)]) -> Result<()> {
+    for ((_, words), outcome) in asked.iter().zip(ask_at_once(context, broker, asked)?) {
+        context.transcript.section(words);
+        tell(context, &outcome);
+    }
+    Ok(())
 }
 
 /// Runs tools side by side: most of what one takes is the start of its virtual machine.
