@@ -10,8 +10,8 @@ use super::coordinators::{CoordinatorTopic, lanes};
 use super::{Broker, TopicError};
 use crate::config::{ConsumerOverrides, ServerConfig};
 use crate::coordinator::{
-    Asked, Coordinator, CoordinatorError, EndedTransaction, GroupAsk, Surroundings, TransactionPass, World,
-    WriteRules,
+    Asked, Beside, Coordinator, CoordinatorError, EndedTransaction, GroupAsk, Surroundings, TransactionPass,
+    World, WriteRules,
 };
 use crate::env::Env;
 use crate::group::{
@@ -60,8 +60,9 @@ impl Groups {
         &self,
         partition: TopicPartition,
         marker: TransactionMarker,
+        beside: Beside,
     ) -> Result<impl Future<Output = EndedTransaction> + use<>, CoordinatorError> {
-        self.0.end_transaction(partition, marker)
+        self.0.end_transaction(partition, marker, beside)
     }
 }
 

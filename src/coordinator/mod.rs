@@ -26,5 +26,5 @@ mod transactions;
 pub use error::CoordinatorError;
 pub use groups::GroupAsk;
 pub use runtime::{Coordinator, EndedTransaction};
-pub use seat::Asked;
+pub use seat::{Asked, Beside, WhileOwed};
 pub use shard::{InTransaction, Moment, Output, Shard, Surroundings, TransactionPass, World, WriteRules};

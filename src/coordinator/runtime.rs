@@ -10,7 +10,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 #[cfg(doc)]
 use super::Output;
-use super::seat::{Asked, Event, Seat};
+use super::seat::{Asked, Beside, Event, Seat};
 use super::task::{LOAD_AGAIN, Task};
 use super::{CoordinatorError, Shard, World};
 use crate::env::{Env, time};
@@ -38,8 +38,9 @@ pub(super) struct Shared<S: Shard> {
     pub(super) counted: AtomicU64,
 }
 
-/// How it went to end a transaction: the end of what is to be committed, or why the partition refuses.
-pub type EndedTransaction = Result<Result<Offset, AppendError>, CoordinatorError>;
+/// How it went to end a transaction: for each marker, the shard's own first, the end of what is to be
+/// committed, or why its partition refuses.
+pub type EndedTransaction = Result<Vec<Result<Offset, AppendError>>, CoordinatorError>;
 
 /// Runs the shards of one kind.
 pub struct Coordinator<S: Shard> {
@@ -93,16 +94,17 @@ impl<S: Shard> Coordinator<S> {
         }
     }
 
-    /// Ends a producer's transaction in the partition of a shard: writes the marker, and applies it. It has
-    /// its place in the shard's queue when this returns. Gives the end of what is to be committed then, or
-    /// why the partition refuses the marker. May be repeated.
+    /// Ends a producer's transaction in the partition of a shard, and in those beside it, in one commit:
+    /// writes the markers, and applies the shard's. It has its place in the shard's queue when this returns.
+    /// NOT_COORDINATOR, and no marker, when they are not owed any more once it is its turn. May be repeated.
     pub fn end_transaction(
         &self,
         partition: TopicPartition,
         marker: TransactionMarker,
+        beside: Beside,
     ) -> Result<impl Future<Output = EndedTransaction> + use<S>, CoordinatorError> {
         let seat = self.seats.read().get(&partition).map(|taken| taken.seat.clone());
-        let reply = seat.ok_or(CoordinatorError::NotCoordinator)?.end_transaction(marker)?;
+        let reply = seat.ok_or(CoordinatorError::NotCoordinator)?.end_transaction(marker, beside)?;
         Ok(async { reply.await.unwrap_or(Err(CoordinatorError::NotCoordinator)) })
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::parking::ReplyTo;
 use super::{CoordinatorError, Shard};
 use crate::model::Offset;
-use crate::partition::{AppendError, TransactionMarker};
+use crate::partition::{AppendError, Partition, TransactionMarker};
 
 /// Requests that may wait for a shard. Beyond it clients are told to come again: what waits longer than a
 /// client's patience is work for nothing.
@@ -45,7 +45,26 @@ pub(super) type Ended = Result<Offset, AppendError>;
 /// A marker that is to be written.
 pub(super) struct Ending {
     pub(super) marker: TransactionMarker,
-    pub(super) reply_to: ReplyTo<Ended>,
+    pub(super) beside: Beside,
+    pub(super) reply_to: ReplyTo<Vec<Ended>>,
+}
+
+/// Appends by calling what it is given while the markers are owed; does not call it when they are not.
+pub type WhileOwed = dyn FnOnce(&mut dyn FnMut()) + Send;
+
+/// Markers of other partitions that share the commit of a shard's own.
+pub struct Beside {
+    /// At most as many as the caller writes at a time.
+    pub markers: Vec<(Arc<Partition>, TransactionMarker)>,
+    /// Around the append of all of them: time has passed since they were asked for.
+    pub while_owed: Box<WhileOwed>,
+}
+
+impl Beside {
+    /// The shard's marker alone, whatever happened since.
+    pub fn nothing() -> Beside {
+        Beside { markers: Vec::new(), while_owed: Box::new(|append| append()) }
+    }
 }
 
 impl<S: Shard> Event<S> {
@@ -164,9 +183,10 @@ impl<S: Shard> Seat<S> {
     pub(super) fn end_transaction(
         &self,
         marker: TransactionMarker,
-    ) -> Result<oneshot::Receiver<Result<Ended, CoordinatorError>>, CoordinatorError> {
+        beside: Beside,
+    ) -> Result<oneshot::Receiver<Result<Vec<Ended>, CoordinatorError>>, CoordinatorError> {
         let (reply_to, reply) = oneshot::channel();
-        self.hand_over(Event::End(Ending { marker, reply_to }))?;
+        self.hand_over(Event::End(Ending { marker, beside, reply_to }))?;
         Ok(reply)
     }
 

@@ -1,5 +1,7 @@
 //! The life of a shard: loaded, fed, unloaded when its log fails it, loaded again.
 
+mod endings;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
 use std::ops::Range;
@@ -14,14 +16,13 @@ use super::batches::{BATCH_BYTES, Batches, Encoded, Write};
 use super::loading::{LoadError, load_aside};
 use super::parking::{Addressed, Parking, ReplyTo};
 use super::runtime::Shared;
-use super::seat::{Ended, Ending, Event, Phase, QUEUE_MAX, Requested, Seat};
+use super::seat::{Event, Phase, QUEUE_MAX, Requested, Seat};
 use super::shard_clock::ShardClock;
 use super::{CoordinatorError, InTransaction, Moment, Output, Shard, Surroundings};
 use crate::env::time::{self, Deadline};
 use crate::model::Offset;
 use crate::partition::{
     Admission, AdmissionError, AppendError, Credits, FetchWaiter, Partition, PartitionStatus, Purpose,
-    TransactionMarker,
 };
 
 /// Requests that are taken from the queue at a time.
@@ -31,8 +32,6 @@ const EVENTS_MAX: usize = 512;
 const PARKED_MAX: usize = 16_384;
 /// Batches for which there is room before a turn is run: one that is closed, and the one behind it.
 const BATCHES_RESERVED: usize = 2;
-/// Markers that are written at a time.
-const ENDINGS_MAX: usize = 64;
 /// Records that may be divided go into batches of so much.
 const PART_BYTES: usize = BATCH_BYTES / 2;
 /// Pause before a shard is loaded again whose log could not be read, or whose task panicked.
@@ -537,37 +536,6 @@ impl<S: Shard> Task<S> {
         turn.batches.add_write(write);
         records.into_iter().for_each(|record| shard.replay_in_transaction(pass.producer_id, record));
         Ok(())
-    }
-
-    /// Writes the markers that are next in the queue, and applies each once it is in the log.
-    async fn end_transactions(&mut self, patience: Duration) -> Result<(), Unload> {
-        let mut endings: Vec<Ending> = Vec::new();
-        while endings.len() < ENDINGS_MAX
-            && let Some(Event::End(ending)) = self.taken.pop_front_if(|event| matches!(event, Event::End(_)))
-        {
-            endings.push(ending);
-        }
-        let payloads = vec![TransactionMarker::PAYLOAD_BYTES; endings.len()];
-        let Some(mut credits) = self.admit(&payloads, patience).await? else {
-            endings.into_iter().for_each(|it| Event::<S>::End(it).fail(CoordinatorError::NotAvailable));
-            return Ok(());
-        };
-        let markers: Vec<_> = endings.iter().map(|it| (self.partition.clone(), it.marker)).collect();
-        let appended = self.shared.storage.append_markers(&mut credits, &markers);
-        for (Ending { marker, reply_to }, appended) in endings.into_iter().zip(appended) {
-            let ended: Ended = appended.map(|admission| match admission {
-                Admission::Appended { end_offset, .. } => {
-                    self.written_end = end_offset;
-                    if let Some(shard) = self.seat.shard.lock().as_mut() {
-                        shard.end_transaction(marker.producer_id, marker.result);
-                    }
-                    end_offset
-                }
-                Admission::Duplicate { end_offset, .. } => end_offset,
-            });
-            let _ = reply_to.send(Ok(ended));
-        }
-        self.release()
     }
 
     fn refuse(

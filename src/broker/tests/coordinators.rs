@@ -13,7 +13,7 @@ use super::machine::{Machine, Model, ROOT, options};
 use crate::broker::testing::{PATIENCE, eventually};
 use crate::cluster::EmbeddedMetadata;
 use crate::coordinator::{
-    Asked, Coordinator, CoordinatorError, Surroundings, TransactionPass, World, WriteRules,
+    Asked, Beside, Coordinator, CoordinatorError, Surroundings, TransactionPass, World, WriteRules,
 };
 use crate::env::simulated::{CrashPlan, SimulatedWorld};
 use crate::env::time;
@@ -269,8 +269,38 @@ impl Stage {
 
     async fn end(&self, producer_epoch: i16, result: TransactionResult) -> Result<Offset, AppendError> {
         let marker = self.marker(producer_epoch, result);
-        self.coordinator.end_transaction(self.id, marker).unwrap().await.unwrap()
+        self.coordinator.end_transaction(self.id, marker, Beside::nothing()).unwrap().await.unwrap().remove(0)
     }
+}
+
+/// Who asked may have been overtaken by the time it is the shard's turn.
+#[tokio::test]
+async fn markers_beside_a_shards_own_are_written_with_it_or_not_at_all() {
+    let mut machine = open(SimulatedWorld::new(7), Model::default());
+    machine.create_topic("__toys", 2).unwrap();
+    let stage = Stage::on(machine);
+    stage.lead().await;
+    let other = TopicPartition { partition: 1, ..stage.id };
+    let other = stage.machine.storage.partition(other).unwrap();
+    let asked = stage.answer(Ask::InTransaction(5, stage.pass(0))).await;
+    assert_eq!(asked, Ok(0));
+    for (is_owed, own_end, other_end) in [(false, 1, 0), (true, 2, 1)] {
+        let marker = stage.marker(1, TransactionResult::Commit);
+        let while_owed = Box::new(move |append: &mut dyn FnMut()| {
+            if is_owed {
+                append()
+            }
+        });
+        let beside = Beside { markers: vec![(other.clone(), marker)], while_owed };
+        let ended = stage.coordinator.end_transaction(stage.id, marker, beside).unwrap().await;
+        match is_owed {
+            false => assert_eq!(ended, Err(CoordinatorError::NotCoordinator)),
+            true => assert_eq!(ended, Ok(vec![Ok(Offset(own_end)), Ok(Offset(other_end))])),
+        }
+        let ends = [stage.partition(), other.clone()].map(|it| it.watermarks().log_end_offset);
+        assert_eq!(ends, [Offset(own_end), Offset(other_end)], "owed: {is_owed}");
+    }
+    assert_eq!(stage.answer(Ask::Get).await, Ok(5));
 }
 
 #[tokio::test]
@@ -663,7 +693,7 @@ async fn a_task_that_panics_is_followed_by_another_one() {
     assert_eq!(stage.answer(Ask::InTransaction(5, stage.pass(0))).await, Ok(0));
     assert_eq!(stage.answer(Ask::FailAtEnds).await, Ok(0));
     let marker = stage.marker(1, TransactionResult::Commit);
-    let ended = stage.coordinator.end_transaction(stage.id, marker).unwrap().await;
+    let ended = stage.coordinator.end_transaction(stage.id, marker, Beside::nothing()).unwrap().await;
     assert_eq!(ended, Err(CoordinatorError::NotCoordinator));
     // It has not heard of this.
     stage.coordinator.notify(&1);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Broker;
 use crate::broker::OFFSETS_TOPIC;
-use crate::coordinator::CoordinatorError;
+use crate::coordinator::{Beside, CoordinatorError, WhileOwed};
 use crate::env::time;
 use crate::model::{CoordinatorEpoch, Offset, TopicPartition};
 use crate::partition::{Admission, AppendError, MarkerOrigin, Partition, Purpose, TransactionMarker};
@@ -70,7 +70,7 @@ pub(super) async fn write(weak: Weak<Broker>, shard: TopicPartition, asked: Writ
     };
     loop {
         let Some(broker) = weak.upgrade() else { return };
-        let debt = Some(Debt { shard, asked: &asked });
+        let debt = Some(Debt { broker: &weak, shard, asked: &asked });
         let results = broker.write_markers(debt, owed.iter().map(|partition| (partition, marker))).await;
         let mut left = Vec::new();
         for (partition, result) in owed.drain(..).zip(results) {
@@ -118,6 +118,7 @@ pub(super) async fn write(weak: Weak<Broker>, shard: TopicPartition, asked: Writ
 /// What a shard has asked for.
 #[derive(Clone, Copy)]
 struct Debt<'a> {
+    broker: &'a Weak<Broker>,
     shard: TopicPartition,
     asked: &'a WriteMarkers,
 }
@@ -168,7 +169,8 @@ impl Broker {
         results
     }
 
-    /// Puts markers into the log: those of partitions without a coordinator all in one commit.
+    /// Puts markers into the log, all in one commit; with offsets of several shards of groups, those of all
+    /// but the first come in commits of their own.
     async fn append_markers(
         &self,
         debt: Option<Debt<'_>>,
@@ -176,7 +178,7 @@ impl Broker {
     ) -> Vec<Pending> {
         let image = self.image();
         let mut results: Vec<Option<Pending>> = Vec::with_capacity(markers.len());
-        let mut plain = Vec::new();
+        let (mut plain, mut places) = (Vec::new(), Vec::new());
         let mut of_groups = Vec::new();
         for (at, (named, marker)) in markers.iter().enumerate() {
             let topic =
@@ -191,39 +193,71 @@ impl Broker {
                 // In the catalogue and not open: it is about to be.
                 None => results[at] = Some(Err(MarkerRefused::NoRoom)),
                 Some(partition) if *named.topic == *OFFSETS_TOPIC => of_groups.push((at, partition, *marker)),
-                Some(partition) => plain.push((at, partition, *marker)),
+                Some(partition) => {
+                    plain.push((partition, *marker));
+                    places.push(at);
+                }
             }
         }
-        let places: Vec<usize> = plain.iter().map(|(at, ..)| *at).collect();
-        let plain: Vec<_> = plain.into_iter().map(|(_, partition, marker)| (partition, marker)).collect();
+        for (at, partition, marker) in of_groups {
+            let (own, beside) = self.append_of_group(debt, partition, marker, &plain).await;
+            results[at] = Some(own);
+            if !beside.is_empty() {
+                places.drain(..).zip(beside).for_each(|(at, result)| results[at] = Some(result));
+                plain.clear();
+            }
+        }
         for (at, result) in places.into_iter().zip(self.append_plain(debt, plain).await) {
             results[at] = Some(result);
-        }
-        for (at, partition, marker) in of_groups {
-            results[at] = Some(self.append_of_group(debt, partition, marker).await);
         }
         results.into_iter().map(|result| result.expect("each has got one")).collect()
     }
 
-    /// Its shard writes it. What comes to that shard later, of the producer's next transaction, is behind it.
+    /// The shard of the groups writes its marker, and those of plain partitions with it. What comes to that
+    /// shard later, of the producer's next transaction, is behind it. Where the shard cannot, none of them is
+    /// written, and there are no results for the plain ones: they need not wait for it.
     async fn append_of_group(
         &self,
         debt: Option<Debt<'_>>,
         partition: Arc<Partition>,
         marker: TransactionMarker,
-    ) -> Pending {
+        plain: &[(Arc<Partition>, TransactionMarker)],
+    ) -> (Pending, Vec<Pending>) {
         let id = partition.topic_partition();
-        let ended = self.while_owed(debt, || self.groups.end_transaction(id, marker))??.await??;
-        Ok((partition, ended))
+        let beside = Beside { markers: plain.to_vec(), while_owed: Broker::while_owed_later(debt) };
+        let ended = match self.while_owed(debt, || self.groups.end_transaction(id, marker, beside)) {
+            Ok(Ok(ended)) => ended.await.map_err(MarkerRefused::from),
+            Ok(Err(error)) => Err(error.into()),
+            Err(refused) => Err(refused),
+        };
+        match ended {
+            Ok(ends) => {
+                let partitions = std::iter::once(partition).chain(plain.iter().map(|(it, _)| it.clone()));
+                let mut ends = partitions.zip(ends).map(|(partition, end)| Ok((partition, end?)));
+                (ends.next().expect("its own comes first"), ends.collect())
+            }
+            Err(refused) => (Err(refused), Vec::new()),
+        }
     }
 
     /// Does something while it is owed, if it still is: whoever waited for room may have been overtaken, by a
     /// shard that was loaded again and by its markers, and with versions before 2 the producer of the next
     /// transaction is the same. The shard is held meanwhile, so that the transaction is not complete before.
     fn while_owed<T>(&self, debt: Option<Debt<'_>>, act: impl FnOnce() -> T) -> Result<T, MarkerRefused> {
-        let Some(Debt { shard, asked }) = debt else { return Ok(act()) };
+        let Some(Debt { shard, asked, .. }) = debt else { return Ok(act()) };
         let acted = self.transactions.0.look(shard, |shard| shard.owes(asked).then(act));
         acted.flatten().ok_or(MarkerRefused::Coordinator(CoordinatorError::NotCoordinator))
+    }
+
+    /// The same for who writes when its turn has come, and may be there longer than the broker.
+    fn while_owed_later(debt: Option<Debt<'_>>) -> Box<WhileOwed> {
+        let Some(Debt { broker, shard, asked }) = debt else { return Box::new(|append| append()) };
+        let (weak, asked) = (broker.clone(), asked.clone());
+        Box::new(move |append| {
+            let Some(broker) = weak.upgrade() else { return };
+            // What is refused has not been appended, which is all that is to be known of it.
+            let _ = broker.while_owed(Some(Debt { broker: &weak, shard, asked: &asked }), append);
+        })
     }
 
     async fn append_plain(

@@ -575,10 +575,11 @@ fn wal_commits(test: &TestBroker) -> u64 {
     rendered.lines().find_map(|line| line.strip_prefix(COUNT)).unwrap().parse().unwrap()
 }
 
-/// The decision, all markers, and that it is complete: one after the other, and each is one.
+/// The decision, all markers, and that it is complete: one after the other, and each is one. That of the
+/// group's offsets is one of the markers.
 #[tokio::test]
-async fn a_commit_across_100_partitions_takes_three_commits_of_the_log() {
-    for is_version_2 in [false, true] {
+async fn a_commit_across_100_partitions_and_a_group_takes_three_commits_of_the_log() {
+    for (is_version_2, has_offsets) in [(false, false), (true, false), (false, true), (true, true)] {
         let test = started().await;
         test.topic("wide", 100, &[]).await;
         let mut producer = Producer::new(&test, is_version_2).await;
@@ -587,6 +588,9 @@ async fn a_commit_across_100_partitions_takes_three_commits_of_the_log() {
         } else {
             producer.add_wide().await;
         }
+        if has_offsets {
+            producer.send_offset(7).await;
+        }
         let before = wal_commits(&test);
         assert_eq!(producer.end(true).await, 0);
         let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id("x")]);
@@ -594,7 +598,7 @@ async fn a_commit_across_100_partitions_takes_three_commits_of_the_log() {
             test.ask(0, &request).await.transaction_states[0].transaction_state.as_str() == "CompleteCommit"
         })
         .await;
-        assert_eq!(wal_commits(&test) - before, 3, "version 2: {is_version_2}");
+        assert_eq!(wal_commits(&test) - before, 3, "version 2: {is_version_2}, offsets: {has_offsets}");
     }
 }
 

@@ -158,6 +158,32 @@ async fn who_comes_too_late_writes_no_marker() {
     assert_eq!(groups.watermarks().log_end_offset, Offset(0));
 }
 
+/// Its offsets wait for their coordinator; who reads what is committed need not.
+#[tokio::test]
+async fn partitions_get_their_markers_while_the_coordinator_of_groups_is_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [("transaction.state.log.num.partitions", "1"), ("offsets.topic.num.partitions", "1")];
+    let broker = open(directory.path(), &settings);
+    let topic = broker.ensure_offsets_topic().await.unwrap();
+    let producer = ProducerIdAndEpoch { producer_id: ProducerId(7), producer_epoch: ProducerEpoch(0) };
+    let (_, partition) = written(&broker, producer).await;
+    broker.storage.take_offline(topic.topic_id, topic.topic_partitions());
+    let offsets = NamedPartition { topic: OFFSETS_TOPIC.into(), partition: 0 };
+    let marker = TransactionMarker {
+        origin: MarkerOrigin::Client,
+        producer_id: producer.producer_id,
+        producer_epoch: producer.producer_epoch,
+        coordinator_epoch: CoordinatorEpoch(0),
+        result: TransactionResult::Commit,
+        transaction_version: 0,
+    };
+    let partitions = [vec![offsets], t()].concat();
+    let ended = broker.end_transactions(partitions.iter().map(|partition| (partition, marker))).await;
+    assert!(matches!(ended[0], Err(MarkerRefused::Coordinator(_))), "{ended:?}");
+    assert_eq!(ended[1], Ok(()));
+    assert_eq!(partition.watermarks().last_stable_offset, Offset(2));
+}
+
 /// Its coordinators end with their partitions, and nobody else would lead them.
 #[tokio::test]
 async fn coordinators_serve_again_when_the_deletion_of_their_topic_has_failed() {
