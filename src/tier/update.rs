@@ -12,7 +12,8 @@ use super::leaf::{LEAF_ENTRIES_MAX, Leaf, LeafReference, ascend};
 use super::manifest_entry::ManifestEntry;
 use super::root::{LEAVES_MAX, RETIRED_MAX, Retired, RetiredObject, Root};
 use crate::env::Random;
-use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::log::Times;
+use crate::model::{LeaderEpoch, Offset, TopicPartition};
 
 /// Leaves that one update removes entries of: so many are read for it, and so long may its garbage be.
 pub const LEAVES_PER_REMOVAL_MAX: usize = 8;
@@ -29,8 +30,9 @@ pub struct Stamp {
     pub leaf_nonce: Nonce,
     /// Of the leader that writes.
     pub leader_epoch: LeaderEpoch,
-    /// By the broker's clock.
-    pub now: Timestamp,
+    /// By the broker's clock: objects are replaced at its stamp, and kept until it is believed that the grace
+    /// is over.
+    pub times: Times,
     /// How long replaced objects are kept for readers that are at them.
     pub grace: Duration,
 }
@@ -41,11 +43,11 @@ impl Stamp {
         root: &Root,
         random: &dyn Random,
         leader_epoch: LeaderEpoch,
-        now: Timestamp,
+        times: Times,
         grace: Duration,
     ) -> Stamp {
         let (root_nonce, leaf_nonce) = (Nonce::draw(random), Nonce::draw(random));
-        Stamp { number: root.number + 1, root_nonce, leaf_nonce, leader_epoch, now, grace }
+        Stamp { number: root.number + 1, root_nonce, leaf_nonce, leader_epoch, times, grace }
     }
 }
 
@@ -96,10 +98,11 @@ impl Change {
         if self.next.number > 0 {
             self.retired.push(RetiredObject::Root(self.next.number));
         }
-        let since = stamp.now;
+        let since = stamp.times.stamp;
         let Root { partition, retired, .. } = &mut self.next;
         retired.extend(self.retired.into_iter().map(|what| Retired { what, since }));
-        let over = retired.iter().take_while(|retired| retired.is_over(stamp.now, stamp.grace)).count();
+        let is_over = |retired: &&Retired| retired.is_over(stamp.times.believed, stamp.grace);
+        let over = retired.iter().take_while(is_over).count();
         let released = over.max(retired.len().saturating_sub(RETIRED_MAX));
         self.garbage.extend(retired.drain(..released).map(|retired| retired.what.key(*partition)));
         (self.next.number, self.next.nonce) = (stamp.number, stamp.root_nonce);

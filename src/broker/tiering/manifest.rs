@@ -85,9 +85,9 @@ impl Look<'_> {
         make: impl Fn(&Stamp) -> Result<Update, TierError>,
     ) -> Result<Update, TieringError> {
         let Look { broker, tiering, partition, .. } = self;
-        let (leader_epoch, now) = (partition.leader_epoch(), broker.storage.believed_now());
+        let (leader_epoch, times) = (partition.leader_epoch(), broker.storage.times());
         let grace = tiering.config.grace;
-        let mut stamp = Stamp::after(root, &*broker.env.random, leader_epoch, now, grace);
+        let mut stamp = Stamp::after(root, &*broker.env.random, leader_epoch, times, grace);
         if root.number == 0 {
             stamp.number = self.first_number().await?;
         }

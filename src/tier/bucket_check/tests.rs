@@ -7,7 +7,7 @@ use super::super::tests::fixture::{MadeSegment, NOW, PARTITION, nonce};
 use super::super::update::Stamp;
 use super::*;
 use crate::env::RealFiles;
-use crate::log::AbortedTransaction;
+use crate::log::{AbortedTransaction, Times};
 use crate::model::{LeaderEpoch, Offset, ProducerId, TransactionResult};
 use crate::store::Operation;
 use crate::store::simulated::{Fault, Strike};
@@ -194,7 +194,7 @@ fn next_stamp(root: &Root) -> Stamp {
         root_nonce: nonce(1 << 40),
         leaf_nonce: nonce(1 << 41),
         leader_epoch: LeaderEpoch(1),
-        now: NOW,
+        times: Times::both(NOW),
         grace: Duration::from_secs(3600),
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::fixture::{MadeSegment, NOW, PARTITION};
 use crate::env::RealFiles;
 use crate::env::simulated::{SeededRandom, SimulatedWorld};
-use crate::log::CarriedState;
+use crate::log::{CarriedState, Times};
 use crate::model::{LeaderEpoch, Offset};
 use crate::store::simulated::SimulatedBucket;
 use crate::store::{ObjectStore, Operation};
@@ -33,7 +33,8 @@ impl FilledBucket {
             let scanned = scan.finish().unwrap();
             let body = vec![scanned.head, scanned.producers, Bytes::from(made.bytes.clone())];
             store.put(&scanned.entry.key(PARTITION), body).await.unwrap();
-            let stamp = Stamp::after(&root, &random, LeaderEpoch(1), NOW, std::time::Duration::ZERO);
+            let stamp =
+                Stamp::after(&root, &random, LeaderEpoch(1), Times::both(NOW), std::time::Duration::ZERO);
             let update = root.add(&[scanned.entry], last.as_ref(), &stamp).unwrap();
             let leaf = update.leaf.unwrap();
             store.put(&leaf.key, vec![leaf.bytes]).await.unwrap();

@@ -6,6 +6,7 @@ use super::super::keys::ObjectKey;
 use super::super::leaf::MANIFEST_OBJECT_BYTES_MAX;
 use super::super::tests::fixture::{NOW, PARTITION, entry, nonce};
 use super::*;
+use crate::model::Timestamp;
 
 const GRACE: Duration = Duration::from_secs(600);
 
@@ -44,7 +45,7 @@ impl Bucket {
             root_nonce: nonce(self.nonces),
             leaf_nonce: nonce(self.nonces + 1),
             leader_epoch: LeaderEpoch(1),
-            now: self.now,
+            times: Times::both(self.now),
             grace: GRACE,
         }
     }
@@ -293,6 +294,24 @@ fn what_does_not_fit_changes_nothing() {
     assert!(full.add(&fuller[..1], Some(&leaf), &stamp).is_ok(), "the last leaf still takes some");
 }
 
+/// A reader that began while the clock was behind is at it all the same when that is right again.
+#[test]
+fn what_is_replaced_while_the_clock_is_behind_is_kept_for_the_whole_grace() {
+    let mut bucket = Bucket::new();
+    bucket.add(&[entry(0)]);
+    let behind = Times { believed: Timestamp(NOW.0 - 86_400_000), stamp: NOW };
+    let leaf = bucket.leaf(&bucket.root.leaves[0].clone());
+    let stamp = Stamp { times: behind, ..bucket.stamp() };
+    let update = bucket.root.add(&[entry(100)], Some(&leaf), &stamp).unwrap();
+    bucket.apply(update);
+    for (since, is_kept) in [(0, true), (600_000 - 1, true), (600_000, false)] {
+        let leaf = bucket.leaf(&bucket.root.leaves[0].clone());
+        let stamp = Stamp { times: Times::both(Timestamp(NOW.0 + since)), ..bucket.stamp() };
+        let update = bucket.root.add(&[entry(200)], Some(&leaf), &stamp).unwrap();
+        assert_eq!(update.garbage.is_empty(), is_kept, "after {since} ms: {:?}", update.garbage);
+    }
+}
+
 #[test]
 fn a_removal_raises_the_log_start_alone() {
     let mut bucket = Bucket::new();
@@ -312,7 +331,8 @@ fn a_removal_raises_the_log_start_alone() {
     assert_eq!((bucket.root.end_offset, bucket.root.segments()), (Offset(200), 0));
     bucket.add(&[entry(200)]);
     bucket.check();
-    let stamp = Stamp::after(&bucket.root, &crate::env::SystemRandom, LeaderEpoch(2), NOW, GRACE);
+    let stamp =
+        Stamp::after(&bucket.root, &crate::env::SystemRandom, LeaderEpoch(2), Times::both(NOW), GRACE);
     assert_eq!(stamp.number, bucket.root.number + 1);
     assert_ne!(stamp.root_nonce, stamp.leaf_nonce);
 }
