@@ -1,6 +1,7 @@
 //! TxnOffsetCommit and the markers that end it (KIP-98, KIP-447).
 
 use super::driver::{Driver, GROUP, commit, commit_of, fetch};
+use super::migration::{beat, consumer, topic};
 use crate::group::{
     DeletedTopic, GroupError, GroupReply, GroupRequest, OffsetCommit, OffsetDelete, OffsetFetch,
     OffsetFetchTopic,
@@ -157,4 +158,33 @@ fn trap_85_a_producer_is_fenced_with_the_consumer_that_it_commits_for() {
     }
     driver.end_transaction(ProducerId(1), COMMIT);
     assert_eq!(driver.fetch("read"), 6);
+}
+
+/// What its consumer would be told as STALE_MEMBER_EPOCH its producer is told as ILLEGAL_GENERATION.
+#[test]
+fn trap_85_a_producer_is_fenced_with_a_consumer_of_the_newer_protocol() {
+    let mut driver = Driver::new();
+    topic(&mut driver, "read", 1);
+    let member_epoch = beat(&mut driver, consumer("modern", 0, None)).unwrap().member_epoch;
+    let by = |member_id: &str, generation_id_or_member_epoch, offset| OffsetCommit {
+        member_id: member_id.into(),
+        generation_id_or_member_epoch,
+        ..commit("read", offset)
+    };
+    for (commit, expected) in [
+        (by("modern", member_epoch, 5), Ok(None)),
+        // No version of TxnOffsetCommit is too old to know of epochs.
+        (OffsetCommit { supports_member_epoch: false, ..by("modern", member_epoch, 6) }, Ok(None)),
+        (by("modern", member_epoch - 1, 1), Err(GroupError::IllegalGeneration)),
+        (by("modern", member_epoch + 1, 1), Err(GroupError::IllegalGeneration)),
+        (by("other", member_epoch, 1), Err(GroupError::UnknownMemberId)),
+        (by("other", -1, 1), Err(GroupError::UnknownMemberId)),
+        // From before KIP-447, although the group has a member.
+        (commit("read", 7), Ok(None)),
+    ] {
+        assert_eq!(driver.commit(of(1, commit.clone())), expected, "{commit:?}");
+    }
+    assert_eq!(driver.commit(by("modern", member_epoch + 1, 1)), Err(GroupError::StaleMemberEpoch));
+    driver.end_transaction(ProducerId(1), COMMIT);
+    assert_eq!(driver.fetch("read"), 7);
 }
