@@ -18,7 +18,7 @@ const HELD: u32 = 3;
 /// From one fault to the next.
 const BETWEEN: Duration = Duration::from_millis(1_500);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Kill,
     Pause,
@@ -52,23 +52,45 @@ pub fn held_kinds() -> impl Iterator<Item = (i16, Way)> {
     })
 }
 
+/// What happens in one step, and how long what it holds is held, in quarters of the longest time.
+type Step = (Fault, u32);
+
+/// The steps of each round. The same seed gives the same.
+fn schedule(seed: u64, rounds: u32) -> Vec<Vec<Step>> {
+    let mut random = LogStream::new(seed);
+    let mut below = |bound: u64| u32::try_from(random.below(bound)).expect("the bound is small");
+    let mut round = |number| {
+        let mut left = ROUND.to_vec();
+        if !kills(number) {
+            left.retain(|fault| !matches!(fault, Fault::Kill));
+        }
+        let mut steps = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let fault = left.swap_remove(below(left.len() as u64) as usize);
+            // The longest as often as anything between.
+            steps.push((fault, 1 + below(4)));
+        }
+        steps
+    };
+    (0..rounds).map(&mut round).collect()
+}
+
+fn kills(round: u32) -> bool {
+    round.is_multiple_of(QUIET_ROUNDS + 1)
+}
+
 /// Plays all rounds; the broker is well at the end.
 pub fn play(broker: &mut Broker, proxy: &Proxy, plan: Plan) -> Result<()> {
-    let mut random = LogStream::new(plan.seed);
     park_timeout(BETWEEN);
-    for number in 0..plan.rounds {
-        let mut round = ROUND.to_vec();
-        if number % (QUIET_ROUNDS + 1) > 0 {
-            round.retain(|fault| !matches!(fault, Fault::Kill));
-        } else if number > 0 {
+    for (number, steps) in (0..).zip(schedule(plan.seed, plan.rounds)) {
+        if number > 0 && kills(number) {
             // What was held since the last kill arrives.
             eventually(plan.hold + BETWEEN, "held frames to go", || {
                 Ok((proxy.under_way() == 0).then_some(()))
             })?;
         }
-        while !round.is_empty() {
-            let fault = round.swap_remove(usize::try_from(random.below(round.len() as u64))?);
-            befall(broker, proxy, plan, fault, &mut random)?;
+        for step in steps {
+            befall(broker, proxy, plan, step)?;
             park_timeout(BETWEEN);
             proxy.hold(None);
             broker.check_alive()?;
@@ -77,13 +99,7 @@ pub fn play(broker: &mut Broker, proxy: &Proxy, plan: Plan) -> Result<()> {
     Ok(())
 }
 
-fn befall(
-    broker: &mut Broker,
-    proxy: &Proxy,
-    plan: Plan,
-    fault: Fault,
-    random: &mut LogStream,
-) -> Result<()> {
+fn befall(broker: &mut Broker, proxy: &Proxy, plan: Plan, (fault, quarters): Step) -> Result<()> {
     match fault {
         Fault::Kill => {
             broker.kill()?;
@@ -95,11 +111,35 @@ fn befall(
             broker.resume()?;
         }
         Fault::Hold(api_key, way) => {
-            // The longest as often as anything between.
-            let time = plan.hold.mul_f64(0.25 * (1 + random.below(4)) as f64);
+            let time = plan.hold * quarters / 4;
             proxy.hold(Some(Hold { api_key, way, time, count: HELD }));
         }
         Fault::Quiet => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_repeats_the_schedule() {
+        for (one, other, is_same) in
+            [((7, 6), (7, 6), true), ((7, 6), (8, 6), false), ((7, 2), (7, 1), false)]
+        {
+            let [one, other] = [one, other].map(|(seed, rounds)| schedule(seed, rounds));
+            assert_eq!(one == other, is_same, "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn each_round_has_each_fault_once_and_every_third_has_kills() {
+        for (number, steps) in (0..).zip(schedule(1, 7)) {
+            let count = |wanted: Fault| steps.iter().filter(|(fault, _)| *fault == wanted).count();
+            assert_eq!(count(Fault::Kill), if number % 3 == 0 { 2 } else { 0 }, "round {number}");
+            assert!(ROUND.iter().all(|fault| *fault == Fault::Kill || count(*fault) == 1), "round {number}");
+            assert!(steps.iter().all(|(_, quarters)| (1..=4).contains(quarters)));
+        }
+    }
 }

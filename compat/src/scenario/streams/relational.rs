@@ -23,7 +23,7 @@ pub fn run_exactly_once(context: &mut Context) -> Result<()> {
     run(context, "exactly_once_v2", Bounce::Killed)
 }
 
-/// The same while only the broker is.
+/// The same while the broker is killed and instances leave in good order and come back.
 pub fn run_at_least_once(context: &mut Context) -> Result<()> {
     run(context, "at_least_once", Bounce::InGoodOrder)
 }
