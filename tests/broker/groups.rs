@@ -157,6 +157,15 @@ fn members_and_lag_are_measured() {
     assert_eq!(error_name(joined.error_code), "NONE");
     coordinated(&mut client, "h");
     client.ask(7, &commit("h", 1));
+    coordinated(&mut client, "m");
+    let modern = ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group("m"))
+        .with_member_id(text("member"))
+        .with_rebalance_timeout_ms(10_000)
+        .with_subscribed_topic_names(Some(vec![name("read")]))
+        .with_topic_partitions(Some(Vec::new()));
+    assert_eq!(error_name(client.ask(1, &modern).error_code), "NONE");
+    let reconciled = "highwater_consumergroup_state{consumergroup=\"m\",type=\"consumer\",state=\"Stable\"}";
     let completing = "highwater_consumergroup_state{consumergroup=\"g\",type=\"classic\",\
                       state=\"CompletingRebalance\"}";
     for (series, expected) in [
@@ -164,6 +173,10 @@ fn members_and_lag_are_measured() {
         // The leader has not said who reads what.
         (completing, 1.0),
         ("highwater_consumergroup_rebalances_total{consumergroup=\"g\"}", 1.0),
+        ("kafka_consumergroup_members{consumergroup=\"m\"}", 1.0),
+        (reconciled, 1.0),
+        ("highwater_groups{type=\"consumer\",state=\"Stable\"}", 1.0),
+        ("highwater_group_members", 2.0),
         ("kafka_consumergroup_lag{consumergroup=\"h\",topic=\"read\",partition=\"0\"}", 2.0),
         ("kafka_consumergroup_current_offset{consumergroup=\"h\",topic=\"read\",partition=\"0\"}", 1.0),
         ("highwater_groups{type=\"classic\",state=\"Empty\"}", 1.0),

@@ -67,6 +67,7 @@ impl Classic {
     fn sync(&mut self, joined: &JoinGroupResponse) -> Next {
         self.link.shared.joins.fetch_add(1, Ordering::Relaxed);
         self.link.well_at = Instant::now();
+        self.link.named();
         self.generation_id = joined.generation_id;
         if joined.member_id.as_str() != self.link.member_id {
             self.link.complain(&format!("it was answered as {}", joined.member_id));
@@ -130,6 +131,7 @@ impl Life for Classic {
             Some(ErrorCode::MemberIdRequired) => {
                 self.forget();
                 self.link.member_id = response.member_id.to_string();
+                self.link.named();
                 Next::Join
             }
             _ => self.followed(response.error_code, "JoinGroup"),

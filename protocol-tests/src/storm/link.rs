@@ -76,6 +76,8 @@ pub(super) struct Link {
     pub(super) member_id: String,
     /// Whether the broker has it written down as this member.
     pub(super) is_known: bool,
+    /// Since when it goes by its id, in which life of the broker: known or not yet.
+    named: Option<(u64, Instant)>,
     /// When the broker last said that all is well.
     pub(super) well_at: Instant,
 }
@@ -89,6 +91,7 @@ impl Link {
             client: None,
             member_id: String::new(),
             is_known: false,
+            named: None,
             well_at: Instant::now(),
         }
     }
@@ -125,6 +128,12 @@ impl Link {
         self.present(false);
         self.member_id.clear();
         self.is_known = false;
+        self.named = None;
+    }
+
+    /// The broker has given it its id, or has let it join by it.
+    pub(super) fn named(&mut self) {
+        self.named = self.client.as_ref().map(|(_, life)| (*life, Instant::now()));
     }
 
     /// As one whose machine went away: the broker hears no more.
@@ -177,6 +186,15 @@ impl Link {
         if self.is_known && silence < SESSION_TIMEOUT {
             let silence_ms = silence.as_millis();
             self.complain(&format!("UNKNOWN_MEMBER_ID to {what} {silence_ms} ms after all was well"));
+        }
+        // An id that nobody has written down yet is gone with the broker's life, and with nothing else.
+        let life = self.shared.life.load(Ordering::Acquire);
+        if let Some((given_in, at)) = self.named.take()
+            && (given_in, life % 2) == (life, 0)
+            && at.elapsed() < SESSION_TIMEOUT
+        {
+            let (age_ms, life) = (at.elapsed().as_millis(), life / 2);
+            self.complain(&format!("UNKNOWN_MEMBER_ID to {what} {age_ms} ms after its id, in life {life}"));
         }
         self.forget();
     }
