@@ -37,6 +37,8 @@ struct Client {
     command: fn(&Tools) -> Result<Command>,
     /// Words behind those of the contract.
     words: &'static [&'static str],
+    /// A member gives up in a rebalance only what another one gets.
+    cooperates: bool,
 }
 
 const fn client(
@@ -44,19 +46,27 @@ const fn client(
     command: fn(&Tools) -> Result<Command>,
     words: &'static [&'static str],
 ) -> Client {
-    Client { name, command, words }
+    Client { name, command, words, cooperates: false }
+}
+
+const fn cooperating(client: Client) -> Client {
+    Client { cooperates: true, ..client }
 }
 
 /// Our Java program.
 pub const JAVA: &str = "GroupMember";
 
+const COOPERATIVE: &str =
+    "partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor";
+
 const CLIENTS: &[Client] = &[
     client("java", |tools| Ok(tools.java(JAVA)), &["classic"]),
+    cooperating(client("java-cooperative", |tools| Ok(tools.java(JAVA)), &["classic", COOPERATIVE])),
     client("java-2.8", |tools| tools.java_of("2.8.2", JAVA), &["classic"]),
     client("confluent-kafka", |tools| Ok(tools.python("member_confluent_kafka.py")), &["classic"]),
     client("kcat", |tools| Ok(tools.python("member_kcat.py")), &[]),
     client("rdkafka", Tools::rust_rdkafka_member, &["classic"]),
-    client("franz-go", |tools| tools.go("franz-go-member"), &[]),
+    cooperating(client("franz-go", |tools| tools.go("franz-go-member"), &[])),
     client("sarama", |tools| tools.go("sarama-member"), &[]),
     client("kafkajs", |tools| tools.node("member_kafkajs.js"), &[]),
     client("kafka-python", |tools| tools.python_with("kafka-python", "member_kafka_python.py"), &[]),
@@ -65,9 +75,13 @@ const CLIENTS: &[Client] = &[
 
 /// Members of the protocol of KIP-848.
 const MODERN: &[Client] = &[
-    client("java", |tools| Ok(tools.java(JAVA)), &["consumer"]),
-    client("confluent-kafka", |tools| Ok(tools.python("member_confluent_kafka.py")), &["consumer"]),
-    client("rdkafka", Tools::rust_rdkafka_member, &["consumer"]),
+    cooperating(client("java", |tools| Ok(tools.java(JAVA)), &["consumer"])),
+    cooperating(client(
+        "confluent-kafka",
+        |tools| Ok(tools.python("member_confluent_kafka.py")),
+        &["consumer"],
+    )),
+    cooperating(client("rdkafka", Tools::rust_rdkafka_member, &["consumer"])),
 ];
 
 /// As short as the classic clients' own, so that a member that was killed is missed soon.
@@ -96,7 +110,7 @@ pub fn modern_settings() -> Settings {
 
 /// All of them side by side, each with a topic and a group of its own; the broker's death strikes them
 /// together.
-fn play_all(context: &mut Context, mut broker: Broker, clients: &[Client]) -> Result<()> {
+fn play_all(context: &mut Context, mut broker: Broker, clients: &'static [Client]) -> Result<()> {
     let topics: Vec<String> =
         clients.iter().map(|client| format!("for-{} {PARTITIONS}", client.name)).collect();
     create_topics(context, &broker, &topics.join(" , "))?;
@@ -105,7 +119,7 @@ fn play_all(context: &mut Context, mut broker: Broker, clients: &[Client]) -> Re
         let mut command = (client.command)(context.tools)?;
         let (group, topic) = (format!("of-{}", client.name), format!("for-{}", client.name));
         command.args([broker.bootstrap(), &group, &topic]).args(client.words);
-        stories.push(Story::new(client.name, command, group, topic));
+        stories.push(Story::new(client, command, group, topic));
     }
     each(&mut stories, |story| story.before_the_kill(context, &broker))?;
     broker.kill()?;

@@ -120,7 +120,7 @@ impl Group {
             Ok((committed(context, broker, GROUP, (TOPIC, PARTITIONS))? == told).then_some(()))
         })?;
         self.seats.iter().try_for_each(|place| self.members[*place].leave())?;
-        expect_one_owner(&self.members)?;
+        expect_one_owner(&self.members, 0)?;
         self.expect_commits_go_on()?;
         for member in &self.members {
             let is_ordinary = |line: &&String| OF_A_REBALANCE.iter().any(|word| line.contains(word));

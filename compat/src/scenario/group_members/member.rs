@@ -56,11 +56,14 @@ fn listen(from: impl Read + Send + 'static) -> (Arc<Mutex<Vec<String>>>, thread:
     (lines, reader)
 }
 
-/// Fails if a partition had two owners at a time.
-pub fn expect_one_owner(members: &[Member]) -> Result<()> {
+/// Fails if a partition had two owners at a time, from a moment on.
+pub fn expect_one_owner(members: &[Member], since_ms: u64) -> Result<()> {
     let mut tenures = Vec::new();
     for (place, member) in members.iter().enumerate() {
-        tenures.extend(member.tenures()?.into_iter().map(|tenure| (tenure, place)));
+        let since = member.tenures()?.into_iter().filter(|(_, _, until_ms)| *until_ms > since_ms);
+        tenures.extend(
+            since.map(|(partition, from_ms, until_ms)| ((partition, from_ms.max(since_ms), until_ms), place)),
+        );
     }
     tenures.sort_unstable();
     for pair in tenures.windows(2) {
@@ -72,6 +75,23 @@ pub fn expect_one_owner(members: &[Member]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Fails if a member gave up partitions since a moment that it has again, or kept none of those it had.
+pub fn expect_kept(member: &Member, before: &BTreeSet<u32>, since_ms: u64) -> Result<()> {
+    let owned = member.owned()?;
+    let kept: BTreeSet<u32> = owned.intersection(before).copied().collect();
+    ensure!(!kept.is_empty(), "of {before:?} it has none any more, but {owned:?}");
+    for (partition, from_ms, _) in member.tenures()? {
+        let is_kept = from_ms <= since_ms || !kept.contains(&partition);
+        ensure!(is_kept, "partition {partition} was given up and given back at {from_ms}");
+    }
+    Ok(())
+}
+
+/// The wall clock's time, as members say it.
+pub fn now_ms() -> Result<u64> {
+    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
 }
 
 /// One running program, or one that has ended.
@@ -169,7 +189,7 @@ impl Member {
     /// SIGKILL.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()?;
-        self.killed_ms = Some(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?);
+        self.killed_ms = Some(now_ms()?);
         self.input = None;
         Ok(())
     }
@@ -177,6 +197,11 @@ impl Member {
     /// Whether it has not been killed.
     pub fn lives(&self) -> bool {
         self.killed_ms.is_none()
+    }
+
+    /// Whether it is to be a member still.
+    pub fn stays(&self) -> bool {
+        self.lives() && self.input.is_some()
     }
 
     /// Ends its input, and does not wait for what comes of it.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::member::{Member, Said, expect_one_owner};
+use super::Client;
+use super::member::{Member, Said, expect_kept, expect_one_owner, now_ms};
 use crate::broker::Broker;
 use crate::scenario::{Context, committed};
 use crate::wait::eventually;
@@ -19,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// One client's members, and what became of them.
 pub struct Story {
-    client: &'static str,
+    client: &'static Client,
     command: Command,
     group: String,
     topic: String,
@@ -29,12 +30,12 @@ pub struct Story {
 }
 
 impl Story {
-    pub fn new(client: &'static str, command: Command, group: String, topic: String) -> Story {
+    pub fn new(client: &'static Client, command: Command, group: String, topic: String) -> Story {
         Story { client, command, group, topic, members: Vec::new(), produced: 0 }
     }
 
     pub fn client(&self) -> &'static str {
-        self.client
+        self.client.name
     }
 
     /// Three members share the topic; one is killed; another comes.
@@ -45,31 +46,34 @@ impl Story {
         self.chapter(context, broker, MEMBERS)?;
         self.members[1].kill()?;
         self.chapter(context, broker, MEMBERS - 1)?;
+        let before = self.members[0].owned()?;
+        let added_ms = now_ms()?;
         self.members.push(Member::start(&self.command)?);
         self.chapter(context, broker, MEMBERS)?;
+        if self.client.cooperates {
+            expect_kept(&self.members[0], &before, added_ms)?;
+        }
         // Asked while the broker lives: one that is away for long ends the session of members who hear of it
         // later than those who get their partitions.
-        expect_one_owner(&self.members)
+        expect_one_owner(&self.members, 0)
     }
 
     /// The broker was killed and is back: nothing that it confirmed is gone, and the members go on.
     pub fn after_the_kill(&mut self, context: &Context, broker: &Broker) -> Result<()> {
         self.expect_committed(context, broker)?;
         self.chapter(context, broker, MEMBERS)?;
-        self.members.iter_mut().filter(|member| member.lives()).try_for_each(Member::leave)?;
+        let settled_ms = now_ms()?;
+        self.members[0].leave()?;
+        self.shared(MEMBERS - 1)?;
+        // Those that stay: who leaves says that it has left when its client has done so, seconds later with some.
+        expect_one_owner(&self.members[1..], settled_ms)?;
+        self.members.iter_mut().filter(|member| member.stays()).try_for_each(Member::leave)?;
         self.expect_committed(context, broker)
     }
 
     /// All partitions have an owner; then come records, and all are delivered and committed.
     fn chapter(&mut self, context: &Context, broker: &Broker, members: usize) -> Result<()> {
-        eventually(DEADLINE, "each partition to have one owner, each member its share", || {
-            let owned: Vec<BTreeSet<u32>> = self.members.iter().map(Member::owned).collect::<Result<_>>()?;
-            let busy = owned.iter().filter(|owned| !owned.is_empty()).count();
-            let count = owned.iter().map(BTreeSet::len).sum::<usize>();
-            let all: BTreeSet<u32> = owned.into_iter().flatten().collect();
-            let whole = all.len() == PARTITIONS as usize && count == all.len();
-            Ok((whole && busy == members).then_some(()))
-        })?;
+        self.shared(members)?;
         for partition in 0..PARTITIONS {
             let lines: String = (0..RECORDS).map(|at| format!("{}\n", self.produced + at)).collect();
             context.kcat(broker, &format!("-P -t {} -p {partition}", self.topic), &lines)?.success()?;
@@ -81,6 +85,18 @@ impl Story {
             Ok((delivered == whole && committed == BTreeSet::from_iter(0..PARTITIONS)).then_some(()))
         })?;
         self.expect_committed(context, broker)
+    }
+
+    /// Waits until so many members have all partitions.
+    fn shared(&self, members: usize) -> Result<()> {
+        eventually(DEADLINE, "each partition to have one owner, each member its share", || {
+            let owned: Vec<BTreeSet<u32>> = self.members.iter().map(Member::owned).collect::<Result<_>>()?;
+            let busy = owned.iter().filter(|owned| !owned.is_empty()).count();
+            let count = owned.iter().map(BTreeSet::len).sum::<usize>();
+            let all: BTreeSet<u32> = owned.into_iter().flatten().collect();
+            let whole = all.len() == PARTITIONS as usize && count == all.len();
+            Ok((whole && busy == members).then_some(()))
+        })
     }
 
     /// How many different records were delivered, and which partitions were committed to their end.
