@@ -65,7 +65,7 @@ impl Story {
         let settled_ms = now_ms()?;
         self.members[0].leave()?;
         self.shared(MEMBERS - 1)?;
-        // Those that stay: who leaves says that it has left when its client has done so, seconds later with some.
+        // Those that stay: who leaves says so when its client has done it, seconds later with some.
         expect_one_owner(&self.members[1..], settled_ms)?;
         self.members.iter_mut().filter(|member| member.stays()).try_for_each(Member::leave)?;
         self.expect_committed(context, broker)
