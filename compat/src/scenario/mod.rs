@@ -146,6 +146,12 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "streams-pipeline", oracle: true, run: streams::run_pipeline },
     Scenario { name: "streams-smoke", oracle: true, run: streams::run_exactly_once },
     Scenario { name: "streams-relational", oracle: true, run: streams::run_relational },
+    Scenario { name: "streams-smoke-at-least-once", oracle: true, run: streams::run_at_least_once },
+    Scenario {
+        name: "streams-relational-at-least-once",
+        oracle: true,
+        run: streams::relational_at_least_once,
+    },
     Scenario { name: "late-end", oracle: true, run: late_end::run },
     Scenario { name: "history", oracle: true, run: history::run },
     Scenario { name: "fetch-wire", oracle: true, run: fetch::wire },
@@ -179,12 +185,6 @@ pub const SOAK: &[Scenario] = &[
     Scenario { name: "tiered-minio", oracle: false, run: |c| tiered::run(c, Kind::Minio) },
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
     Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },
-    Scenario { name: "streams-smoke-at-least-once", oracle: true, run: streams::run_at_least_once },
-    Scenario {
-        name: "streams-relational-at-least-once",
-        oracle: true,
-        run: streams::relational_at_least_once,
-    },
     Scenario { name: "streams-scaling-busy", oracle: false, run: streams::run_busy },
     Scenario { name: "streams-scaling-waiting", oracle: false, run: streams::run_waiting },
 ];
