@@ -202,10 +202,10 @@ impl Broker {
         for (at, partition, marker) in of_groups {
             let (own, beside) = self.append_of_group(debt, partition, marker, &plain).await;
             results[at] = Some(own);
-            if !beside.is_empty() {
-                places.drain(..).zip(beside).for_each(|(at, result)| results[at] = Some(result));
-                plain.clear();
-            }
+            // What the first shard could not write does not wait for the next one.
+            let plain = std::mem::take(&mut plain);
+            let written = if beside.is_empty() { self.append_plain(debt, plain).await } else { beside };
+            places.drain(..).zip(written).for_each(|(at, result)| results[at] = Some(result));
         }
         for (at, result) in places.into_iter().zip(self.append_plain(debt, plain).await) {
             results[at] = Some(result);

@@ -26,12 +26,11 @@ impl<S: Shard> Task<S> {
             endings.into_iter().for_each(|it| Event::<S>::End(it).fail(CoordinatorError::NotAvailable));
             return Ok(());
         };
-        let shared = self.shared.clone();
-        let one_group = shared.storage.share_a_commit(markers);
+        // Each shares a commit within itself. None is held for all of them: each waits for shards that others
+        // may be looking at, and everybody's commits would wait with it.
         for Ending { marker, beside, reply_to } in endings {
             let _ = reply_to.send(self.end(marker, beside, &mut credits));
         }
-        drop(one_group);
         self.release()
     }
 
