@@ -21,6 +21,7 @@ mod story;
 
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant};
 
 pub use member::{Member, Said, expect_one_owner};
 
@@ -99,6 +100,9 @@ pub fn modern(context: &mut Context) -> Result<()> {
     play_all(context, broker, MODERN)
 }
 
+/// Half of a session: no member is taken for lost after that. Kafka's broker is away for longer.
+const AWAY_BRIEFLY: Duration = Duration::from_secs(3);
+
 /// The newer protocol with the times that our members have in the older one.
 pub fn modern_settings() -> Settings {
     Settings::default()
@@ -122,9 +126,11 @@ fn play_all(context: &mut Context, mut broker: Broker, clients: &'static [Client
         stories.push(Story::new(client, command, group, topic));
     }
     each(&mut stories, |story| story.before_the_kill(context, &broker))?;
+    let killed = Instant::now();
     broker.kill()?;
     broker.restart()?;
-    each(&mut stories, |story| story.after_the_kill(context, &broker))?;
+    let was_away_briefly = killed.elapsed() < AWAY_BRIEFLY;
+    each(&mut stories, |story| story.after_the_kill(context, &broker, was_away_briefly))?;
     for story in &mut stories {
         context.transcript.section(story.client());
         context.transcript.add(&story.told());

@@ -139,7 +139,7 @@ impl Member {
 
     /// What it has now.
     pub fn owned(&self) -> Result<BTreeSet<u32>> {
-        if self.killed_ms.is_some() || self.input.is_none() {
+        if !self.stays() {
             return Ok(BTreeSet::new());
         }
         let mut owned = BTreeSet::new();
