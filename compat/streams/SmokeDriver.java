@@ -77,8 +77,9 @@ public final class SmokeDriver {
                 if (Instant.now().isAfter(deadline)) {
                     throw new IllegalStateException("they still write: " + ends);
                 }
-                Map<TopicPartition, Long> now = ends(admin, IsolationLevel.READ_UNCOMMITTED);
-                boolean open = !now.equals(ends(admin, IsolationLevel.READ_COMMITTED));
+                Map<TopicPartition, OffsetSpec> asked = latestOfAll(admin);
+                Map<TopicPartition, Long> now = ends(admin, asked, IsolationLevel.READ_UNCOMMITTED);
+                boolean open = !now.equals(ends(admin, asked, IsolationLevel.READ_COMMITTED));
                 if (open || !now.equals(ends) || !isRead(admin, now)) {
                     since = Instant.now();
                 }
@@ -89,7 +90,7 @@ public final class SmokeDriver {
         System.out.println("everything is processed");
     }
 
-    private static Map<TopicPartition, Long> ends(Admin admin, IsolationLevel isolation)
+    private static Map<TopicPartition, OffsetSpec> latestOfAll(Admin admin)
             throws InterruptedException, ExecutionException {
         Collection<TopicDescription> topics =
                 admin.describeTopics(admin.listTopics().names().get()).allTopicNames().get().values();
@@ -98,6 +99,12 @@ public final class SmokeDriver {
             topic.partitions().forEach(partition ->
                     asked.put(new TopicPartition(topic.name(), partition.partition()), OffsetSpec.latest()));
         }
+        return asked;
+    }
+
+    private static Map<TopicPartition, Long> ends(
+            Admin admin, Map<TopicPartition, OffsetSpec> asked, IsolationLevel isolation)
+            throws InterruptedException, ExecutionException {
         Map<TopicPartition, Long> ends = new HashMap<>();
         for (Map.Entry<TopicPartition, ListOffsetsResultInfo> end :
                 admin.listOffsets(asked, new ListOffsetsOptions(isolation)).all().get().entrySet()) {

@@ -254,17 +254,17 @@ impl Storage {
         markers: &[(Arc<Partition>, TransactionMarker)],
     ) -> Vec<Result<Admission, AppendError>> {
         let timestamp = self.env.clock.now();
-        let _one_group = self.share_a_commit(markers.len());
+        let _one_group = self.wal.together(markers.len(), TransactionMarker::PAYLOAD_BYTES);
         let append = |(partition, marker): &(Arc<Partition>, TransactionMarker)| {
             partition.append_marker(self.append_with(credits), marker, timestamp)
         };
         markers.iter().map(append).collect()
     }
 
-    /// Has what is appended until this is dropped share one commit, if it is as many markers as told. Not to
-    /// be held over a wait: everybody's commits wait for it.
-    pub fn share_a_commit(&self, markers: usize) -> impl Sized + '_ {
-        self.wal.together(markers, TransactionMarker::PAYLOAD_BYTES)
+    /// Holds the group of the WAL that fills, as [`Storage::append_markers`] does for a moment.
+    #[cfg(test)]
+    pub fn hold_group(&self) -> impl Sized + '_ {
+        self.wal.together(0, 0)
     }
 
     fn append_with<'a>(&'a self, credits: &'a mut Credits) -> Append<'a> {

@@ -127,6 +127,16 @@ fn join(id: &str) -> JoinGroupRequest {
         .with_protocols(vec![protocol])
 }
 
+/// The first heartbeat of a member of KIP-848.
+fn join_modern(id: &str) -> ConsumerGroupHeartbeatRequest {
+    ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group(id))
+        .with_member_id(text("member"))
+        .with_rebalance_timeout_ms(10_000)
+        .with_subscribed_topic_names(Some(vec![name("read")]))
+        .with_topic_partitions(Some(Vec::new()))
+}
+
 #[test]
 fn a_member_that_waits_does_not_hold_up_the_end() {
     let directory = tempfile::tempdir().unwrap();
@@ -158,13 +168,7 @@ fn members_and_lag_are_measured() {
     coordinated(&mut client, "h");
     client.ask(7, &commit("h", 1));
     coordinated(&mut client, "m");
-    let modern = ConsumerGroupHeartbeatRequest::default()
-        .with_group_id(group("m"))
-        .with_member_id(text("member"))
-        .with_rebalance_timeout_ms(10_000)
-        .with_subscribed_topic_names(Some(vec![name("read")]))
-        .with_topic_partitions(Some(Vec::new()));
-    assert_eq!(error_name(client.ask(1, &modern).error_code), "NONE");
+    assert_eq!(error_name(client.ask(1, &join_modern("m")).error_code), "NONE");
     let reconciled = "highwater_consumergroup_state{consumergroup=\"m\",type=\"consumer\",state=\"Stable\"}";
     let completing = "highwater_consumergroup_state{consumergroup=\"g\",type=\"classic\",\
                       state=\"CompletingRebalance\"}";
@@ -209,13 +213,7 @@ fn a_heartbeat_that_changes_nothing_writes_nothing() {
         .with_member_id(joined.member_id)
         .with_generation_id(joined.generation_id);
     coordinated(&mut client, "modern");
-    let first = ConsumerGroupHeartbeatRequest::default()
-        .with_group_id(group("modern"))
-        .with_member_id(text("member"))
-        .with_rebalance_timeout_ms(10_000)
-        .with_subscribed_topic_names(Some(vec![name("read")]))
-        .with_topic_partitions(Some(Vec::new()));
-    let member = client.ask(1, &first);
+    let member = client.ask(1, &join_modern("modern"));
     assert_eq!(error_name(member.error_code), "NONE");
     let modern = ConsumerGroupHeartbeatRequest::default()
         .with_group_id(group("modern"))

@@ -61,7 +61,7 @@ fn a_wal_that_segments_do_not_hold_is_not_given_up() {
 fn a_clean_stop_waits_for_who_holds_a_group() {
     let mut machine = filled(9);
     let storage = machine.storage.clone();
-    let held = storage.share_a_commit(0);
+    let held = storage.hold_group();
     machine.append(0, 0, &[7; 100], 1).unwrap();
     let open = storage.partition(id(&machine.model.topics[0], 0)).unwrap();
     std::thread::scope(|scope| {

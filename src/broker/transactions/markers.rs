@@ -199,32 +199,34 @@ impl Broker {
                 }
             }
         }
+        let mut of_groups = of_groups.into_iter();
+        let written = match of_groups.next() {
+            Some((at, partition, marker)) => {
+                let (own, written) = self.append_with_group(debt, (partition, marker), plain).await;
+                results[at] = Some(own);
+                written
+            }
+            None => self.append_plain(debt, plain).await,
+        };
+        places.into_iter().zip(written).for_each(|(at, result)| results[at] = Some(result));
         for (at, partition, marker) in of_groups {
-            let (own, beside) = self.append_of_group(debt, partition, marker, &plain).await;
+            let (own, _) = self.append_with_group(debt, (partition, marker), Vec::new()).await;
             results[at] = Some(own);
-            // What the first shard could not write does not wait for the next one.
-            let plain = std::mem::take(&mut plain);
-            let written = if beside.is_empty() { self.append_plain(debt, plain).await } else { beside };
-            places.drain(..).zip(written).for_each(|(at, result)| results[at] = Some(result));
-        }
-        for (at, result) in places.into_iter().zip(self.append_plain(debt, plain).await) {
-            results[at] = Some(result);
         }
         results.into_iter().map(|result| result.expect("each has got one")).collect()
     }
 
     /// The shard of the groups writes its marker, and those of plain partitions with it. What comes to that
-    /// shard later, of the producer's next transaction, is behind it. Where the shard cannot, none of them is
-    /// written, and there are no results for the plain ones: they need not wait for it.
-    async fn append_of_group(
+    /// shard later, of the producer's next transaction, is behind it. Where the shard cannot, the plain ones
+    /// are written without it.
+    async fn append_with_group(
         &self,
         debt: Option<Debt<'_>>,
-        partition: Arc<Partition>,
-        marker: TransactionMarker,
-        plain: &[(Arc<Partition>, TransactionMarker)],
+        (partition, marker): (Arc<Partition>, TransactionMarker),
+        plain: Vec<(Arc<Partition>, TransactionMarker)>,
     ) -> (Pending, Vec<Pending>) {
         let id = partition.topic_partition();
-        let beside = Beside { markers: plain.to_vec(), while_owed: Broker::while_owed_later(debt) };
+        let beside = Beside { markers: plain.clone(), while_owed: Broker::while_owed_later(debt) };
         let ended = match self.while_owed(debt, || self.groups.end_transaction(id, marker, beside)) {
             Ok(Ok(ended)) => ended.await.map_err(MarkerRefused::from),
             Ok(Err(error)) => Err(error.into()),
@@ -232,11 +234,11 @@ impl Broker {
         };
         match ended {
             Ok(ends) => {
-                let partitions = std::iter::once(partition).chain(plain.iter().map(|(it, _)| it.clone()));
+                let partitions = std::iter::once(partition).chain(plain.into_iter().map(|(it, _)| it));
                 let mut ends = partitions.zip(ends).map(|(partition, end)| Ok((partition, end?)));
                 (ends.next().expect("its own comes first"), ends.collect())
             }
-            Err(refused) => (Err(refused), Vec::new()),
+            Err(refused) => (Err(refused), self.append_plain(debt, plain).await),
         }
     }
 

@@ -59,7 +59,7 @@ type Step = (Fault, u32);
 fn schedule(seed: u64, rounds: u32) -> Vec<Vec<Step>> {
     let mut random = LogStream::new(seed);
     let mut below = |bound: u64| u32::try_from(random.below(bound)).expect("the bound is small");
-    let mut round = |number| {
+    let round = |number| {
         let mut left = ROUND.to_vec();
         if !kills(number) {
             left.retain(|fault| !matches!(fault, Fault::Kill));
@@ -72,7 +72,7 @@ fn schedule(seed: u64, rounds: u32) -> Vec<Vec<Step>> {
         }
         steps
     };
-    (0..rounds).map(&mut round).collect()
+    (0..rounds).map(round).collect()
 }
 
 fn kills(round: u32) -> bool {
