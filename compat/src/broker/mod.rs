@@ -9,10 +9,10 @@ mod highwater;
 mod kafka;
 mod probe;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
+use std::{fs, io};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
@@ -128,8 +128,15 @@ impl Broker {
     }
 
     /// `host:port` of Highwater's admin listener, on the port that it took.
+    ///
+    /// Waits for the file that tells it: that is written a moment after the first request may be answered.
+    /// What an earlier run wrote is removed before.
     pub fn admin(&self) -> Result<String> {
-        let file = fs::read(self.log_dir.join("listeners.json"))?;
+        let path = self.log_dir.join("listeners.json");
+        let file = eventually(READY_DEADLINE, "listeners.json", || match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => Ok(Some(file?)),
+        })?;
         let listeners: serde_json::Value = serde_json::from_slice(&file)?;
         let port = listeners.pointer("/admin/port").context("no port in listeners.json")?;
         Ok(format!("127.0.0.1:{port}"))
