@@ -677,15 +677,14 @@ async fn trap_84_transactions_of_groups_hold_up_neither_compaction_nor_the_last_
     }
 }
 
-/// Ends active segments, which are never cleaned, and waits until the cleaner has read so far. More than one:
-/// the broker may be writing the last batch to its segment just then.
+/// Ends active segments, which are never cleaned, and waits until the cleaner has read so far. Again and again:
+/// the broker may be writing the last batch to its segment, or taking a checkpoint without it, just then.
 async fn cleaned(test: &TestBroker, partition: &Partition, end: model::Offset) {
     let storage = test.broker.storage();
     eventually(async || {
         storage.flush_step(0).unwrap();
-        if partition.log().roll_if_due().unwrap() {
-            storage.checkpoint_step(CheckpointReach::All).unwrap();
-        }
+        partition.log().roll_if_due().unwrap();
+        storage.checkpoint_step(CheckpointReach::All).unwrap();
         let cleanable = partition.log().cleanable(partition.decided_in_segments()).unwrap();
         cleanable.expect("it is compacted").first_dirty_offset >= end
     })
