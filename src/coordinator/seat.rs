@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::parking::ReplyTo;
@@ -18,12 +18,11 @@ pub(super) const QUEUE_MAX: usize = 8192;
 
 /// Whether a shard takes requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(super) enum Phase {
-    Loading = 0,
-    Serving = 1,
+    Loading,
+    Serving,
     /// Its partition stopped, or cannot be read.
-    Failed = 2,
+    Failed,
 }
 
 /// Something on its way to a shard.
@@ -114,7 +113,9 @@ const NOTICES_MAX: usize = 1024;
 
 /// One shard, as those see it who ask it.
 pub(super) struct Seat<S: Shard> {
-    phase: AtomicU8,
+    /// Held while something is queued: what was let in lies in the queue when another phase begins, so that
+    /// its task finds it there and fails it. Else it would wait for the next load, or for ever.
+    phase: RwLock<Phase>,
     queue: mpsc::Sender<Event<S>>,
     next_ticket: AtomicU64,
     pub(super) forgotten: Arc<Forgotten>,
@@ -136,7 +137,7 @@ impl<S: Shard> Seat<S> {
     fn with(notices: VecDeque<S::Notice>) -> (Arc<Seat<S>>, mpsc::Receiver<Event<S>>) {
         let (queue, events) = mpsc::channel(QUEUE_MAX);
         let seat = Seat {
-            phase: AtomicU8::new(Phase::Loading as u8),
+            phase: RwLock::new(Phase::Loading),
             queue,
             next_ticket: AtomicU64::new(1),
             forgotten: Arc::default(),
@@ -147,7 +148,7 @@ impl<S: Shard> Seat<S> {
     }
 
     pub(super) fn set_phase(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Release);
+        *self.phase.write() = phase;
     }
 
     /// Tells the shard, now or when it is loaded.
@@ -191,10 +192,11 @@ impl<S: Shard> Seat<S> {
     }
 
     fn hand_over(&self, event: Event<S>) -> Result<(), CoordinatorError> {
-        match self.phase.load(Ordering::Acquire) {
-            phase if phase == Phase::Serving as u8 => {}
-            phase if phase == Phase::Loading as u8 => return Err(CoordinatorError::Loading),
-            _ => return Err(CoordinatorError::NotCoordinator),
+        let phase = self.phase.read();
+        match *phase {
+            Phase::Serving => {}
+            Phase::Loading => return Err(CoordinatorError::Loading),
+            Phase::Failed => return Err(CoordinatorError::NotCoordinator),
         }
         self.queue.try_send(event).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CoordinatorError::NotAvailable,
@@ -227,3 +229,6 @@ impl<R> Drop for Asked<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

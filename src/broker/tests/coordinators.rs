@@ -653,6 +653,36 @@ async fn a_log_without_room_refuses_what_writes_and_answers_what_reads() {
     assert_eq!(stage.answer(Ask::Add(1)).await, Ok(6), "nothing was unloaded");
 }
 
+/// They are written some at a time, and each lot would wait for room in its turn: others' last stable offsets
+/// with the last.
+#[tokio::test]
+async fn a_log_without_room_refuses_all_markers_that_wait_after_one_patience() {
+    let stage = Stage::new();
+    stage.lead().await;
+    assert_eq!(stage.answer(Ask::Get).await, Ok(0));
+    let limit = |timeout| stage.around.rules.lock().as_mut().unwrap().timeout = timeout;
+    let mut all = Vec::new();
+    for payload in [100 << 10, TransactionMarker::PAYLOAD_BYTES] {
+        while let Ok(Some(credits)) = stage.machine.storage.try_admit(Purpose::Records, &[payload]) {
+            all.push(credits);
+        }
+    }
+    limit(SECOND / 10);
+    let marker = stage.marker(1, TransactionResult::Commit);
+    let end = || stage.coordinator.end_transaction(stage.id, marker, Beside::nothing()).unwrap();
+    let endings: Vec<_> = (0..200).map(|_| end()).collect();
+    let read = stage.asked(Ask::Get);
+    settle().await;
+    limit(1000 * PATIENCE);
+    for ending in endings {
+        let ended = time::timeout(PATIENCE, ending).await.expect("no second wait");
+        assert_eq!(ended, Err(CoordinatorError::NotAvailable));
+    }
+    assert_eq!(read.reply().await, Ok(0));
+    drop(all);
+    assert_eq!(stage.end(1, TransactionResult::Commit).await, Ok(Offset(1)), "nothing was unloaded");
+}
+
 #[tokio::test]
 async fn a_deleted_topic_keeps_no_task() {
     let mut stage = Stage::new();

@@ -58,6 +58,7 @@ impl MarkerRefused {
 /// Writes the markers of a transaction until none is owed, and tells its coordinator. Ends early when the
 /// shard that asked is unloaded, or the broker is gone.
 pub(super) async fn write(weak: Weak<Broker>, shard: TopicPartition, asked: WriteMarkers) {
+    let asked = Arc::new(asked);
     let mut owed = asked.partitions.clone();
     let mut untold: Vec<NamedPartition> = Vec::new();
     let marker = TransactionMarker {
@@ -120,7 +121,7 @@ pub(super) async fn write(weak: Weak<Broker>, shard: TopicPartition, asked: Writ
 struct Debt<'a> {
     broker: &'a Weak<Broker>,
     shard: TopicPartition,
-    asked: &'a WriteMarkers,
+    asked: &'a Arc<WriteMarkers>,
 }
 
 /// A marker that is on its way in a partition's log.

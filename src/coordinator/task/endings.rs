@@ -24,6 +24,8 @@ impl<S: Shard> Task<S> {
         let payloads = vec![TransactionMarker::PAYLOAD_BYTES; markers];
         let Some(mut credits) = self.admit(&payloads, patience).await? else {
             endings.into_iter().for_each(|it| Event::<S>::End(it).fail(CoordinatorError::NotAvailable));
+            // Nor would those behind them find room: they need not wait as long, one after the other.
+            self.refuse_writes();
             return Ok(());
         };
         // Each shares a commit within itself. None is held for all of them: each waits for shards that others
@@ -49,6 +51,8 @@ impl<S: Shard> Task<S> {
         }
         if let Ok(Admission::Appended { end_offset, .. }) = &appended[0] {
             self.written_end = *end_offset;
+            // If this panics, the shard is loaded again from a log that has the marker; who asked hears that
+            // this is not the coordinator, and asks again.
             if let Some(shard) = self.seat.shard.lock().as_mut() {
                 shard.end_transaction(marker.producer_id, marker.result);
             }

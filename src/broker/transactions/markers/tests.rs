@@ -118,44 +118,129 @@ async fn who_writes_markers_stops_when_the_shard_that_asked_is_gone() {
     assert_eq!(partition.watermarks().log_end_offset, Offset(1));
 }
 
+/// A producer whose transaction has a record in `t` and a place among the groups' offsets.
+struct Late {
+    broker: Arc<Broker>,
+    groups: Arc<Partition>,
+    partition: Arc<Partition>,
+    producer: ProducerIdAndEpoch,
+    _directory: tempfile::TempDir,
+}
+
+impl Late {
+    async fn new() -> Late {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = [("transaction.state.log.num.partitions", "1"), ("offsets.topic.num.partitions", "1")];
+        let broker = open(directory.path(), &settings);
+        broker.ensure_transactions_topic().await.unwrap();
+        let groups = broker.ensure_offsets_topic().await.unwrap();
+        let groups = broker.partition(groups.topic_partitions().next().unwrap()).unwrap();
+        let producer = begun(&broker).await;
+        let (_, partition) = written(&broker, producer).await;
+        let (transactional_id, partitions) = (Arc::from(ID), Late::partitions());
+        let transaction_version = TransactionVersion::V0;
+        let add = AddPartitions { transactional_id, producer, partitions, transaction_version };
+        let added = ask(&broker, TransactionRequest::AddPartitions(add)).await;
+        assert_eq!(added, TransactionReply::AddPartitions(Ok(())));
+        // The groups' shard serves.
+        let list = || GroupRequest::ListGroups(Default::default());
+        eventually(|| broker.ask_group("g", Caller::default(), list()).ok()).await;
+        Late { broker, groups, partition, producer, _directory: directory }
+    }
+
+    fn partitions() -> Vec<NamedPartition> {
+        [t(), vec![NamedPartition { topic: OFFSETS_TOPIC.into(), partition: 0 }]].concat()
+    }
+
+    fn asked(&self, decided_at: Timestamp) -> WriteMarkers {
+        WriteMarkers {
+            transactional_id: ID.into(),
+            producer: self.producer,
+            decided_at,
+            coordinator_epoch: LeaderEpoch(0),
+            result: TransactionResult::Abort,
+            partitions: Late::partitions(),
+            transaction_version: TransactionVersion::V0,
+        }
+    }
+
+    fn shard(&self) -> TopicPartition {
+        self.broker.transaction_partition(ID).unwrap()
+    }
+
+    /// Decides to abort; when that was.
+    async fn decided(&self) -> Timestamp {
+        let end = EndTransaction {
+            transactional_id: ID.into(),
+            producer: self.producer,
+            result: TransactionResult::Abort,
+            transaction_version: TransactionVersion::V0,
+            fresh_producer_id: None,
+        };
+        let ended = ask(&self.broker, TransactionRequest::EndTransaction(end)).await;
+        assert!(matches!(ended, TransactionReply::EndTransaction(Ok(_))), "{ended:?}");
+        let mut decided_at = None;
+        self.broker.transactions.0.look(self.shard(), |shard| {
+            shard.visit(&mut |it| decided_at = Some(it.last_update_timestamp));
+        });
+        decided_at.unwrap()
+    }
+
+    fn ends(&self) -> [Offset; 2] {
+        [&self.groups, &self.partition].map(|it| it.watermarks().log_end_offset)
+    }
+}
+
 /// Who waited for room while the shard was loaded again, and its transaction ended by others, would end the
 /// next one: with version 1 its producer is the same.
 #[tokio::test]
 async fn who_comes_too_late_writes_no_marker() {
-    let directory = tempfile::tempdir().unwrap();
-    let settings = [("transaction.state.log.num.partitions", "1"), ("offsets.topic.num.partitions", "1")];
-    let broker = open(directory.path(), &settings);
-    broker.ensure_transactions_topic().await.unwrap();
-    let groups = broker.ensure_offsets_topic().await.unwrap();
-    let groups = broker.partition(groups.topic_partitions().next().unwrap()).unwrap();
-    let producer = begun(&broker).await;
-    let (_, partition) = written(&broker, producer).await;
-    let (transactional_id, transaction_version) = (Arc::from(ID), TransactionVersion::V0);
-    let offsets = NamedPartition { topic: OFFSETS_TOPIC.into(), partition: 0 };
-    let partitions = [t(), vec![offsets]].concat();
-    let add =
-        AddPartitions { transactional_id, producer, partitions: partitions.clone(), transaction_version };
-    let added = ask(&broker, TransactionRequest::AddPartitions(add)).await;
-    assert_eq!(added, TransactionReply::AddPartitions(Ok(())));
-    // The groups' shard serves.
-    let caller = Caller::default();
-    let list = || GroupRequest::ListGroups(Default::default());
-    eventually(|| broker.ask_group("g", caller.clone(), list()).ok()).await;
-
-    let asked = WriteMarkers {
-        transactional_id: ID.into(),
-        producer,
-        decided_at: Timestamp(1),
-        coordinator_epoch: LeaderEpoch(0),
-        result: TransactionResult::Abort,
-        partitions,
-        transaction_version,
-    };
-    let shard = broker.transaction_partition(ID).unwrap();
-    let writing = write(Arc::downgrade(&broker), shard, asked);
+    let late = Late::new().await;
+    let writing = write(Arc::downgrade(&late.broker), late.shard(), late.asked(Timestamp(1)));
     time::timeout(PATIENCE, writing).await.expect("it ends");
-    assert_eq!(partition.watermarks().log_end_offset, Offset(1));
-    assert_eq!(groups.watermarks().log_end_offset, Offset(0));
+    assert_eq!(late.ends(), [Offset(0), Offset(1)]);
+}
+
+/// The same between its place in the queue of the groups' shard and its turn. A look at that shard holds it
+/// up, on a thread of its own as everybody else goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn who_is_overtaken_in_the_queue_of_the_groups_writes_no_marker() {
+    let late = Arc::new(Late::new().await);
+    let (hold, held) = tokio::sync::oneshot::channel();
+    let (let_go, wait) = std::sync::mpsc::channel::<()>();
+    let holder = late.clone();
+    let holding = tokio::task::spawn_blocking(move || {
+        let mut hold = Some(hold);
+        holder.broker.look_at_groups(|_| {
+            hold.take().expect("one shard").send(()).unwrap();
+            wait.recv_timeout(PATIENCE).unwrap();
+        });
+    });
+    held.await.unwrap();
+    // Who was told to write the markers is held up as well, or comes too late.
+    let asked = Arc::new(late.asked(late.decided().await));
+    let (broker, shard) = (Arc::downgrade(&late.broker), late.shard());
+    let debt = Debt { broker: &broker, shard, asked: &asked };
+    let marker = TransactionMarker {
+        origin: MarkerOrigin::Coordinator,
+        producer_id: late.producer.producer_id,
+        producer_epoch: late.producer.producer_epoch,
+        coordinator_epoch: CoordinatorEpoch(0),
+        result: TransactionResult::Abort,
+        transaction_version: 0,
+    };
+    let (own, plain) = ((late.groups.clone(), marker), vec![(late.partition.clone(), marker)]);
+    let mut appending = Box::pin(late.broker.append_with_group(Some(debt), own, plain));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(appending.as_mut().poll(&mut context).is_pending());
+    assert_eq!(late.broker.while_owed(Some(debt), || ()), Ok(()), "when it was queued, it was owed");
+    assert_eq!(late.broker.tell_written(shard, &asked, &asked.partitions).await, Ok(true));
+    let_go.send(()).unwrap();
+    holding.await.unwrap();
+    let (own, plain) = time::timeout(PATIENCE, appending).await.expect("it ends");
+    let not_owed = Some(MarkerRefused::Coordinator(CoordinatorError::NotCoordinator));
+    assert_eq!((own.err(), plain.into_iter().next().unwrap().err()), (not_owed.clone(), not_owed));
+    assert_eq!(late.ends(), [Offset(0), Offset(1)]);
 }
 
 /// Its offsets wait for their coordinator; who reads what is committed need not.
