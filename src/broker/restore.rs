@@ -216,7 +216,7 @@ impl<'a> Restoration<'a> {
         watcher: &mut dyn RestoreWatcher,
     ) -> Restoration<'a> {
         let reads = RemoteReaderOptions { memory_bytes: READER_BYTES, disk: None };
-        let reader = Arc::new(RemoteReader::open(store.clone(), &*env.files, &reads).await);
+        let reader = Arc::new(RemoteReader::open(store.clone(), env, &reads).await);
         watcher.note(&known.words);
         let manifests = Manifests::list(&**store).await;
         for topic_id in manifests.iter().flat_map(Manifests::topics) {

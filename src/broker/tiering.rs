@@ -91,7 +91,7 @@ impl Tier {
         let memory_bytes = tiering.memory_bytes.saturating_sub(upload_memory_bytes(tiering));
         let disk = DiskCache { path: tier.cache_directory.clone(), bytes: tier.cache_bytes };
         let options = RemoteReaderOptions { memory_bytes, disk: Some(disk).filter(|disk| disk.bytes > 0) };
-        let reader = Arc::new(RemoteReader::open(store.clone(), &*env.files, &options).await);
+        let reader = Arc::new(RemoteReader::open(store.clone(), env, &options).await);
         let ownership = Arc::new(Ownership::new(store.clone(), env.clock.clone()));
         let store = Arc::new(OwnedStore { store, ownership: ownership.clone() });
         Tier { store, ownership, reader }

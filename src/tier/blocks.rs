@@ -12,6 +12,7 @@ use super::block_cache::{BlockCache, BlockKey, FoundIn};
 use super::counters::{Counters, count};
 use super::error::TierError;
 use super::keys::Nonce;
+use super::known_damage::KnownDamage;
 use super::segment_head::{BLOCK_BYTES, SegmentHead};
 use super::stream::Stream;
 use crate::store::{Body, ObjectStore, StoreError};
@@ -51,6 +52,11 @@ impl BlockSource {
         self.log_position + position(blocks.start)..self.log_position + position(blocks.end)
     }
 
+    /// Where in the object a block begins.
+    fn block_position(&self, block: u32) -> u64 {
+        self.range(block..block + 1).start
+    }
+
     fn cache_key(&self, block: u32) -> BlockKey {
         BlockKey { nonce: self.head.nonce, block }
     }
@@ -60,7 +66,7 @@ impl BlockSource {
         if crc32c::crc32c(&bytes) == self.head.blocks[block as usize] {
             return Ok(bytes);
         }
-        let at = self.range(block..block + 1).start;
+        let at = self.block_position(block);
         Err(TierError::damaged(&self.key, format!("the block at byte {at} has another checksum")))
     }
 }
@@ -72,6 +78,7 @@ pub(super) struct Blocks {
     pub counters: Arc<Counters>,
     /// Room for blocks that nobody has asked for yet, one permit each.
     pub room_ahead: Arc<Semaphore>,
+    damage: Arc<KnownDamage>,
     streams: Mutex<Streams>,
 }
 
@@ -86,10 +93,11 @@ impl Blocks {
         store: Arc<dyn ObjectStore>,
         cache: BlockCache,
         counters: Arc<Counters>,
+        damage: Arc<KnownDamage>,
         blocks_ahead: usize,
     ) -> Arc<Blocks> {
         let room_ahead = Arc::new(Semaphore::new(blocks_ahead));
-        Arc::new(Blocks { store, cache, counters, room_ahead, streams: Mutex::default() })
+        Arc::new(Blocks { store, cache, counters, room_ahead, damage, streams: Mutex::default() })
     }
 
     /// One block. `window` blocks from there on are asked for at once, if it has to be fetched; those behind
@@ -179,7 +187,8 @@ impl Blocks {
     }
 
     /// The next block of a body that is under way; a body that fails, or brings something else, is no reason
-    /// to give up: the block is asked for once more, alone.
+    /// to give up: the block is asked for once more, alone. If that is damaged, too, it is not asked for for
+    /// a while.
     pub(super) async fn fetch_next(
         &self,
         source: &BlockSource,
@@ -187,6 +196,7 @@ impl Blocks {
         coming: &mut Option<BlockBody>,
     ) -> Result<Bytes, TierError> {
         let block = blocks.start;
+        self.damage.check(&source.key, source.block_position(block))?;
         let first = async {
             let mut body = match coming.take() {
                 Some(body) => body,
@@ -211,18 +221,25 @@ impl Blocks {
 
     /// One block alone.
     async fn fetch_again(&self, source: &BlockSource, block: u32) -> Result<Bytes, TierError> {
-        let mut body = self.open(source, block..block + 1).await?;
-        let bytes = body.next(source.block_bytes(block)).await?;
-        let verified = source.verify(block, bytes).inspect_err(|error| {
-            count(&self.counters.damaged);
-            tracing::error!(%error, "a block is damaged in the store");
+        let fetched = async {
+            let mut body = self.open(source, block..block + 1).await?;
+            let bytes = body.next(source.block_bytes(block)).await?;
+            source.verify(block, bytes)
+        };
+        let bytes = fetched.await.inspect_err(|error| {
+            if error.is_damage() {
+                count(&self.counters.damaged);
+                self.damage.remember(&source.key, source.block_position(block), error);
+                tracing::error!(%error, "a block is damaged in the store");
+            }
         })?;
-        self.keep(source, block, &verified);
-        Ok(verified)
+        self.keep(source, block, &bytes);
+        Ok(bytes)
     }
 
     fn keep(&self, source: &BlockSource, block: u32, bytes: &Bytes) {
         count(&self.counters.blocks_fetched);
+        self.damage.forget(&source.key, source.block_position(block));
         self.cache.insert(source.cache_key(block), bytes.clone());
     }
 

@@ -14,7 +14,7 @@ use super::manifest_entry::ManifestEntry;
 use super::remote_reader::{RemoteReader, RemoteReaderOptions};
 use super::root::Root;
 use super::segment_head::{BLOCK_BYTES, SegmentHead};
-use crate::env::Files;
+use crate::env::Env;
 use crate::model::{Offset, TopicPartition};
 use crate::store::{ObjectStore, StoreError};
 
@@ -171,13 +171,13 @@ impl<'a> BucketCheck<'a> {
     /// Of that store.
     pub async fn new(
         store: Arc<dyn ObjectStore>,
-        files: &dyn Files,
+        env: &Env,
         manifests: &'a dyn CurrentManifests,
         watcher: &'a dyn BucketWatcher,
         sizes_only: bool,
     ) -> BucketCheck<'a> {
         let options = RemoteReaderOptions { memory_bytes: MEMORY_BYTES, disk: None };
-        let reader = RemoteReader::open(Arc::clone(&store), files, &options).await;
+        let reader = RemoteReader::open(Arc::clone(&store), env, &options).await;
         BucketCheck { store, reader, manifests, watcher, sizes_only, summary: BucketSummary::default() }
     }
 

@@ -31,6 +31,7 @@ mod counters;
 mod error;
 mod fields;
 mod keys;
+mod known_damage;
 mod lazy;
 mod leaf;
 mod manifest_entry;

@@ -11,13 +11,14 @@ use super::blocks::{BlockSource, Blocks};
 use super::counters::{Counters, RemoteReads, count};
 use super::error::TierError;
 use super::keys::ObjectKey;
+use super::known_damage::KnownDamage;
 use super::lazy::LazyCache;
 use super::leaf::{Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX};
 use super::manifest_entry::ManifestEntry;
 use super::root::Root;
 use super::segment_head::{BLOCK_BYTES, PRODUCERS_BYTES_MAX, SegmentHead};
 use super::sequences::Sequences;
-use crate::env::Files;
+use crate::env::Env;
 use crate::log::CarriedState;
 use crate::model::TopicPartition;
 use crate::store::ObjectStore;
@@ -68,22 +69,26 @@ pub struct RemoteReader {
     pub(super) served: Arc<Semaphore>,
     pub(super) served_permits: u32,
     counters: Arc<Counters>,
+    damage: Arc<KnownDamage>,
 }
 
 impl RemoteReader {
     /// A reader over that store, with empty caches.
-    pub async fn open(
-        store: Arc<dyn ObjectStore>,
-        files: &dyn Files,
-        options: &RemoteReaderOptions,
-    ) -> RemoteReader {
+    pub async fn open(store: Arc<dyn ObjectStore>, env: &Env, options: &RemoteReaderOptions) -> RemoteReader {
         let shares = Shares::of(options);
         let counters = Arc::<Counters>::default();
-        let cache = BlockCache::open(files, shares.cache, options.disk.as_ref()).await;
+        let damage = Arc::new(KnownDamage::new(env.clock.clone()));
+        let cache = BlockCache::open(&*env.files, shares.cache, options.disk.as_ref()).await;
         let blocks_ahead = shares.ahead / BLOCK_BYTES;
         let served_permits = u32::try_from(shares.served / SERVED_UNIT_BYTES).unwrap_or(u32::MAX >> 4);
         RemoteReader {
-            blocks: Blocks::new(Arc::clone(&store), cache, Arc::clone(&counters), blocks_ahead),
+            blocks: Blocks::new(
+                Arc::clone(&store),
+                cache,
+                Arc::clone(&counters),
+                Arc::clone(&damage),
+                blocks_ahead,
+            ),
             store,
             heads: LazyCache::new(shares.decoded),
             leaves: LazyCache::new(shares.decoded),
@@ -91,6 +96,7 @@ impl RemoteReader {
             served: Arc::new(Semaphore::new(served_permits as usize)),
             served_permits,
             counters,
+            damage,
         }
     }
 
@@ -167,7 +173,7 @@ impl RemoteReader {
     }
 
     /// A small object or a part of one. One that is damaged is fetched once more: it may have been so on its
-    /// way only.
+    /// way only. If it still is, it is not fetched again for a while.
     async fn load<T>(
         &self,
         key: &str,
@@ -179,17 +185,26 @@ impl RemoteReader {
             let bytes = self.store.get(key, range.clone()).await?.whole(bytes_max).await?;
             decode(bytes).map_err(|what| TierError::damaged(key, what))
         };
-        match once().await {
+        let position = range.as_ref().map_or(0, |range| range.start);
+        self.damage.check(key, position)?;
+        let loaded = match once().await {
             Err(error) if error.is_damage() => {
                 count(&self.counters.damaged);
                 tracing::warn!(%error, "an object is fetched again");
-                once().await.inspect_err(|error| {
-                    count(&self.counters.damaged);
-                    tracing::error!(%error, "an object is damaged in the store");
-                })
+                once().await
             }
             result => result,
+        };
+        match &loaded {
+            Ok(_) => self.damage.forget(key, position),
+            Err(error) if error.is_damage() => {
+                count(&self.counters.damaged);
+                self.damage.remember(key, position, error);
+                tracing::error!(%error, "an object is damaged in the store");
+            }
+            Err(_) => {}
         }
+        loaded
     }
 }
 

@@ -147,6 +147,14 @@ impl Broker {
         self.process.id()
     }
 
+    /// The most memory that the current run has held at a time, in MiB.
+    pub fn memory_peak_mib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        let peak_kib: u64 = peak.context("the kernel does not tell VmHWM")?.trim().parse()?;
+        Ok(peak_kib.div_ceil(1024))
+    }
+
     /// What it wrote to its log so far, all runs.
     pub fn log_text(&self) -> Result<String> {
         Ok(fs::read_to_string(&self.log)?)

@@ -36,6 +36,9 @@ const PARTS_SEGMENT_BYTES: u64 = 24 << 20;
 /// behind while the store was away takes longer.
 const TIER_DEADLINE: Duration = Duration::from_secs(600);
 
+/// What a broker may take under load, and what `highwater.tier.memory.bytes` allows the tier.
+const MEMORY_MIB_MAX: u64 = 150 + 128;
+
 /// How much goes into the tier.
 #[derive(Clone, Copy)]
 pub struct Plan {
@@ -75,6 +78,7 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     compacted::await_compaction(context, &broker, &bucket)?;
     context.transcript.add("a compacted topic is compacted in the tier, too");
 
+    see_memory(&broker, "copying")?;
     broker.kill()?;
     broker.restart()?;
     compare(context, &broker, &sent)?;
@@ -96,7 +100,16 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     let topics = [STREAM, PARTS, compacted::TOPIC, transactional::TOPIC, leaving::TOPIC, leaving::CLOCK];
     delete_topics(context, &broker, &bucket, &topics)?;
     context.transcript.add("of deleted topics nothing is left in the bucket");
+    see_memory(&broker, "reading")?;
     broker.stop()
+}
+
+/// Fails if the process took more than it may: whatever was read, copied, cached and waited for.
+pub fn see_memory(broker: &Broker, while_what: &str) -> Result<()> {
+    let peak = broker.memory_peak_mib()?;
+    eprintln!("{peak} MiB at most while {while_what}");
+    ensure!(peak <= MEMORY_MIB_MAX, "{peak} MiB while {while_what}: more than {MEMORY_MIB_MAX}");
+    Ok(())
 }
 
 /// In a directory: the same without transactions and without what tools do.

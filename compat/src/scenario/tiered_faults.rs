@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use self::follower::Follower;
-use super::tiered::{await_tier, tiered_topic};
+use super::tiered::{await_tier, see_memory, tiered_topic};
 use super::{Context, create_topics, kcat_command};
 use crate::broker::{Broker, Settings};
 use crate::bucket::faults::{ALL, Fault, Faults, READS, Strike, WRITES};
@@ -113,6 +113,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     context
         .transcript
         .add("all acknowledged records are there, in order, once, and what is closed is copied");
+    see_memory(&broker, "the store failed")?;
     broker.stop()
 }
 

@@ -62,7 +62,7 @@ async fn from_broker(arguments: &TierLsArguments) -> Result<Exit, Failure> {
 async fn from_store(env: &Env, arguments: &TierLsArguments) -> Result<Exit, Failure> {
     let (_, store) = super::open(env, &arguments.store)?;
     let options = RemoteReaderOptions { memory_bytes: MEMORY_BYTES, disk: None };
-    let reader = RemoteReader::open(Arc::clone(&store), &*env.files, &options).await;
+    let reader = RemoteReader::open(Arc::clone(&store), env, &options).await;
     let mut found = false;
     for id in wanted(&*store, arguments.topic.as_ref()).await? {
         let Some(number) = NewestManifests(Arc::clone(&store)).number(id).await? else { continue };

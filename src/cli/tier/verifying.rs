@@ -45,7 +45,7 @@ pub(super) async fn verify(env: &Env, arguments: &TierVerifyArguments) -> Result
         shows_progress: io::stderr().is_terminal(),
         read: Mutex::default(),
     };
-    let check = BucketCheck::new(store, &*env.files, manifests, &teller, arguments.sizes_only).await;
+    let check = BucketCheck::new(store, env, manifests, &teller, arguments.sizes_only).await;
     let checked = check.run(&known).await;
     teller.clear();
     let summary = checked?;

@@ -677,8 +677,9 @@ async fn trap_84_transactions_of_groups_hold_up_neither_compaction_nor_the_last_
     }
 }
 
-/// Ends active segments, which are never cleaned, and waits until the cleaner has read so far. Again and again:
-/// the broker may be writing the last batch to its segment, or taking a checkpoint without it, just then.
+/// Ends active segments, which are never cleaned, and waits until the cleaner has read so far. Again and
+/// again: the broker may be writing the last batch to its segment, or taking a checkpoint without it, just
+/// then.
 async fn cleaned(test: &TestBroker, partition: &Partition, end: model::Offset) {
     let storage = test.broker.storage();
     eventually(async || {

@@ -57,7 +57,7 @@ async fn what_is_read_again_comes_from_the_disk_and_is_checked() {
     let path = directory.path().join("cache");
     let disk = Some(DiskCache { path: path.clone(), bytes: 128 << 20 });
     let options = RemoteReaderOptions { memory_bytes: 16 << 20, disk };
-    let reader = Arc::new(RemoteReader::open(Arc::clone(&filled.store), &RealFiles, &options).await);
+    let reader = Arc::new(RemoteReader::open(Arc::clone(&filled.store), &filled.env(), &options).await);
     let log = RemoteLog::new(Arc::clone(&reader), Arc::clone(&filled.root));
     assert!(read_all(&log).await == filled.segments[0].bytes);
     assert_eq!(reader.counters().disk_hits, 0, "what is read once stays off the disk");

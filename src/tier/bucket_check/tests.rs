@@ -6,7 +6,6 @@ use super::super::tests::bucket::FilledBucket;
 use super::super::tests::fixture::{MadeSegment, NOW, PARTITION, nonce};
 use super::super::update::Stamp;
 use super::*;
-use crate::env::RealFiles;
 use crate::log::{AbortedTransaction, Times};
 use crate::model::{LeaderEpoch, Offset, ProducerId, TransactionResult};
 use crate::store::Operation;
@@ -63,7 +62,8 @@ async fn check_with(
     sizes_only: bool,
 ) -> (Result<BucketSummary, BucketCheckError>, Vec<BucketFault>, u64) {
     let heard = Heard::default();
-    let check = BucketCheck::new(Arc::clone(&filled.store), &RealFiles, manifests, &heard, sizes_only).await;
+    let check =
+        BucketCheck::new(Arc::clone(&filled.store), &filled.env(), manifests, &heard, sizes_only).await;
     let summary = check.run(&[]).await;
     (summary, heard.faults.into_inner(), heard.bytes.into_inner())
 }

@@ -138,6 +138,39 @@ async fn a_damaged_object_is_never_served() {
     assert!(matches!(read, Err(TierError::Store(StoreError::NotFound(_)))), "{read:?}");
 }
 
+/// A consumer asks again many times a second.
+#[tokio::test]
+async fn what_is_damaged_is_not_fetched_again_for_a_while() {
+    let filled = filled(&[4]).await;
+    let keys = [".leaf", ".segment"].map(|end| {
+        filled.bucket.keys().into_iter().find(|key| key.ends_with(end)).unwrap_or_else(|| panic!("{end}"))
+    });
+    let log_at = filled.bucket.object(&keys[1]).unwrap().len() - filled.segments[0].bytes.len();
+    for (key, at) in [(&keys[0], 9), (&keys[1], 140), (&keys[1], log_at + 5)] {
+        let whole = filled.bucket.object(key).unwrap();
+        let log = filled.log(16 * MIB).await.unwrap();
+        let mut damaged = whole.to_vec();
+        damaged[at] ^= 4;
+        filled.bucket.set_object(key, damaged);
+        let mut fetches = Vec::new();
+        for _ in 0..3 {
+            for _ in 0..10 {
+                let before = filled.gets();
+                assert!(log.read(bounds(0, 100)).await.unwrap_err().is_damage());
+                fetches.push(filled.gets() - before);
+            }
+            filled.clock.advance(Duration::from_millis(1000));
+        }
+        // Twice at once, then after one second, and not after another.
+        let asked: Vec<_> =
+            fetches.iter().enumerate().filter(|(_, gets)| **gets > 0).map(|it| it.0).collect();
+        assert_eq!(asked, [0, 10], "{key} {at}: {fetches:?}");
+        filled.bucket.set_object(key, whole);
+        filled.clock.advance(Duration::from_millis(1000));
+        assert!(log.read(bounds(0, 100)).await.is_ok(), "it was mended");
+    }
+}
+
 #[tokio::test]
 async fn what_the_way_damaged_is_fetched_once_more() {
     let filled = filled(&[6]).await;

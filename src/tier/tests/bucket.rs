@@ -3,8 +3,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::fixture::{MadeSegment, NOW, PARTITION};
-use crate::env::RealFiles;
-use crate::env::simulated::{SeededRandom, SimulatedWorld};
+use crate::env::simulated::{SeededRandom, SimulatedClock, SimulatedWorld};
+use crate::env::{Env, RealFiles};
 use crate::log::{CarriedState, Times};
 use crate::model::{LeaderEpoch, Offset};
 use crate::store::simulated::SimulatedBucket;
@@ -14,6 +14,7 @@ use crate::tier::{RemoteLog, RemoteReader, RemoteReaderOptions, Root, SegmentSca
 /// A bucket with one partition's segments, as an upload would leave it.
 pub(in crate::tier) struct FilledBucket {
     pub bucket: SimulatedBucket,
+    pub clock: Arc<SimulatedClock>,
     pub store: Arc<dyn ObjectStore>,
     pub root: Arc<Root>,
     pub segments: Vec<MadeSegment>,
@@ -42,12 +43,17 @@ impl FilledBucket {
             store.delete(&update.garbage).await.unwrap();
             (root, last, state) = (update.next, update.next_leaf, scanned.state);
         }
-        FilledBucket { bucket, store, root: Arc::new(root), segments }
+        FilledBucket { bucket, clock: world.clock.clone(), store, root: Arc::new(root), segments }
+    }
+
+    /// Its clock, and real files.
+    pub(in crate::tier) fn env(&self) -> Env {
+        Env { clock: self.clock.clone(), files: Arc::new(RealFiles), ..Env::real() }
     }
 
     pub(in crate::tier) async fn reader(&self, memory_bytes: usize) -> Arc<RemoteReader> {
         let options = RemoteReaderOptions { memory_bytes, disk: None };
-        Arc::new(RemoteReader::open(Arc::clone(&self.store), &RealFiles, &options).await)
+        Arc::new(RemoteReader::open(Arc::clone(&self.store), &self.env(), &options).await)
     }
 
     /// As a broker that starts has it: from the root on.

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::broker::cleaning::limits;
+use crate::broker::testing::PATIENCE;
 use crate::log::{Cleanable, CopyLag};
-use crate::partition::CleanStep;
-use crate::protocol::batch::{BatchBuilder, DecompressionCaps, NewRecord, records};
+use crate::model::{CoordinatorEpoch, ProducerEpoch, ProducerId, TransactionResult};
+use crate::partition::{Appender, CleanStep, MarkerOrigin, Purpose, TransactionMarker, Verification};
+use crate::protocol::batch::{BatchBuilder, DecompressionCaps, NewRecord, ProducedBatch, records};
+use crate::transaction::NamedPartition;
 
 /// Key and value; a tombstone has none.
 type Written<'a> = (&'a str, Option<&'a str>);
@@ -46,8 +49,46 @@ async fn segment(broker: &Broker, partition: &Arc<Partition>, written: &[Written
         builder.push(NewRecord { timestamp: Timestamp(1), key, value, headers: &[] });
     }
     append_batch(broker, partition, builder).await;
+    closed(broker, partition).await;
+}
+
+async fn closed(broker: &Broker, partition: &Arc<Partition>) {
     let end = partition.watermarks().log_end_offset;
     settled(broker, partition, || cleanable(partition).first_uncleanable_offset == end).await;
+}
+
+/// The same of a producer's transaction, with its marker.
+async fn transaction(
+    broker: &Broker,
+    partition: &Arc<Partition>,
+    producer_id: ProducerId,
+    written: &[Written<'_>],
+    result: TransactionResult,
+) {
+    let producer_epoch = ProducerEpoch(0);
+    let mut builder = BatchBuilder::new();
+    (builder.producer_id, builder.producer_epoch) = (producer_id, producer_epoch);
+    (builder.is_transactional, builder.base_sequence) = (true, 0);
+    for (key, value) in written {
+        let (key, value) = (Some(key.as_bytes()), value.map(str::as_bytes));
+        builder.push(NewRecord { timestamp: Timestamp(1), key, value, headers: &[] });
+    }
+    let batch = ProducedBatch::of_broker(builder.build());
+    let storage = broker.storage();
+    let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
+    let appender = Appender { is_client: true, verification: Verification::NotRequired };
+    storage.append_by(appender, partition, &mut credits, &batch).unwrap();
+    let marker = TransactionMarker {
+        origin: MarkerOrigin::Client,
+        producer_id,
+        producer_epoch,
+        coordinator_epoch: CoordinatorEpoch(0),
+        result,
+        transaction_version: 0,
+    };
+    let t = NamedPartition { topic: "t".into(), partition: 0 };
+    assert_eq!(broker.end_transactions(std::iter::once((&t, marker))).await, [Ok(())]);
+    closed(broker, partition).await;
 }
 
 fn cleanable(partition: &Partition) -> Cleanable {
@@ -73,7 +114,11 @@ fn clean(broker: &Broker, partition: &Arc<Partition>) {
 async fn read(broker: &Broker, partition: &Arc<Partition>) -> Read {
     let mut read = Vec::new();
     for batch in batches_from(broker, partition, partition.watermarks().log_start_offset.0).await {
-        let base = BatchHeader::parse(&batch).unwrap().base_offset.0;
+        let header = BatchHeader::parse(&batch).unwrap();
+        if header.attributes.is_control() {
+            continue;
+        }
+        let base = header.base_offset.0;
         for record in &records(&batch, &DecompressionCaps::default()).unwrap() {
             let record = record.unwrap();
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -153,6 +198,38 @@ async fn it_leaves_the_disk_and_stays_compacted() {
     segment(&broker, &partition, &[("z", Some("2"))]).await;
     leaves_the_disk(&broker, &partition).await;
     assert_eq!(values(&read(&broker, &partition).await).get("z"), Some(&Some("2".to_owned())));
+}
+
+/// What was aborted comes to nobody, and what was committed gives way as other records do.
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_stay_what_they_were() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    let (first, second) = (ProducerId(7), ProducerId(8));
+    let value = |text: &str| Some(text.to_owned());
+    let aborted = [("a", Some("aborted")), ("x", Some("aborted"))];
+    let committed = [("a", Some("1")), ("b", Some("1"))];
+    transaction(&broker, &partition, first, &committed, TransactionResult::Commit).await;
+    transaction(&broker, &partition, second, &aborted, TransactionResult::Abort).await;
+    leaves_the_disk(&broker, &partition).await;
+    assert_eq!(partition.watermarks().local_log_start_offset, Offset(6));
+    let expected = [("a".to_owned(), value("1")), ("b".to_owned(), value("1"))];
+    assert_eq!(values(&read(&broker, &partition).await), BTreeMap::from(expected));
+
+    segment(&broker, &partition, &[("a", Some("2"))]).await;
+    leaves_the_disk(&broker, &partition).await;
+    broker.compact_tier().await;
+    let expected = BTreeMap::from([("a".to_owned(), value("2")), ("b".to_owned(), value("1"))]);
+    let after = read(&broker, &partition).await;
+    assert_eq!((offsets(&after), values(&after)), (vec![1, 6], expected.clone()));
+    let (broker, partition) = restarted(open_quiet, (broker, partition), directory.path(), &bucket).await;
+    assert_eq!(values(&read(&broker, &partition).await), expected);
+
+    segment(&broker, &partition, &[("b", Some("2"))]).await;
+    leaves_the_disk(&broker, &partition).await;
+    broker.compact_tier().await;
+    assert_eq!(offsets(&read(&broker, &partition).await), [6, 7]);
 }
 
 /// Else the older record of the key, which the disk's cleaner does not see, would come back.
