@@ -29,7 +29,14 @@ pub fn measure(folder: &Path, divisor: usize) -> Result<Figures> {
         file.sync_data()
     })?;
     percentiles(&mut figures, "append_4k_", appended);
+    fs::remove_file(&path)?;
+    percentiles(&mut figures, "overwrite_64k_", overwritten(folder, OVERWRITES / divisor)?);
+    Ok(figures)
+}
 
+/// Milliseconds of each write of 64 KiB over what was written, with its fdatasync.
+pub fn overwritten(folder: &Path, count: usize) -> Result<Vec<f32>> {
+    let path = folder.join("fdatasync");
     let file = File::create(&path)?;
     for chunk in 0..PREPARED_BYTES >> 20 {
         file.write_all_at(&vec![1; 1 << 20], chunk << 20)?;
@@ -37,13 +44,12 @@ pub fn measure(folder: &Path, divisor: usize) -> Result<Figures> {
     file.sync_all()?;
     let buffer = vec![7; OVERWRITE_BYTES];
     let places = PREPARED_BYTES as usize / OVERWRITE_BYTES;
-    let overwritten = timed(OVERWRITES / divisor, |at| {
+    let times_ms = timed(count, |at| {
         file.write_all_at(&buffer, ((at % places) * OVERWRITE_BYTES) as u64)?;
         file.sync_data()
     })?;
-    percentiles(&mut figures, "overwrite_64k_", overwritten);
     fs::remove_file(path)?;
-    Ok(figures)
+    Ok(times_ms)
 }
 
 /// Milliseconds of each call.

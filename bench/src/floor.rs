@@ -32,12 +32,13 @@ use server::{Server, Step};
 const CASES: [&str; 3] = ["r1", "r2", "r3"];
 /// The one whose requests the sender understands.
 const FETCH: &str = "r4";
-/// Each does what those before it do, and more.
-const STEPS: [(Step, &str); 4] = [
+/// Each does what those before it do, and more; the last one in place of the one before it.
+const STEPS: [(Step, &str); 5] = [
     (Step::Answer, "receive, answer"),
     (Step::Check, "+ checksum"),
     (Step::Commit, "+ write-ahead log, fdatasync"),
     (Step::Keep, "+ segments in the page cache"),
+    (Step::KeepPast, "or past it"),
 ];
 const SENDING: &str = "send file extents";
 

@@ -5,13 +5,13 @@
 //! server's cost is in the figures; before cold reads the page cache is dropped and the broker started anew,
 //! so that neither has anything; requests are those that the broker counts.
 
+mod plain_reads;
 pub mod report;
 
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
 use compat::broker::{self, Broker, Flavor, Settings, tied_to_this_process};
@@ -24,8 +24,9 @@ use crate::client::Work;
 use crate::figures::{Figures, HIGHWATER, Results, Run};
 use crate::measure::{Amount, Before};
 use crate::options::Options;
+use crate::raw::percentiles;
 use crate::sitting::preparation;
-use crate::{render, topics};
+use crate::{disk, render, topics};
 
 const COLD: &str = "cold";
 const HOT: &str = "hot";
@@ -49,6 +50,7 @@ struct Amounts {
     cold_records: u64,
     hot_records: u64,
     segment_bytes: u64,
+    syncs: usize,
 }
 
 impl Amounts {
@@ -60,11 +62,13 @@ impl Amounts {
                 // In two runs less than a segment of each partition: nothing of it is copied.
                 hot_records: 110_000,
                 segment_bytes: SEGMENT_BYTES,
+                syncs: 4000,
             },
             Scale::Quick => Amounts {
                 cold_records: u64::from(COLD_PARTITIONS) * 13 * 1024,
                 hot_records: 20_000,
                 segment_bytes: 4 << 20,
+                syncs: 200,
             },
         }
     }
@@ -136,7 +140,8 @@ impl Round<'_> {
         self.keep("cold_read", &cold, &["throughput_mib_s", "cpu_s_per_gib", "rss_peak_mib"]);
         broker.stop()?;
         self.read_alone()?;
-        self.beside_readers()
+        self.beside_readers()?;
+        self.disk_beside_readers()
     }
 
     /// One partition by one reader from its beginning, and what that asks the store for.
@@ -255,15 +260,7 @@ impl Round<'_> {
     fn read_bucket(&self) -> Result<f64> {
         let files = files_below(&self.bucket())?;
         let start = Instant::now();
-        let each = files.len().div_ceil(COLD_PARTITIONS as usize).max(1);
-        let bytes = std::thread::scope(|scope| {
-            let readers: Vec<_> =
-                files.chunks(each).map(|files| scope.spawn(move || read_files(files))).collect();
-            let join = |reader: std::thread::ScopedJoinHandle<'_, Result<u64>>| {
-                reader.join().ok().context("a reader panicked")?
-            };
-            readers.into_iter().map(join).sum::<Result<u64>>()
-        })?;
+        let bytes = plain_reads::all(&files, COLD_PARTITIONS as usize)?;
         Ok(bytes as f64 / f64::from(1 << 20) / start.elapsed().as_secs_f64())
     }
 
@@ -286,6 +283,22 @@ impl Round<'_> {
         self.keep("beside_readers", &beside, &["p50_ms", "p99_ms"]);
         let ratio = beside["p99_ms"] / alone["p99_ms"];
         self.figures.insert("beside_readers_p99_ratio".to_owned(), ratio);
+        Ok(())
+    }
+
+    /// What the disk's own syncs do beside the same reads, made of the same files: no broker is quicker.
+    fn disk_beside_readers(&mut self) -> Result<()> {
+        let files = files_below(&self.bucket())?;
+        let syncs = || disk::overwritten(&self.folder, self.amounts.syncs);
+        drop_page_cache()?;
+        let alone = syncs()?;
+        drop_page_cache()?;
+        let (readers, rate) = (COLD_PARTITIONS as usize, u64::from(READER_BYTES_PER_SECOND));
+        let beside = plain_reads::beside(&files, readers, rate, syncs)??;
+        percentiles(&mut self.figures, "disk_alone_", alone);
+        percentiles(&mut self.figures, "disk_beside_readers_", beside);
+        let ratio = self.figures["disk_beside_readers_p99_ms"] / self.figures["disk_alone_p99_ms"];
+        self.figures.insert("disk_beside_readers_p99_ratio".to_owned(), ratio);
         Ok(())
     }
 
@@ -363,20 +376,6 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-fn read_files(files: &[PathBuf]) -> Result<u64> {
-    let (mut buffer, mut bytes) = (vec![0; 1 << 20], 0);
-    for file in files {
-        let mut file = File::open(file)?;
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                read => bytes += read as u64,
-            }
-        }
-    }
-    Ok(bytes)
 }
 
 fn drop_page_cache() -> Result<()> {

@@ -25,12 +25,16 @@ pub enum Step {
     Commit,
     /// Batches are written to a file of their partition, too, which nobody syncs.
     Keep,
+    /// The same past the page cache: whoever reads them asks the disk.
+    KeepPast,
 }
 
 /// Room of the write-ahead log, written once before and over and over then.
 const LOG_BYTES: usize = 64 << 20;
 /// What comes together at most: a multiple of a block.
 const GROUP_BYTES_MAX: usize = 32 << 20;
+/// What is written past the page cache at a time, of one partition.
+const PIECE_BYTES: usize = 1 << 20;
 const BLOCK_BYTES: usize = 4096;
 /// Read from a connection at once.
 const READ_BYTES: usize = 256 << 10;
@@ -56,7 +60,7 @@ impl Server {
         let log = (step >= Step::Commit).then(|| Log::create(&folder.join("wal"))).transpose()?;
         let (folder, answer, batch_at) = (folder.to_owned(), answer(topic), batch_at(topic));
         Server::spawn(move |listener, stopping| {
-            let (connections, group) = (Vec::new(), Group::new());
+            let (connections, group) = (Vec::new(), Aligned::new(GROUP_BYTES_MAX));
             Serving { step, listener, stopping, connections, log, folder, answer, batch_at, group }.run()
         })
     }
@@ -108,9 +112,7 @@ fn answer(topic: &str) -> Vec<u8> {
 
 struct Connection {
     stream: TcpStream,
-    /// Its partition's file.
-    segment: Option<File>,
-    segment_bytes: u64,
+    segment: Option<Segment>,
     received: Vec<u8>,
     filled: usize,
     /// Where in the group its batches of this round lie.
@@ -129,7 +131,7 @@ struct Serving {
     answer: Vec<u8>,
     batch_at: usize,
     /// What is committed together: all that is there when it is looked at.
-    group: Group,
+    group: Aligned,
 }
 
 impl Serving {
@@ -164,11 +166,17 @@ impl Serving {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let path = self.folder.join(format!("segment-{}", self.connections.len()));
-        let segment = (self.step >= Step::Keep).then(|| File::create(path)).transpose()?;
+        let segment = match self.step {
+            Step::Answer | Step::Check | Step::Commit => None,
+            Step::Keep => Some(Segment::Cached(Appended { file: File::create(path)?, bytes: 0 })),
+            Step::KeepPast => {
+                let file = past_the_page_cache().create(true).truncate(true).open(path)?;
+                Some(Segment::Past(Appended { file, bytes: 0 }, Aligned::new(PIECE_BYTES)))
+            }
+        };
         self.connections.push(Connection {
             stream,
             segment,
-            segment_bytes: 0,
             received: vec![0; FRAME_BYTES_MAX],
             filled: 0,
             batches: Vec::new(),
@@ -216,10 +224,9 @@ impl Serving {
             let answers = self.answer.repeat(connection.answers);
             connection.stream.write_all(&answers)?;
             connection.answers = 0;
-            if let Some(segment) = &connection.segment {
+            if let Some(segment) = &mut connection.segment {
                 for batch in connection.batches.drain(..) {
-                    segment.write_all_at(self.group.bytes(&batch), connection.segment_bytes)?;
-                    connection.segment_bytes += batch.len() as u64;
+                    segment.append(self.group.bytes(&batch))?;
                 }
             }
             connection.batches.clear();
@@ -243,23 +250,69 @@ fn check(batch: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// A partition's file.
+enum Segment {
+    Cached(Appended),
+    /// With the piece that is not full yet.
+    Past(Appended, Aligned),
+}
+
+struct Appended {
+    file: File,
+    bytes: u64,
+}
+
+impl Appended {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, self.bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Segment {
+    fn append(&mut self, mut batch: &[u8]) -> Result<()> {
+        let (file, piece) = match self {
+            Segment::Cached(file) => return file.append(batch),
+            Segment::Past(file, piece) => (file, piece),
+        };
+        while !batch.is_empty() {
+            let (now, later) = batch.split_at(batch.len().min(PIECE_BYTES - piece.filled));
+            piece.push(now)?;
+            batch = later;
+            if piece.filled == PIECE_BYTES {
+                file.append(piece.bytes(&(0..PIECE_BYTES)))?;
+                piece.filled = 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn past_the_page_cache() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(OFlags::DIRECT.bits().cast_signed());
+    options
+}
+
 /// Memory from a block's begin on, so that the one copy into it is the last.
-struct Group {
+struct Aligned {
     memory: Vec<u8>,
     start: usize,
     filled: usize,
 }
 
-impl Group {
-    fn new() -> Group {
-        let memory = vec![0; GROUP_BYTES_MAX + BLOCK_BYTES];
+impl Aligned {
+    fn new(bytes: usize) -> Aligned {
+        let memory = vec![0; bytes + BLOCK_BYTES];
         let address = memory.as_ptr() as usize;
-        Group { start: address.next_multiple_of(BLOCK_BYTES) - address, memory, filled: 0 }
+        Aligned { start: address.next_multiple_of(BLOCK_BYTES) - address, memory, filled: 0 }
     }
 
     fn push(&mut self, batch: &[u8]) -> Result<Range<usize>> {
         let range = self.filled..self.filled + batch.len();
-        ensure!(range.end <= GROUP_BYTES_MAX, "a group of {} bytes", range.end);
+        let room = self.memory.len() - BLOCK_BYTES;
+        ensure!(range.end <= room, "{} bytes where {room} have room", range.end);
         self.memory[self.start..][range.clone()].copy_from_slice(batch);
         self.filled = range.end;
         Ok(range)
@@ -278,14 +331,13 @@ struct Log {
 
 impl Log {
     fn create(path: &Path) -> Result<Log> {
-        let flags = i32::try_from(OFlags::DIRECT.bits())?;
         File::create(path)?.write_all(&vec![7; LOG_BYTES])?;
-        let file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+        let file = past_the_page_cache().open(path)?;
         file.sync_all()?;
         Ok(Log { file, at: 0 })
     }
 
-    fn commit(&mut self, group: &Group) -> Result<()> {
+    fn commit(&mut self, group: &Aligned) -> Result<()> {
         let whole = group.filled.next_multiple_of(BLOCK_BYTES);
         if self.at + whole > LOG_BYTES {
             self.at = 0;

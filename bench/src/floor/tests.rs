@@ -39,6 +39,15 @@ fn every_step_answers_and_the_last_keeps_the_batch() {
 }
 
 #[test]
+fn past_the_page_cache_whole_pieces_are_written() {
+    let batch = raw_producer::batch(&[(None, &vec![7; 3 << 19])], 1);
+    let (answer, segment) = served(Step::KeepPast, &batch);
+    assert_eq!(answer, Some((0, 0)));
+    assert_eq!(segment.len(), 1 << 20);
+    assert!(batch.starts_with(&segment));
+}
+
+#[test]
 fn a_damaged_batch_is_noticed_where_checksums_are_verified() {
     let mut batch = raw_producer::batch(&[(None, b"value")], 1);
     *batch.last_mut().unwrap() ^= 1;

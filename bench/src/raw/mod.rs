@@ -100,7 +100,7 @@ fn on_each_partition<T: Send>(
 }
 
 /// Waits for a moment, and gives it.
-fn wait_until(due: Instant) -> Instant {
+pub fn wait_until(due: Instant) -> Instant {
     let patience = Instant::now() + PATIENCE;
     while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
         if Instant::now() > patience {

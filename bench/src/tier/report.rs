@@ -43,6 +43,9 @@ const BESIDE: &[Row] = &[
     ("beside 20 cold readers at 5 MiB/s each, p50", "beside_readers_p50_ms", "ms", None),
     ("beside 20 cold readers at 5 MiB/s each, p99", "beside_readers_p99_ms", "ms", None),
     ("p99 beside them, of that alone", "beside_readers_p99_ratio", "×", Some(2.0)),
+    ("the disk's own sync alone, p99", "disk_alone_p99_ms", "ms", None),
+    ("beside the same reads of plain files, p99", "disk_beside_readers_p99_ms", "ms", None),
+    ("p99 of the disk beside them, of that alone", "disk_beside_readers_p99_ratio", "×", None),
 ];
 
 fn figure(results: &Results, name: &str) -> Option<Spread> {
