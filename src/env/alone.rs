@@ -14,6 +14,14 @@ pub fn resident_bytes() -> usize {
     kibibytes * 1024
 }
 
+/// Bytes that this process had read from a disk, whatever for.
+#[expect(clippy::disallowed_methods, reason = "the kernel's account of this process, in a test")]
+pub fn read_from_disk_bytes() -> u64 {
+    let account = std::fs::read_to_string("/proc/self/io").expect("Linux tells");
+    let bytes = account.lines().find_map(|line| line.strip_prefix("read_bytes:"));
+    bytes.and_then(|bytes| bytes.trim().parse().ok()).expect("a number")
+}
+
 /// Whether this process is the one that measures.
 pub fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()

@@ -54,6 +54,11 @@ pub trait File: Send + Sync + 'static {
     fn length(&self) -> io::Result<u64>;
     /// Asks the kernel to forget clean cached pages of a range, so that the next read comes from the disk.
     fn drop_cache(&self, offset: u64, length: u64) -> io::Result<()>;
+    /// Asks the kernel to read what it is asked for and nothing ahead of that: for who reads ahead itself. A
+    /// hint, which files that are not the system's do without.
+    fn read_nothing_ahead(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// The descriptor, where there is one, for `sendfile` and residency probes.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 
@@ -248,6 +253,10 @@ impl File for RealFile {
         // Without a length it is the whole rest.
         let Some(length) = NonZeroU64::new(length) else { return Ok(()) };
         Ok(rustix::fs::fadvise(&self.0, offset, Some(length), rustix::fs::Advice::DontNeed)?)
+    }
+
+    fn read_nothing_ahead(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::Random)?)
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {

@@ -182,7 +182,7 @@ impl RemoteReader {
         let nothing = |next_offset| RemoteRead { slices: Vec::new(), bytes: 0, next_offset, has_more: false };
         let Some(first) = walk.first_from(bounds.from).await? else {
             let next_offset = entry.end_offset.max(bounds.from);
-            self.sequences.lock().expect(partition, next_offset, window);
+            self.sequences.lock().went_on(partition, bounds.from, next_offset, window);
             return Ok(nothing(next_offset));
         };
         let is_large = first.end() - first.position > bounds.bytes_max;
@@ -202,7 +202,7 @@ impl RemoteReader {
         let is_end = stop == entry.log_bytes;
         let next_offset =
             if is_end { entry.end_offset.min(bounds.end.max(next_offset)) } else { next_offset };
-        self.sequences.lock().expect(partition, next_offset, window);
+        self.sequences.lock().went_on(partition, bounds.from, next_offset, window);
         let slices = walk.run.slices(first.position..stop);
         let kept = self.units(slices.len() as u64 * BLOCK_BYTES as u64) as usize;
         let surplus = permit.num_permits().saturating_sub(kept);

@@ -23,13 +23,21 @@ pub(super) struct Sequences {
 
 impl Sequences {
     /// Blocks to ask for, from that offset on: twice those of the read before, one for a reader that is new.
-    pub(super) fn window(&mut self, partition: TopicPartition, from: Offset) -> u32 {
-        let before = self.expected.remove(&(partition, from));
+    /// The same again where a read is given up, as those are that a slow store keeps waiting.
+    pub(super) fn window(&self, partition: TopicPartition, from: Offset) -> u32 {
+        let before = self.expected.get(&(partition, from));
         before.map_or(1, |(window, _)| window.saturating_mul(2).min(WINDOW_BLOCKS_MAX))
     }
 
-    /// A read with that window ended there.
-    pub(super) fn expect(&mut self, partition: TopicPartition, next_offset: Offset, window: u32) {
+    /// A read from `from` with that window ended at `next_offset`.
+    pub(super) fn went_on(
+        &mut self,
+        partition: TopicPartition,
+        from: Offset,
+        next_offset: Offset,
+        window: u32,
+    ) {
+        self.expected.remove(&(partition, from));
         self.count += 1;
         let key = (partition, next_offset);
         self.expected.insert(key, (window, self.count));
@@ -53,10 +61,13 @@ mod tests {
         let mut sequences = Sequences::default();
         let mut windows = Vec::new();
         for at in 0..8 {
-            let window = sequences.window(PARTITION, Offset(at * 10));
+            let from = Offset(at * 10);
+            let window = sequences.window(PARTITION, from);
+            assert_eq!(sequences.window(PARTITION, from), window, "the first read was given up");
             windows.push(window);
-            sequences.expect(PARTITION, Offset((at + 1) * 10), window);
+            sequences.went_on(PARTITION, from, Offset((at + 1) * 10), window);
         }
+        assert_eq!(sequences.expected.len(), 1, "where a reader was is forgotten");
         assert_eq!(windows, [1, 2, 4, 8, 16, 32, 32, 32]);
         // Another place, another partition.
         assert_eq!(sequences.window(PARTITION, Offset(75)), 1);
@@ -69,8 +80,8 @@ mod tests {
     fn the_oldest_are_forgotten() {
         let mut sequences = Sequences::default();
         for at in 0..3 * SEQUENCES_MAX as i64 {
-            sequences.expect(PARTITION, Offset(at), 4);
-            sequences.expect(PARTITION, Offset(0), 4);
+            sequences.went_on(PARTITION, Offset(-1), Offset(at), 4);
+            sequences.went_on(PARTITION, Offset(-1), Offset(0), 4);
         }
         assert!(sequences.expected.len() <= SEQUENCES_MAX && sequences.order.len() == SEQUENCES_MAX);
         assert_eq!(sequences.window(PARTITION, Offset(1)), 1);

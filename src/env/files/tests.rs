@@ -1,6 +1,7 @@
 use std::io::ErrorKind::WouldBlock;
 
 use super::*;
+use crate::env::alone::{alone, is_alone, read_from_disk_bytes};
 
 #[test]
 fn pieces_are_written_one_behind_the_other_however_many_there_are() {
@@ -95,6 +96,32 @@ fn in_haste_only_what_is_cached_is_read_and_only_so_often() {
         without_waiting(9, read).is_err_and(|kind| kind == WouldBlock).then_some(()).ok_or("it is cached")
     });
     assert_eq!((read(), open()), (Ok([7; 100]), Ok(())), "there is time again");
+}
+
+/// By the kernel's account of this process: a look whether something is cached has it begin to read that.
+#[test]
+fn nothing_is_read_ahead_where_nobody_wants_it() {
+    const PIECE: u64 = 64 << 10;
+    const PLACES: u64 = 64;
+    const PLACE_BYTES: u64 = 16 * PIECE;
+    if !is_alone() {
+        return drop(alone(module_path!(), "nothing_is_read_ahead_where_nobody_wants_it"));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let file = RealFiles.open(&path, OpenMode::Create).unwrap();
+    file.write_all_at(&vec![7; (PLACES * PLACE_BYTES) as usize], 0).unwrap();
+    file.sync_data().unwrap();
+    file.drop_cache(0, PLACES * PLACE_BYTES).unwrap();
+    let file = RealFiles.open(&path, OpenMode::Read).unwrap();
+    file.read_nothing_ahead().unwrap();
+    let before = read_from_disk_bytes();
+    for at in (0..PLACES).flat_map(|place| [0, 1, 2].map(|piece| place * PLACE_BYTES + piece * PIECE)) {
+        file.read_exact_at(&mut [0; PIECE as usize], at).unwrap();
+    }
+    let (read, asked_for) = (read_from_disk_bytes() - before, PLACES * 3 * PIECE);
+    // The program's own pages come from the disk, too.
+    assert!(read <= asked_for + (4 << 20), "{read} bytes where {asked_for} were asked for");
 }
 
 #[test]

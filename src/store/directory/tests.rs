@@ -2,12 +2,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 
+use super::super::backend::Backend;
 use super::super::client::Client;
 use super::super::simulated::SimulatedBucket;
 use super::super::tests::conforms;
 use super::super::{Created, NoObserver, ObjectStore, StoreError};
-use super::Directory;
+use super::{Directory, READS_MAX};
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
 use crate::env::{Env, Files};
 
@@ -22,6 +24,27 @@ async fn a_directory_conforms() {
     let env = Env::real();
     conforms(&store(&env, directory.path()), &env, 3_500_000).await;
     assert!(env.files.list(&directory.path().join(".staging")).unwrap().is_empty());
+}
+
+/// A commit of the log waits behind them in the disk's queue.
+#[tokio::test]
+async fn few_pieces_are_read_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = Directory::open(&Env::real(), folder.path()).unwrap();
+    directory.put("a", &[Bytes::from(vec![7; 600 << 10])]).await.unwrap();
+    let others = directory.0.reads.acquire_many(READS_MAX as u32).await.unwrap();
+    let mut body = directory.get("a", None).await.unwrap().chunks;
+    let reading = tokio::spawn(async move { (body.next().await.unwrap().unwrap(), body) });
+    for _ in 0..50 {
+        assert_eq!(directory.head("a").await, Ok(600 << 10));
+    }
+    assert!(!reading.is_finished());
+    drop(others);
+    let (piece, rest) = reading.await.unwrap();
+    assert_eq!(piece, vec![7; 256 << 10]);
+    let rest: Vec<_> = rest.map(|piece| piece.unwrap().len()).collect().await;
+    assert_eq!(rest, [256 << 10, 88 << 10]);
+    assert_eq!(directory.0.reads.available_permits(), READS_MAX);
 }
 
 #[tokio::test]
