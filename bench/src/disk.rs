@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::figures::Figures;
-use crate::raw::percentiles;
+use crate::raw::{percentiles, wait_until};
 
 /// No measurement of one kind takes longer.
 const TIME_MAX: Duration = Duration::from_secs(8);
@@ -24,18 +24,19 @@ pub fn measure(folder: &Path, divisor: usize) -> Result<Figures> {
     let mut figures = Figures::new();
     let path = folder.join("fdatasync");
     let file = File::create(&path)?;
-    let appended = timed(APPENDS / divisor, |at| {
+    let appended = timed(APPENDS / divisor, None, |at| {
         file.write_all_at(&[7; APPEND_BYTES], (at * APPEND_BYTES) as u64)?;
         file.sync_data()
     })?;
     percentiles(&mut figures, "append_4k_", appended);
     fs::remove_file(&path)?;
-    percentiles(&mut figures, "overwrite_64k_", overwritten(folder, OVERWRITES / divisor)?);
+    percentiles(&mut figures, "overwrite_64k_", overwritten(folder, OVERWRITES / divisor, None)?);
     Ok(figures)
 }
 
-/// Milliseconds of each write of 64 KiB over what was written, with its fdatasync.
-pub fn overwritten(folder: &Path, count: usize) -> Result<Vec<f32>> {
+/// Milliseconds of each write of 64 KiB over what was written, with its fdatasync: one after the other, or so
+/// many a second, from the moment on at which each was due.
+pub fn overwritten(folder: &Path, count: usize, per_second: Option<f64>) -> Result<Vec<f32>> {
     let path = folder.join("fdatasync");
     let file = File::create(&path)?;
     for chunk in 0..PREPARED_BYTES >> 20 {
@@ -44,7 +45,7 @@ pub fn overwritten(folder: &Path, count: usize) -> Result<Vec<f32>> {
     file.sync_all()?;
     let buffer = vec![7; OVERWRITE_BYTES];
     let places = PREPARED_BYTES as usize / OVERWRITE_BYTES;
-    let times_ms = timed(count, |at| {
+    let times_ms = timed(count, per_second, |at| {
         file.write_all_at(&buffer, ((at % places) * OVERWRITE_BYTES) as u64)?;
         file.sync_data()
     })?;
@@ -52,13 +53,19 @@ pub fn overwritten(folder: &Path, count: usize) -> Result<Vec<f32>> {
     Ok(times_ms)
 }
 
-/// Milliseconds of each call.
-fn timed(count: usize, mut write: impl FnMut(usize) -> std::io::Result<()>) -> Result<Vec<f32>> {
+fn timed(
+    count: usize,
+    per_second: Option<f64>,
+    mut write: impl FnMut(usize) -> std::io::Result<()>,
+) -> Result<Vec<f32>> {
     let start = Instant::now();
     let mut times_ms = Vec::with_capacity(count);
     for at in 0..count {
-        let before = Instant::now();
-        if before - start > TIME_MAX {
+        let before = match per_second {
+            Some(per_second) => wait_until(start + Duration::from_secs_f64(at as f64 / per_second)),
+            None => Instant::now(),
+        };
+        if start.elapsed() > TIME_MAX {
             break;
         }
         write(at)?;

@@ -36,9 +36,12 @@ const COLD_PARTITIONS: u32 = 20;
 const HOT_PARTITIONS: u32 = 4;
 const READER_BYTES_PER_SECOND: u32 = 5 << 20;
 const HOT_RATE: u32 = 10_000;
+const HOT_PER_BATCH: u32 = 10;
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Nothing new in the bucket and on the disk for so long: all is copied.
 const SETTLED: Duration = Duration::from_secs(4);
+/// No request for so long, with retention at work twice a second: all was looked at.
+const QUIET: Duration = Duration::from_secs(2);
 /// What S3 calls GET, and PUT or POST, by the broker's words for requests (`store::Operation`).
 const GETS: &[&str] = &["get"];
 const PUTS: &[&str] = &["put", "create", "begin_parts", "part", "complete_parts"];
@@ -62,7 +65,7 @@ impl Amounts {
                 // In two runs less than a segment of each partition: nothing of it is copied.
                 hot_records: 110_000,
                 segment_bytes: SEGMENT_BYTES,
-                syncs: 4000,
+                syncs: 7000,
             },
             Scale::Quick => Amounts {
                 cold_records: u64::from(COLD_PARTITIONS) * 13 * 1024,
@@ -151,7 +154,15 @@ impl Round<'_> {
         let all = self.work(&broker, COLD);
         let work = Work { partitions: 1, records: all.records / u64::from(COLD_PARTITIONS), ..all };
         let command = work.command(Load::RawFetch { rate: 0 })?;
-        let before = Counted::by(&broker, GETS)?;
+        // Retention looks once at what each partition has.
+        let mut last = (-1.0, Instant::now());
+        let before = eventually(DEADLINE, "the broker to ask for nothing", || {
+            let counted = Counted::by(&broker, GETS)?;
+            if counted.requests != last.0 {
+                last = (counted.requests, Instant::now());
+            }
+            Ok((last.1.elapsed() > QUIET).then_some(counted))
+        })?;
         let outcome = run_program(tied_to_this_process(&command), b"", DEADLINE)?.success()?;
         let read: Figures = serde_json::from_str(&outcome.stdout)?;
         let after = Counted::by(&broker, GETS)?;
@@ -286,10 +297,12 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// What the disk's own syncs do beside the same reads, made of the same files: no broker is quicker.
+    /// What the disk's own syncs do, as many a second as the producer sends requests, beside the same reads
+    /// of the same files as files are usually read: a broker may make better or worse of the same disk.
     fn disk_beside_readers(&mut self) -> Result<()> {
         let files = files_below(&self.bucket())?;
-        let syncs = || disk::overwritten(&self.folder, self.amounts.syncs);
+        let per_second = f64::from(HOT_RATE) / f64::from(HOT_PER_BATCH);
+        let syncs = || disk::overwritten(&self.folder, self.amounts.syncs, Some(per_second));
         drop_page_cache()?;
         let alone = syncs()?;
         drop_page_cache()?;
@@ -303,7 +316,7 @@ impl Round<'_> {
     }
 
     fn produce_hot(&self, broker: &Broker) -> Result<Figures> {
-        let load = Load::RawProduce { per_batch: 10, rate: HOT_RATE };
+        let load = Load::RawProduce { per_batch: HOT_PER_BATCH, rate: HOT_RATE };
         let command = self.work(broker, HOT).command(load)?;
         let outcome = run_program(tied_to_this_process(&command), b"", DEADLINE)?.success()?;
         Ok(serde_json::from_str(&outcome.stdout)?)
