@@ -19,10 +19,13 @@ SETTINGS = {
     "enable_auto_commit": False,
 }
 closing = threading.Event()
+speaking = threading.Lock()
 
 
 def say(word, *rest):
-    print(int(time.time() * 1000), word, *rest, flush=True)
+    # print writes word by word, and some members speak from several threads.
+    with speaking:
+        print(int(time.time() * 1000), word, *rest, flush=True)
 
 
 def wait_for_end_of_input():
