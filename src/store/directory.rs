@@ -41,7 +41,7 @@ struct Shared {
     env: Env,
     tree: Tree,
     uploads: Mutex<BTreeMap<String, Staged>>,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     /// Why nothing can be trusted any more: a folder could not be synced, and the kernel forgets what it
     /// was. A name that is seen could then be gone after a power cut, so no one is shown it.
     broken: OnceLock<String>,
@@ -62,7 +62,7 @@ impl Directory {
         let root = env.files.absolute(root).map_err(|error| failed(root, &error))?;
         let tree = Tree::open(env, &root)?;
         let (env, uploads, broken) = (env.clone(), Mutex::default(), OnceLock::new());
-        let reads = Semaphore::new(READS_MAX);
+        let reads = Arc::new(Semaphore::new(READS_MAX));
         Ok(Directory(Arc::new(Shared { env, tree, uploads, reads, broken })))
     }
 
@@ -213,8 +213,13 @@ impl Backend for Directory {
                     return Ok(None);
                 }
                 let count = CHUNK_BYTES.min(left.end - left.start);
-                let _one_of_few = directory.0.reads.acquire().await.expect("the semaphore is never closed");
-                let bytes = directory.blocking(move |shared| shared.read(&*file, &key, left.start, count));
+                let one_of_few = Arc::clone(&directory.0.reads).acquire_owned().await;
+                let one_of_few = one_of_few.expect("the semaphore is never closed");
+                let bytes = directory.blocking(move |shared| {
+                    // A read goes on when nobody waits for it any more, and counts as long.
+                    let _one_of_few = one_of_few;
+                    shared.read(&*file, &key, left.start, count)
+                });
                 Ok(Some((bytes.await?, left.start + count..left.end)))
             }
         });
