@@ -53,6 +53,7 @@ pub fn overwritten(folder: &Path, count: usize, per_second: Option<f64>) -> Resu
     Ok(times_ms)
 }
 
+/// Milliseconds of each call.
 fn timed(
     count: usize,
     per_second: Option<f64>,

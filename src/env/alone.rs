@@ -5,21 +5,21 @@ const ALONE: &str = "HIGHWATER_TEST_ALONE";
 
 /// Resident bytes of this process that are no file's: pages of its own program come in while it runs, and are
 /// not what is measured.
-#[expect(clippy::disallowed_methods, reason = "the kernel's account of this process, in a test")]
 pub fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).expect("every process has it");
-    let kibibytes: usize =
-        line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number");
-    kibibytes * 1024
+    account("status", "RssAnon:") as usize * 1024
 }
 
 /// Bytes that this process had read from a disk, whatever for.
-#[expect(clippy::disallowed_methods, reason = "the kernel's account of this process, in a test")]
 pub fn read_from_disk_bytes() -> u64 {
-    let account = std::fs::read_to_string("/proc/self/io").expect("Linux tells");
-    let bytes = account.lines().find_map(|line| line.strip_prefix("read_bytes:"));
-    bytes.and_then(|bytes| bytes.trim().parse().ok()).expect("a number")
+    account("io", "read_bytes:")
+}
+
+/// A number in one of the kernel's files about this process.
+#[expect(clippy::disallowed_methods, reason = "the kernel's account of this process, in a test")]
+fn account(file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/self/{file}")).expect("Linux tells");
+    let number = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).expect("a number")
 }
 
 /// Whether this process is the one that measures.

@@ -187,8 +187,7 @@ impl Blocks {
     }
 
     /// The next block of a body that is under way; a body that fails, or brings something else, is no reason
-    /// to give up: the block is asked for once more, alone. If that is damaged, too, it is not asked for for
-    /// a while.
+    /// to give up: the block is asked for once more, alone, as [`KnownDamage::fetch`].
     pub(super) async fn fetch_next(
         &self,
         source: &BlockSource,
@@ -196,7 +195,6 @@ impl Blocks {
         coming: &mut Option<BlockBody>,
     ) -> Result<Bytes, TierError> {
         let block = blocks.start;
-        self.damage.check(&source.key, source.block_position(block))?;
         let first = async {
             let mut body = match coming.take() {
                 Some(body) => body,
@@ -206,41 +204,16 @@ impl Blocks {
             *coming = Some(body);
             source.verify(block, bytes)
         };
-        let bytes = match first.await {
-            Ok(bytes) => bytes,
-            Err(error) if error.is_damage() => {
-                count(&self.counters.damaged);
-                tracing::warn!(%error, "a block is fetched again");
-                return self.fetch_again(source, block).await;
-            }
-            Err(error) => return Err(error),
-        };
-        self.keep(source, block, &bytes);
-        Ok(bytes)
-    }
-
-    /// One block alone.
-    async fn fetch_again(&self, source: &BlockSource, block: u32) -> Result<Bytes, TierError> {
-        let fetched = async {
+        let alone = async {
             let mut body = self.open(source, block..block + 1).await?;
             let bytes = body.next(source.block_bytes(block)).await?;
             source.verify(block, bytes)
         };
-        let bytes = fetched.await.inspect_err(|error| {
-            if error.is_damage() {
-                count(&self.counters.damaged);
-                self.damage.remember(&source.key, source.block_position(block), error);
-                tracing::error!(%error, "a block is damaged in the store");
-            }
-        })?;
-        self.keep(source, block, &bytes);
-        Ok(bytes)
-    }
-
-    fn keep(&self, source: &BlockSource, block: u32, bytes: &Bytes) {
+        let place = (source.key.as_str(), source.block_position(block));
+        let bytes = self.damage.fetch("a block", place, first, alone).await?;
         count(&self.counters.blocks_fetched);
-        self.damage.forget(&source.key, source.block_position(block));
         self.cache.insert(source.cache_key(block), bytes.clone());
+        Ok(bytes)
     }
 
     async fn open(&self, source: &BlockSource, blocks: Range<u32>) -> Result<BlockBody, TierError> {

@@ -1,5 +1,5 @@
-//! What was found damaged in the store: consumers ask for it many times a second, and each time it would be
-//! fetched twice.
+//! What comes damaged from the store is fetched once more: it may have been so on its way only. If it still
+//! is, that is remembered: consumers ask for it many times a second, and each time it would be fetched twice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::counters::{Counters, count};
 use super::error::TierError;
 use crate::env::Clock;
 
@@ -20,6 +21,7 @@ const KNOWN_MAX: usize = 1024;
 /// Pieces of objects, by the key and by where in the object they begin.
 pub(super) struct KnownDamage {
     clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
     known: Mutex<HashMap<(String, u64), Known>>,
 }
 
@@ -31,12 +33,42 @@ struct Known {
 }
 
 impl KnownDamage {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> KnownDamage {
-        KnownDamage { clock, known: Mutex::default() }
+    pub(super) fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>) -> KnownDamage {
+        KnownDamage { clock, counters, known: Mutex::default() }
+    }
+
+    /// What `first` gives, or `again` if that comes damaged; at once what was found before, while it is not
+    /// to be fetched again. `what` it is: for the log.
+    pub(super) async fn fetch<T>(
+        &self,
+        what: &str,
+        (key, position): (&str, u64),
+        first: impl Future<Output = Result<T, TierError>>,
+        again: impl Future<Output = Result<T, TierError>>,
+    ) -> Result<T, TierError> {
+        self.check(key, position)?;
+        let fetched = match first.await {
+            Err(error) if error.is_damage() => {
+                count(&self.counters.damaged);
+                tracing::warn!(%error, "{what} is fetched again");
+                again.await
+            }
+            fetched => fetched,
+        };
+        match &fetched {
+            Ok(_) => self.forget(key, position),
+            Err(error) if error.is_damage() => {
+                count(&self.counters.damaged);
+                self.remember(key, position, error);
+                tracing::error!(%error, "{what} is damaged in the store");
+            }
+            Err(_) => {}
+        }
+        fetched
     }
 
     /// Fails, as the last fetch did, while it is not to be fetched again.
-    pub(super) fn check(&self, key: &str, position: u64) -> Result<(), TierError> {
+    fn check(&self, key: &str, position: u64) -> Result<(), TierError> {
         let known = self.known.lock();
         if known.is_empty() {
             return Ok(());
@@ -48,7 +80,7 @@ impl KnownDamage {
     }
 
     /// It was fetched, and was damaged again.
-    pub(super) fn remember(&self, key: &str, position: u64, error: &TierError) {
+    fn remember(&self, key: &str, position: u64, error: &TierError) {
         let now = self.clock.monotonic();
         let mut known = self.known.lock();
         if known.len() >= KNOWN_MAX {
@@ -62,7 +94,7 @@ impl KnownDamage {
     }
 
     /// It was fetched, and is as it should be.
-    pub(super) fn forget(&self, key: &str, position: u64) {
+    fn forget(&self, key: &str, position: u64) {
         let mut known = self.known.lock();
         if !known.is_empty() {
             known.remove(&(key.to_owned(), position));

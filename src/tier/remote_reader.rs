@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::block_cache::{BlockCache, DISK_BUFFER_BYTES, DiskCache};
 use super::blocks::{BlockSource, Blocks};
-use super::counters::{Counters, RemoteReads, count};
+use super::counters::{Counters, RemoteReads};
 use super::error::TierError;
 use super::keys::ObjectKey;
 use super::known_damage::KnownDamage;
@@ -77,7 +77,7 @@ impl RemoteReader {
     pub async fn open(store: Arc<dyn ObjectStore>, env: &Env, options: &RemoteReaderOptions) -> RemoteReader {
         let shares = Shares::of(options);
         let counters = Arc::<Counters>::default();
-        let damage = Arc::new(KnownDamage::new(env.clock.clone()));
+        let damage = Arc::new(KnownDamage::new(env.clock.clone(), Arc::clone(&counters)));
         let cache = BlockCache::open(&*env.files, shares.cache, options.disk.as_ref()).await;
         let blocks_ahead = shares.ahead / BLOCK_BYTES;
         let served_permits = u32::try_from(shares.served / SERVED_UNIT_BYTES).unwrap_or(u32::MAX >> 4);
@@ -172,8 +172,7 @@ impl RemoteReader {
         Ok(Arc::new(BlockSource { key, head, log_position }))
     }
 
-    /// A small object or a part of one. One that is damaged is fetched once more: it may have been so on its
-    /// way only. If it still is, it is not fetched again for a while.
+    /// A small object or a part of one, as [`KnownDamage::fetch`].
     async fn load<T>(
         &self,
         key: &str,
@@ -186,25 +185,7 @@ impl RemoteReader {
             decode(bytes).map_err(|what| TierError::damaged(key, what))
         };
         let position = range.as_ref().map_or(0, |range| range.start);
-        self.damage.check(key, position)?;
-        let loaded = match once().await {
-            Err(error) if error.is_damage() => {
-                count(&self.counters.damaged);
-                tracing::warn!(%error, "an object is fetched again");
-                once().await
-            }
-            result => result,
-        };
-        match &loaded {
-            Ok(_) => self.damage.forget(key, position),
-            Err(error) if error.is_damage() => {
-                count(&self.counters.damaged);
-                self.damage.remember(key, position, error);
-                tracing::error!(%error, "an object is damaged in the store");
-            }
-            Err(_) => {}
-        }
-        loaded
+        self.damage.fetch("an object", (key, position), once(), once()).await
     }
 }
 

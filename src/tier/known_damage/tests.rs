@@ -8,7 +8,7 @@ fn error(key: &str) -> TierError {
 #[test]
 fn rests_grow_until_it_is_as_it_should_be() {
     let clock = Arc::new(SimulatedClock::default());
-    let damage = KnownDamage::new(clock.clone());
+    let damage = KnownDamage::new(clock.clone(), Arc::default());
     assert_eq!(damage.check("a", 0), Ok(()));
     for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
         damage.remember("a", 7, &error("a"));
@@ -27,7 +27,7 @@ fn rests_grow_until_it_is_as_it_should_be() {
 #[test]
 fn no_more_than_so_many_are_known() {
     let clock = Arc::new(SimulatedClock::default());
-    let damage = KnownDamage::new(clock.clone());
+    let damage = KnownDamage::new(clock.clone(), Arc::default());
     let all = KNOWN_MAX as u64;
     (0..all + 1).for_each(|at| damage.remember("a", at, &error("a")));
     assert!(damage.check("a", all - 1).is_err());
