@@ -12,9 +12,9 @@ use crate::env::{Env, RealFiles, time};
 use crate::group::{
     Caller, GroupReply, GroupRequest, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic,
 };
-use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
-use crate::partition::{CheckpointReach, Partition, Purpose};
-use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, validate_produced};
+use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicPartition};
+use crate::partition::{Appender, CheckpointReach, Partition, Purpose, Verification};
+use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, ProducedBatch, validate_produced};
 use crate::store::simulated::SimulatedBucket;
 use crate::telemetry::Metrics;
 
@@ -100,6 +100,24 @@ pub(crate) async fn append_batch(broker: &Broker, partition: &Arc<Partition>, bu
     let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
     let end = partition.watermarks().log_end_offset.plus(i64::from(batch.header.records_count));
     storage.append(partition, &mut credits, &batch).unwrap();
+    partition.committed(end).await.unwrap();
+}
+
+/// The same in a producer's transaction, as its first batch there.
+pub(crate) async fn append_in_transaction(
+    broker: &Broker,
+    partition: &Arc<Partition>,
+    (producer_id, producer_epoch): (ProducerId, ProducerEpoch),
+    mut builder: BatchBuilder,
+) {
+    (builder.producer_id, builder.producer_epoch) = (producer_id, producer_epoch);
+    (builder.is_transactional, builder.base_sequence) = (true, 0);
+    let batch = ProducedBatch::of_broker(builder.build());
+    let storage = broker.storage();
+    let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
+    let end = partition.watermarks().log_end_offset.plus(i64::from(batch.header.records_count));
+    let appender = Appender { is_client: true, verification: Verification::NotRequired };
+    storage.append_by(appender, partition, &mut credits, &batch).unwrap();
     partition.committed(end).await.unwrap();
 }
 

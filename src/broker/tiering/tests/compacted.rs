@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::broker::cleaning::limits;
-use crate::broker::testing::PATIENCE;
+use crate::broker::testing::append_in_transaction;
 use crate::log::{Cleanable, CopyLag};
 use crate::model::{CoordinatorEpoch, ProducerEpoch, ProducerId, TransactionResult};
-use crate::partition::{Appender, CleanStep, MarkerOrigin, Purpose, TransactionMarker, Verification};
-use crate::protocol::batch::{BatchBuilder, DecompressionCaps, NewRecord, ProducedBatch, records};
+use crate::partition::{CleanStep, MarkerOrigin, TransactionMarker};
+use crate::protocol::batch::{BatchBuilder, DecompressionCaps, NewRecord, records};
 use crate::transaction::NamedPartition;
 
 /// Key and value; a tombstone has none.
@@ -41,14 +41,18 @@ async fn compacted_topic(broker: &Broker) -> Arc<Partition> {
     broker.partition(TopicPartition { topic_id: created.topic.topic_id, partition: 0 }).unwrap()
 }
 
-/// A batch in a closed segment of its own, which a checkpoint covers.
-async fn segment(broker: &Broker, partition: &Arc<Partition>, written: &[Written<'_>]) {
+fn batch(written: &[Written<'_>]) -> BatchBuilder {
     let mut builder = BatchBuilder::new();
     for (key, value) in written {
         let (key, value) = (Some(key.as_bytes()), value.map(str::as_bytes));
         builder.push(NewRecord { timestamp: Timestamp(1), key, value, headers: &[] });
     }
-    append_batch(broker, partition, builder).await;
+    builder
+}
+
+/// A batch in a closed segment of its own, which a checkpoint covers.
+async fn segment(broker: &Broker, partition: &Arc<Partition>, written: &[Written<'_>]) {
+    append_batch(broker, partition, batch(written)).await;
     closed(broker, partition).await;
 }
 
@@ -66,18 +70,7 @@ async fn transaction(
     result: TransactionResult,
 ) {
     let producer_epoch = ProducerEpoch(0);
-    let mut builder = BatchBuilder::new();
-    (builder.producer_id, builder.producer_epoch) = (producer_id, producer_epoch);
-    (builder.is_transactional, builder.base_sequence) = (true, 0);
-    for (key, value) in written {
-        let (key, value) = (Some(key.as_bytes()), value.map(str::as_bytes));
-        builder.push(NewRecord { timestamp: Timestamp(1), key, value, headers: &[] });
-    }
-    let batch = ProducedBatch::of_broker(builder.build());
-    let storage = broker.storage();
-    let mut credits = storage.admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
-    let appender = Appender { is_client: true, verification: Verification::NotRequired };
-    storage.append_by(appender, partition, &mut credits, &batch).unwrap();
+    append_in_transaction(broker, partition, (producer_id, producer_epoch), batch(written)).await;
     let marker = TransactionMarker {
         origin: MarkerOrigin::Client,
         producer_id,

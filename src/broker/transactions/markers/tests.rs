@@ -1,13 +1,12 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::broker::testing::{PATIENCE, eventually, open};
+use crate::broker::testing::{PATIENCE, append_in_transaction, eventually, open};
 use crate::broker::{NewTopic, TRANSACTIONS_TOPIC};
 use crate::group::{Caller, GroupRequest};
 use crate::metadata::TopicImage;
 use crate::model::{LeaderEpoch, ProducerEpoch, ProducerId, Timestamp, TransactionResult};
-use crate::partition::{Appender, Verification};
-use crate::protocol::batch::{BatchBuilder, NewRecord, ProducedBatch};
+use crate::protocol::batch::{BatchBuilder, NewRecord};
 use crate::transaction::{
     AddPartitions, EndTransaction, InitProducerId, ProducerIdAndEpoch, TransactionVersion,
 };
@@ -26,14 +25,9 @@ pub(in crate::broker::transactions) async fn written(
     let topic = broker.create_topics(vec![new], false).await.remove(0).unwrap().topic;
     let partition = broker.partition(topic.topic_partitions().next().unwrap()).unwrap();
     let mut builder = BatchBuilder::new();
-    (builder.producer_id, builder.producer_epoch) = (producer.producer_id, producer.producer_epoch);
-    (builder.is_transactional, builder.base_sequence) = (true, 0);
     builder.push(NewRecord { value: Some(b"debit"), ..NewRecord::default() });
-    let batch = ProducedBatch::of_broker(builder.build());
-    let mut credits = broker.storage().admit(Purpose::Records, &[batch.bytes.len()], PATIENCE).await.unwrap();
-    let appender = Appender { is_client: true, verification: Verification::NotRequired };
-    broker.storage().append_by(appender, &partition, &mut credits, &batch).unwrap();
-    partition.committed(Offset(1)).await.unwrap();
+    let producer = (producer.producer_id, producer.producer_epoch);
+    append_in_transaction(broker, &partition, producer, builder).await;
     (topic, partition)
 }
 
