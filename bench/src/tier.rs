@@ -26,6 +26,7 @@ use crate::measure::{Amount, Before};
 use crate::options::Options;
 use crate::raw::percentiles;
 use crate::sitting::preparation;
+use crate::summary::spread;
 use crate::{disk, render, topics};
 
 const COLD: &str = "cold";
@@ -54,6 +55,8 @@ struct Amounts {
     hot_records: u64,
     segment_bytes: u64,
     syncs: usize,
+    /// A producer alone and beside readers, so often in turn.
+    turns: usize,
 }
 
 impl Amounts {
@@ -66,12 +69,14 @@ impl Amounts {
                 hot_records: 110_000,
                 segment_bytes: SEGMENT_BYTES,
                 syncs: 7000,
+                turns: 3,
             },
             Scale::Quick => Amounts {
                 cold_records: u64::from(COLD_PARTITIONS) * 13 * 1024,
                 hot_records: 20_000,
                 segment_bytes: 4 << 20,
                 syncs: 200,
+                turns: 1,
             },
         }
     }
@@ -155,14 +160,8 @@ impl Round<'_> {
         let work = Work { partitions: 1, records: all.records / u64::from(COLD_PARTITIONS), ..all };
         let command = work.command(Load::RawFetch { rate: 0 })?;
         // Retention looks once at what each partition has.
-        let mut last = (-1.0, Instant::now());
-        let before = eventually(DEADLINE, "the broker to ask for nothing", || {
-            let counted = Counted::by(&broker, GETS)?;
-            if counted.requests != last.0 {
-                last = (counted.requests, Instant::now());
-            }
-            Ok((last.1.elapsed() > QUIET).then_some(counted))
-        })?;
+        let counted = || Ok(Some(Counted::by(&broker, GETS)?));
+        let (before, _) = unchanged(DEADLINE, "the broker to ask for nothing", QUIET, counted)?;
         let outcome = run_program(tied_to_this_process(&command), b"", DEADLINE)?.success()?;
         let read: Figures = serde_json::from_str(&outcome.stdout)?;
         let after = Counted::by(&broker, GETS)?;
@@ -236,21 +235,15 @@ impl Round<'_> {
     fn copy(&mut self, broker: &Broker) -> Result<()> {
         let before = Before::look(broker.id())?;
         let start = Instant::now();
-        let mut last = (Vec::new(), Contents::default());
-        let mut changed = Instant::now();
-        eventually(COPY_DEADLINE, "closed segments to be copied", || {
-            let now = (
-                topics::local_starts(broker.bootstrap(), COLD, COLD_PARTITIONS)?,
-                Contents::of(&self.bucket())?,
-            );
-            if now != last {
-                (last, changed) = (now, Instant::now());
-            }
-            let has_all = last.0.iter().all(|start| *start > 0);
-            Ok((has_all && changed.elapsed() > SETTLED).then_some(()))
-        })?;
+        let copied = || {
+            let starts = topics::local_starts(broker.bootstrap(), COLD, COLD_PARTITIONS)?;
+            let contents = Contents::of(&self.bucket())?;
+            Ok(starts.iter().all(|start| *start > 0).then_some((starts, contents)))
+        };
+        let what = "closed segments to be copied";
+        let ((_, contents), changed) = unchanged(COPY_DEADLINE, what, SETTLED, copied)?;
         let seconds = (changed - start).as_secs_f64();
-        let bytes = last.1.bytes;
+        let bytes = contents.bytes;
         let puts = Counted::by(broker, PUTS)?.requests;
         let mut figures = Figures::new();
         before.add_difference(&mut figures, &self.amount(0))?;
@@ -275,21 +268,29 @@ impl Round<'_> {
         Ok(bytes as f64 / f64::from(1 << 20) / start.elapsed().as_secs_f64())
     }
 
-    /// A producer at a steady rate, alone and beside the cold readers, in turn.
+    /// A producer at a steady rate, alone and beside the cold readers, in turn: the medians of the turns,
+    /// since a disk that other guests share stands still for half a second now and then.
     fn beside_readers(&mut self) -> Result<()> {
-        let mut broker = self.start("beside", "500")?;
-        topics::create(broker.bootstrap(), HOT, HOT_PARTITIONS)?;
-        let alone = self.produce_hot(&broker)?;
-        broker.stop()?;
-        drop_page_cache()?;
-        let mut broker = self.start("beside", "500")?;
-        let readers = self.work(&broker, COLD).command(Load::RawFetch { rate: READER_BYTES_PER_SECOND })?;
-        let mut readers =
-            Process::spawn_logged(tied_to_this_process(&readers), &self.folder.join("readers.log"))?;
-        let beside = self.produce_hot(&broker)?;
-        ensure!(readers.exited()?.is_none(), "the cold readers were through before the producer");
-        readers.kill()?;
-        broker.stop()?;
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        for turn in 1..=self.amounts.turns {
+            // A topic of its own: in two runs less than a segment of each partition.
+            let topic = format!("{HOT}-{turn}");
+            let mut broker = self.start("beside", "500")?;
+            topics::create(broker.bootstrap(), &topic, HOT_PARTITIONS)?;
+            alone.push(self.produce_hot(&broker, &topic)?);
+            broker.stop()?;
+            drop_page_cache()?;
+            let mut broker = self.start("beside", "500")?;
+            let readers =
+                self.work(&broker, COLD).command(Load::RawFetch { rate: READER_BYTES_PER_SECOND })?;
+            let mut readers =
+                Process::spawn_logged(tied_to_this_process(&readers), &self.folder.join("readers.log"))?;
+            beside.push(self.produce_hot(&broker, &topic)?);
+            ensure!(readers.exited()?.is_none(), "the cold readers were through before the producer");
+            readers.kill()?;
+            broker.stop()?;
+        }
+        let (alone, beside) = (medians(&alone), medians(&beside));
         self.keep("alone", &alone, &["p50_ms", "p99_ms"]);
         self.keep("beside_readers", &beside, &["p50_ms", "p99_ms"]);
         let ratio = beside["p99_ms"] / alone["p99_ms"];
@@ -315,15 +316,49 @@ impl Round<'_> {
         Ok(())
     }
 
-    fn produce_hot(&self, broker: &Broker) -> Result<Figures> {
+    fn produce_hot(&self, broker: &Broker, topic: &str) -> Result<Figures> {
         let load = Load::RawProduce { per_batch: HOT_PER_BATCH, rate: HOT_RATE };
-        let command = self.work(broker, HOT).command(load)?;
+        let command = self.work(broker, topic).command(load)?;
         let outcome = run_program(tied_to_this_process(&command), b"", DEADLINE)?.success()?;
         Ok(serde_json::from_str(&outcome.stdout)?)
     }
 }
 
+/// Of each figure the median.
+fn medians(turns: &[Figures]) -> Figures {
+    let names = turns.first().into_iter().flat_map(Figures::keys);
+    let median = |name: &String| {
+        let values = turns.iter().filter_map(|figures| figures.get(name).copied()).collect();
+        Some((name.clone(), spread(values)?.median))
+    };
+    names.filter_map(median).collect()
+}
+
+/// Waits until `look` has given the same for as long as `quiet`, not counting when it gives nothing: that,
+/// and since when.
+fn unchanged<T: PartialEq>(
+    deadline: Duration,
+    what: &str,
+    quiet: Duration,
+    look: impl Fn() -> Result<Option<T>>,
+) -> Result<(T, Instant)> {
+    let mut last: Option<(T, Instant)> = None;
+    eventually(deadline, what, || {
+        let seen = look()?;
+        match (&last, seen) {
+            (Some((same, since)), Some(seen)) if seen == *same => {
+                Ok((since.elapsed() > quiet).then_some((seen, *since)))
+            }
+            (_, seen) => {
+                last = seen.map(|seen| (seen, Instant::now()));
+                Ok(None)
+            }
+        }
+    })
+}
+
 /// What the broker has counted since its start.
+#[derive(PartialEq)]
 struct Counted {
     /// Of some kinds, repetitions too.
     requests: f64,

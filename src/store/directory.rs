@@ -27,9 +27,10 @@ use crate::env::{Env, File, OpenMode};
 /// Pieces in which bodies are read.
 const CHUNK_BYTES: u64 = 256 << 10;
 /// Pieces that are read at a time, of all bodies. A commit of the log waits in the disk's queue behind what
-/// readers have asked it for: 1 MiB, and nothing that the kernel reads ahead (which is 8 MiB of each file on
-/// some machines, and was 80 ms without a commit with twenty readers).
-const READS_MAX: usize = 4;
+/// readers have asked it for: half a MiB, and nothing that the kernel reads ahead (which is 8 MiB of each
+/// file on some machines, and was 80 ms without a commit with twenty readers). What other numbers cost:
+/// `docs/bench/tiering.md`.
+const READS_MAX: usize = 2;
 /// Objects in parts that are under way at once.
 const UPLOADS_MAX: usize = 1000;
 
