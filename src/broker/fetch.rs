@@ -73,6 +73,10 @@ pub enum FetchFailure {
     Remote(Arc<str>),
 }
 
+fn is_in_the_tier(request: &PartitionFetch) -> bool {
+    request.offset < request.partition.watermarks().local_log_start_offset
+}
+
 impl Broker {
     /// Reads from partitions in their order until `bytes_max` is reached, waiting for `bytes_min`.
     ///
@@ -94,7 +98,11 @@ impl Broker {
                 if is_enough(&read, limits.bytes_min) {
                     return read;
                 }
-                waiter.woken().await;
+                match requests.iter().any(is_in_the_tier) {
+                    // What the store has brought since wakes nobody.
+                    true => _ = time::timeout(self.config().tiering.fetch_wait, waiter.woken()).await,
+                    false => waiter.woken().await,
+                }
             }
         };
         match time::timeout(limits.wait, waiting).await {

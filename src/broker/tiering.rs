@@ -232,7 +232,7 @@ struct Look<'a> {
     broker: &'a Broker,
     tiering: &'a Tiering,
     partition: &'a Arc<Partition>,
-    remote: &'a RemotePartition,
+    remote: &'a Arc<RemotePartition>,
 }
 
 /// On a thread that may wait for the disk.

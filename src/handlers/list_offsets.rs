@@ -46,6 +46,9 @@ const READ_UNCOMMITTED: i8 = 0;
 /// `isolation_level` of readers that want committed transactions only.
 const READ_COMMITTED: i8 = 1;
 
+/// Times that tier and disk are asked while records leave the disk.
+const LOOKS_IN_BOTH_MAX: usize = 5;
+
 /// An offset as it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Found {
@@ -162,10 +165,7 @@ async fn look_up(
         Query::EarliestLocal => Ok(earliest(&partition, watermarks.local_log_start_offset)),
         Query::LatestTiered => Ok(latest_tiered(&partition, &image)),
         Query::ByTime(sought) => {
-            let found = match in_tier(context, &partition, sought).await? {
-                Some(found) => found,
-                None => by_time::find(partition, sought).await?,
-            };
+            let found = by_time_in_both(context, &partition, sought).await?;
             // As Kafka 4.3: what is found beyond is not shown, and nothing else is looked for.
             Ok(if read_committed && found.offset >= end { NOTHING } else { found })
         }
@@ -197,6 +197,27 @@ fn latest_tiered(partition: &Partition, image: &ClusterImage) -> Found {
 
 /// What the tier knows of a time, where it alone has the oldest records. As in Kafka, it is not asked for the
 /// largest one.
+/// The tier is asked for what lies below the local log start, then the disk for what lies above. What leaves
+/// the disk in between would be searched by nobody: then both are asked again.
+async fn by_time_in_both(
+    context: &RequestContext,
+    partition: &Arc<Partition>,
+    sought: Sought,
+) -> Result<Found, Failure> {
+    for _ in 0..LOOKS_IN_BOTH_MAX {
+        let local_start = partition.watermarks().local_log_start_offset;
+        if let Some(found) = in_tier(context, partition, sought).await? {
+            return Ok(found);
+        }
+        let found = by_time::find(Arc::clone(partition), sought).await?;
+        if partition.watermarks().local_log_start_offset == local_start {
+            return Ok(found);
+        }
+    }
+    // Of all versions, and clients ask again.
+    Err(ErrorCode::LeaderNotAvailable.into())
+}
+
 async fn in_tier(
     context: &RequestContext,
     partition: &Arc<Partition>,

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use foyer::{Cache, CacheBuilder, LruConfig};
 use parking_lot::Mutex;
-use tokio::sync::OnceCell;
 
 use super::error::TierError;
+use super::flights::Flights;
 use super::keys::Nonce;
 
 /// One object, and how many bytes it is charged with.
-struct Slot<T> {
+struct Kept<T> {
     weight: usize,
-    cell: OnceCell<Arc<T>>,
+    object: Arc<T>,
 }
 
 /// Objects by the nonce in their key.
 pub(super) struct LazyCache<T: Send + Sync + 'static> {
-    slots: Mutex<Cache<Nonce, Arc<Slot<T>>>>,
+    kept: Arc<Mutex<Cache<Nonce, Arc<Kept<T>>>>>,
+    coming: Flights<Nonce, T>,
 }
 
 impl<T: Send + Sync + 'static> LazyCache<T> {
@@ -26,31 +27,28 @@ impl<T: Send + Sync + 'static> LazyCache<T> {
         let cache = CacheBuilder::new(bytes_max)
             .with_shards(1)
             .with_eviction_config(LruConfig::default())
-            .with_weighter(|_, slot: &Arc<Slot<T>>| slot.weight)
+            .with_weighter(|_, kept: &Arc<Kept<T>>| kept.weight)
             .build();
-        LazyCache { slots: Mutex::new(cache) }
+        LazyCache { kept: Arc::new(Mutex::new(cache)), coming: Flights::default() }
     }
 
-    /// The object, loaded if it is not here. Of several that ask at a time one loads it; if that fails, the
-    /// next tries.
+    /// The object, loaded if it is not here. Of several that ask at a time one loads it, and all are told if
+    /// that fails. It is kept even if whoever asked is gone when it comes.
     pub(super) async fn get(
         &self,
         nonce: Nonce,
         weight: usize,
-        load: impl Future<Output = Result<T, TierError>>,
+        load: impl Future<Output = Result<T, TierError>> + Send + 'static,
     ) -> Result<Arc<T>, TierError> {
-        let slot = self.slot(nonce, weight);
-        let load = async { load.await.map(Arc::new) };
-        slot.cell.get_or_try_init(|| load).await.cloned()
-    }
-
-    fn slot(&self, nonce: Nonce, weight: usize) -> Arc<Slot<T>> {
-        let slots = self.slots.lock();
-        if let Some(entry) = slots.get(&nonce) {
-            return Arc::clone(entry.value());
+        if let Some(entry) = self.kept.lock().get(&nonce) {
+            return Ok(Arc::clone(&entry.value().object));
         }
-        let slot = Arc::new(Slot { weight, cell: OnceCell::new() });
-        drop(slots.insert(nonce, Arc::clone(&slot)));
-        slot
+        let kept = Arc::clone(&self.kept);
+        let load = async move {
+            let object = Arc::new(load.await?);
+            drop(kept.lock().insert(nonce, Arc::new(Kept { weight, object: Arc::clone(&object) })));
+            Ok(object)
+        };
+        self.coming.join(nonce, load).await
     }
 }

@@ -1,5 +1,6 @@
 //! Reading what lies in the bucket: heads, leaves, roots, and whole batches in verified blocks.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -114,7 +115,7 @@ impl RemoteReader {
     pub async fn root(&self, partition: TopicPartition, number: u64) -> Result<Root, TierError> {
         let key = ObjectKey::Root(partition, number).to_string();
         let decode = |bytes: Bytes| Root::decode(&bytes, partition, number);
-        self.load(&key, None, MANIFEST_OBJECT_BYTES_MAX, decode).await
+        self.loader().load(key, None, MANIFEST_OBJECT_BYTES_MAX, decode).await
     }
 
     /// A leaf of a manifest.
@@ -123,9 +124,10 @@ impl RemoteReader {
         partition: TopicPartition,
         reference: &LeafReference,
     ) -> Result<Arc<Leaf>, TierError> {
-        let load = async {
-            let decode = |bytes: Bytes| Leaf::decode(&bytes, partition, reference);
-            self.load(&reference.key(partition), None, MANIFEST_OBJECT_BYTES_MAX, decode).await
+        let (loader, named) = (self.loader(), *reference);
+        let load = async move {
+            let decode = move |bytes: Bytes| Leaf::decode(&bytes, partition, &named);
+            loader.load(named.key(partition), None, MANIFEST_OBJECT_BYTES_MAX, decode).await
         };
         let leaf = self.leaves.get(reference.nonce, 2 * reference.bytes as usize, load).await?;
         // A leaf is kept by its own name, and a root may say other things of it than the one before.
@@ -142,10 +144,11 @@ impl RemoteReader {
         partition: TopicPartition,
         entry: &ManifestEntry,
     ) -> Result<Arc<SegmentHead>, TierError> {
-        let load = async {
-            let range = entry.position..entry.producers_position();
-            let decode = |bytes: Bytes| SegmentHead::decode_of(&bytes, entry, partition);
-            self.load(&entry.key(partition), Some(range), entry.head_bytes as usize, decode).await
+        let (loader, named) = (self.loader(), *entry);
+        let load = async move {
+            let range = named.position..named.producers_position();
+            let decode = move |bytes: Bytes| SegmentHead::decode_of(&bytes, &named, partition);
+            loader.load(named.key(partition), Some(range), named.head_bytes as usize, decode).await
         };
         self.heads.get(entry.object.nonce, 2 * entry.head_bytes as usize, load).await
     }
@@ -159,7 +162,7 @@ impl RemoteReader {
         let head = self.head(partition, entry).await?;
         let decode = |bytes: Bytes| head.carried_state(&bytes);
         let range = entry.producers_position()..entry.log_position();
-        self.load(&entry.key(partition), Some(range), PRODUCERS_BYTES_MAX, decode).await
+        self.loader().load(entry.key(partition), Some(range), PRODUCERS_BYTES_MAX, decode).await
     }
 
     pub(super) async fn source(
@@ -172,20 +175,32 @@ impl RemoteReader {
         Ok(Arc::new(BlockSource { key, head, log_position }))
     }
 
+    fn loader(&self) -> Loader {
+        Loader { store: Arc::clone(&self.store), damage: Arc::clone(&self.damage) }
+    }
+}
+
+/// What a load needs of a reader, which may be gone when it ends.
+struct Loader {
+    store: Arc<dyn ObjectStore>,
+    damage: Arc<KnownDamage>,
+}
+
+impl Loader {
     /// A small object or a part of one, as [`KnownDamage::fetch`].
     async fn load<T>(
         &self,
-        key: &str,
-        range: Option<std::ops::Range<u64>>,
+        key: String,
+        range: Option<Range<u64>>,
         bytes_max: usize,
         decode: impl Fn(Bytes) -> Result<T, &'static str>,
     ) -> Result<T, TierError> {
         let once = async || -> Result<T, TierError> {
-            let bytes = self.store.get(key, range.clone()).await?.whole(bytes_max).await?;
-            decode(bytes).map_err(|what| TierError::damaged(key, what))
+            let bytes = self.store.get(&key, range.clone()).await?.whole(bytes_max).await?;
+            decode(bytes).map_err(|what| TierError::damaged(&key, what))
         };
         let position = range.as_ref().map_or(0, |range| range.start);
-        self.damage.fetch("an object", (key, position), once(), once()).await
+        self.damage.fetch("an object", (&key, position), once(), once()).await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::log::CarriedState;
 use crate::metadata::{TierRecord, keys};
 use crate::model::{Offset, TopicPartition};
 use crate::store::Created;
-use crate::tier::{RemoteReader, Root, Stamp, TierError, Update, newest_manifest};
+use crate::tier::{Flights, RemoteReader, Root, Stamp, TierError, Update, newest_manifest};
 
 /// Numbers that a crash before the metadata store knew of a root may have left behind, one each.
 pub(in crate::broker) const MANIFESTS_TRIED_MAX: u32 = 64;
@@ -24,6 +24,8 @@ pub(in crate::broker) struct RemotePartition {
     id: TopicPartition,
     /// The manifest that was read last.
     root: RwLock<Option<Arc<Root>>>,
+    /// By its number, the one that is being read.
+    coming: Flights<u64, Root>,
     /// How it goes, for whoever runs the broker.
     pub(super) progress: Mutex<Progress>,
     /// Held by who changes the manifest, or what it names.
@@ -44,6 +46,7 @@ impl RemotePartition {
         RemotePartition {
             id,
             root: RwLock::default(),
+            coming: Flights::default(),
             progress: Mutex::default(),
             writer: Default::default(),
         }
@@ -54,10 +57,11 @@ impl RemotePartition {
         self.root.read().clone()
     }
 
-    /// The manifest of that record; an empty one if there is none.
+    /// The manifest of that record; an empty one if there is none. It is read, and known from then on, even
+    /// if whoever asked does not wait for it.
     pub(in crate::broker) async fn root(
-        &self,
-        reader: &RemoteReader,
+        self: &Arc<Self>,
+        reader: &Arc<RemoteReader>,
         record: Option<TierRecord>,
     ) -> Result<Arc<Root>, TierError> {
         let Some(record) = record else { return Ok(Arc::new(Root::empty(self.id, Offset(0)))) };
@@ -65,9 +69,13 @@ impl RemotePartition {
         if let Some(known) = known.filter(|known| known.number == record.manifest) {
             return Ok(known);
         }
-        let root = Arc::new(reader.root(self.id, record.manifest).await?);
-        *self.root.write() = Some(root.clone());
-        Ok(root)
+        let (this, reader) = (Arc::clone(self), Arc::clone(reader));
+        let load = async move {
+            let root = Arc::new(reader.root(this.id, record.manifest).await?);
+            *this.root.write() = Some(root.clone());
+            Ok(root)
+        };
+        self.coming.join(record.manifest, load).await
     }
 }
 

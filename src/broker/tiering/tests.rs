@@ -3,8 +3,8 @@ use std::path::Path;
 use crate::broker::remote::aborted_in;
 use crate::broker::retention::remove_old_segments;
 use crate::broker::testing::{
-    append_batch, append_records, bucket_tier, bucket_tier_at, eventually, open_with, segments, small_config,
-    tiered_topic,
+    PATIENCE, append_batch, append_records, bucket_tier, bucket_tier_at, eventually, open_with, segments,
+    small_config, tiered_topic,
 };
 use crate::broker::{
     Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
@@ -300,6 +300,27 @@ async fn a_slow_object_holds_up_no_other_partition() {
     let fetched = broker.fetch(&requests, ALL).await;
     let bytes: Vec<_> = fetched.iter().map(|fetched| (fetched.result.is_ok(), fetched.bytes > 0)).collect();
     assert_eq!(bytes, [(true, false), (true, true)]);
+}
+
+/// Each request takes longer than a fetch waits for the tier, and nothing is produced that would wake it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_store_answers_in_the_end() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    let (broker, partition) = restarted(open, (broker, partition), directory.path(), &bucket).await;
+    let id = partition.topic_partition().topic_id.to_string();
+    let late = broker.config().tiering.fetch_wait + Duration::from_millis(100);
+    bucket.strike(Strike::next(Request::Get, Fault::Slow(late)).of(&id).times(100));
+    let before = bucket.requests(Request::Get);
+    let limits = FetchLimits { wait: 10 * PATIENCE, ..ALL };
+    let requests = [from_offset(&partition, 0, 1 << 20)];
+    let fetched = crate::env::time::timeout(PATIENCE, broker.fetch(&requests, limits)).await;
+    assert!(fetched.expect("an answer came, and nobody looked")[0].bytes > 0);
+    // Its manifest, its head and its first block, each once; and what is read ahead.
+    let asked = bucket.requests(Request::Get) - before;
+    assert!(asked <= 6, "{asked} requests");
 }
 
 #[tokio::test(flavor = "multi_thread")]
