@@ -98,7 +98,7 @@ impl Broker {
                 if is_enough(&read, limits.bytes_min) {
                     return read;
                 }
-                match requests.iter().any(is_in_the_tier) {
+                match self.tiering.is_some() && requests.iter().any(is_in_the_tier) {
                     // What the store has brought since wakes nobody.
                     true => _ = time::timeout(self.config().tiering.fetch_wait, waiter.woken()).await,
                     false => waiter.woken().await,

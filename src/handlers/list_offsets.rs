@@ -195,8 +195,6 @@ fn latest_tiered(partition: &Partition, image: &ClusterImage) -> Found {
     Found { timestamp: Timestamp::NONE, offset, leader_epoch: partition.leader_epoch_at(offset) }
 }
 
-/// What the tier knows of a time, where it alone has the oldest records. As in Kafka, it is not asked for the
-/// largest one.
 /// The tier is asked for what lies below the local log start, then the disk for what lies above. What leaves
 /// the disk in between would be searched by nobody: then both are asked again.
 async fn by_time_in_both(
@@ -218,6 +216,8 @@ async fn by_time_in_both(
     Err(ErrorCode::LeaderNotAvailable.into())
 }
 
+/// What the tier knows of a time, where it alone has the oldest records. As in Kafka, it is not asked for the
+/// largest one.
 async fn in_tier(
     context: &RequestContext,
     partition: &Arc<Partition>,

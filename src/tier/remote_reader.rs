@@ -62,7 +62,7 @@ impl Shares {
 
 /// Reads remote segments, for all partitions of a broker.
 pub struct RemoteReader {
-    pub(super) store: Arc<dyn ObjectStore>,
+    loader: Arc<Loader>,
     pub(super) blocks: Arc<Blocks>,
     heads: LazyCache<SegmentHead>,
     leaves: LazyCache<Leaf>,
@@ -70,7 +70,6 @@ pub struct RemoteReader {
     pub(super) served: Arc<Semaphore>,
     pub(super) served_permits: u32,
     counters: Arc<Counters>,
-    damage: Arc<KnownDamage>,
 }
 
 impl RemoteReader {
@@ -90,14 +89,13 @@ impl RemoteReader {
                 Arc::clone(&damage),
                 blocks_ahead,
             ),
-            store,
+            loader: Arc::new(Loader { store, damage }),
             heads: LazyCache::new(shares.decoded),
             leaves: LazyCache::new(shares.decoded),
             sequences: Mutex::default(),
             served: Arc::new(Semaphore::new(served_permits as usize)),
             served_permits,
             counters,
-            damage,
         }
     }
 
@@ -115,7 +113,7 @@ impl RemoteReader {
     pub async fn root(&self, partition: TopicPartition, number: u64) -> Result<Root, TierError> {
         let key = ObjectKey::Root(partition, number).to_string();
         let decode = |bytes: Bytes| Root::decode(&bytes, partition, number);
-        self.loader().load(key, None, MANIFEST_OBJECT_BYTES_MAX, decode).await
+        self.loader.load(key, None, MANIFEST_OBJECT_BYTES_MAX, decode).await
     }
 
     /// A leaf of a manifest.
@@ -124,7 +122,7 @@ impl RemoteReader {
         partition: TopicPartition,
         reference: &LeafReference,
     ) -> Result<Arc<Leaf>, TierError> {
-        let (loader, named) = (self.loader(), *reference);
+        let (loader, named) = (Arc::clone(&self.loader), *reference);
         let load = async move {
             let decode = move |bytes: Bytes| Leaf::decode(&bytes, partition, &named);
             loader.load(named.key(partition), None, MANIFEST_OBJECT_BYTES_MAX, decode).await
@@ -144,7 +142,7 @@ impl RemoteReader {
         partition: TopicPartition,
         entry: &ManifestEntry,
     ) -> Result<Arc<SegmentHead>, TierError> {
-        let (loader, named) = (self.loader(), *entry);
+        let (loader, named) = (Arc::clone(&self.loader), *entry);
         let load = async move {
             let range = named.position..named.producers_position();
             let decode = move |bytes: Bytes| SegmentHead::decode_of(&bytes, &named, partition);
@@ -162,7 +160,7 @@ impl RemoteReader {
         let head = self.head(partition, entry).await?;
         let decode = |bytes: Bytes| head.carried_state(&bytes);
         let range = entry.producers_position()..entry.log_position();
-        self.loader().load(entry.key(partition), Some(range), PRODUCERS_BYTES_MAX, decode).await
+        self.loader.load(entry.key(partition), Some(range), PRODUCERS_BYTES_MAX, decode).await
     }
 
     pub(super) async fn source(
@@ -173,10 +171,6 @@ impl RemoteReader {
         let head = self.head(partition, entry).await?;
         let (key, log_position) = (entry.key(partition), entry.log_position());
         Ok(Arc::new(BlockSource { key, head, log_position }))
-    }
-
-    fn loader(&self) -> Loader {
-        Loader { store: Arc::clone(&self.store), damage: Arc::clone(&self.damage) }
     }
 }
 
