@@ -298,8 +298,12 @@ impl<'a> Restoration<'a> {
             return Err(damaged(TierError::Damaged { key, what }));
         }
         let lost_end_offset = if found.is_none() { self.lost(topic, id)? } else { None };
-        let state = match &found {
-            Some(root) => manifests::state(&self.reader, root).await.map_err(damaged)?,
+        let (state, committed_producers) = match &found {
+            Some(root) => {
+                let state = manifests::state(&self.reader, root).await.map_err(damaged)?;
+                let committed = manifests::committed(&self.reader, root, &state).await.map_err(damaged)?;
+                (state, committed)
+            }
             None => Default::default(),
         };
         let ends = ends::Ends {
@@ -309,6 +313,7 @@ impl<'a> Restoration<'a> {
             committed: self.known.committed.get(&id).copied().unwrap_or_default(),
             catalogued: &catalogued,
             root: found.as_ref(),
+            committed_producers: &committed_producers,
         };
         let (partition, restored) = ends.plan(state, self.env.clock.now());
         let partition = RestoredPartition { lost_end_offset, ..partition };

@@ -30,6 +30,8 @@ pub struct TierableSegment {
     pub aborted: Vec<AbortedTransaction>,
     /// A cleaning may have gone over it: records that were taken back are gone, with what named them.
     pub is_clean: bool,
+    /// A cleaning went over all of it: every transaction with records in it was committed.
+    pub is_committed: bool,
 }
 
 /// Closed segments that are looked at for one answer of [`PartitionLog::copy_lag`]: more count as if they
@@ -102,10 +104,11 @@ impl PartitionLog {
             .take(count_max);
         let tierable = wanted.filter_map(|(segment, end_offset)| {
             let tierable = self.tierable_segment(segment, copied_end, end_offset).transpose()?;
-            Some(
-                tierable
-                    .map(|it| TierableSegment { is_clean: segment.base_offset < cleaned.end_offset, ..it }),
-            )
+            Some(tierable.map(|it| TierableSegment {
+                is_clean: segment.base_offset < cleaned.end_offset,
+                is_committed: end_offset <= cleaned.first_dirty_offset,
+                ..it
+            }))
         });
         tierable.collect::<Result<_, _>>().map_err(|error| self.explain_missing(error, from))
     }
@@ -143,6 +146,7 @@ impl PartitionLog {
             max_timestamp_offset: largest.last_offset,
             aborted,
             is_clean: false,
+            is_committed: false,
         }))
     }
 

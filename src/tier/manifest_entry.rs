@@ -6,8 +6,10 @@ use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 /// Bytes of one in a leaf.
 pub(super) const ENTRY_BYTES: usize = 113;
 
-/// The kind of object that an entry points into: so far there is one.
+/// The kind of object that an entry points into.
 const KIND_SEGMENT: u8 = 1;
+/// The same, of a segment in which there is nothing of an aborted transaction.
+const KIND_COMMITTED_SEGMENT: u8 = 2;
 
 /// Where one segment's records lie, and all that plans need to know of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +45,9 @@ pub struct ManifestEntry {
     pub first_undecided: Offset,
     /// By the broker's clock.
     pub uploaded_at: Timestamp,
+    /// A cleaning went over all of it before it was copied: every transaction with records in it was
+    /// committed, also where its marker is not in the tier.
+    pub is_committed: bool,
 }
 
 impl ManifestEntry {
@@ -75,7 +80,7 @@ impl ManifestEntry {
     pub(super) fn encode(&self, to: &mut Writer) {
         to.i64(self.base_offset.0);
         to.i64(self.end_offset.0);
-        to.u8(KIND_SEGMENT);
+        to.u8(if self.is_committed { KIND_COMMITTED_SEGMENT } else { KIND_SEGMENT });
         to.raw(&self.object.nonce.0);
         to.i64(self.object.base_offset.0);
         to.u64(self.position);
@@ -94,9 +99,11 @@ impl ManifestEntry {
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Option<ManifestEntry> {
         let (base_offset, end_offset) = (from.offset()?, from.offset()?);
-        if from.u8()? != KIND_SEGMENT {
-            return None;
-        }
+        let is_committed = match from.u8()? {
+            KIND_SEGMENT => false,
+            KIND_COMMITTED_SEGMENT => true,
+            _ => return None,
+        };
         let nonce = from.nonce()?;
         let entry = ManifestEntry {
             base_offset,
@@ -114,6 +121,7 @@ impl ManifestEntry {
             aborted: from.u32()?,
             first_undecided: from.offset()?,
             uploaded_at: from.timestamp()?,
+            is_committed,
         };
         entry.is_sound().then_some(entry)
     }

@@ -33,6 +33,8 @@ pub struct SegmentSource {
     /// A cleaning went over it: of a transaction without effect a marker may be left, and a batch without
     /// records, and no entry in the index.
     pub is_clean: bool,
+    /// All of it was cleaned: every transaction with records in it was committed.
+    pub is_committed: bool,
     /// Of the object to be.
     pub nonce: Nonce,
     /// By the broker's clock.
@@ -281,7 +283,7 @@ impl SegmentScan {
         let first_undecided = self.state.producers.first_undecided().unwrap_or(Offset::NONE);
         let entry = entry_of(&head, Section::of(&bytes), self.source.now);
         Ok(ScannedSegment {
-            entry: ManifestEntry { first_undecided, ..entry },
+            entry: ManifestEntry { first_undecided, is_committed: self.source.is_committed, ..entry },
             head: Bytes::from(bytes),
             producers: Bytes::from(producers),
             blocks: head.blocks,
@@ -339,6 +341,7 @@ fn entry_of(head: &SegmentHead, section: Section, now: Timestamp) -> ManifestEnt
         aborted: u32::try_from(head.aborted.len()).expect("a head of 16 MiB holds half a million"),
         first_undecided: Offset::NONE,
         uploaded_at: now,
+        is_committed: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a restored partition ends, and what lies between the tier and there. Pure.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -89,6 +90,8 @@ pub(super) struct Ends<'a> {
     pub catalogued: &'a CataloguedPartition,
     /// Its manifest, if anything is in the tier.
     pub root: Option<&'a Root>,
+    /// Whose open transaction was committed, as a cleaned segment tells.
+    pub committed_producers: &'a HashSet<ProducerId>,
 }
 
 impl Ends<'_> {
@@ -140,18 +143,20 @@ impl Ends<'_> {
     }
 
     /// Transactions with records in the tier and no marker there. They were decided, or nothing of them would
-    /// be there; the catalogue says how, if the manifest has not grown since.
+    /// be there. What a cleaning has left of one was committed; of others the catalogue says how, if the
+    /// manifest has not grown since.
     fn undecided(&self, state: &CarriedState, remote_end: Offset) -> Vec<EndedHere> {
         let Ends { catalogued, .. } = self;
         let is_known = catalogued.aborted_are_all && catalogued.remote_end_offset == remote_end;
         let open = state.producers.open_transactions();
         let ended = open.map(|(producer_id, first_offset)| {
             let was_aborted = catalogued.aborted.contains(&(producer_id, first_offset));
-            let result = match is_known && !was_aborted {
+            let was_cleaned = self.committed_producers.contains(&producer_id);
+            let result = match was_cleaned || (is_known && !was_aborted) {
                 true => TransactionResult::Commit,
                 false => TransactionResult::Abort,
             };
-            EndedHere { producer_id, first_offset, result, is_known }
+            EndedHere { producer_id, first_offset, result, is_known: is_known || was_cleaned }
         });
         ended.collect()
     }

@@ -1,13 +1,14 @@
 //! Which manifest of a partition is the last one that holds.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::log::CarriedState;
-use crate::model::{Offset, TopicId, TopicPartition};
+use crate::model::{Offset, ProducerId, TopicId, TopicPartition};
 use crate::store::{ObjectStore, StoreError};
-use crate::tier::{ObjectKey, RemoteReader, Root, TOPICS, TierError};
+use crate::tier::{ObjectKey, RemoteLog, RemoteReader, Root, TOPICS, TierError};
 
 /// Roots of one partition that are tried, the newest first. Those of commits that broke off are among them.
 const ROOTS_MAX: usize = 64;
@@ -133,6 +134,26 @@ async fn check_whole(
         }
     }
     Ok(())
+}
+
+/// Producers whose open transactions were committed, as cleaned segments tell: a cleaning would have taken
+/// their records away, had they been aborted, and it goes over nothing that is not decided.
+///
+/// Cleaned segments come first in a partition, and none that was not is between them: so the oldest one that
+/// is left of a transaction's tells for all of it.
+pub(super) async fn committed(
+    reader: &Arc<RemoteReader>,
+    root: &Root,
+    state: &CarriedState,
+) -> Result<HashSet<ProducerId>, TierError> {
+    let log = RemoteLog::new(reader.clone(), Arc::new(root.clone()));
+    let mut committed = HashSet::new();
+    for (producer_id, first_offset) in state.producers.open_transactions() {
+        if log.segment_of(first_offset).await?.is_some_and(|entry| entry.is_committed) {
+            committed.insert(producer_id);
+        }
+    }
+    Ok(committed)
 }
 
 /// Producers and leader epochs as of the end of a manifest.

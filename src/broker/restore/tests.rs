@@ -545,3 +545,5 @@ async fn a_restored_node_that_is_lost_at_once_is_restored_further_on() {
         assert!(pair[1].2.0 > pair[0].2.0 + (1 << 39), "{ends:?}");
     }
 }
+
+mod compacted;

@@ -125,7 +125,9 @@ impl Look<'_> {
         segment: TierableSegment,
         state: CarriedState,
     ) -> Result<(ManifestEntry, CarriedState), TieringError> {
-        let TierableSegment { base_offset, end_offset, bytes, extent, aborted, is_clean, .. } = segment;
+        let TierableSegment {
+            base_offset, end_offset, bytes, extent, aborted, is_clean, is_committed, ..
+        } = segment;
         let broker = self.broker;
         let source = SegmentSource {
             partition: self.id(),
@@ -134,6 +136,7 @@ impl Look<'_> {
             log_bytes: bytes,
             aborted,
             is_clean,
+            is_committed,
             nonce: Nonce::draw(&*broker.env.random),
             now: broker.storage.times().stamp,
         };

@@ -25,7 +25,7 @@ use crate::tier::{ObjectKey, Owner, RemoteLog};
 
 use super::*;
 
-mod compacted;
+pub(in crate::broker) mod compacted;
 mod observed;
 mod producers;
 

@@ -121,6 +121,7 @@ fn entries() -> impl Strategy<Value = ManifestEntry> {
             log_bytes: bytes,
             max_timestamp: Timestamp(time),
             last_leader_epoch: LeaderEpoch(leader_epoch),
+            is_committed: crc % 2 == 0,
             ..entry(base)
         },
     )

@@ -39,6 +39,7 @@ pub(in crate::tier) fn entry(base: i64) -> ManifestEntry {
         aborted: 0,
         first_undecided: Offset::NONE,
         uploaded_at: NOW,
+        is_committed: false,
     }
 }
 
@@ -93,6 +94,7 @@ impl MadeSegment {
             log_bytes: self.bytes.len() as u64,
             aborted: self.aborted.clone(),
             is_clean: false,
+            is_committed: false,
             nonce: nonce(self.base as u64 + 1),
             now: NOW,
         }

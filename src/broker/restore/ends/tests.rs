@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::config::ServerConfig;
 use crate::env::RealFiles;
@@ -6,6 +8,8 @@ use crate::model::{ProducerEpoch, TopicId};
 use crate::protocol::batch::{NewRecord, verify_crc};
 
 const ID: TopicPartition = TopicPartition { topic_id: TopicId::ZERO, partition: 0 };
+
+static NOBODY: LazyLock<HashSet<ProducerId>> = LazyLock::new(HashSet::new);
 
 fn root(log_start: i64, end: i64) -> Root {
     Root { number: 7, end_offset: Offset(end), ..Root::empty(ID, Offset(log_start)) }
@@ -24,7 +28,16 @@ fn catalogued(log_start: i64, end: i64, remote_end: i64) -> CataloguedPartition 
 
 fn ends<'a>(root: Option<&'a Root>, catalogued: &'a CataloguedPartition, committed: i64) -> Ends<'a> {
     let committed = Offset(committed);
-    Ends { topic: "t".into(), id: ID, log_start_offset: Offset(0), committed, catalogued, root }
+    let committed_producers = &NOBODY;
+    Ends {
+        topic: "t".into(),
+        id: ID,
+        log_start_offset: Offset(0),
+        committed,
+        catalogued,
+        root,
+        committed_producers,
+    }
 }
 
 fn state(offset: i64) -> CarriedState {

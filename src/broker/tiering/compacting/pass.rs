@@ -133,6 +133,7 @@ impl<'a> Pass<'a> {
             // take later records of that producer for aborted ones.
             aborted: Vec::new(),
             is_clean: true,
+            is_committed: group.iter().all(|entry| entry.is_committed),
             nonce: Nonce::draw(&*broker.env.random),
             now: broker.storage.times().stamp,
         };

@@ -12,12 +12,12 @@ use crate::protocol::batch::{BatchBuilder, DecompressionCaps, NewRecord, records
 use crate::transaction::NamedPartition;
 
 /// Key and value; a tombstone has none.
-type Written<'a> = (&'a str, Option<&'a str>);
+pub(in crate::broker) type Written<'a> = (&'a str, Option<&'a str>);
 /// What readers are given: offset, key, value.
-type Read = Vec<(i64, String, Option<String>)>;
+pub(in crate::broker) type Read = Vec<(i64, String, Option<String>)>;
 
 /// A broker that cleans when it is told to.
-async fn open_quiet(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
+pub(in crate::broker) async fn open_quiet(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
     let quiet = [("log.cleaner.backoff.ms", "3600000")];
     let settings: Vec<_> = SETTINGS.into_iter().chain(quiet).collect();
     let broker = open_with(directory, &settings, Some(bucket_tier(bucket).await));
@@ -25,7 +25,7 @@ async fn open_quiet(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
     broker
 }
 
-async fn compacted_topic(broker: &Broker) -> Arc<Partition> {
+pub(in crate::broker) async fn compacted_topic(broker: &Broker) -> Arc<Partition> {
     let configs = [
         ("cleanup.policy", "compact"),
         ("segment.ms", "1"),
@@ -41,7 +41,7 @@ async fn compacted_topic(broker: &Broker) -> Arc<Partition> {
     broker.partition(TopicPartition { topic_id: created.topic.topic_id, partition: 0 }).unwrap()
 }
 
-fn batch(written: &[Written<'_>]) -> BatchBuilder {
+pub(in crate::broker) fn batch(written: &[Written<'_>]) -> BatchBuilder {
     let mut builder = BatchBuilder::new();
     for (key, value) in written {
         let (key, value) = (Some(key.as_bytes()), value.map(str::as_bytes));
@@ -84,12 +84,12 @@ async fn transaction(
     closed(broker, partition).await;
 }
 
-fn cleanable(partition: &Partition) -> Cleanable {
+pub(in crate::broker) fn cleanable(partition: &Partition) -> Cleanable {
     partition.log().cleanable(partition.decided_in_segments()).unwrap().unwrap()
 }
 
 /// A local cleaning, to its end.
-fn clean(broker: &Broker, partition: &Arc<Partition>) {
+pub(in crate::broker) fn clean(broker: &Broker, partition: &Arc<Partition>) {
     let cleanable = cleanable(partition);
     let limits = limits(&broker.config().cleaner, broker.cleaners());
     let waits_below = broker.tier_clean_end(partition);
@@ -104,7 +104,7 @@ fn clean(broker: &Broker, partition: &Arc<Partition>) {
     }
 }
 
-async fn read(broker: &Broker, partition: &Arc<Partition>) -> Read {
+pub(in crate::broker) async fn read(broker: &Broker, partition: &Arc<Partition>) -> Read {
     let mut read = Vec::new();
     for batch in batches_from(broker, partition, partition.watermarks().log_start_offset.0).await {
         let header = BatchHeader::parse(&batch).unwrap();
@@ -123,7 +123,7 @@ async fn read(broker: &Broker, partition: &Arc<Partition>) -> Read {
 }
 
 /// The last value of each key; `None` of those that are gone.
-fn values(read: &Read) -> BTreeMap<String, Option<String>> {
+pub(in crate::broker) fn values(read: &Read) -> BTreeMap<String, Option<String>> {
     read.iter().map(|(_, key, value)| (key.clone(), value.clone())).collect()
 }
 
@@ -132,14 +132,14 @@ fn offsets(read: &Read) -> Vec<i64> {
 }
 
 /// Everything that is closed is cleaned, copied, and leaves the disk.
-async fn leaves_the_disk(broker: &Broker, partition: &Arc<Partition>) {
+pub(in crate::broker) async fn leaves_the_disk(broker: &Broker, partition: &Arc<Partition>) {
     clean(broker, partition);
     broker.see_to_the_tier().await;
     broker.retain().await.unwrap();
 }
 
 /// Three segments, each with a newer record of one key, that are in the tier alone.
-async fn three_leave_the_disk(broker: &Broker, partition: &Arc<Partition>) {
+pub(in crate::broker) async fn three_leave_the_disk(broker: &Broker, partition: &Arc<Partition>) {
     for round in ["1", "2", "3"] {
         segment(broker, partition, &[("a", Some(round)), (round, Some(round))]).await;
         leaves_the_disk(broker, partition).await;

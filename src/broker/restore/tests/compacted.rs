@@ -1,0 +1,81 @@
+//! Compacted topics: what a cleaning left of a transaction was committed.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::broker::testing::append_in_transaction;
+use crate::broker::tiering::tests::compacted::{
+    Written, batch, clean, compacted_topic, open_quiet, read, three_leave_the_disk, values,
+};
+use crate::model::{ProducerEpoch, ProducerId};
+
+/// Batches of producers' transactions in one closed segment, cleaned and copied; their markers behind it, on
+/// the disk alone.
+async fn torn(
+    broker: &Broker,
+    partition: &Arc<Partition>,
+    written: &[(i64, Written<'_>, TransactionResult)],
+) {
+    let storage = broker.storage();
+    let config = partition.log().config();
+    let no_rolling = LogConfig { segment_age_max: Duration::MAX, ..config };
+    partition.log().set_config(no_rolling);
+    for (producer_id, record, _) in written {
+        let producer = (ProducerId(*producer_id), ProducerEpoch(0));
+        append_in_transaction(broker, partition, producer, batch(&[*record])).await;
+    }
+    storage.flush_step(0).unwrap();
+    let end = partition.watermarks().log_end_offset;
+    partition.log().set_config(config);
+    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+    partition.log().set_config(no_rolling);
+    let markers = written.iter().map(|(id, _, result)| (partition.clone(), marker((*id, 0), *result, 1)));
+    let markers: Vec<_> = markers.collect();
+    let payloads = vec![TransactionMarker::PAYLOAD_BYTES; markers.len()];
+    let mut credits = storage.admit(Purpose::Records, &payloads, PATIENCE).await.unwrap();
+    assert!(storage.append_markers(&mut credits, &markers).iter().all(Result::is_ok));
+    drop(credits);
+    partition.committed(end.plus(written.len() as i64)).await.unwrap();
+    storage.flush_step(0).unwrap();
+    storage.checkpoint_step(CheckpointReach::All).unwrap();
+    clean(broker, partition);
+    while broker.image().tier(partition.topic_partition()).is_none_or(|tier| tier.remote_end_offset < end) {
+        broker.see_to_the_tier().await;
+    }
+    assert_eq!(broker.image().tier(partition.topic_partition()).unwrap().remote_end_offset, end);
+}
+
+/// The catalogue is of before all of it, and knows nothing: the records do.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cleaning_left_of_a_torn_transaction_stays() {
+    use TransactionResult::{Abort, Commit};
+    let bucket = bucket();
+    let old_directory = tempfile::tempdir().unwrap();
+    let old = open_quiet(old_directory.path(), &bucket).await;
+    let partition = compacted_topic(&old).await;
+    let id = partition.topic_partition();
+    old.put_catalogue().await.unwrap();
+    three_leave_the_disk(&old, &partition).await;
+    let (kept, taken_back) = (("a", Some("committed")), ("b", Some("aborted")));
+    torn(&old, &partition, &[(7, kept, Commit), (8, taken_back, Abort)]).await;
+    let before = values(&read(&old, &partition).await);
+    old.close().await.unwrap();
+
+    let directory = tempfile::tempdir().unwrap();
+    let (_, heard) = restored(&Env::real(), directory.path(), &bucket, &DEAD).await.unwrap();
+    let ended = &heard.partitions[0].ended;
+    let committed = ended.iter().find(|ended| ended.producer_id == ProducerId(7)).unwrap();
+    assert_eq!((committed.result, committed.is_known), (Commit, true), "{ended:?}");
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = broker.partition(id).unwrap();
+    let watermarks = partition.watermarks();
+    assert_eq!(watermarks.last_stable_offset, watermarks.log_end_offset, "nothing is held back");
+    let expected = [("1", "1"), ("2", "2"), ("3", "3"), ("a", "committed")];
+    let expected: BTreeMap<_, _> =
+        expected.map(|(key, value)| (key.to_owned(), Some(value.to_owned()))).into();
+    assert_eq!(before, expected);
+    assert_eq!(values(&read(&broker, &partition).await), expected);
+    let aborted = partition.local_aborted(Offset(0), watermarks.log_end_offset).unwrap();
+    assert!(aborted.is_empty(), "{aborted:?}");
+    broker.close().await.unwrap();
+}
