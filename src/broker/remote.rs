@@ -100,11 +100,10 @@ impl Broker {
     ) {
         let mut reads: FuturesUnordered<_> = asks
             .iter()
-            .enumerate()
-            .map(|(place, (index, ask))| async move {
+            .map(|(index, ask)| async move {
                 let bytes_max = limits.bytes_max.min(ask.request.bytes_max.into());
                 let limits = FetchLimits { bytes_max, ..limits };
-                (*index, self.read_remote(ask, limits, nothing_yet && place == 0).await)
+                (*index, self.read_remote(ask, limits, nothing_yet).await)
             })
             .collect();
         let mut deadline = Deadline::after(self.config().tiering.fetch_wait);

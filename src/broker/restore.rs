@@ -275,13 +275,15 @@ impl<'a> Restoration<'a> {
         directory: Option<&RestoredDirectory>,
     ) -> Result<RestoredPartition, RestoreError> {
         let damaged = |error: TierError| match error {
-            TierError::Store(error) if !matches!(error, StoreError::Corrupt { .. }) => {
+            TierError::Store(error)
+                if !matches!(error, StoreError::Corrupt { .. } | StoreError::NotFound(_)) =>
+            {
                 RestoreError::Tier(error.into())
             }
             error => RestoreError::Damaged {
                 topic: topic.name.to_string(),
                 partition: id.partition,
-                error,
+                error: manifests::as_damage(error),
                 folder: partition_folder(id),
             },
         };

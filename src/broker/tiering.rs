@@ -11,6 +11,7 @@ mod progress;
 mod removing;
 mod status;
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,8 +27,8 @@ use crate::cluster::MetadataError;
 use crate::config::{ServerConfig, TieringConfig};
 use crate::env::{BackgroundError, Env, time};
 use crate::log::LogError;
-use crate::metadata::TierRecord;
-use crate::model::TopicPartition;
+use crate::metadata::{ClusterImage, TierRecord};
+use crate::model::{TopicId, TopicPartition};
 use crate::partition::{Partition, PartitionStatus};
 use crate::store::{ObjectStore, StoreError};
 use crate::tier::{
@@ -120,6 +121,8 @@ pub(super) struct Tiering {
     pub(super) owning: tokio::sync::Mutex<()>,
     /// Monotonic time at which the bandwidth that uploads have used is paid for.
     paid_until: Mutex<Duration>,
+    /// Topics whose objects are to go, and were all gone at this monotonic time.
+    emptied: Mutex<HashMap<TopicId, Duration>>,
     /// What failed last, of all.
     last_failure: Mutex<Option<TierFailure>>,
 }
@@ -136,6 +139,7 @@ impl Tiering {
             upload_memory: tokio::sync::Mutex::default(),
             owning: tokio::sync::Mutex::default(),
             paid_until: Mutex::default(),
+            emptied: Mutex::default(),
             last_failure: Mutex::default(),
         }
     }
@@ -147,6 +151,12 @@ impl Tiering {
     /// Whether the bucket has such an object.
     pub(super) async fn holds(&self, key: &str) -> Result<bool, StoreError> {
         Ok(self.store().size(key).await?.is_some())
+    }
+
+    /// Topics that were deleted, or left the tier, as far as something of them may be left.
+    fn pending_deletions(&self, image: &ClusterImage) -> Vec<TopicId> {
+        let emptied = self.emptied.lock();
+        image.tier_deletions().filter(|topic_id| !emptied.contains_key(topic_id)).collect()
     }
 
     /// Whose the bucket is.

@@ -31,6 +31,9 @@ const CHUNK_BYTES: u64 = 256 << 10;
 /// file on some machines, and was 80 ms without a commit with twenty readers). What other numbers cost:
 /// `docs/bench/tiering.md`.
 const READS_MAX: usize = 2;
+/// What is asked of the file system at once, of the 64 threads that may wait for a disk: a mount that hangs
+/// keeps these, and what else the broker asks its disks for goes on.
+const OPERATIONS_MAX: usize = 16;
 /// Objects in parts that are under way at once.
 const UPLOADS_MAX: usize = 1000;
 
@@ -43,6 +46,7 @@ struct Shared {
     tree: Tree,
     uploads: Mutex<BTreeMap<String, Staged>>,
     reads: Arc<Semaphore>,
+    operations: Arc<Semaphore>,
     /// Why nothing can be trusted any more: a folder could not be synced, and the kernel forgets what it
     /// was. A name that is seen could then be gone after a power cut, so no one is shown it.
     broken: OnceLock<String>,
@@ -57,6 +61,20 @@ struct Staged {
     ends: Vec<u64>,
 }
 
+impl Staged {
+    fn forget_pages(&self, offset: u64, length: u64) {
+        forget_pages(&*self.file, &self.path, offset, length);
+    }
+}
+
+/// What comes from here, or goes there, is old: in the page cache it would take the place of what is hot. Who
+/// reads it again finds it in the cache for blocks.
+fn forget_pages(file: &dyn File, path: &Path, offset: u64, length: u64) {
+    if let Err(error) = file.drop_cache(offset, length) {
+        tracing::debug!(path = %path.display(), %error, "its pages stay in the page cache");
+    }
+}
+
 impl Directory {
     /// The directory must be there: one that is not may be a disk that is not mounted.
     pub(super) fn open(env: &Env, root: &Path) -> Result<Directory, StoreError> {
@@ -64,7 +82,8 @@ impl Directory {
         let tree = Tree::open(env, &root)?;
         let (env, uploads, broken) = (env.clone(), Mutex::default(), OnceLock::new());
         let reads = Arc::new(Semaphore::new(READS_MAX));
-        Ok(Directory(Arc::new(Shared { env, tree, uploads, reads, broken })))
+        let operations = Arc::new(Semaphore::new(OPERATIONS_MAX));
+        Ok(Directory(Arc::new(Shared { env, tree, uploads, reads, operations, broken })))
     }
 
     /// Runs what waits for a disk where that holds up nobody.
@@ -73,9 +92,15 @@ impl Directory {
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.0);
-        let work = move || match shared.broken.get() {
-            Some(why) => Err(StoreError::Denied(format!("{why}: start again when the disk is well"))),
-            None => work(&shared),
+        let one_of_few = Arc::clone(&shared.operations).acquire_owned().await;
+        let one_of_few = one_of_few.expect("the semaphore is never closed");
+        let work = move || {
+            // It goes on when nobody waits for it any more, and counts as long.
+            let _one_of_few = one_of_few;
+            match shared.broken.get() {
+                Some(why) => Err(StoreError::Denied(format!("{why}: start again when the disk is well"))),
+                None => work(&shared),
+            }
         };
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
@@ -105,7 +130,10 @@ impl Shared {
         let pieces: Vec<&[u8]> = body.iter().map(|piece| &piece[..]).collect();
         let written = staged.file.write_all_vectored_at(&pieces, 0).and_then(|()| staged.file.sync_data());
         match written {
-            Ok(()) => Ok(staged),
+            Ok(()) => {
+                staged.forget_pages(0, body.iter().map(|piece| piece.len() as u64).sum());
+                Ok(staged)
+            }
             Err(error) => {
                 // Written again, it is another file: the kernel forgets what it could not write of this one.
                 self.drop_staged(&staged);
@@ -298,6 +326,7 @@ impl Backend for Directory {
                 shared.drop_staged(&staged);
                 return Err(failed(&staged.path, &error));
             }
+            staged.forget_pages(0, staged.ends.last().copied().unwrap_or(0));
             shared.publish(&staged, &upload.key, false).map(|_| ())
         })
         .await
@@ -324,7 +353,10 @@ impl Shared {
     fn read(&self, file: &dyn File, key: &str, start: u64, count: u64) -> Result<Bytes, StoreError> {
         let mut bytes = vec![0; usize::try_from(count).map_err(|_| StoreError::corrupt(key, "too large"))?];
         match file.read_exact_at(&mut bytes, start) {
-            Ok(()) => Ok(bytes.into()),
+            Ok(()) => {
+                forget_pages(file, &self.tree.path(key), start, count);
+                Ok(bytes.into())
+            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(StoreError::corrupt(key, "it became shorter while it was read"))
             }

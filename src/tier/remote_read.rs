@@ -190,9 +190,13 @@ impl RemoteReader {
             return Ok(RemoteRead { has_more: true, ..nothing(bounds.from) });
         }
         if is_large {
-            // With nothing in hand, so that two such reads do not wait for each other.
-            drop((permit, std::mem::take(&mut walk.run)));
-            permit = self.permit(first.end() - first.position + 2 * BLOCK_BYTES as u64).await;
+            let blocks = block_of(first.end() - 1) + 1 - block_of(first.position);
+            let needed = u64::from(blocks) * BLOCK_BYTES as u64;
+            if self.units(needed) as usize > permit.num_permits() {
+                // With nothing in hand, so that two such reads do not wait for each other.
+                drop((permit, std::mem::take(&mut walk.run)));
+                permit = self.permit(needed).await;
+            }
         }
         let (stop, next_offset) = match is_large {
             true => (first.end(), first.header.next_offset()),

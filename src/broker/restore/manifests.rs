@@ -101,13 +101,16 @@ pub(super) async fn newest(
             Err(error) => is_bad(error)?,
         }
     }
-    match first_error {
-        // Found as damage by who asked: it is not the store that refuses.
-        Some(TierError::Store(StoreError::NotFound(key))) => {
-            Err(TierError::Damaged { key, what: "it is missing, and a manifest names it".to_owned() })
+    first_error.map_or(Ok(None), |error| Err(as_damage(error)))
+}
+
+/// What a manifest names and is not there is damage: it is not the store that refuses.
+pub(super) fn as_damage(error: TierError) -> TierError {
+    match error {
+        TierError::Store(StoreError::NotFound(key)) => {
+            TierError::Damaged { key, what: "it is missing, and a manifest names it".to_owned() }
         }
-        Some(error) => Err(error),
-        None => Ok(None),
+        error => error,
     }
 }
 

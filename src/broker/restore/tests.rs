@@ -224,6 +224,22 @@ async fn the_newest_manifest_that_is_whole_is_taken() {
     assert!(matches!(refused, RestoreError::Damaged { .. }), "{refused}");
 }
 
+/// It tells where producers and leader epochs were.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_segment_that_is_missing_is_named() {
+    let bucket = bucket();
+    let (_old_directory, old, _) = lost_node(&bucket).await;
+    old.close().await.unwrap();
+    let of_last = format!("{:020}-", 20);
+    let lost = bucket.keys().into_iter().find(|key| key.contains(&of_last)).unwrap();
+    bucket.remove_object(&lost);
+    let directory = tempfile::tempdir().unwrap();
+    let refused = restored(&Env::real(), directory.path(), &bucket, &LOOK).await.err().unwrap();
+    assert_eq!(refused.exit_code(), 1, "{refused}");
+    let words = refused.to_string();
+    assert!(words.contains(&lost) && words.contains("it is missing, and a manifest names it"), "{words}");
+}
+
 /// It may have been deleted since the catalogue: whoever knows that says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_of_which_nothing_is_left_is_restored_empty_only_where_that_is_allowed() {

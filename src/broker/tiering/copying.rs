@@ -144,21 +144,22 @@ impl Look<'_> {
         let scan = move || scan_file(SegmentScan::new(source, state)?, &file, base_offset);
         let mut scanned = aside(scan).await??;
         let (entry, next) = (scanned.entry, std::mem::take(&mut scanned.state));
+        let metrics = self.broker.metrics.tier();
+        metrics.copy_begun();
         self.put(scanned, extent).await?;
+        metrics.copied(entry.bytes());
         Ok((entry, next))
     }
 
     /// Puts the object that a walk over those record batches has made.
     pub(super) async fn put(&self, scanned: ScannedSegment, extent: FileExtent) -> Result<(), TieringError> {
-        let (tiering, entry, metrics) = (self.tiering, scanned.entry, self.broker.metrics.tier());
-        metrics.copy_begun();
+        let (tiering, entry) = (self.tiering, scanned.entry);
         self.pay(entry.bytes()).await;
         let key = entry.key(self.id());
         match entry.bytes() <= upload_memory_bytes(&tiering.config) as u64 {
             true => put_whole(tiering, &key, scanned, extent).await?,
             false => put_in_parts(tiering.store(), &key, scanned, extent).await?,
         }
-        metrics.copied(entry.bytes());
         Ok(())
     }
 

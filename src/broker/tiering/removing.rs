@@ -88,13 +88,14 @@ impl Look<'_> {
 
 impl Broker {
     /// Removes the objects of topics that were deleted, or left the tier. What the metadata store says of
-    /// them goes when there is nothing left to remove: an upload that was under way may come after the first
-    /// look.
+    /// them goes when a look a time of grace later finds nothing: an upload that was under way, or whose
+    /// request was given up, may come after the first one. (That time begins anew with the process.)
     ///
     /// A topic that is tiered again meanwhile has a manifest, or will have one: what it does not name, the
     /// collector finds. The deletion is over once that found nothing more in any of its partitions.
     pub(super) async fn remove_deleted_topics(&self, tiering: &Tiering) {
         let image = self.image();
+        tiering.emptied.lock().retain(|topic_id, _| image.tier_deletion(*topic_id).is_some());
         for topic_id in image.tier_deletions() {
             let tiered = image.topic_by_id(topic_id).filter(|topic| self.topic_config(topic).is_tiered);
             let removed = match tiered {
@@ -110,18 +111,27 @@ impl Broker {
     }
 
     async fn remove_topic(&self, tiering: &Tiering, topic_id: TopicId) -> Result<(), TieringError> {
-        let mut pages = tiering.store().list(&topic_folder(topic_id));
-        let mut count = 0;
-        while let Some(page) = pages.next_page().await? {
-            let keys: Vec<_> = page.into_iter().map(|listed| listed.key).collect();
-            count += keys.len();
-            tiering.store().delete(&keys).await?;
-        }
-        if count > 0 {
-            tracing::info!(%topic_id, count, "the objects of a topic are gone from the tier");
+        let now = self.env.clock.monotonic();
+        let emptied_at = tiering.emptied.lock().get(&topic_id).copied();
+        if emptied_at.is_some_and(|emptied_at| now.saturating_sub(emptied_at) < tiering.config.grace) {
             return Ok(());
         }
-        self.end_deletion(topic_id, Vec::new()).await
+        let mut pages = tiering.store().list(&topic_folder(topic_id));
+        let (mut count, mut segments) = (0, 0);
+        while let Some(page) = pages.next_page().await? {
+            let keys: Vec<_> = page.into_iter().map(|listed| listed.key).collect();
+            let is_segment = |key: &&String| matches!(ObjectKey::parse(key), Some(ObjectKey::Segment(..)));
+            count += keys.len();
+            segments += keys.iter().filter(is_segment).count() as u64;
+            tiering.store().delete(&keys).await?;
+        }
+        if count == 0 && emptied_at.is_some() {
+            return self.end_deletion(topic_id, Vec::new()).await;
+        }
+        self.metrics.tier().deleted(segments);
+        tiering.emptied.lock().insert(topic_id, self.env.clock.monotonic());
+        tracing::info!(%topic_id, count, "the objects of a topic are gone from the tier");
+        Ok(())
     }
 
     async fn end_collected_deletion(

@@ -11,7 +11,7 @@ use super::progress::{DeleteLag, Failing};
 use crate::broker::Broker;
 use crate::log::CopyLag;
 use crate::metadata::{ClusterImage, TierRecord, TopicImage};
-use crate::model::{Offset, Timestamp, TopicPartition};
+use crate::model::{Offset, Timestamp, TopicId, TopicPartition};
 use crate::partition::{Partition, Watermarks};
 use crate::store::{Operation, Outcome};
 use crate::telemetry::{TierPartitionSnapshot, TierSnapshot, TierVisitor};
@@ -115,6 +115,9 @@ pub struct TierPartition {
     /// What the last one met.
     #[serde(default)]
     pub compaction_failure: Option<TierFailure>,
+    /// Why it is stopped, if it is: then nothing else is known of it but what the metadata store holds.
+    #[serde(default)]
+    pub stopped: Option<String>,
 }
 
 /// A segment in the tier.
@@ -204,13 +207,14 @@ impl Broker {
                 partitions.push(told);
             }
         }
-        let deleted = image.tier_deletions().take(DELETED_TOPICS_MAX).map(|topic_id| topic_id.to_string());
+        let pending = tiering.pending_deletions(&image);
+        let deleted = pending.iter().take(DELETED_TOPICS_MAX).map(TopicId::to_string);
         Some(TierStatus {
             store: self.config().tier.store.clone(),
             now_ms: self.storage.believed_now().0,
             last_failure: tiering.last_failure.lock().clone(),
             deleted_topics: deleted.collect(),
-            deleted_topics_count: image.tier_deletions().count(),
+            deleted_topics_count: pending.len(),
             requests: self.tier_requests(),
             partitions,
             has_more,
@@ -275,6 +279,7 @@ impl Broker {
             failure: failing.map(|failing| failing.last),
             compaction_failing_since_ms: compaction_failing.as_ref().map(|failing| failing.since.0),
             compaction_failure: compaction_failing.map(|failing| failing.last),
+            stopped: None,
         })
     }
 
@@ -288,7 +293,6 @@ impl Broker {
     ) -> Option<TierPartition> {
         let record = image.tier(id)?;
         let reason = self.stopped_reason(id).unwrap_or_else(|| "it is not open".into());
-        let at_ms = self.storage.believed_now().0;
         Some(TierPartition {
             topic: topic.name.to_string(),
             topic_id: id.topic_id.to_string(),
@@ -309,10 +313,11 @@ impl Broker {
             lag_ms: 0,
             delete_lag_segments: 0,
             delete_lag_bytes: 0,
-            failing_since_ms: Some(at_ms),
-            failure: Some(TierFailure { at_ms, what: format!("the partition is stopped: {reason}") }),
+            failing_since_ms: None,
+            failure: None,
             compaction_failing_since_ms: None,
             compaction_failure: None,
+            stopped: Some(reason.to_string()),
         })
     }
 
@@ -362,7 +367,7 @@ impl Broker {
             fetched_blocks: reads.blocks_fetched,
             damaged: reads.damaged,
             cached_bytes: tiering.reader().cached_bytes() as u64,
-            topic_deletions: image.tier_deletions().count() as u64,
+            topic_deletions: tiering.pending_deletions(&image).len() as u64,
             last_error: Timestamp(last_error),
             catalogue_at: put.taken_at,
             catalogue_stale: put.stale.len() as u64,

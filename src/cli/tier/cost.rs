@@ -11,6 +11,8 @@ use crate::broker::{TierRequests, TierStatus};
 use crate::store::Operation;
 
 const GIB: f64 = (1_u64 << 30) as f64;
+/// Of less nothing is told for each GiB: the first look at a bucket would be most of it.
+const RATIO_BYTES_MIN: u64 = 64 << 20;
 const HEADS: [&str; 6] = ["REQUESTS", "CLASS", "COUNT", "NOT DONE", "BYTES", "COST"];
 const NUMBERS: [bool; 6] = [false, false, true, true, true, true];
 
@@ -75,7 +77,7 @@ struct Cost {
     read_cost: f64,
     written_bytes: u64,
     read_bytes: u64,
-    /// Requests of class PUT for each GiB written; `null` where nothing was.
+    /// Requests of class PUT for each GiB written; `null` where less than 64 MiB were.
     puts_per_gib_written: Option<f64>,
     cost_per_gib_written: Option<f64>,
     gets_per_gib_read: Option<f64>,
@@ -96,7 +98,8 @@ impl Cost {
         let bytes =
             |class: Class| kinds.iter().filter(|kind| kind.class == class).map(|kind| kind.bytes).sum();
         let (written_bytes, read_bytes): (u64, u64) = (bytes(Class::Put), bytes(Class::Get));
-        let per_gib = |amount: f64, bytes: u64| (bytes > 0).then(|| amount / (bytes as f64 / GIB));
+        let per_gib =
+            |amount: f64, bytes: u64| (bytes >= RATIO_BYTES_MIN).then(|| amount / (bytes as f64 / GIB));
         let read_cost = read_bytes as f64 / GIB * prices.read_price;
         let (puts_cost, gets_cost) = (sum(Class::Put, |kind| kind.cost), sum(Class::Get, |kind| kind.cost));
         let stored_bytes = status.partitions.iter().filter_map(|partition| partition.remote_bytes).sum();
@@ -123,7 +126,7 @@ impl Cost {
         text += &table(&HEADS, &NUMBERS, &rows);
         let per_gib = |requests: Option<f64>, cost: Option<f64>| match requests.zip(cost) {
             Some((requests, cost)) => format!("{requests:.1} requests and {} for each GiB", money(cost)),
-            None => "-".to_owned(),
+            None => "too little to tell what a GiB costs".to_owned(),
         };
         text += &format!(
             "\ncost      {} for requests, {} for bytes that were read\n\

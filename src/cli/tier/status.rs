@@ -91,6 +91,10 @@ fn row(partition: &TierPartition) -> [String; 11] {
 fn of_partition(partition: &TierPartition, now_ms: i64) -> String {
     let name = format!("{}-{}", cell(&partition.topic), partition.partition);
     let mut notes = String::new();
+    if let Some(reason) = &partition.stopped {
+        let what = "what it has in the store stays, and the rest of it is not known";
+        return format!("{name}: STOPPED: {}; {what}\n", one_line(reason));
+    }
     let told = |since: i64| {
         let age = duration(now_ms.saturating_sub(since));
         format!("FAILING since {} ({age})", Timestamp(since).utc_seconds())

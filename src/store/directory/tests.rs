@@ -3,15 +3,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 
 use super::super::backend::Backend;
 use super::super::client::Client;
 use super::super::simulated::SimulatedBucket;
 use super::super::tests::conforms;
 use super::super::{Created, NoObserver, ObjectStore, StoreError};
-use super::{Directory, READS_MAX};
+use super::{Directory, OPERATIONS_MAX, READS_MAX};
 use crate::env::simulated::{CrashPlan, Fault, Operation, SimulatedWorld};
-use crate::env::{Env, Files};
+use crate::env::{Env, Files, OpenMode, RealFiles, files};
 
 fn store(env: &Env, root: &Path) -> Arc<dyn ObjectStore> {
     let directory = Directory::open(env, root).unwrap();
@@ -45,6 +46,68 @@ async fn few_pieces_are_read_at_a_time() {
     let rest: Vec<_> = rest.map(|piece| piece.unwrap().len()).collect().await;
     assert_eq!(rest, [256 << 10, 88 << 10]);
     assert_eq!(directory.0.reads.available_permits(), READS_MAX);
+}
+
+/// A mount that hangs: whoever asks gives up, the thread does not come back, and there are others to be had.
+#[test]
+fn what_hangs_keeps_few_threads() {
+    let threads = OPERATIONS_MAX + 1;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().max_blocking_threads(threads).build().unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&Env::real(), folder.path()).unwrap();
+        let (release, hung) = std::sync::mpsc::channel::<()>();
+        let hung = Arc::new(Mutex::new(hung));
+        let askers: Vec<_> = (0..threads)
+            .map(|_| {
+                let (directory, hung) = (directory.clone(), Arc::clone(&hung));
+                tokio::spawn(async move {
+                    directory.blocking(move |_| Ok(_ = hung.lock().recv())).await.unwrap();
+                })
+            })
+            .collect();
+        while directory.0.operations.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        for asker in askers {
+            asker.abort();
+            assert!(asker.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(directory.0.operations.available_permits(), 0, "who asked has gone, and they hang");
+        assert_eq!(tokio::task::spawn_blocking(|| 7).await.unwrap(), 7, "others get a thread");
+        drop(release);
+        assert_eq!(directory.head("a").await, Err(StoreError::NotFound("a".to_owned())));
+    });
+}
+
+/// What is hot stays in the page cache beside what is copied and what is read again.
+#[tokio::test]
+async fn its_pages_leave_the_page_cache() {
+    const BYTES: u64 = 4 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let directory = Directory::open(&Env::real(), folder.path()).unwrap();
+    let body = Bytes::from(vec![7; BYTES as usize]);
+    directory.put("whole", std::slice::from_ref(&body)).await.unwrap();
+    let upload = directory.begin_parts("parts").await.unwrap();
+    let part = directory.put_part(&upload, 0, std::slice::from_ref(&body)).await.unwrap();
+    directory.complete_parts(&upload, &[part]).await.unwrap();
+    let cached = |key: &str| {
+        let file = RealFiles.open(&directory.0.tree.path(key), OpenMode::Read).unwrap();
+        let pages = (0..BYTES).step_by(64 << 10);
+        pages.filter(|offset| files::is_cached(file.descriptor().unwrap(), *offset)).count()
+    };
+    let control = RealFiles.open(&directory.0.tree.path("control"), OpenMode::Create).unwrap();
+    control.write_all_at(&body, 0).unwrap();
+    assert_eq!(cached("control"), 64, "what is written is in the cache");
+    // The kernel keeps a page that somebody else holds just then.
+    assert!(cached("whole") < 8 && cached("parts") < 8, "{} and {}", cached("whole"), cached("parts"));
+    let pieces = directory.get("whole", None).await.unwrap().chunks;
+    assert_eq!(
+        pieces.map(|piece| piece.unwrap().len() as u64).collect::<Vec<_>>().await.iter().sum::<u64>(),
+        BYTES
+    );
+    assert!(cached("whole") < 8, "{}", cached("whole"));
 }
 
 #[tokio::test]

@@ -63,8 +63,21 @@ async fn a_stopped_partition_is_told_of() {
     assert_eq!(broker.tier_status(None).unwrap().partitions.len(), 1);
     let told = broker.tier_partition_status("t", 0).unwrap();
     assert_eq!((told.manifest, told.remote_end_offset), (manifest, 20));
-    assert!(told.failure.unwrap().what.contains("the partition is stopped: "));
+    assert!(told.stopped.is_some() && told.failure.is_none(), "{told:?}");
     broker.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_that_go_with_their_topic_count_as_deleted() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = counted(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    broker.delete_topic(partition.topic_partition().topic_id).await.unwrap();
+    assert_eq!(broker.tier_status(None).unwrap().deleted_topics_count, 1);
+    broker.see_to_the_tier().await;
+    has(&broker, &["kafka_server_brokertopicmetrics_remotedeleterequests_total 2"]);
+    assert_eq!(broker.image().tier_deletions().count(), 1, "something may come late");
+    assert_eq!(broker.tier_status(None).unwrap().deleted_topics_count, 0, "nothing of it is there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,7 +60,9 @@ fn what_lies_there_costs_by_the_month_and_what_nobody_knows_is_said() {
     assert!(cost.stored_bytes > 0);
     assert_eq!(cost.puts_per_gib_written, None);
     let words = cost.words(&PRICES);
-    assert!(words.contains("written   0 B: -\n"), "{words}");
+    assert!(words.contains("written   0 B: too little to tell"), "{words}");
+    let little = of(vec![requests("put", "done", 3, (64 << 20) - 1)], &PRICES);
+    assert_eq!(little.puts_per_gib_written, None);
     assert!(words.contains("0.005 for 1,000 of class PUT, 0.0004 of GET"), "{words}");
     assert!(words.contains("S3 Standard in us-east-1, as listed in 2025"), "{words}");
     let unknown = TierStatus {

@@ -28,6 +28,7 @@ pub(in crate::cli::tier) fn partition(topic: &str, partition: i32) -> TierPartit
         failure: None,
         compaction_failing_since_ms: None,
         compaction_failure: None,
+        stopped: None,
     }
 }
 
@@ -89,6 +90,7 @@ fn what_does_not_go_as_it_should_is_said_in_words() {
             ..partition("a", 1)
         },
         TierPartition { copies: false, ..partition("b", 0) },
+        TierPartition { copies: false, stopped: Some("its folder\nis gone".into()), ..partition("f", 0) },
         TierPartition { lag_segments: 1, last_stable_offset: 92, ..partition("c", 0) },
         TierPartition { delete_lag_segments: 3, delete_lag_bytes: 2048, ..partition("d", 0) },
         TierPartition {
@@ -107,6 +109,7 @@ fn what_does_not_go_as_it_should_is_said_in_words() {
     for line in [
         r"a-1: FAILING since 2027-01-15T07:56:40Z (3m20s): 503\nslow",
         "b-0: nothing more is copied (remote.log.copy.disable, or no longer tiered)",
+        r"f-0: STOPPED: its folder\nis gone; what it has in the store stays, and the rest of it is not known",
         "e-0: compaction in the tier FAILING since 2027-01-15T07:56:40Z (3m20s): damaged",
         "d-0: 3 segments below the log start are still to be removed (2.0 KiB)",
         "2 topics that were deleted, or left the tier, have objects there: x, y",
@@ -115,5 +118,6 @@ fn what_does_not_go_as_it_should_is_said_in_words() {
     ] {
         assert!(shown.lines().any(|other| other == line), "{line} is not in\n{shown}");
     }
+    assert!(!shown.contains("f-0: nothing"), "{shown}");
     assert!(shown.contains("c-0: no copy goes beyond offset 92"), "{shown}");
 }
