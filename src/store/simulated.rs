@@ -38,6 +38,7 @@ struct State {
     /// Creates put, whatever is there.
     overwrites: bool,
     denied: Option<String>,
+    kill: Option<Kill>,
     requests: BTreeMap<Operation, u64>,
     random: SeededRandom,
 }
@@ -46,6 +47,15 @@ struct State {
 struct Object {
     bytes: Bytes,
     modified: Timestamp,
+}
+
+/// The end of a process, at a request.
+struct Kill {
+    /// Requests before it.
+    requests: u64,
+    /// Whether that one is carried out.
+    is_done: bool,
+    kill: Box<dyn FnOnce() + Send>,
 }
 
 /// Lands once that many more requests have come.
@@ -70,6 +80,7 @@ impl SimulatedBucket {
             away: false,
             overwrites: false,
             denied: None,
+            kill: None,
             requests: BTreeMap::new(),
             random: SeededRandom::new(seed),
         };
@@ -118,11 +129,18 @@ impl SimulatedBucket {
         state.rates = FaultRates::default();
         state.away = false;
         state.denied = None;
+        state.kill = None;
     }
 
     /// Whether every request fails from now on: 503.
     pub fn set_away(&self, away: bool) {
         self.state.lock().away = away;
+    }
+
+    /// After so many more requests `kill` is called, and none is answered any more: the next one is carried
+    /// out or not, and those behind it are not.
+    pub fn kill_at(&self, requests: u64, is_done: bool, kill: impl FnOnce() + Send + 'static) {
+        self.state.lock().kill = Some(Kill { requests, is_done, kill: Box::new(kill) });
     }
 
     /// Whether it is a store that does not know put-if-absent and puts.

@@ -162,7 +162,7 @@ impl Broker {
 }
 
 /// Keys of all that a manifest keeps alive.
-async fn named(tiering: &Tiering, root: &Root) -> Result<HashSet<String>, TieringError> {
+pub(super) async fn named(tiering: &Tiering, root: &Root) -> Result<HashSet<String>, TieringError> {
     let mut named: HashSet<String> = root.named().collect();
     for reference in &root.leaves {
         let leaf = tiering.reader().leaf(root.partition, reference).await?;

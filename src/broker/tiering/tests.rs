@@ -7,7 +7,7 @@ use crate::broker::testing::{
     small_config, tiered_topic,
 };
 use crate::broker::{
-    Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, NewTopic, PartitionFetch,
+    Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, Fetched, NewTopic, PartitionFetch,
     RecordDeletion,
 };
 use crate::config::{Operation, ServerConfig};
@@ -26,6 +26,7 @@ use crate::tier::{ObjectKey, Owner, RemoteLog};
 use super::*;
 
 pub(in crate::broker) mod compacted;
+mod killed;
 mod observed;
 mod producers;
 
@@ -166,27 +167,33 @@ async fn batches_from(broker: &Broker, partition: &Arc<Partition>, mut offset: i
     while offset < partition.watermarks().high_watermark.0 {
         let fetched =
             broker.fetch(&[from_offset(partition, offset, 300)], limits).await.remove(0).result.unwrap();
-        let mut bytes = Vec::new();
-        for piece in fetched.records {
-            match piece {
-                Piece::Bytes(slice) => bytes.extend_from_slice(&slice),
-                Piece::File(extent) => {
-                    let at = bytes.len();
-                    bytes.resize(at + extent.length as usize, 0);
-                    extent.file.read_exact_at(&mut bytes[at..], extent.offset).unwrap();
-                }
+        let found = batches_of(fetched);
+        let last = found.last().unwrap_or_else(|| panic!("nothing from offset {offset} on"));
+        offset = BatchHeader::parse(last).unwrap().next_offset().0;
+        batches.extend(found);
+    }
+    batches
+}
+
+/// The whole batches of an answer.
+fn batches_of(fetched: Fetched) -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for piece in fetched.records {
+        match piece {
+            Piece::Bytes(slice) => bytes.extend_from_slice(&slice),
+            Piece::File(extent) => {
+                let at = bytes.len();
+                bytes.resize(at + extent.length as usize, 0);
+                extent.file.read_exact_at(&mut bytes[at..], extent.offset).unwrap();
             }
         }
-        assert!(!bytes.is_empty(), "nothing from offset {offset} on");
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let header = BatchHeader::parse(rest).unwrap();
-            let (batch, behind) = rest.split_at(header.size_bytes());
-            verify_crc(batch).unwrap();
-            batches.push(batch.to_vec());
-            rest = behind;
-            offset = header.next_offset().0;
-        }
+    }
+    let (mut batches, mut rest) = (Vec::new(), &bytes[..]);
+    while !rest.is_empty() {
+        let (batch, behind) = rest.split_at(BatchHeader::parse(rest).unwrap().size_bytes());
+        verify_crc(batch).unwrap();
+        batches.push(batch.to_vec());
+        rest = behind;
     }
     batches
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::super::Operation;
-use super::State;
+use super::{Kill, State};
 
 /// What can happen to a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +96,16 @@ impl FaultRates {
 impl State {
     /// What strikes this request, if anything.
     pub(super) fn fault(&mut self, operation: Operation, key: &str) -> Option<Fault> {
+        if let Some(kill) = self.kill.take() {
+            match kill.requests {
+                0 => {
+                    (kill.kill)();
+                    self.away = true;
+                    return Some(if kill.is_done { Fault::AnswerLost } else { Fault::Unavailable });
+                }
+                requests => self.kill = Some(Kill { requests: requests - 1, ..kill }),
+            }
+        }
         if self.denied.is_some() {
             return Some(Fault::Denied);
         }
