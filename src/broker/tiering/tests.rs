@@ -27,6 +27,7 @@ use super::*;
 
 pub(in crate::broker) mod compacted;
 mod killed;
+mod limits;
 mod observed;
 mod producers;
 
