@@ -1,6 +1,6 @@
 //! One GET of several blocks, whose body is taken no faster than its readers want.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +30,9 @@ pub(super) struct Stream {
 struct State {
     /// The block that comes next.
     next: u32,
-    /// Blocks that readers wait for.
-    awaited: BTreeSet<u32>,
+    /// Blocks that were asked for, and how many readers wait for each. They are brought also when nobody does
+    /// any more: whoever gave up comes again, and finds them in the cache.
+    awaited: BTreeMap<u32, usize>,
     /// Blocks below it are brought if there is room.
     ahead: u32,
     /// Those that came, in order, and that no reader has passed.
@@ -47,6 +48,27 @@ struct Ready {
     bytes: Bytes,
     /// Without it, it is kept for those alone who wait for it, and stands on their account.
     room: Option<OwnedSemaphorePermit>,
+}
+
+/// A reader that waits for a block: on its account stands what came without room of its own.
+struct Waiting<'a> {
+    stream: &'a Stream,
+    block: u32,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.stream.state.lock();
+        let Some(readers) = state.awaited.get_mut(&self.block) else { return };
+        *readers -= 1;
+        if *readers > 0 {
+            return;
+        }
+        if state.next > self.block {
+            state.awaited.remove(&self.block);
+        }
+        state.ready.retain(|ready| ready.block != self.block || ready.room.is_some());
+    }
 }
 
 /// What a stream does next.
@@ -75,7 +97,7 @@ impl Stream {
     pub(super) fn new(source: Arc<BlockSource>, blocks: Range<u32>) -> Stream {
         let state = State {
             next: blocks.start,
-            awaited: BTreeSet::new(),
+            awaited: BTreeMap::new(),
             ahead: blocks.start,
             ready: VecDeque::new(),
             is_passed: false,
@@ -101,6 +123,7 @@ impl Stream {
 
     /// Waits for the block; `None` if it has passed, or the stream has ended before it.
     pub(super) async fn take(&self, block: u32, window: u32) -> Result<Option<Bytes>, TierError> {
+        let mut waiting = None;
         loop {
             let mut moved = std::pin::pin!(self.moved.notified());
             // From here on no move is missed.
@@ -117,7 +140,10 @@ impl Stream {
                 if let Some(over) = &state.over {
                     return over.clone().map(|()| None);
                 }
-                state.awaited.insert(block);
+                if waiting.is_none() {
+                    *state.awaited.entry(block).or_default() += 1;
+                    waiting = Some(Waiting { stream: self, block });
+                }
                 state.ahead = state.ahead.max(block.saturating_add(window));
             }
             self.asked.notify_one();
@@ -158,9 +184,13 @@ impl Stream {
             {
                 let mut state = self.state.lock();
                 state.next = block + 1;
-                // What others only passed on their way is in the cache.
-                if state.awaited.remove(&block) || room.is_some() {
+                // What others only passed on their way, or gave up, is in the cache.
+                let is_awaited = state.awaited.get(&block).is_some_and(|readers| *readers > 0);
+                if is_awaited || room.is_some() {
                     state.ready.push_back(Ready { block, bytes, room });
+                }
+                if !is_awaited {
+                    state.awaited.remove(&block);
                 }
             }
             self.moved.notify_waiters();
@@ -174,7 +204,7 @@ impl Stream {
                 if state.next == self.end {
                     return Step::End;
                 }
-                let is_awaited = !state.awaited.is_empty();
+                let is_awaited = state.awaited.range(state.next..).next().is_some();
                 if is_awaited || state.next < state.ahead {
                     let room = Arc::clone(&blocks.room_ahead).try_acquire_owned().ok();
                     if is_awaited || room.is_some() {

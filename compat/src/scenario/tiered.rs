@@ -16,7 +16,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{CLIENT_DEADLINE, Context, create_topics, kcat_command};
 use crate::broker::Broker;
-use crate::bucket::{Bucket, Kind};
+use crate::bucket::faults::{Fault, Faults, READS, Strike};
+use crate::bucket::{Bucket, Kind, Server};
 use crate::feeding::{Feeding, Input, digest_of_output, digest_of_rest};
 use crate::process::run as run_program;
 use crate::stream::Digest;
@@ -36,8 +37,11 @@ const PARTS_SEGMENT_BYTES: u64 = 24 << 20;
 /// behind while the store was away takes longer.
 const TIER_DEADLINE: Duration = Duration::from_secs(600);
 
-/// What a broker may take under load, and what `highwater.tier.memory.bytes` allows the tier.
-const MEMORY_MIB_MAX: u64 = 150 + 128;
+/// What a broker may take under load, what `highwater.tier.memory.bytes` allows the tier of these tests
+/// (`Bucket::settings`), and what is outside of that: manifests' roots, and states of producers between copies.
+const MEMORY_MIB_MAX: u64 = 150 + 32 + 16;
+/// One answer of so many.
+const HINDERED_EVERY: u64 = 3;
 
 /// How much goes into the tier.
 #[derive(Clone, Copy)]
@@ -55,7 +59,9 @@ pub struct Plan {
 /// In a bucket on an S3 server.
 pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     let plan = context.scale.tiered;
-    let bucket = Bucket::on(kind, context.tools, &context.folder)?;
+    let server = Server::start(kind, context.tools, &context.folder, "tier", &[])?;
+    let faults = Faults::start(server.address())?;
+    let bucket = Bucket::S3 { server, endpoint: faults.address() };
     let mut broker = context.start_with(&bucket.settings().with("log.cleaner.backoff.ms", "300"))?;
     let topics = [
         compacted::topic(),
@@ -87,6 +93,13 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     transactional::compare(context, &broker, &told)?;
     compacted::compare(context, &broker)?;
     context.transcript.add("consumers read everything, and of transactions what they should");
+    // Nothing is in memory any more.
+    broker.kill()?;
+    broker.restart()?;
+    hindered(&faults, Fault::Refused(503, "SlowDown"), || compare(context, &broker, &sent))?;
+    hindered(&faults, Fault::CutAnswer, || transactional::compare(context, &broker, &told))?;
+    hindered(&faults, Fault::Corrupted, || compacted::compare(context, &broker))?;
+    context.transcript.add("and the same of a store that fails now and then");
     seek_by_time(context, &broker, local[1])?;
     context.transcript.add("a time is found in the tier");
 
@@ -102,6 +115,16 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     context.transcript.add("of deleted topics nothing is left in the bucket");
     see_memory(&broker, "reading")?;
     broker.stop()
+}
+
+/// Has some of the store's answers fail meanwhile.
+fn hindered(faults: &Faults, fault: Fault, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    faults.strike(Some(Strike { fault, methods: READS, every: HINDERED_EVERY }));
+    let done = work().with_context(|| format!("{fault:?}"));
+    let struck = faults.struck();
+    faults.strike(None);
+    ensure!(struck > 0, "no request met {fault:?}");
+    done
 }
 
 /// Fails if the process took more than it may: whatever was read, copied, cached and waited for.

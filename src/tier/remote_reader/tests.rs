@@ -253,6 +253,32 @@ async fn many_readers_stay_within_the_memory() {
     assert_eq!(reader.served.available_permits(), reader.served_permits as usize);
 }
 
+/// What a reader gave up waiting for comes, and lies in the cache alone: nobody's memory would pay for more.
+#[tokio::test]
+async fn what_was_given_up_is_kept_by_nobody() {
+    let filled = filled(&[4]).await;
+    let reader = filled.reader(16 * MIB).await;
+    let log = RemoteLog::new(Arc::clone(&reader), Arc::clone(&filled.root));
+    let entry = log.segment_of(Offset(0)).await.unwrap().unwrap();
+    reader.head(PARTITION, &entry).await.unwrap();
+    let room = reader.blocks.room_ahead.available_permits() as u32;
+    let _no_room = reader.blocks.room_ahead.acquire_many(room).await.unwrap();
+    filled.bucket.strike(Strike::next(Operation::Get, Fault::Slow(Duration::from_millis(100))));
+    let gets = filled.gets();
+    let given_up = time::timeout(Duration::from_millis(10), log.read(bounds(0, 1000))).await;
+    assert!(given_up.is_err());
+    let comes = async {
+        while reader.cached_bytes() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    time::timeout(Duration::from_secs(20), comes).await.expect("it comes all the same");
+    assert_eq!(reader.blocks.ready_blocks(), 0);
+    assert_eq!(reader.served.available_permits(), reader.served_permits as usize);
+    log.read(bounds(0, 1000)).await.unwrap();
+    assert_eq!(filled.gets() - gets, 1, "it was there");
+}
+
 #[tokio::test]
 async fn heads_leaves_and_states_are_read_once() {
     let filled = filled(&[2, 2]).await;

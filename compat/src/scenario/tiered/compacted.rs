@@ -72,6 +72,49 @@ pub fn compare(context: &Context, broker: &Broker) -> Result<()> {
     check(&run_program(java, b"", CLIENT_DEADLINE)?.success()?.stdout)
 }
 
+/// The newest value of each key below the end of the tier: what a restored node is to have.
+pub fn values_up_to(context: &Context, broker: &Broker, newest: i64) -> Result<BTreeMap<String, String>> {
+    let words = format!(r"-C -t {TOPIC} -p 0 -o beginning -e -q -X check.crcs=true -f %o\t%k\t%s\n");
+    let said = context.kcat(broker, &words, "")?.success()?.stdout;
+    let mut values = BTreeMap::new();
+    for line in said.lines() {
+        let (offset, record) = line.split_once('\t').context(line.to_owned())?;
+        if offset.parse::<i64>()? <= newest {
+            take(&mut values, record);
+        }
+    }
+    ensure!(values.len() >= GONE.start / 2, "{} keys are in the tier", values.len());
+    Ok(values)
+}
+
+/// A restored node has these, and no key that was taken back: by both kinds of clients.
+pub fn compare_restored(
+    context: &Context,
+    broker: &Broker,
+    expected: &BTreeMap<String, String>,
+) -> Result<()> {
+    let words = format!(r"-C -t {TOPIC} -p 0 -o beginning -e -q -X check.crcs=true -f %k\t%s\n");
+    let mut java = context.tools.java("LogConsumer");
+    java.args(["--bootstrap-server", broker.bootstrap(), TOPIC, "0"]);
+    let java = run_program(java, b"", CLIENT_DEADLINE)?.success()?.stdout;
+    for (client, said) in [("kcat", context.kcat(broker, &words, "")?.success()?.stdout), ("Java", java)] {
+        let mut values = BTreeMap::new();
+        said.lines().for_each(|record| take(&mut values, record));
+        let keys = |values: &BTreeMap<String, String>| values.keys().cloned().collect::<Vec<_>>();
+        ensure!(values == *expected, "{client} reads {:?}, not {:?}", keys(&values), keys(expected));
+    }
+    Ok(())
+}
+
+/// Takes a record into what a table of them would show.
+fn take(values: &mut BTreeMap<String, String>, record: &str) {
+    let (key, value) = record.split_once('\t').unwrap_or((record, ""));
+    match value {
+        "" => values.remove(key),
+        value => values.insert(key.to_owned(), value.to_owned()),
+    };
+}
+
 /// The newest of each key is what was written last; of one that was taken back, nothing or the tombstone.
 fn check(read: &str) -> Result<()> {
     let newest: BTreeMap<&str, &str> = read.lines().filter_map(|line| line.split_once('\t')).collect();

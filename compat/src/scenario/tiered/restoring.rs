@@ -14,7 +14,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use self::groups::Groups;
 use self::told::{Told, told};
-use super::{PARTITIONS, STREAM, compare, kcat_words, offsets, produce, tiered_topic, transactional};
+use super::{
+    PARTITIONS, STREAM, compacted, compare, kcat_words, offsets, produce, tiered_topic, transactional,
+};
 use crate::broker::{self, Broker, Flavor, Settings};
 use crate::bucket::{Bucket, Kind};
 use crate::feeding::{Feeding, Input, digest_of};
@@ -29,7 +31,7 @@ const LATER_BYTES: u64 = 3 << 20;
 /// Rounds of transactions after the restore: one of them is open over most.
 const LATER_TRANSACTIONS: u32 = 24;
 /// Partitions of all topics here.
-const ALL_PARTITIONS: u32 = PARTITIONS + transactional::PARTITIONS + groups::PARTITIONS;
+const ALL_PARTITIONS: u32 = PARTITIONS + transactional::PARTITIONS + groups::PARTITIONS + 1;
 /// The restore waits four minutes for what an old node may still have on its way.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(600);
 const END_DEADLINE: Duration = Duration::from_secs(30);
@@ -49,21 +51,25 @@ pub struct Plan {
 pub fn run(context: &mut Context) -> Result<()> {
     let Plan { content, old_node_is_dead } = context.scale.tiered_restore;
     let bucket = Bucket::on(Kind::Moto, context.tools, &context.folder)?;
-    let mut broker = context.start_with(&bucket.settings())?;
+    let mut broker = context.start_with(&bucket.settings().with("log.cleaner.backoff.ms", "300"))?;
     let topic = tiered_topic(1 << 20, 1 << 20);
     let topics = [
         format!("{STREAM} {PARTITIONS} {}", tiered_topic(content.segment_bytes, content.local_bytes)),
         format!("{} {} {topic}", transactional::TOPIC, transactional::PARTITIONS),
         format!("{} {} {topic}", groups::TOPIC, groups::PARTITIONS),
+        compacted::topic(),
     ];
     create_topics(context, &broker, &topics.join(" , "))?;
     produce(context, &broker, content.stream_bytes)?;
     let sent = transactional::produce(context, &broker, content.transactions, Vec::new())?;
+    compacted::produce(context, &broker)?;
     let mut groups = Groups::start(context, &broker)?;
     for (topic, partitions) in topics_here() {
         super::await_tier(&broker, &bucket, context, topic, partitions)?;
     }
+    compacted::await_compaction(context, &broker, &bucket)?;
     let newest = newest(context, &broker)?;
+    let values = compacted::values_up_to(context, &broker, newest[newest.len() - 1])?;
     let before = transactional::told_up_to(&broker, &sent, &newest[PARTITIONS as usize..])?;
     await_catalogue(&bucket, &broker, &newest)?;
     broker.kill()?;
@@ -77,9 +83,13 @@ pub fn run(context: &mut Context) -> Result<()> {
     // One of its partitions is enough where nothing lies behind the gap yet.
     compare(context, &broker, &[digest_of(&[(0, newest[0].cast_unsigned() + 1)])])?;
     go_on(context, &broker, &told)?;
+    compacted::compare_restored(context, &broker, &values)?;
+    compacted::produce(context, &broker)?;
+    compacted::compare(context, &broker)?;
     let after = transactional::produce(context, &broker, LATER_TRANSACTIONS, before)?;
     transactional::compare(context, &broker, &after)?;
-    groups.go_on(context, &broker, &told)?;
+    let of_groups = (PARTITIONS + transactional::PARTITIONS) as usize;
+    groups.go_on(context, &broker, &told[of_groups..][..groups::PARTITIONS as usize])?;
     context
         .transcript
         .add("producers, transactions and groups go on behind the gap, and consumers step over it");
@@ -103,6 +113,7 @@ fn topics_here() -> impl Iterator<Item = (&'static str, u32)> {
         (STREAM, PARTITIONS),
         (transactional::TOPIC, transactional::PARTITIONS),
         (groups::TOPIC, groups::PARTITIONS),
+        (compacted::TOPIC, 1),
     ]
     .into_iter()
 }

@@ -48,7 +48,6 @@ impl Groups {
 
     /// They are where they were, get what the tier has from there on, and then what comes behind the gap.
     pub fn go_on(&mut self, context: &Context, broker: &Broker, told: &[Told]) -> Result<()> {
-        let told = &told[told.len() - PARTITIONS as usize..];
         let (ended, half) = (offsets(context, broker, ENDED)?, offsets(context, broker, HALF)?);
         ensure!(ended.iter().all(|offset| *offset == VALUES), "{ENDED} is at {ended:?}");
         ensure!(half == self.half, "{HALF} is at {half:?}, and was at {:?}", self.half);
