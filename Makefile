@@ -11,7 +11,7 @@
 #                   (built once: seven minutes) and restored, whose store is away for ten minutes, 60 kills over it;
 #                   MirrorMaker and more of Connect;
 #                   100,000 messages copied in transactions, 100,000 transfers of the bank; Kafka Streams' smoke tests in
-#                   full; the wire suite against Apache Kafka; the container's image, built and used
+#                   full; the wire suite against Apache Kafka; the container's image, built and used; the tier's figures
 #   make oracle     records compat/oracle/ and protocol-tests/golden/ again from the real Apache Kafka
 #   make instructions  instructions of each step of a record's way, beside those of benches/instructions.txt;
 #                   ARGS=--write writes that file again
@@ -19,11 +19,11 @@
 #   make flamegraph  where the broker's processor time goes in r1 to r4, drawn into docs/bench/ (needs perf);
 #                   ARGS="--cases r1 --out DIR"
 #   make floor      what r1 to r4 cost a program that does only what a durable broker must (7 minutes)
-#   make bench      figures of Highwater and Apache Kafka in turn, into docs/bench/ (55 minutes, 22 GiB of disk);
+#   make bench      figures of Highwater and Apache Kafka in turn, and bench-tier, into docs/bench/ (65 minutes, 22 GiB of disk);
 #                   ARGS="--quick" tries it in 5 minutes; ARGS="--cases r1,r2 --rounds 5 --out DIR" and more: see
 #                   `bench` in CONTRIBUTING.md
 #   make bench-tier  what tiered storage costs: copying, cold reads, requests, cold readers beside hot producers, into
-#                   docs/bench/tiering-* (8 minutes, 10 GiB of disk, root); ARGS="--rounds 1 --out DIR"
+#                   docs/bench/tiering-* (10 minutes, 10 GiB of disk, root; MinIO is built once); ARGS="--rounds 1 --out DIR"
 #
 # Outside tools (kcat, tshark, Java, Maven, Python) are found on the path, else installed: apt when root, a virtual environment
 # for Python, a folder for jars. COMPAT_CACHE names the folder for what is installed; without it, it is the target
@@ -79,6 +79,7 @@ soak: broker
 	HIGHWATER_CRASH_POINTS=40000 $(CARGO) test --quiet --release --test crash
 	$(COMPAT) run --soak $(ARGS)
 	$(COMPAT) run --against kafka wire
+	$(MAKE) --no-print-directory bench-tier ARGS="--rounds 1 --out $${CARGO_TARGET_DIR:-target}/soak-figures"
 
 oracle:
 	$(COMPAT) oracle $(ARGS)
@@ -90,6 +91,7 @@ bench-trial: broker
 bench:
 	$(CARGO) build --quiet --release --package highwater --package bench --bins
 	COMPAT_PROFILE=release $${CARGO_TARGET_DIR:-target}/release/bench run $(ARGS)
+	$(if $(ARGS),,$(MAKE) --no-print-directory bench-tier)
 
 bench-tier:
 	$(CARGO) build --quiet --release --package highwater --package bench --bins

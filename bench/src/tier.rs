@@ -2,7 +2,7 @@
 //!
 //! **Owns** the steps. **Does not own** loads (`raw`), how processor time is read (`measure`), or what is
 //! made of the figures (`report`). **Invariants**: the bucket is a directory on the same disk, so that no
-//! server's cost is in the figures; before cold reads the page cache is dropped and the broker started anew,
+//! server's cost is in the figures (but for those of MinIO, which say so); before cold reads the page cache is dropped and the broker started anew,
 //! so that neither has anything; requests are those that the broker counts.
 
 mod plain_reads;
@@ -15,6 +15,7 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
 use compat::broker::{self, Broker, Flavor, Settings, tied_to_this_process};
+use compat::bucket::{ACCESS_KEY, BUCKET, Kind, SECRET_KEY, Server};
 use compat::process::{Process, run as run_program};
 use compat::tools::Tools;
 use compat::wait::eventually;
@@ -57,6 +58,8 @@ struct Amounts {
     syncs: usize,
     /// A producer alone and beside readers, so often in turn.
     turns: usize,
+    /// MiB of each partition of the cold topic that goes to an S3 server; 0: none is started.
+    s3_mib: u64,
 }
 
 impl Amounts {
@@ -70,6 +73,8 @@ impl Amounts {
                 segment_bytes: SEGMENT_BYTES,
                 syncs: 7000,
                 turns: 3,
+                // One closed segment, of which readers at their rate read most while the producer is at it.
+                s3_mib: 72,
             },
             Scale::Quick => Amounts {
                 cold_records: u64::from(COLD_PARTITIONS) * 13 * 1024,
@@ -77,6 +82,7 @@ impl Amounts {
                 segment_bytes: 4 << 20,
                 syncs: 200,
                 turns: 1,
+                s3_mib: 0,
             },
         }
     }
@@ -86,6 +92,8 @@ impl Amounts {
 struct Round<'a> {
     tools: &'a Tools,
     folder: PathBuf,
+    /// What the bucket is on; `None`: a directory.
+    server: Option<Server>,
     amounts: Amounts,
     figures: Figures,
 }
@@ -100,7 +108,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     for number in 1..=options.rounds {
         let folder = folder.join(number.to_string());
         let amounts = Amounts::of(options.scale);
-        let mut round = Round { tools: &tools, folder, amounts, figures: Figures::new() };
+        let mut round = Round { tools: &tools, folder, server: None, amounts, figures: Figures::new() };
         round.take().with_context(|| format!("round {number}"))?;
         eprintln!("{number}/{}: {}", options.rounds, serde_json::to_string(&round.figures)?);
         fs::remove_dir_all(&round.folder)?;
@@ -149,7 +157,36 @@ impl Round<'_> {
         broker.stop()?;
         self.read_alone()?;
         self.beside_readers()?;
-        self.disk_beside_readers()
+        self.disk_beside_readers()?;
+        if self.amounts.s3_mib > 0 { self.beside_readers_of_s3() } else { Ok(()) }
+    }
+
+    /// A producer alone and beside the readers of a bucket on an S3 server that has the same processors and
+    /// the same disk: what comes of it is the server's as much as the broker's.
+    fn beside_readers_of_s3(&mut self) -> Result<()> {
+        let folder = self.folder.join("s3");
+        fs::create_dir_all(&folder)?;
+        let server = Server::start(Kind::Minio, self.tools, &folder, "minio", &[])?;
+        let amounts = Amounts {
+            cold_records: u64::from(COLD_PARTITIONS) * self.amounts.s3_mib * 1024,
+            turns: 1,
+            s3_mib: 0,
+            ..self.amounts
+        };
+        let figures = Figures::new();
+        let mut round = Round { tools: self.tools, folder, server: Some(server), amounts, figures };
+        let mut broker = round.start("before", "3600000")?;
+        topics::create(broker.bootstrap(), COLD, COLD_PARTITIONS)?;
+        round.produce(&broker)?;
+        broker.stop()?;
+        let mut broker = round.start("copying", "500")?;
+        round.copy(&broker)?;
+        broker.stop()?;
+        round.beside_readers()?;
+        for name in ["copy_mib_s", "alone_p99_ms", "beside_readers_p99_ms", "beside_readers_p99_ratio"] {
+            self.figures.insert(format!("s3_{name}"), round.figures[name]);
+        }
+        Ok(())
     }
 
     /// One partition by one reader from its beginning, and what that asks the store for.
@@ -172,17 +209,31 @@ impl Round<'_> {
         broker.stop()
     }
 
+    /// Where its objects lie on the disk.
     fn bucket(&self) -> PathBuf {
-        self.folder.join("bucket")
+        self.folder.join(if self.server.is_some() { "s3-minio" } else { "bucket" })
+    }
+
+    fn store(&self) -> Settings {
+        let settings = Settings { log_dir: Some(self.folder.join("data")), ..Settings::default() };
+        let Some(server) = &self.server else {
+            return settings.with("highwater.tier.store", &format!("file://{}", self.bucket().display()));
+        };
+        let mut settings = settings
+            .with("highwater.tier.store", &format!("s3://{BUCKET}/tier"))
+            .with("highwater.tier.endpoint", &format!("http://{}", server.address()))
+            .with("highwater.tier.allow.http", "true");
+        for (name, value) in [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)] {
+            settings.environment.push((name.to_owned(), value.to_owned()));
+        }
+        settings
     }
 
     fn start(&self, name: &str, interval_ms: &str) -> Result<Broker> {
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder)?;
-        let store = format!("file://{}", self.bucket().display());
-        let mut settings = Settings { log_dir: Some(self.folder.join("data")), ..Settings::default() };
+        let mut settings = self.store();
         for (key, value) in [
-            ("highwater.tier.store", store.as_str()),
             ("highwater.tier.default.enable", "true"),
             ("remote.log.manager.task.interval.ms", interval_ms),
             ("log.segment.bytes", &self.amounts.segment_bytes.to_string()),

@@ -47,6 +47,13 @@ const BESIDE: &[Row] = &[
     ("beside the same reads of plain files, p99", "disk_beside_readers_p99_ms", "ms", None),
     ("p99 of the disk beside them, of that alone", "disk_beside_readers_p99_ratio", "×", None),
 ];
+/// Of a server on the same processors: reported, and held to nothing.
+const S3: &[Row] = &[
+    ("copying to MinIO", "s3_copy_mib_s", "MiB/s", None),
+    ("hot producer alone, p99", "s3_alone_p99_ms", "ms", None),
+    ("beside 20 cold readers of MinIO, p99", "s3_beside_readers_p99_ms", "ms", None),
+    ("p99 beside them, of that alone", "s3_beside_readers_p99_ratio", "×", None),
+];
 
 fn figure(results: &Results, name: &str) -> Option<Spread> {
     summary::figure(results, CASE, HIGHWATER, name)
@@ -56,7 +63,7 @@ fn figure(results: &Results, name: &str) -> Option<Spread> {
 pub fn table(results: &Results) -> String {
     let mut text =
         "| | median | from | to | at most | |\n| --- | ---: | ---: | ---: | ---: | --- |\n".to_owned();
-    for (what, name, unit, bound) in [READS, REQUESTS, COSTS, BESIDE].concat() {
+    for (what, name, unit, bound) in [READS, REQUESTS, COSTS, BESIDE, S3].concat() {
         let Some(spread) = figure(results, name) else { continue };
         let [median, from, to] = [spread.median, spread.min, spread.max].map(number);
         // With little work, what a start costs is most of it.
