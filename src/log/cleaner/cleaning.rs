@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -198,8 +199,20 @@ impl PartitionLog {
 
     /// The time of a segment's first batch, if it has one.
     fn first_timestamp(&self, segment: &Segment) -> Result<Option<Timestamp>, LogError> {
-        let first = segment.scan(&self.directory, 0, segment.bytes())?.next()?;
+        let first = segment.scan(&self.directory, 0, segment.bytes()).and_then(|mut scanner| scanner.next());
+        let first = match first {
+            Err(error) if self.has_lost(segment.base_offset, &error) => None,
+            first => first?,
+        };
         Ok(first.map(|found| found.header.max_timestamp).filter(|time| time.0 > 0))
+    }
+
+    /// Whether a file was not there because retention has taken that segment meanwhile: it leaves the list
+    /// before its file goes.
+    fn has_lost(&self, base_offset: Offset, error: &LogError) -> bool {
+        let is_missing =
+            matches!(error, LogError::Read { source, .. } if source.kind() == ErrorKind::NotFound);
+        is_missing && self.published().segments[0].base_offset > base_offset
     }
 
     /// Opens a segment for a cleaning: under the lock that a deletion needs, so that the file is not one of a
@@ -238,14 +251,30 @@ impl Cleaning {
             log.discard_cleaned()?;
         }
         while !matches!(self.phase, Phase::Done) && self.bytes() - before < bytes_max {
-            match self.phase {
-                Phase::Mapping { .. } => self.map_next(log)?,
-                Phase::Copying { .. } => self.copy_next(log)?,
-                Phase::Done => {}
+            let done = match self.phase {
+                Phase::Mapping { .. } => self.map_next(log),
+                Phase::Copying { .. } => self.copy_next(log),
+                Phase::Done => Ok(()),
+            };
+            match done {
+                Err(error) if self.has_lost(log, &error) => self.give_way(log)?,
+                done => done?,
             }
         }
         self.stats.key_map_utilization = self.keys.utilization();
         Ok(CleaningStep { bytes: self.bytes() - before, is_done: matches!(self.phase, Phase::Done) })
+    }
+
+    /// Whether a file was not there because retention has taken segments since the cleaning began.
+    fn has_lost(&self, log: &PartitionLog, error: &LogError) -> bool {
+        self.sources.first().is_some_and(|first| log.has_lost(first.facts.base_offset, error))
+    }
+
+    /// Retention was quicker. The rest must not be called clean while older records of its keys may be left in
+    /// what was not gone over: the next cleaning begins anew.
+    fn give_way(&mut self, log: &PartitionLog) -> Result<(), LogError> {
+        self.stats.first_dirty_offset = self.first_dirty_offset;
+        self.abandon(log)
     }
 
     /// Removes what a cleaning that will not go on has left.
@@ -332,14 +361,10 @@ impl Cleaning {
         if open.at == open.group.end {
             let copy = *copy.take().expect("looked at in the lines above");
             let first_dirty = groups.is_empty().then_some(self.stats.first_dirty_offset);
-            if !end_copy(log, &self.sources, copy, first_dirty)? {
-                // Retention was quicker. The rest must not be called clean while older records of its keys
-                // may be left in this group: the next cleaning begins anew.
-                self.stats.first_dirty_offset = self.first_dirty_offset;
-                self.phase = Phase::Done;
-                log.discard_cleaned()?;
-            }
-            return Ok(());
+            return match end_copy(log, &self.sources, copy, first_dirty)? {
+                true => Ok(()),
+                false => self.give_way(log),
+            };
         }
         let source = &self.sources[open.at];
         let scanner = match &mut open.scanner {

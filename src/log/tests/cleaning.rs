@@ -244,6 +244,37 @@ fn retention_and_a_change_of_policy_meanwhile() {
     assert!(log.cleanable(Offset(i64::MAX)).unwrap().is_none());
 }
 
+/// Wherever a cleaning is by then: before it has opened a segment that goes, within one, and behind it.
+#[test]
+fn retention_may_be_quicker_at_any_step() {
+    let mut is_done_before = false;
+    for steps in (0..).step_by(5) {
+        let world = SimulatedWorld::new(1);
+        let history = History::draw(1, 80);
+        let log = filled(&world, &history);
+        let cleanable = log.cleanable(Offset(i64::MAX)).unwrap().unwrap();
+        let mut cleaning = log.begin_cleaning(&cleanable, limits(100), None).unwrap();
+        for _ in 0..steps {
+            is_done_before |= cleaning.step(&log, 1).unwrap().is_done;
+        }
+        let start = active_base(&log) / 2;
+        log.set_log_start_offset(Offset(start));
+        log.delete_old_segments().unwrap();
+        while !cleaning.step(&log, STEP_BYTES).unwrap_or_else(|error| panic!("{steps}: {error}")).is_done {}
+        assert!(
+            !names(&world).iter().any(|name| name.contains("cleaned")),
+            "{steps}: something is left over"
+        );
+        clean(&log, limits(100)).unwrap();
+        history.check(&records_of(&content(&log)), start, active_base(&log), "the next one does its work");
+        expect_whole(&world, &log);
+        if is_done_before {
+            assert!(steps > 100, "{steps}");
+            return;
+        }
+    }
+}
+
 /// Another row of batches behind it.
 fn history_after(history: &History) -> Vec<Bytes> {
     let mut more = history.clone();
