@@ -2,8 +2,9 @@
 //!
 //! **Owns** the steps. **Does not own** loads (`raw`), how processor time is read (`measure`), or what is
 //! made of the figures (`report`). **Invariants**: the bucket is a directory on the same disk, so that no
-//! server's cost is in the figures (but for those of MinIO, which say so); before cold reads the page cache is dropped and the broker started anew,
-//! so that neither has anything; requests are those that the broker counts.
+//! server's cost is in the figures (but for those of MinIO, which say so); before cold reads the page cache
+//! is dropped and the broker started anew, so that neither has anything; requests are those that the broker
+//! counts.
 
 mod plain_reads;
 pub mod report;

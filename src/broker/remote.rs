@@ -57,7 +57,7 @@ impl Broker {
         let mut oldest = Vec::new();
         // The first leaf that counts is enough: more than it names goes at another time.
         for reference in &root.leaves {
-            let leaf = tiering.reader().leaf(root.partition, reference).await.map_err(unreadable)?;
+            let leaf = tiering.reader().leaf(root, reference).await.map_err(unreadable)?;
             for entry in leaf.live(reference) {
                 match entry.end_offset <= log_start {
                     // Not yet removed.

@@ -255,7 +255,7 @@ impl<'a> BucketCheck<'a> {
         let partition = root.partition;
         named.extend(root.named().filter_map(|key| ObjectKey::parse(&key)));
         for reference in root.leaves.iter().filter(|leaf| leaf.end_offset > from) {
-            let leaf = match self.reader.leaf(partition, reference).await {
+            let leaf = match self.reader.leaf(root, reference).await {
                 Ok(leaf) => leaf,
                 Err(error) => {
                     let what = words(error)?;
@@ -310,7 +310,7 @@ impl<'a> BucketCheck<'a> {
             Current::Gone => return Ok(false),
         };
         let Some(reference) = newer.leaf_of(entry.base_offset) else { return Ok(false) };
-        Ok(match self.reader.leaf(root.partition, reference).await {
+        Ok(match self.reader.leaf(&newer, reference).await {
             Ok(leaf) => leaf.live(reference).iter().any(|other| other.object == entry.object),
             Err(_) => true,
         })

@@ -42,7 +42,7 @@ pub struct LeafReference {
     pub log_bytes: u64,
     /// No batch of these has a larger timestamp.
     pub max_timestamp: Timestamp,
-    /// Length of the object.
+    /// Length of the object; 0: it has none, the root itself holds the entries.
     pub bytes: u32,
     /// CRC-32C of all of it.
     pub crc: u32,
@@ -75,12 +75,18 @@ impl Leaf {
             return Err("it is not what the root names");
         }
         let (owner, leaf) = Leaf::decode_any(bytes)?;
-        let is_named = owner == partition
-            && leaf.nonce == reference.nonce
-            && leaf.entries.len() == reference.skipped as usize + reference.count as usize
-            && leaf.live(reference).first().map(|entry| entry.base_offset) == Some(reference.base_offset)
-            && leaf.entries.last().map(|entry| entry.end_offset) == Some(reference.end_offset);
-        if is_named { Ok(leaf) } else { Err("it is not what the root names") }
+        match owner == partition && leaf.is_named_by(reference) {
+            true => Ok(leaf),
+            false => Err("it is not what the root names"),
+        }
+    }
+
+    /// Whether a root means this one.
+    pub(super) fn is_named_by(&self, reference: &LeafReference) -> bool {
+        self.nonce == reference.nonce
+            && self.entries.len() == reference.skipped as usize + reference.count as usize
+            && self.live(reference).first().map(|entry| entry.base_offset) == Some(reference.base_offset)
+            && self.entries.last().map(|entry| entry.end_offset) == Some(reference.end_offset)
     }
 
     /// The same for whatever leaf.
@@ -106,7 +112,7 @@ impl Leaf {
         self.entries.get(reference.skipped as usize..).unwrap_or_default()
     }
 
-    /// What a root says of it; `object` is its encoding.
+    /// What a root says of it; `object` is its encoding, and empty where it has none.
     pub(super) fn reference(&self, object: &[u8]) -> LeafReference {
         let (first, last) = (self.entries.first(), self.entries.last());
         let (first, last) = first.zip(last).expect("a leaf has entries");
@@ -135,7 +141,12 @@ fn read(from: &mut Reader<'_>) -> Option<(TopicPartition, Leaf)> {
 }
 
 impl LeafReference {
-    /// Key of the leaf's object.
+    /// Whether the leaf has no object: its entries stand in the root.
+    pub fn is_inline(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Key of the leaf's object, if it has one.
     pub fn key(&self, partition: TopicPartition) -> String {
         ObjectKey::Leaf(partition, self.nonce).to_string()
     }

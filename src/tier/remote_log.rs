@@ -135,7 +135,7 @@ impl RemoteLog {
     }
 
     async fn leaf(&self, reference: &LeafReference) -> Result<Arc<Leaf>, TierError> {
-        self.reader.leaf(self.root.partition, reference).await
+        self.reader.leaf(&self.root, reference).await
     }
 }
 

@@ -1,14 +1,18 @@
 //! The root of a manifest: a numbered object of at most 64 KiB, `docs/formats/tier.md`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fields::{CRC_BYTES, Reader, Writer, begin, checked};
 use super::keys::{Nonce, ObjectKey, ObjectName};
-use super::leaf::{LeafReference, MANIFEST_OBJECT_BYTES_MAX, REFERENCE_BYTES};
+use super::leaf::{Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX, REFERENCE_BYTES, ascend};
+use super::manifest_entry::{ENTRY_BYTES, ManifestEntry};
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
 const MAGIC: &[u8; 8] = b"HWTIERRT";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
+/// Before the last leaf could stand in the root.
+const VERSION_2: u16 = 2;
 /// Before compacted topics were tiered: without the offset below which the tier is clean.
 const VERSION_1: u16 = 1;
 const HEADER_BYTES: usize = 8 + 4 + 16 + 20 + 8 + 4 + 8 + 8 + 8;
@@ -17,10 +21,19 @@ const HEADER_BYTES: usize = 8 + 4 + 16 + 20 + 8 + 4 + 8 + 8 + 8;
 pub const LEAVES_MAX: usize = 640;
 /// Objects that wait for the end of a reader's grace. Beyond it the oldest wait no longer.
 pub const RETIRED_MAX: usize = 700;
+/// Segments of the last leaf that stand in the root: of nine segments that come one by one, eight are named
+/// by one object, and one by two.
+pub const TAIL_ENTRIES_MAX: usize = 8;
 
 const RETIRED_BYTES: usize = 33;
-const LENGTH_MAX: usize =
-    HEADER_BYTES + 4 + LEAVES_MAX * REFERENCE_BYTES + 4 + RETIRED_MAX * RETIRED_BYTES + CRC_BYTES;
+const LENGTH_MAX: usize = HEADER_BYTES
+    + 4
+    + LEAVES_MAX * REFERENCE_BYTES
+    + 4
+    + RETIRED_MAX * RETIRED_BYTES
+    + TAIL_BYTES_MAX
+    + CRC_BYTES;
+const TAIL_BYTES_MAX: usize = 4 + TAIL_ENTRIES_MAX * ENTRY_BYTES;
 const _: () = assert!(LENGTH_MAX <= MANIFEST_OBJECT_BYTES_MAX);
 
 const WHAT_SEGMENT: u8 = 1;
@@ -80,6 +93,8 @@ pub struct Root {
     pub leaves: Vec<LeafReference>,
     /// Oldest first.
     pub retired: Vec<Retired>,
+    /// The last of the leaves, where it is a small one: it has no object of its own.
+    pub tail: Option<Arc<Leaf>>,
 }
 
 impl Root {
@@ -95,6 +110,7 @@ impl Root {
             clean_offset: Offset(0),
             leaves: Vec::new(),
             retired: Vec::new(),
+            tail: None,
         }
     }
 
@@ -115,6 +131,9 @@ impl Root {
         self.leaves.iter().for_each(|leaf| leaf.encode(&mut to));
         to.count(self.retired.len());
         self.retired.iter().for_each(|retired| retired.encode(&mut to));
+        let tail = self.tail.as_ref().map_or(&[][..], |tail| &tail.entries);
+        to.count(tail.len());
+        tail.iter().for_each(|entry| entry.encode(&mut to));
         to.finish()
     }
 
@@ -131,16 +150,20 @@ impl Root {
             return Err("it is longer than any root is");
         }
         let content = checked(bytes)?;
-        let (version, mut from) = match begin(content, MAGIC, VERSION_1) {
-            Ok(from) => (VERSION_1, from),
-            Err(_) => (VERSION, begin(content, MAGIC, VERSION)?),
+        let known = [VERSION_1, VERSION_2].into_iter();
+        let earlier =
+            known.filter_map(|version| Some((version, begin(content, MAGIC, version).ok()?))).next();
+        let (version, mut from) = match earlier {
+            Some(earlier) => earlier,
+            None => (VERSION, begin(content, MAGIC, VERSION)?),
         };
         let root = Root::read(&mut from, version).ok_or("its counts or entries make no sense")?;
         let ascends = |pair: &[LeafReference]| pair[0].end_offset <= pair[1].base_offset;
         let is_sound = from.0.is_empty()
             && root.leaves.windows(2).all(ascends)
             && root.leaves.last().is_none_or(|leaf| leaf.end_offset <= root.end_offset)
-            && root.clean_offset <= root.end_offset;
+            && root.clean_offset <= root.end_offset
+            && root.has_every_leaf();
         if is_sound { Ok(root) } else { Err("its leaves do not ascend") }
     }
 
@@ -156,6 +179,7 @@ impl Root {
             clean_offset: if version == VERSION_1 { Offset(0) } else { from.offset()? },
             leaves: Vec::new(),
             retired: Vec::new(),
+            tail: None,
         };
         let count = from.count(REFERENCE_BYTES, LEAVES_MAX)?;
         root.leaves.reserve_exact(count);
@@ -167,7 +191,31 @@ impl Root {
         for _ in 0..count {
             root.retired.push(Retired::decode(from)?);
         }
+        if version < VERSION {
+            return Some(root);
+        }
+        let count = from.count(ENTRY_BYTES, TAIL_ENTRIES_MAX)?;
+        let mut entries = Vec::with_capacity(count);
+        for _ in 0..count {
+            entries.push(ManifestEntry::decode(from)?);
+        }
+        if !entries.is_empty() {
+            let nonce = root.leaves.last()?.nonce;
+            root.tail = Some(Arc::new(Leaf { nonce, entries }));
+        }
         Some(root)
+    }
+
+    /// Whether the last leaf alone, if any, is here and has no object.
+    fn has_every_leaf(&self) -> bool {
+        let inline = self.leaves.iter().filter(|leaf| leaf.is_inline()).count();
+        match (&self.tail, self.leaves.last()) {
+            (None, _) => inline == 0,
+            (Some(tail), Some(last)) => {
+                inline == 1 && last.is_inline() && tail.is_named_by(last) && ascend(&tail.entries)
+            }
+            (Some(_), None) => false,
+        }
     }
 
     /// The leaf that holds `offset`, or the one behind the gap in which it lies; `None`: it is at or above

@@ -1,7 +1,8 @@
-//! Changes of a manifest, as the objects to put: a leaf at most, and a root.
+//! Changes of a manifest, as the objects to put: a root, and now and then a leaf.
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use super::error::TierError;
 use super::keys::{Nonce, ObjectName};
 use super::leaf::{LEAF_ENTRIES_MAX, Leaf, LeafReference, ascend};
 use super::manifest_entry::ManifestEntry;
-use super::root::{LEAVES_MAX, RETIRED_MAX, Retired, RetiredObject, Root};
+use super::root::{LEAVES_MAX, RETIRED_MAX, Retired, RetiredObject, Root, TAIL_ENTRIES_MAX};
 use crate::env::Random;
 use crate::log::Times;
 use crate::model::{LeaderEpoch, Offset, TopicPartition};
@@ -26,7 +27,7 @@ pub struct Stamp {
     pub number: u64,
     /// Of the root to be.
     pub root_nonce: Nonce,
-    /// Of the leaf to be.
+    /// Of the leaf to be, with an object or without.
     pub leaf_nonce: Nonce,
     /// Of the leader that writes.
     pub leader_epoch: LeaderEpoch,
@@ -121,20 +122,44 @@ impl Change {
         })
     }
 
-    /// Puts a new leaf of these entries in the place of those references.
+    /// Puts a new leaf of these entries in the place of those references: a small one behind all others into
+    /// the root, every other one as an object.
     fn put_leaf(&mut self, at: Range<usize>, nonce: Nonce, entries: Vec<ManifestEntry>) {
-        let partition = self.next.partition;
+        let is_last = at.end == self.next.leaves.len();
         let leaf = (!entries.is_empty()).then_some(Leaf { nonce, entries });
-        let reference = leaf.as_ref().map(|leaf| leaf.reference(&leaf.encode(partition)));
-        let replaced = self.next.leaves.splice(at, reference);
+        let (tail, object) = match leaf {
+            Some(leaf) if is_last && leaf.entries.len() <= TAIL_ENTRIES_MAX => (Some(leaf), None),
+            leaf => (None, leaf),
+        };
+        let encoded = object.as_ref().map(|leaf| leaf.encode(self.next.partition)).unwrap_or_default();
+        let reference = tail.as_ref().or(object.as_ref()).map(|leaf| leaf.reference(&encoded));
+        let replaced = self.next.leaves.splice(at, reference).filter(|reference| !reference.is_inline());
         self.retired.extend(replaced.map(|reference| RetiredObject::Leaf(reference.nonce)));
-        self.leaf = leaf;
+        if is_last {
+            self.next.tail = tail.map(Arc::new);
+        }
+        self.leaf = object;
     }
 }
 
 impl Root {
-    /// Adds segments behind all others, at most [`LEAF_ENTRIES_MAX`]. `last` is the last leaf, if there is
-    /// one: it is written anew with them, or left alone and a new one begun where they do not all fit.
+    /// The leaf that [`Root::add`] needs for so many segments; `None`: none.
+    pub fn leaf_for(&self, segments: usize) -> Option<&LeafReference> {
+        let in_root = self.tail_entries().len();
+        let has_room = self.tail.is_some() || self.leaves.len() < LEAVES_MAX;
+        let is_small = in_root + segments <= TAIL_ENTRIES_MAX && has_room;
+        self.leaves.iter().rev().find(|leaf| !leaf.is_inline()).filter(|_| !is_small)
+    }
+
+    /// Segments that count and stand in the root itself.
+    fn tail_entries(&self) -> &[ManifestEntry] {
+        let tail = self.tail.as_ref().zip(self.leaves.last());
+        tail.map_or(&[], |(tail, reference)| tail.live(reference))
+    }
+
+    /// Adds segments behind all others, with those that stand in the root at most [`LEAF_ENTRIES_MAX`]. They
+    /// stand there, too, until they are too many. `last` is the leaf of [`Root::leaf_for`]: it is written
+    /// anew with all of these then, or left alone and a new one begun where they do not all fit.
     pub fn add(
         &self,
         entries: &[ManifestEntry],
@@ -145,20 +170,23 @@ impl Root {
             return Err(TierError::Misplaced("no segment is to be added"));
         };
         let is_sound = entries.iter().all(ManifestEntry::is_sound) && ascend(entries);
-        if !is_sound || first.base_offset < self.end_offset || entries.len() > LEAF_ENTRIES_MAX {
+        let added = [self.tail_entries(), entries].concat();
+        if !is_sound || first.base_offset < self.end_offset || added.len() > LEAF_ENTRIES_MAX {
             return Err(TierError::Misplaced("segments are to be added that do not follow the others"));
         }
-        let live = match (self.leaves.last(), last) {
-            (Some(reference), Some(leaf)) => live_of(reference, leaf)?,
-            (None, _) => &[],
+        let live = match (self.leaf_for(entries.len()), last) {
+            (Some(reference), Some(leaf)) => Some(live_of(reference, leaf)?),
+            (None, _) => None,
             (Some(_), None) => return Err(TierError::Misplaced(NOT_THAT_LEAF)),
         };
         let mut change = Change::of(self);
         change.next.end_offset = newest.end_offset;
-        let (count, fits) = (self.leaves.len(), live.len() + entries.len() <= LEAF_ENTRIES_MAX);
-        let at = if fits { count.saturating_sub(1)..count } else { count..count };
-        let kept = if fits { live } else { &[] };
-        change.put_leaf(at, stamp.leaf_nonce, [kept, entries].concat());
+        let count = self.leaves.len();
+        let tail_at = count - usize::from(self.tail.is_some());
+        match live.filter(|live| live.len() + added.len() <= LEAF_ENTRIES_MAX) {
+            Some(live) => change.put_leaf(tail_at - 1..count, stamp.leaf_nonce, [live, &added].concat()),
+            None => change.put_leaf(tail_at..count, stamp.leaf_nonce, added),
+        }
         change.finish(stamp)
     }
 
@@ -188,6 +216,7 @@ impl Root {
             change.garbage.extend(removed.iter().map(|entry| entry.key(self.partition)));
             match left.first() {
                 Some(first) => kept.push(without_first(reference, removed, first.base_offset)),
+                None if reference.is_inline() => change.next.tail = None,
                 None => change.garbage.push(reference.key(self.partition)),
             }
         }
@@ -246,7 +275,8 @@ impl Root {
     /// Keys of all objects that this root keeps alive but for the segments, which leaves name.
     pub fn named(&self) -> impl Iterator<Item = String> {
         let partition: TopicPartition = self.partition;
-        let leaves = self.leaves.iter().map(move |leaf| leaf.key(partition));
+        let objects = self.leaves.iter().filter(|leaf| !leaf.is_inline());
+        let leaves = objects.map(move |leaf| leaf.key(partition));
         let retired = self.retired.iter().map(move |retired| retired.what.key(partition));
         let own = (self.number > 0).then(|| self.key());
         leaves.chain(retired).chain(own)

@@ -38,7 +38,8 @@ const PARTS_SEGMENT_BYTES: u64 = 24 << 20;
 const TIER_DEADLINE: Duration = Duration::from_secs(600);
 
 /// What a broker may take under load, what `highwater.tier.memory.bytes` allows the tier of these tests
-/// (`Bucket::settings`), and what is outside of that: manifests' roots, and states of producers between copies.
+/// (`Bucket::settings`), and what is outside of that: manifests' roots, and states of producers between
+/// copies.
 const MEMORY_MIB_MAX: u64 = 150 + 32 + 16;
 /// One answer of so many.
 const HINDERED_EVERY: u64 = 3;

@@ -123,7 +123,7 @@ async fn check_whole(
 ) -> Result<(), TierError> {
     let id = root.partition;
     for reference in &root.leaves {
-        let leaf = reader.leaf(id, reference).await?;
+        let leaf = reader.leaf(root, reference).await?;
         for entry in leaf.live(reference).iter().filter(|entry| entry.end_offset > known_end) {
             let key = entry.key(id);
             match store.size(&key).await? {
@@ -164,7 +164,7 @@ pub(super) async fn state(reader: &RemoteReader, root: &Root) -> Result<CarriedS
     let Some(reference) = root.leaves.last() else {
         return Ok(CarriedState { offset: root.end_offset, ..CarriedState::default() });
     };
-    let leaf = reader.leaf(root.partition, reference).await?;
+    let leaf = reader.leaf(root, reference).await?;
     let Some(entry) = leaf.entries.last() else { return Ok(CarriedState::default()) };
     reader.state(root.partition, entry).await
 }

@@ -117,7 +117,7 @@ impl Look<'_> {
         let mut cleanable_bytes = root.leaves.iter().skip(at + 1).map(|leaf| leaf.log_bytes).sum();
         let mut overdue = Duration::ZERO;
         if let Some(reference) = root.leaves.get(at) {
-            let leaf = self.tiering.reader().leaf(root.partition, reference).await?;
+            let leaf = self.tiering.reader().leaf(root, reference).await?;
             let live = leaf.live(reference);
             let dirty = &live[live.partition_point(|entry| entry.end_offset <= first_dirty_offset)..];
             cleanable_bytes += dirty.iter().map(|entry| entry.log_bytes).sum::<u64>();
@@ -144,7 +144,7 @@ impl Look<'_> {
     ) -> Result<Vec<ManifestEntry>, TierError> {
         let at = at.max(root.log_start_offset);
         let Some(reference) = root.leaf_of(at) else { return Ok(Vec::new()) };
-        let leaf = self.tiering.reader().leaf(root.partition, reference).await?;
+        let leaf = self.tiering.reader().leaf(root, reference).await?;
         let live = leaf.live(reference);
         let from = &live[live.partition_point(|entry| entry.end_offset <= at)..];
         let Some(first) = from.first().filter(|first| first.base_offset < end) else { return Ok(Vec::new()) };
@@ -171,7 +171,7 @@ impl Look<'_> {
         let (begin, end) = (entry.base_offset, entry.end_offset);
         let mut is_replaced = Ok(false);
         if let Some(reference) = root.leaf_of(begin) {
-            let leaf = self.tiering.reader().leaf(root.partition, reference).await?;
+            let leaf = self.tiering.reader().leaf(&root, reference).await?;
             let is_there = leaf.live(reference).windows(group.len()).any(|found| found == group);
             // Whoever collects what nothing names may have had the lock for longer than the grace.
             let is_whole = is_there && self.tiering.holds(&entry.key(self.id())).await?;

@@ -96,8 +96,8 @@ impl Look<'_> {
     /// Adds segments that are in the bucket to the manifest.
     async fn name(&self, root: &Root, entries: &[ManifestEntry]) -> Result<(), TieringError> {
         let Look { tiering, partition, .. } = self;
-        let last = match root.leaves.last() {
-            Some(reference) => Some(tiering.reader().leaf(root.partition, reference).await?),
+        let last = match root.leaf_for(entries.len()) {
+            Some(reference) => Some(tiering.reader().leaf(root, reference).await?),
             None => None,
         };
         let named = self.commit(root, |stamp| root.add(entries, last.as_deref(), stamp)).await;
@@ -184,7 +184,7 @@ impl Look<'_> {
     async fn carried(&self, root: &Root, from: Offset) -> Result<CarriedState, TieringError> {
         let reader = self.tiering.reader();
         let last = match root.leaves.last() {
-            Some(reference) => reader.leaf(root.partition, reference).await?.entries.last().copied(),
+            Some(reference) => reader.leaf(root, reference).await?.entries.last().copied(),
             None => None,
         };
         let Some(entry) = last else {

@@ -28,7 +28,7 @@ impl Look<'_> {
             }
             let mut leaves = Vec::new();
             for reference in root.leaves_below(log_start) {
-                leaves.push(Leaf::clone(&*self.tiering.reader().leaf(self.id(), reference).await?));
+                leaves.push(Leaf::clone(&*self.tiering.reader().leaf(&root, reference).await?));
             }
             let lag = DeleteLag::of(root.leaves_below(log_start), &leaves, log_start);
             self.remote.progress.lock().delete_lag = lag;
@@ -165,7 +165,7 @@ impl Broker {
 pub(super) async fn named(tiering: &Tiering, root: &Root) -> Result<HashSet<String>, TieringError> {
     let mut named: HashSet<String> = root.named().collect();
     for reference in &root.leaves {
-        let leaf = tiering.reader().leaf(root.partition, reference).await?;
+        let leaf = tiering.reader().leaf(root, reference).await?;
         named.extend(leaf.live(reference).iter().map(|entry| entry.key(root.partition)));
     }
     Ok(named)

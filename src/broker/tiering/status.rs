@@ -405,7 +405,7 @@ impl Broker {
         let Some(reference) = root.leaf_of(from) else {
             return Ok(SegmentsPage { manifest, segments: Vec::new(), next: None });
         };
-        let leaf = tiering.reader().leaf(id, reference).await?;
+        let leaf = tiering.reader().leaf(&root, reference).await?;
         let live = leaf.live(reference).iter().filter(|entry| entry.end_offset > from);
         let segments = live.map(|entry| TierSegment::of(id, entry)).collect();
         let next = root.leaf_of(reference.end_offset).map(|_| reference.end_offset.0);

@@ -127,7 +127,7 @@ async fn closed_segments_are_copied_once_and_leave_the_disk() {
     let (broker, partition) = with_segments(directory.path(), &bucket, 3).await;
     broker.see_to_the_tier().await;
     assert_eq!(remote_end(&broker, &partition), Some(30), "the active segment stays");
-    assert_eq!(kinds(&bucket), (3, 1, 1), "one manifest for all three");
+    assert_eq!(kinds(&bucket), (3, 0, 1), "one manifest for all three, in one object");
     let puts = bucket.requests(Request::Put);
     broker.see_to_the_tier().await;
     assert_eq!(bucket.requests(Request::Put), puts, "nothing is copied twice");
@@ -442,7 +442,7 @@ async fn a_topic_that_is_tiered_again_leaves_no_deletion_for_ever() {
         match found {
             Some(found) => {
                 assert!(found.manifest > before.manifest + 3, "{found:?} after {before:?}");
-                assert_eq!((kinds(&bucket), found.remote_end_offset), ((2, 1, 1), Offset(20)));
+                assert_eq!((kinds(&bucket), found.remote_end_offset), ((2, 0, 1), Offset(20)));
             }
             None => assert_eq!(bucket.keys(), [Owner::key_of(1)]),
         }
@@ -453,12 +453,13 @@ async fn a_topic_that_is_tiered_again_leaves_no_deletion_for_ever() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_partition_keeps_no_former_manifests() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
-    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    // More than the root has room for, twice.
+    let (broker, partition) = with_segments(directory.path(), &bucket, 9).await;
     broker.see_to_the_tier().await;
-    segments(&broker, &partition, 1).await;
+    segments(&broker, &partition, 9).await;
     broker.see_to_the_tier().await;
     let (copied, leaves, roots) = kinds(&bucket);
-    assert!(leaves == 2 && roots == 2, "{:?}", bucket.keys());
+    assert!(leaves == 2 && roots >= 2, "{:?}", bucket.keys());
     let start = Env::real().clock.monotonic();
     while kinds(&bucket) != (copied, 1, 1) {
         assert!(Env::real().clock.monotonic() - start < crate::broker::testing::PATIENCE);
@@ -497,7 +498,7 @@ async fn what_was_copied_stays_if_nobody_knows_whether_it_is_named() {
     broker.own_tier().await.unwrap();
     files.inject(SimulatedFault::sync("wal", 0));
     broker.see_to_the_tier().await;
-    assert_eq!(kinds(&bucket), (2, 1, 1));
+    assert_eq!(kinds(&bucket), (2, 0, 1));
     assert_eq!(record(&broker, &partition), None, "it failed before it could say so");
 }
 
@@ -588,7 +589,7 @@ async fn what_nothing_names_goes_after_a_time_of_grace() {
     let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
     bucket.strike(Strike::next(Request::Create, Fault::Unavailable).times(100));
     broker.see_to_the_tier().await;
-    assert_eq!(kinds(&bucket), (2, 1, 0), "copied, and named by nothing");
+    assert_eq!(kinds(&bucket), (2, 0, 0), "copied, and named by nothing");
     bucket.clear_faults();
     broker.see_to_the_tier().await;
     let (copied, ..) = kinds(&bucket);

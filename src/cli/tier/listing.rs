@@ -71,7 +71,7 @@ async fn from_store(env: &Env, arguments: &TierLsArguments) -> Result<Exit, Fail
         print_heading(arguments, &topic, id.partition)?;
         let root = reader.root(id, number).await?;
         for reference in &root.leaves {
-            let leaf = reader.leaf(id, reference).await?;
+            let leaf = reader.leaf(&root, reference).await?;
             let segments: Vec<_> =
                 leaf.live(reference).iter().map(|entry| TierSegment::of(id, entry)).collect();
             print_segments(arguments, &topic, id.partition, &segments)?;

@@ -270,8 +270,8 @@ impl Cleaning {
         self.sources.first().is_some_and(|first| log.has_lost(first.facts.base_offset, error))
     }
 
-    /// Retention was quicker. The rest must not be called clean while older records of its keys may be left in
-    /// what was not gone over: the next cleaning begins anew.
+    /// Retention was quicker. The rest must not be called clean while older records of its keys may be left
+    /// in what was not gone over: the next cleaning begins anew.
     fn give_way(&mut self, log: &PartitionLog) -> Result<(), LogError> {
         self.stats.first_dirty_offset = self.first_dirty_offset;
         self.abandon(log)

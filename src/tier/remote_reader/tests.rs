@@ -285,7 +285,7 @@ async fn heads_leaves_and_states_are_read_once() {
     let reader = filled.reader(16 * MIB).await;
     let reference = filled.root.leaves[0];
     let start = filled.gets();
-    let leaves: Vec<_> = (0..3).map(|_| reader.leaf(PARTITION, &reference)).collect();
+    let leaves: Vec<_> = (0..3).map(|_| reader.leaf(&filled.root, &reference)).collect();
     let leaves = futures_util::future::join_all(leaves).await;
     let entry = leaves[0].as_ref().unwrap().entries[1];
     for _ in 0..2 {

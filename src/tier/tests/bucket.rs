@@ -37,11 +37,20 @@ impl FilledBucket {
             let stamp =
                 Stamp::after(&root, &random, LeaderEpoch(1), Times::both(NOW), std::time::Duration::ZERO);
             let update = root.add(&[scanned.entry], last.as_ref(), &stamp).unwrap();
-            let leaf = update.leaf.unwrap();
-            store.put(&leaf.key, vec![leaf.bytes]).await.unwrap();
+            if let Some(leaf) = update.leaf {
+                store.put(&leaf.key, vec![leaf.bytes]).await.unwrap();
+                last = update.next_leaf;
+            }
             store.create(&update.root.key, update.root.bytes).await.unwrap();
             store.delete(&update.garbage).await.unwrap();
-            (root, last, state) = (update.next, update.next_leaf, scanned.state);
+            (root, state) = (update.next, scanned.state);
+        }
+        // A leaf of so few stands in the root; here it is an object, as all were in earlier versions.
+        if let Some(tail) = root.tail.take() {
+            let object = tail.encode(PARTITION);
+            *root.leaves.last_mut().unwrap() = tail.reference(&object);
+            bucket.set_object(&tail.key(PARTITION), object);
+            bucket.set_object(&root.key(), root.encode());
         }
         FilledBucket { bucket, clock: world.clock.clone(), store, root: Arc::new(root), segments }
     }

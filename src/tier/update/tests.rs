@@ -51,6 +51,9 @@ impl Bucket {
     }
 
     fn leaf(&mut self, reference: &LeafReference) -> Leaf {
+        if reference.is_inline() {
+            return Leaf::clone(self.root.tail.as_ref().unwrap());
+        }
         self.gets += 1;
         let bytes = &self.objects[&reference.key(PARTITION)];
         Leaf::decode(bytes, PARTITION, reference).unwrap()
@@ -73,7 +76,7 @@ impl Bucket {
     }
 
     fn add(&mut self, entries: &[ManifestEntry]) {
-        let last = self.root.leaves.last().copied().map(|reference| self.leaf(&reference));
+        let last = self.root.leaf_for(entries.len()).copied().map(|reference| self.leaf(&reference));
         entries.iter().for_each(|entry| {
             self.objects.insert(entry.key(PARTITION), Bytes::new());
         });
@@ -145,7 +148,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => (1usize..200, 0i64..3).prop_map(|(count, gap)| Step::Add(count, gap)),
+        4 => (prop_oneof![1usize..6, 1usize..200], 0i64..3).prop_map(|(count, gap)| Step::Add(count, gap)),
         2 => any::<u64>().prop_map(Step::Remove),
         2 => (any::<u64>(), 1usize..20, 0usize..3).prop_map(|(at, count, by)| Step::Replace(at, count, by)),
         1 => (1u64..900).prop_map(Step::Wait),
@@ -157,9 +160,7 @@ fn take(bucket: &mut Bucket, step: &Step) {
     let end = bucket.root.end_offset.0;
     match *step {
         Step::Add(count, gap) => {
-            let entries: Vec<ManifestEntry> =
-                (0..count as i64).map(|at| entry(end + gap * 7 + at * 100)).collect();
-            bucket.add(&entries);
+            bucket.add(&segments(end + gap * 7, count as i64));
         }
         Step::Remove(at) => {
             // Mostly a little, sometimes all and more.
@@ -231,10 +232,39 @@ fn a_hundred_thousand_segments_are_opened_with_one_small_object() {
     assert_eq!(bucket.root.number - number, 209_u64.div_ceil(LEAVES_PER_REMOVAL_MAX as u64));
 }
 
+/// So many from that offset on.
+fn segments(from: i64, count: i64) -> Vec<ManifestEntry> {
+    (0..count).map(|at| entry(from + at * 100)).collect()
+}
+
+/// One object names a few segments, and every so often a second one: the bound is 40 PUTs for 16
+/// segments, a GiB, with those of the segments.
+#[test]
+fn segments_that_come_one_by_one_cost_little_more_than_a_root_each() {
+    const SEGMENTS: i64 = 1600;
+    let mut bucket = Bucket::new();
+    let (mut leaves, mut roots) = (0, 0);
+    for at in 0..SEGMENTS {
+        let last = bucket.root.leaf_for(1).copied().map(|reference| bucket.leaf(&reference));
+        let stamp = bucket.stamp();
+        let update = bucket.root.add(&[entry(at * 100)], last.as_ref(), &stamp).unwrap();
+        (leaves, roots) = (leaves + i64::from(update.leaf.is_some()), roots + 1);
+        bucket.objects.insert(entry(at * 100).key(PARTITION), Bytes::new());
+        bucket.apply(update);
+        bucket.now.0 += 60_000;
+    }
+    bucket.expected = segments(0, SEGMENTS);
+    bucket.check();
+    let puts = SEGMENTS + leaves + roots;
+    assert!(16 * puts <= 34 * SEGMENTS, "{puts} for {SEGMENTS}, {leaves} leaves");
+    // They are as good as full.
+    assert!(bucket.root.leaves.len() <= 5);
+}
+
 #[test]
 fn replaced_objects_wait_for_their_grace() {
     let mut bucket = Bucket::new();
-    bucket.add(&[entry(0), entry(100), entry(200)]);
+    bucket.add(&segments(0, 40));
     let leaf = bucket.leaf(&bucket.root.leaves[0].clone());
     let merged = ManifestEntry {
         end_offset: Offset(200),
@@ -245,10 +275,10 @@ fn replaced_objects_wait_for_their_grace() {
     let old = [entry(0).key(PARTITION), entry(100).key(PARTITION), leaf.key(PARTITION)];
     assert!(old.iter().all(|key| bucket.objects.contains_key(key)));
     bucket.now.0 += 600_000 - 1;
-    bucket.add(&[entry(300)]);
+    bucket.add(&[entry(4000)]);
     assert!(old.iter().all(|key| bucket.objects.contains_key(key)));
     bucket.now.0 += 1;
-    bucket.add(&[entry(400)]);
+    bucket.add(&[entry(4100)]);
     assert!(old.iter().all(|key| !bucket.objects.contains_key(key)));
     bucket.check();
 }
@@ -256,7 +286,7 @@ fn replaced_objects_wait_for_their_grace() {
 #[test]
 fn what_does_not_fit_changes_nothing() {
     let mut bucket = Bucket::new();
-    bucket.add(&[entry(0), entry(100), entry(300)]);
+    bucket.add(&[&segments(0, 2)[..], &segments(300, 37)].concat());
     let (root, stamp) = (bucket.root.clone(), bucket.stamp());
     let leaf = bucket.leaf(&root.leaves[0]);
     let other = Leaf { nonce: nonce(99), ..leaf.clone() };
@@ -264,18 +294,18 @@ fn what_does_not_fit_changes_nothing() {
     let replace = |from: i64, to: i64, entries: &[ManifestEntry]| {
         root.replace(Offset(from)..Offset(to), entries, &leaf, &stamp)
     };
-    let many: Vec<ManifestEntry> = (0..513).map(|at| entry(400 + at * 100)).collect();
-    let unsound = ManifestEntry { head_bytes: 0, ..entry(400) };
+    let (some, many) = (segments(4000, 33), segments(4000, 513));
+    let unsound = ManifestEntry { head_bytes: 0, ..entry(4000) };
     let again = Stamp { number: root.number, ..stamp };
     for (name, result) in [
         ("none", add(&[], Some(&leaf))),
-        ("over the last", add(&[entry(399)], Some(&leaf))),
-        ("over each other", add(&[entry(400), entry(450)], Some(&leaf))),
+        ("over the last", add(&[entry(3999)], Some(&leaf))),
+        ("over each other", add(&[entry(4000), entry(4050)], Some(&leaf))),
         ("too many", add(&many, Some(&leaf))),
         ("unsound", add(&[unsound], Some(&leaf))),
-        ("another leaf", add(&[entry(400)], Some(&other))),
-        ("no leaf", add(&[entry(400)], None)),
-        ("a number again", root.add(&[entry(400)], Some(&leaf), &again)),
+        ("another leaf", add(&some, Some(&other))),
+        ("no leaf", add(&some, None)),
+        ("a number again", root.add(&[entry(4000)], Some(&leaf), &again)),
         ("no leaf", root.remove_below(Offset(50), &[], &stamp)),
         ("another leaf", root.remove_below(Offset(50), std::slice::from_ref(&other), &stamp)),
         ("within a segment", replace(50, 200, &[])),
@@ -286,7 +316,7 @@ fn what_does_not_fit_changes_nothing() {
     ] {
         assert!(matches!(result, Err(TierError::Misplaced(_))), "{name}: {result:?}");
     }
-    let fuller: Vec<ManifestEntry> = (0..512).map(|at| entry(400 + at * 100)).collect();
+    let fuller = segments(4000, 512);
     assert!(add(&fuller, Some(&leaf)).is_ok());
     let mut full = root.clone();
     full.leaves = vec![full.leaves[0]; LEAVES_MAX];

@@ -71,7 +71,7 @@ async fn a_topic_that_is_made_again_under_its_name_begins_anew() {
     segments(&broker, &partition, 2).await;
     deletions_end(&broker).await;
     broker.retain().await.unwrap();
-    assert_eq!(kinds(&bucket), (2, 1, 1), "{:?}", bucket.keys());
+    assert_eq!(kinds(&bucket), (2, 0, 1), "{:?}", bucket.keys());
     assert!(bucket.keys().iter().all(|key| !key.contains(&former.to_string())));
     let watermarks = partition.watermarks();
     assert_eq!((watermarks.log_start_offset, watermarks.local_log_start_offset), (Offset(0), Offset(20)));

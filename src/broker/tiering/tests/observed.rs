@@ -115,7 +115,7 @@ async fn what_lies_where_is_told_without_a_request() {
             "kafka_server_brokertopicmetrics_remotelogmetadatacount 3",
             // The one of the trial that won, the owner, the manifest.
             "highwater_tier_requests_total{operation=\"create\",result=\"done\"} 3",
-            "highwater_tier_requests_total{operation=\"put\",result=\"done\"} 4",
+            "highwater_tier_requests_total{operation=\"put\",result=\"done\"} 3",
         ],
     );
     assert_eq!(requests(&bucket), seen, "neither a scrape nor a look costs a request");

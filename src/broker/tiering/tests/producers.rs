@@ -26,7 +26,7 @@ async fn known(broker: &Broker, partition: &Partition) -> (usize, bool) {
     let tiering = broker.tiering.as_ref().unwrap();
     let remote = tiering.partition(partition.topic_partition());
     let root = remote.known_root().unwrap();
-    let leaf = tiering.reader().leaf(root.partition, root.leaves.last().unwrap()).await.unwrap();
+    let leaf = tiering.reader().leaf(&root, root.leaves.last().unwrap()).await.unwrap();
     let state = tiering.reader().state(root.partition, leaf.entries.last().unwrap()).await.unwrap();
     let is_remembered = remote.writer.lock().await.carried.is_some();
     (state.producers.len(), is_remembered)
