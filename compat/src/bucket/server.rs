@@ -102,7 +102,7 @@ impl Server {
     }
 
     /// Keys that begin with `prefix`, without it.
-    pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+    pub fn keys(&self, prefix: &str) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         let mut after = String::new();
         let escaped = |key: &str| key.replace('/', "%2F");

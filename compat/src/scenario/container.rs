@@ -2,6 +2,9 @@
 //!
 //! Its ports are fixed, so it runs in a network namespace of its own.
 
+mod compose;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
@@ -23,6 +26,8 @@ const READY_DEADLINE: Duration = Duration::from_secs(30);
 const IMAGE: &str = "localhost/highwater";
 /// Who the image's program is.
 const USER: u32 = 1000;
+/// The folder that is its volume.
+const DATA: &str = "data";
 const RECORDS: &str = "greeting:hello\ngreeting:world\n";
 
 /// Builds it, and uses it in a network namespace of its own.
@@ -66,22 +71,24 @@ pub fn inside(context: &mut Context) -> Result<()> {
     run_program(up, b"", CLIENT_DEADLINE)?.success()?;
 
     let image = Image::read(context)?;
-    let user = image.run(context, &["id".to_owned(), "-u".to_owned()])?.success()?.stdout;
+    let user = image.run(&["id".to_owned(), "-u".to_owned()])?.success()?.stdout;
     ensure!(user.trim() == USER.to_string(), "it runs as {user}");
-    let mut broker = image.start(context)?;
-    image.run(context, &image.health)?.success().context("the health check of a broker that serves")?;
+    let alone = BTreeMap::from([("KAFKA_NUM_PARTITIONS".to_owned(), "3".to_owned())]);
+    let mut broker = image.start(context, DATA, &alone)?;
+    image.run(&image.health)?.success().context("the health check of a broker that serves")?;
     kcat("-P -t hello -K :", RECORDS)?;
     let metadata = kcat("-L -t hello", "")?;
     ensure!(metadata.contains("broker 1 at localhost:9092"), "what is advertised: {metadata}");
     ensure!(metadata.contains("\"hello\" with 3 partitions"), "KAFKA_NUM_PARTITIONS: {metadata}");
     ensure!(kcat(r"-C -t hello -o beginning -e -q -f %k:%s\n", "")? == RECORDS, "what was produced");
     stop(&mut broker)?;
-    let unwell = image.run(context, &image.health)?;
+    let unwell = image.run(&image.health)?;
     ensure!(!unwell.status.success(), "the health check of a broker that has ended");
 
-    let mut again = image.start(context)?;
+    let mut again = image.start(context, DATA, &alone)?;
     ensure!(kcat(r"-C -t hello -o beginning -e -q -f %k:%s\n", "")? == RECORDS, "what the volume keeps");
-    stop(&mut again)
+    stop(&mut again)?;
+    compose::inside(context, &image)
 }
 
 /// A container, and what its image says.
@@ -105,26 +112,30 @@ impl Image {
         let mut health = words(&config["Healthcheck"]["Test"])?;
         ensure!(health.first().is_some_and(|word| word == "CMD"), "the health check: {health:?}");
         health.remove(0);
-        let data = context.folder.join("data");
-        fs::create_dir(&data)?;
-        chown(&data, Some(USER), Some(USER))?;
         Ok(Image { images, container, entrypoint, health })
     }
 
-    fn command(&self, context: &Context, words: &[String]) -> Command {
+    fn run(&self, words: &[String]) -> Result<Outcome> {
         let mut command = self.images.buildah();
-        command.args(["run", "--isolation", "chroot", "--env", "KAFKA_NUM_PARTITIONS=3", "--volume"]);
-        command.arg(format!("{}:/var/lib/highwater", context.folder.join("data").display()));
-        command.args([&self.container, "--"]).args(words);
-        command
+        command.args(["run", "--isolation", "chroot", &self.container, "--"]).args(words);
+        run_program(command, b"", CLIENT_DEADLINE)
     }
 
-    fn run(&self, context: &Context, words: &[String]) -> Result<Outcome> {
-        run_program(self.command(context, words), b"", CLIENT_DEADLINE)
-    }
-
-    fn start(&self, context: &Context) -> Result<Process> {
-        newcomer::start_by(context, self.command(context, &self.entrypoint), READY_DEADLINE)
+    /// With a folder of that name as its volume.
+    fn start(&self, context: &Context, data: &str, variables: &BTreeMap<String, String>) -> Result<Process> {
+        let data = context.folder.join(data);
+        if !data.exists() {
+            fs::create_dir(&data)?;
+            chown(&data, Some(USER), Some(USER))?;
+        }
+        let mut command = self.images.buildah();
+        command.args(["run", "--isolation", "chroot", "--volume"]);
+        command.arg(format!("{}:/var/lib/highwater", data.display()));
+        for (name, value) in variables {
+            command.args(["--env", &format!("{name}={value}")]);
+        }
+        command.args([&self.container, "--"]).args(&self.entrypoint);
+        newcomer::start_by(context, command, READY_DEADLINE)
     }
 }
 
