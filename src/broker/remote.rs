@@ -212,8 +212,9 @@ impl Broker {
     }
 }
 
-/// Each was read as if it were alone: what is too much together waits for the next fetch, which finds it in
-/// memory. The first one with anything stays, whatever its size (KIP-74).
+/// Each was read as if it were alone and the first: what is too much together, or for its partition, waits
+/// for a later fetch, which finds it in memory. The first one with anything stays, whatever its size
+/// (KIP-74).
 fn keep_within(
     asks: &[(usize, RemoteAsk<'_>)],
     bytes_max: i64,
@@ -224,7 +225,7 @@ fn keep_within(
     let mut is_first = nothing_yet;
     for (index, ask) in asks {
         let bytes = i64::try_from(results[*index].bytes).unwrap_or(i64::MAX);
-        if bytes > left && !is_first {
+        if bytes > left.min(ask.request.bytes_max.into()) && !is_first {
             results[*index] = FetchedPartition::of(Ok(Fetched::nothing(ask.watermarks)));
             continue;
         }

@@ -68,6 +68,8 @@ impl Drop for Waiting<'_> {
             state.awaited.remove(&self.block);
         }
         state.ready.retain(|ready| ready.block != self.block || ready.room.is_some());
+        drop(state);
+        self.stream.asked.notify_one();
     }
 }
 

@@ -143,8 +143,8 @@ impl Ends<'_> {
     }
 
     /// Transactions with records in the tier and no marker there. They were decided, or nothing of them would
-    /// be there. What a cleaning has left of one was committed; of others the catalogue says how, if the
-    /// manifest has not grown since.
+    /// be there. The catalogue says how, if the manifest has not grown since; else, what a cleaning has left
+    /// of one was committed.
     fn undecided(&self, state: &CarriedState, remote_end: Offset) -> Vec<EndedHere> {
         let Ends { catalogued, .. } = self;
         let is_known = catalogued.aborted_are_all && catalogued.remote_end_offset == remote_end;
@@ -152,7 +152,8 @@ impl Ends<'_> {
         let ended = open.map(|(producer_id, first_offset)| {
             let was_aborted = catalogued.aborted.contains(&(producer_id, first_offset));
             let was_cleaned = self.committed_producers.contains(&producer_id);
-            let result = match was_cleaned || (is_known && !was_aborted) {
+            let was_committed = if is_known { !was_aborted } else { was_cleaned };
+            let result = match was_committed {
                 true => TransactionResult::Commit,
                 false => TransactionResult::Abort,
             };

@@ -140,10 +140,9 @@ async fn check_whole(
 }
 
 /// Producers whose open transactions were committed, as cleaned segments tell: a cleaning would have taken
-/// their records away, had they been aborted, and it goes over nothing that is not decided.
-///
-/// Cleaned segments come first in a partition, and none that was not is between them: so the oldest one that
-/// is left of a transaction's tells for all of it.
+/// their records away, had they been aborted, and it goes over nothing that is not decided. Of those alone
+/// that have nothing in a segment that was not cleaned (as where the policy was changed): an empty batch may
+/// be left of an aborted one in a cleaned segment, and its records in a later one.
 pub(super) async fn committed(
     reader: &Arc<RemoteReader>,
     root: &Root,
@@ -152,7 +151,11 @@ pub(super) async fn committed(
     let log = RemoteLog::new(reader.clone(), Arc::new(root.clone()));
     let mut committed = HashSet::new();
     for (producer_id, first_offset) in state.producers.open_transactions() {
-        if log.segment_of(first_offset).await?.is_some_and(|entry| entry.is_committed) {
+        let (mut at, mut is_committed) = (first_offset, true);
+        while is_committed && let Some(entry) = log.segment_of(at).await? {
+            (at, is_committed) = (entry.end_offset, entry.is_committed);
+        }
+        if is_committed {
             committed.insert(producer_id);
         }
     }

@@ -99,7 +99,11 @@ impl Broker {
         for topic_id in image.tier_deletions() {
             let tiered = image.topic_by_id(topic_id).filter(|topic| self.topic_config(topic).is_tiered);
             let removed = match tiered {
-                Some(topic) => self.end_collected_deletion(tiering, topic).await,
+                Some(topic) => {
+                    // Should it leave once more, what comes of it then may come late, too.
+                    tiering.emptied.lock().remove(&topic_id);
+                    self.end_collected_deletion(tiering, topic).await
+                }
                 None => self.remove_topic(tiering, topic_id).await,
             };
             if let Err(error) = removed {

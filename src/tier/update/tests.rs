@@ -4,9 +4,14 @@ use proptest::prelude::*;
 
 use super::super::keys::ObjectKey;
 use super::super::leaf::MANIFEST_OBJECT_BYTES_MAX;
+use super::super::remote_log::RemoteLog;
+use super::super::remote_reader::{RemoteReader, RemoteReaderOptions};
 use super::super::tests::fixture::{NOW, PARTITION, entry, nonce};
 use super::*;
+use crate::env::Env;
 use crate::model::Timestamp;
+use crate::store::Operation;
+use crate::store::simulated::SimulatedBucket;
 
 const GRACE: Duration = Duration::from_secs(600);
 
@@ -201,8 +206,8 @@ proptest! {
     }
 }
 
-#[test]
-fn a_hundred_thousand_segments_are_opened_with_one_small_object() {
+#[tokio::test]
+async fn a_hundred_thousand_segments_are_opened_with_one_small_object() {
     let mut bucket = Bucket::new();
     for at in 0..625 {
         let entries: Vec<ManifestEntry> = (0..160).map(|n| entry((at * 160 + n) * 100)).collect();
@@ -224,12 +229,29 @@ fn a_hundred_thousand_segments_are_opened_with_one_small_object() {
     assert_eq!((bucket.puts_max, bucket.root.retired.len()), (2, RETIRED_MAX));
     // Leaves are nearly full, so that many more fit.
     assert_eq!(bucket.root.leaves.len(), 209);
+    open_in_a_second(&bucket).await;
     // All of it goes, in bounded steps.
     let number = bucket.root.number;
     bucket.remove_below(Offset(9_999_950));
     bucket.check();
     assert_eq!(bucket.root.segments(), 1);
     assert_eq!(bucket.root.number - number, 209_u64.div_ceil(LEAVES_PER_REMOVAL_MAX as u64));
+}
+
+/// As a broker does: the root, and what one look-up needs.
+async fn open_in_a_second(filled: &Bucket) {
+    let env = Env::real();
+    let bucket = SimulatedBucket::new(env.clock.clone(), 1);
+    let manifest = filled.objects.iter().filter(|(key, _)| key.contains("/manifest/"));
+    manifest.for_each(|(key, bytes)| bucket.set_object(key, bytes.clone()));
+    let options = RemoteReaderOptions { memory_bytes: 16 << 20, disk: None };
+    let reader = Arc::new(RemoteReader::open(bucket.open(&env), &env, &options).await);
+    let begun = env.clock.monotonic();
+    let root = Arc::new(reader.root(PARTITION, filled.root.number).await.unwrap());
+    let found = RemoteLog::new(reader, root).segment_of(Offset(5_000_050)).await.unwrap().unwrap();
+    let took = env.clock.monotonic() - begun;
+    assert_eq!((found.base_offset, bucket.requests(Operation::Get)), (Offset(5_000_000), 2));
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 /// So many from that offset on.

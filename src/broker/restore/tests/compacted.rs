@@ -5,30 +5,36 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::broker::testing::append_in_transaction;
 use crate::broker::tiering::tests::compacted::{
-    Written, batch, clean, compacted_topic, open_quiet, read, three_leave_the_disk, values,
+    Written, batch, clean_below, compacted_topic, open_quiet, read, three_leave_the_disk, values,
 };
 use crate::model::{ProducerEpoch, ProducerId};
 
+type Torn<'a> = (i64, Written<'a>, TransactionResult);
+
 /// Batches of producers' transactions in one closed segment, cleaned and copied; their markers behind it, on
-/// the disk alone.
-async fn torn(
-    broker: &Broker,
-    partition: &Arc<Partition>,
-    written: &[(i64, Written<'_>, TransactionResult)],
-) {
+/// the disk alone. Where `is_followed`, a segment is between that is copied as it is.
+async fn torn(broker: &Broker, partition: &Arc<Partition>, written: &[Torn<'_>], is_followed: bool) {
     let storage = broker.storage();
     let config = partition.log().config();
     let no_rolling = LogConfig { segment_age_max: Duration::MAX, ..config };
+    let close = async || {
+        storage.flush_step(0).unwrap();
+        partition.log().set_config(config);
+        eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+        partition.log().set_config(no_rolling);
+        partition.watermarks().log_end_offset
+    };
     partition.log().set_config(no_rolling);
     for (producer_id, record, _) in written {
         let producer = (ProducerId(*producer_id), ProducerEpoch(0));
         append_in_transaction(broker, partition, producer, batch(&[*record])).await;
     }
-    storage.flush_step(0).unwrap();
-    let end = partition.watermarks().log_end_offset;
-    partition.log().set_config(config);
-    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
-    partition.log().set_config(no_rolling);
+    let clean_end = close().await;
+    let mut end = clean_end;
+    if is_followed {
+        append_records(broker, partition, 1).await;
+        end = close().await;
+    }
     let markers = written.iter().map(|(id, _, result)| (partition.clone(), marker((*id, 0), *result, 1)));
     let markers: Vec<_> = markers.collect();
     let payloads = vec![TransactionMarker::PAYLOAD_BYTES; markers.len()];
@@ -38,7 +44,10 @@ async fn torn(
     partition.committed(end.plus(written.len() as i64)).await.unwrap();
     storage.flush_step(0).unwrap();
     storage.checkpoint_step(CheckpointReach::All).unwrap();
-    clean(broker, partition);
+    clean_below(broker, partition, clean_end);
+    if is_followed {
+        partition.log().set_config(LogConfig { compaction: None, ..no_rolling });
+    }
     while broker.image().tier(partition.topic_partition()).is_none_or(|tier| tier.remote_end_offset < end) {
         broker.see_to_the_tier().await;
     }
@@ -57,7 +66,7 @@ async fn what_a_cleaning_left_of_a_torn_transaction_stays() {
     old.put_catalogue().await.unwrap();
     three_leave_the_disk(&old, &partition).await;
     let (kept, taken_back) = (("a", Some("committed")), ("b", Some("aborted")));
-    torn(&old, &partition, &[(7, kept, Commit), (8, taken_back, Abort)]).await;
+    torn(&old, &partition, &[(7, kept, Commit), (8, taken_back, Abort)], false).await;
     let before = values(&read(&old, &partition).await);
     old.close().await.unwrap();
 
@@ -78,4 +87,21 @@ async fn what_a_cleaning_left_of_a_torn_transaction_stays() {
     let aborted = partition.local_aborted(Offset(0), watermarks.log_end_offset).unwrap();
     assert!(aborted.is_empty(), "{aborted:?}");
     broker.close().await.unwrap();
+}
+
+/// It may have gone on there, and of what was taken back there a cleaning did nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_knows_of_a_transaction_that_a_segment_follows_which_was_not_cleaned() {
+    use TransactionResult::Abort;
+    let bucket = bucket();
+    let old_directory = tempfile::tempdir().unwrap();
+    let old = open_quiet(old_directory.path(), &bucket).await;
+    let partition = compacted_topic(&old).await;
+    old.put_catalogue().await.unwrap();
+    torn(&old, &partition, &[(8, ("b", Some("aborted")), Abort)], true).await;
+    old.close().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (_, heard) = restored(&Env::real(), directory.path(), &bucket, &DEAD).await.unwrap();
+    let [ended] = &heard.partitions[0].ended[..] else { panic!("{:?}", heard.partitions[0].ended) };
+    assert_eq!((ended.producer_id, ended.result, ended.is_known), (ProducerId(8), Abort, false));
 }

@@ -90,7 +90,13 @@ pub(in crate::broker) fn cleanable(partition: &Partition) -> Cleanable {
 
 /// A local cleaning, to its end.
 pub(in crate::broker) fn clean(broker: &Broker, partition: &Arc<Partition>) {
-    let cleanable = cleanable(partition);
+    clean_below(broker, partition, Offset(i64::MAX));
+}
+
+/// The same of segments that end at or below an offset.
+pub(in crate::broker) fn clean_below(broker: &Broker, partition: &Arc<Partition>, end: Offset) {
+    let all = cleanable(partition);
+    let cleanable = Cleanable { first_uncleanable_offset: all.first_uncleanable_offset.min(end), ..all };
     let limits = limits(&broker.config().cleaner, broker.cleaners());
     let waits_below = broker.tier_clean_end(partition);
     let storage = broker.storage();
