@@ -16,6 +16,8 @@ RUN echo 'highwater:x:1000:' >> /etc/group \
     && echo 'highwater:x:1000:1000::/var/lib/highwater:/usr/sbin/nologin' >> /etc/passwd \
     && mkdir -p /var/lib/highwater && chown 1000:1000 /var/lib/highwater
 COPY --from=build /src/target/release/highwater /usr/local/bin/highwater
+# Whom to trust, for https to an object store: the base has none, and a client of S3 is not made without.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 USER 1000:1000
 # KAFKA_* and HIGHWATER_* variables are settings, as in the apache/kafka image: KAFKA_LOG_RETENTION_MS is
 # log.retention.ms. What is advertised is the port that `docker run -p 9092:9092` opens; others set it.

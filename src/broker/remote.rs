@@ -108,7 +108,11 @@ impl Broker {
             .collect();
         let mut deadline = Deadline::after(self.config().tiering.fetch_wait);
         let enough = limits.bytes_min.max(1);
-        let mut bytes = 0;
+        // What the disk gave counts, too.
+        let mut bytes = results.iter().map(|read| i64::try_from(read.bytes).unwrap_or(i64::MAX)).sum::<i64>();
+        if bytes >= enough {
+            deadline.move_to(READY_TOGETHER);
+        }
         loop {
             let (index, result) = tokio::select! {
                 read = reads.next() => match read {

@@ -3,9 +3,12 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+
+use super::remote::OldestRemote;
 use super::{Broker, open};
 use crate::cluster::{Change, MetadataError, MetadataStore, Transaction};
-use crate::env::time;
+use crate::env::time::{self, Deadline};
 use crate::log::LogError;
 use crate::log::retention::{Reason, RemotePart};
 use crate::metadata::{ClusterImage, keys};
@@ -14,6 +17,10 @@ use crate::partition::{Partition, PartitionStatus};
 
 /// Log starts moved by one transaction: bounds an entry of the WAL to some 100 KiB.
 pub(super) const MOVES_PER_TRANSACTION: usize = 1000;
+/// Partitions of which the tier is asked what it has, at once; how long for one, and for all.
+const TIERS_AT_ONCE: usize = 8;
+const TIER_LOOK_MAX: Duration = Duration::from_secs(5);
+const TIER_LOOKS_MAX: Duration = Duration::from_secs(60);
 
 /// Looks at every partition now and then until the broker is gone.
 pub(super) async fn run(broker: Weak<Broker>) {
@@ -49,37 +56,52 @@ impl Broker {
             }
             planned
         });
-        let mut planned = planned.await.unwrap_or_default();
-        self.plan_over_tiers(&mut planned).await;
-        for moves in planned.starts.chunks(MOVES_PER_TRANSACTION) {
-            remove_aside(self.move_log_starts(moves.to_vec()).await?).await;
-        }
+        let planned = planned.await.unwrap_or_default();
+        self.carry_out(&planned.starts).await?;
         for moves in planned.local_starts.chunks(MOVES_PER_TRANSACTION) {
             remove_aside(self.move_local_log_starts(moves.to_vec()).await?).await;
+        }
+        // After all else: a store may take its time.
+        let starts = self.plan_over_tiers(planned.tiered).await;
+        self.carry_out(&starts).await
+    }
+
+    async fn carry_out(&self, starts: &[(Arc<Partition>, Offset)]) -> Result<(), MetadataError> {
+        for moves in starts.chunks(MOVES_PER_TRANSACTION) {
+            remove_aside(self.move_log_starts(moves.to_vec()).await?).await;
         }
         Ok(())
     }
 
-    /// The log starts of partitions of which the tier has a part. What it has is asked one after the other:
-    /// retention is in no hurry.
-    async fn plan_over_tiers(&self, planned: &mut Planned) {
-        for partition in std::mem::take(&mut planned.tiered) {
-            let remote = match self.oldest_remote(&partition).await {
-                Ok(Some(remote)) => remote,
-                Ok(None) => continue,
-                Err(error) => {
-                    let (topic, index) = (partition.topic(), partition.topic_partition().partition);
-                    tracing::warn!(%topic, partition = index, %error, "retention; tried again later");
+    /// The log starts of partitions of which the tier has a part, as far as it says in time what it has: what
+    /// comes later is there for the next look.
+    async fn plan_over_tiers(&self, tiered: Vec<Arc<Partition>>) -> Vec<(Arc<Partition>, Offset)> {
+        let looks = tiered.into_iter().map(|partition| async move {
+            let looked = time::timeout(TIER_LOOK_MAX, self.oldest_remote(&partition)).await;
+            (partition, looked)
+        });
+        let mut looks = futures_util::stream::iter(looks).buffer_unordered(TIERS_AT_ONCE);
+        let mut deadline = Deadline::after(TIER_LOOKS_MAX);
+        let mut starts = Vec::new();
+        loop {
+            let (partition, looked) = tokio::select! {
+                look = looks.next() => match look {
+                    Some(look) => look,
+                    None => return starts,
+                },
+                () = deadline.passed() => return starts,
+            };
+            let why = match looked {
+                Ok(Ok(Some(remote))) => {
+                    starts.extend(start_over(&partition, &remote).map(|start| (partition, start)));
                     continue;
                 }
+                Ok(Ok(None)) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(time::Elapsed) => "the tier has not said yet what it has".to_owned(),
             };
-            let part =
-                RemotePart { oldest: &remote.oldest, bytes: remote.bytes, end_offset: remote.end_offset };
-            let high_watermark = partition.watermarks().high_watermark;
-            let next = partition.log().next_log_start_over_tiers(high_watermark, &part);
-            if let Some(start) = report_move(&partition, "the log start", next) {
-                planned.starts.push((partition, start));
-            }
+            let (topic, index) = (partition.topic(), partition.topic_partition().partition);
+            tracing::warn!(%topic, partition = index, error = why, "retention; tried again later");
         }
     }
 
@@ -114,6 +136,13 @@ impl Broker {
         });
         Ok(moved.collect())
     }
+}
+
+fn start_over(partition: &Partition, remote: &OldestRemote) -> Option<Offset> {
+    let part = RemotePart { oldest: &remote.oldest, bytes: remote.bytes, end_offset: remote.end_offset };
+    let high_watermark = partition.watermarks().high_watermark;
+    let next = partition.log().next_log_start_over_tiers(high_watermark, &part);
+    report_move(partition, "the log start", next)
 }
 
 /// Unlinks what lies below the local log starts, which are durable. Waits for the disk.

@@ -33,6 +33,47 @@ async fn retention_reaches_into_the_tier() {
     assert_eq!(kinds(&bucket).0, 0, "{:?}", bucket.keys());
 }
 
+/// A store that hangs keeps no other topic's records, and no answer that is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_hangs_holds_up_nothing_else() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    let patient = async |directory: &Path, bucket: &SimulatedBucket| {
+        let wait = [("remote.fetch.max.wait.ms", "3600000")];
+        let settings: Vec<_> = SETTINGS.into_iter().chain(wait).collect();
+        let broker = open_with(directory, &settings, Some(bucket_tier(bucket).await));
+        broker.own_tier().await.unwrap();
+        broker
+    };
+    let (broker, partition) = restarted(patient, (broker, partition), directory.path(), &bucket).await;
+    let id = partition.topic_partition().topic_id.to_string();
+    bucket.strike(Strike::next(Request::Get, Fault::Slow(Duration::from_secs(3600))).of(&id).times(100));
+    let other = tiered_topic(&broker, "other").await;
+    let change = |value: &str| ("remote.storage.enable".to_owned(), Operation::Set(value.to_owned()));
+    let alteration = ConfigAlteration {
+        target: ConfigTarget::Topic("other".to_owned()),
+        operations: vec![
+            change("false"),
+            ("remote.log.delete.on.disable".to_owned(), Operation::Set("true".to_owned())),
+            ("retention.ms".to_owned(), Operation::Set("86400000".to_owned())),
+        ],
+        replace: false,
+    };
+    broker.alter_configs(&[alteration], false).await.remove(0).unwrap();
+    segments(&broker, &other, 2).await;
+    let requests = [from_offset(&partition, 0, 1 << 20), from_offset(&other, 0, 1 << 20)];
+    let fetched = crate::env::time::timeout(PATIENCE, broker.fetch(&requests, ALL)).await;
+    let fetched = fetched.expect("what is on disk is answered with");
+    assert!(fetched[0].bytes == 0 && fetched[1].bytes > 0);
+    drop(fetched);
+    // Its records are of 1970.
+    let retaining = tokio::spawn(async move { broker.retain().await });
+    eventually(|| (other.watermarks().log_start_offset >= Offset(20)).then_some(())).await;
+    retaining.abort();
+}
+
 /// `highwater.tier.upload.bytes.per.second`: what was sent is paid for before more is.
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_take_no_more_than_their_bandwidth() {
