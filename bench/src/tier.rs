@@ -184,7 +184,13 @@ impl Round<'_> {
         round.copy(&broker)?;
         broker.stop()?;
         round.beside_readers()?;
-        for name in ["copy_mib_s", "alone_p99_ms", "beside_readers_p99_ms", "beside_readers_p99_ratio"] {
+        for name in [
+            "copy_mib_s",
+            "alone_p99_ms",
+            "beside_readers_p99_ms",
+            "beside_readers_p99_ratio",
+            "beside_readers_read_mib_s",
+        ] {
             self.figures.insert(format!("s3_{name}"), round.figures[name]);
         }
         Ok(())
@@ -337,14 +343,18 @@ impl Round<'_> {
                 self.work(&broker, COLD).command(Load::RawFetch { rate: READER_BYTES_PER_SECOND })?;
             let mut readers =
                 Process::spawn_logged(tied_to_this_process(&readers), &self.folder.join("readers.log"))?;
-            beside.push(self.produce_hot(&broker, &topic)?);
+            let start = Instant::now();
+            let mut produced = self.produce_hot(&broker, &topic)?;
+            let read = Counted::by(&broker, GETS)?.read_bytes / f64::from(1 << 20);
+            produced.insert("read_mib_s".to_owned(), read / start.elapsed().as_secs_f64());
+            beside.push(produced);
             ensure!(readers.exited()?.is_none(), "the cold readers were through before the producer");
             readers.kill()?;
             broker.stop()?;
         }
         let (alone, beside) = (medians(&alone), medians(&beside));
         self.keep("alone", &alone, &["p50_ms", "p99_ms"]);
-        self.keep("beside_readers", &beside, &["p50_ms", "p99_ms"]);
+        self.keep("beside_readers", &beside, &["p50_ms", "p99_ms", "read_mib_s"]);
         let ratio = beside["p99_ms"] / alone["p99_ms"];
         self.figures.insert("beside_readers_p99_ratio".to_owned(), ratio);
         Ok(())

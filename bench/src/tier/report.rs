@@ -43,6 +43,7 @@ const BESIDE: &[Row] = &[
     ("beside 20 cold readers at 5 MiB/s each, p50", "beside_readers_p50_ms", "ms", None),
     ("beside 20 cold readers at 5 MiB/s each, p99", "beside_readers_p99_ms", "ms", None),
     ("p99 beside them, of that alone", "beside_readers_p99_ratio", "×", Some(2.0)),
+    ("what these readers were given; 100 were asked for", "beside_readers_read_mib_s", "MiB/s", None),
     ("the disk's own sync alone, p99", "disk_alone_p99_ms", "ms", None),
     ("beside the same reads of plain files, p99", "disk_beside_readers_p99_ms", "ms", None),
     ("p99 of the disk beside them, of that alone", "disk_beside_readers_p99_ratio", "×", None),
@@ -53,6 +54,7 @@ const S3: &[Row] = &[
     ("hot producer alone, p99", "s3_alone_p99_ms", "ms", None),
     ("beside 20 cold readers of MinIO, p99", "s3_beside_readers_p99_ms", "ms", None),
     ("p99 beside them, of that alone", "s3_beside_readers_p99_ratio", "×", None),
+    ("what these readers were given; 100 were asked for", "s3_beside_readers_read_mib_s", "MiB/s", None),
 ];
 
 fn figure(results: &Results, name: &str) -> Option<Spread> {
