@@ -274,16 +274,14 @@ impl<'a> Restoration<'a> {
         manifests: &Manifests,
         directory: Option<&RestoredDirectory>,
     ) -> Result<RestoredPartition, RestoreError> {
-        let damaged = |error: TierError| match error {
-            TierError::Store(error)
-                if !matches!(error, StoreError::Corrupt { .. } | StoreError::NotFound(_)) =>
-            {
+        let damaged = |error: TierError| match manifests::as_damage(error) {
+            TierError::Store(error) if !matches!(error, StoreError::Corrupt { .. }) => {
                 RestoreError::Tier(error.into())
             }
             error => RestoreError::Damaged {
                 topic: topic.name.to_string(),
                 partition: id.partition,
-                error: manifests::as_damage(error),
+                error,
                 folder: partition_folder(id),
             },
         };
@@ -300,11 +298,12 @@ impl<'a> Restoration<'a> {
             return Err(damaged(TierError::Damaged { key, what }));
         }
         let lost_end_offset = if found.is_none() { self.lost(topic, id)? } else { None };
-        let (state, committed_producers) = match &found {
+        let (state, cleaned_from) = match &found {
             Some(root) => {
                 let state = manifests::state(&self.reader, root).await.map_err(damaged)?;
-                let committed = manifests::committed(&self.reader, root, &state).await.map_err(damaged)?;
-                (state, committed)
+                let oldest = state.producers.first_undecided().unwrap_or(root.end_offset);
+                let from = manifests::cleaned_from(&self.reader, root, oldest).await.map_err(damaged)?;
+                (state, from)
             }
             None => Default::default(),
         };
@@ -315,7 +314,7 @@ impl<'a> Restoration<'a> {
             committed: self.known.committed.get(&id).copied().unwrap_or_default(),
             catalogued: &catalogued,
             root: found.as_ref(),
-            committed_producers: &committed_producers,
+            cleaned_from,
         };
         let (partition, restored) = ends.plan(state, self.env.clock.now());
         let partition = RestoredPartition { lost_end_offset, ..partition };

@@ -1,6 +1,5 @@
 //! Where a restored partition ends, and what lies between the tier and there. Pure.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -90,8 +89,8 @@ pub(super) struct Ends<'a> {
     pub catalogued: &'a CataloguedPartition,
     /// Its manifest, if anything is in the tier.
     pub root: Option<&'a Root>,
-    /// Whose open transaction was committed, as a cleaned segment tells.
-    pub committed_producers: &'a HashSet<ProducerId>,
+    /// Of what began there or above cleanings have left what was committed alone.
+    pub cleaned_from: Offset,
 }
 
 impl Ends<'_> {
@@ -151,7 +150,7 @@ impl Ends<'_> {
         let open = state.producers.open_transactions();
         let ended = open.map(|(producer_id, first_offset)| {
             let was_aborted = catalogued.aborted.contains(&(producer_id, first_offset));
-            let was_cleaned = self.committed_producers.contains(&producer_id);
+            let was_cleaned = first_offset >= self.cleaned_from;
             let was_committed = if is_known { !was_aborted } else { was_cleaned };
             let result = match was_committed {
                 true => TransactionResult::Commit,

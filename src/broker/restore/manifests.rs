@@ -1,14 +1,13 @@
 //! Which manifest of a partition is the last one that holds.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use crate::log::CarriedState;
-use crate::model::{Offset, ProducerId, TopicId, TopicPartition};
+use crate::model::{Offset, TopicId, TopicPartition};
 use crate::store::{ObjectStore, StoreError};
-use crate::tier::{ObjectKey, RemoteLog, RemoteReader, Root, TOPICS, TierError};
+use crate::tier::{ObjectKey, RemoteReader, Root, TOPICS, TierError};
 
 /// Roots of one partition that are tried, the newest first. Those of commits that broke off are among them.
 const ROOTS_MAX: usize = 64;
@@ -139,27 +138,23 @@ async fn check_whole(
     Ok(())
 }
 
-/// Producers whose open transactions were committed, as cleaned segments tell: a cleaning would have taken
-/// their records away, had they been aborted, and it goes over nothing that is not decided. Of those alone
-/// that have nothing in a segment that was not cleaned (as where the policy was changed): an empty batch may
-/// be left of an aborted one in a cleaned segment, and its records in a later one.
-pub(super) async fn committed(
-    reader: &Arc<RemoteReader>,
+/// Where the last segment ends that was not cleaned before it was copied, of those that reach above `oldest`,
+/// where the oldest transaction without a marker began. What is left of one that began there or above was
+/// committed: a cleaning would have taken it away, had it been aborted, and goes over nothing that is not
+/// decided. Of one that began below nobody knows (as where the policy was changed): in a cleaned segment an
+/// empty batch may be left of what was aborted, and its records in a later one.
+pub(super) async fn cleaned_from(
+    reader: &RemoteReader,
     root: &Root,
-    state: &CarriedState,
-) -> Result<HashSet<ProducerId>, TierError> {
-    let log = RemoteLog::new(reader.clone(), Arc::new(root.clone()));
-    let mut committed = HashSet::new();
-    for (producer_id, first_offset) in state.producers.open_transactions() {
-        let (mut at, mut is_committed) = (first_offset, true);
-        while is_committed && let Some(entry) = log.segment_of(at).await? {
-            (at, is_committed) = (entry.end_offset, entry.is_committed);
-        }
-        if is_committed {
-            committed.insert(producer_id);
+    oldest: Offset,
+) -> Result<Offset, TierError> {
+    for reference in root.leaves.iter().rev().take_while(|leaf| leaf.end_offset > oldest) {
+        let leaf = reader.leaf(root, reference).await?;
+        if let Some(entry) = leaf.live(reference).iter().rfind(|entry| !entry.is_committed) {
+            return Ok(entry.end_offset);
         }
     }
-    Ok(committed)
+    Ok(oldest)
 }
 
 /// Producers and leader epochs as of the end of a manifest.

@@ -1,5 +1,3 @@
-use std::sync::LazyLock;
-
 use super::*;
 use crate::config::ServerConfig;
 use crate::env::RealFiles;
@@ -9,7 +7,8 @@ use crate::protocol::batch::{NewRecord, verify_crc};
 
 const ID: TopicPartition = TopicPartition { topic_id: TopicId::ZERO, partition: 0 };
 
-static NOBODY: LazyLock<HashSet<ProducerId>> = LazyLock::new(HashSet::new);
+/// Nothing was cleaned.
+const NOWHERE: Offset = Offset(i64::MAX);
 
 fn root(log_start: i64, end: i64) -> Root {
     Root { number: 7, end_offset: Offset(end), ..Root::empty(ID, Offset(log_start)) }
@@ -28,7 +27,6 @@ fn catalogued(log_start: i64, end: i64, remote_end: i64) -> CataloguedPartition 
 
 fn ends<'a>(root: Option<&'a Root>, catalogued: &'a CataloguedPartition, committed: i64) -> Ends<'a> {
     let committed = Offset(committed);
-    let committed_producers = &NOBODY;
     Ends {
         topic: "t".into(),
         id: ID,
@@ -36,7 +34,7 @@ fn ends<'a>(root: Option<&'a Root>, catalogued: &'a CataloguedPartition, committ
         committed,
         catalogued,
         root,
-        committed_producers,
+        cleaned_from: NOWHERE,
     }
 }
 
