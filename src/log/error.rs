@@ -106,6 +106,11 @@ impl LogError {
         )
     }
 
+    /// A file was not there.
+    pub(super) fn is_missing_file(&self) -> bool {
+        matches!(self, LogError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// A failed change of a file or directory: no space is told apart from all else.
     pub(super) fn changing(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
         let path = path.to_owned();

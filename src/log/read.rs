@@ -1,6 +1,5 @@
 //! Reading: which bytes of which files hold the batches asked for.
 
-use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -195,13 +194,11 @@ impl PartitionLog {
 
     /// A file that is gone was deleted while this read was under way, or the whole log was closed.
     pub(super) fn explain_missing(&self, error: LogError, from: Offset) -> LogError {
-        match &error {
-            LogError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                let explained = self.check_open().and_then(|()| self.check_range(from, &self.published()));
-                explained.err().unwrap_or(error)
-            }
-            _ => error,
+        if !error.is_missing_file() {
+            return error;
         }
+        let explained = self.check_open().and_then(|()| self.check_range(from, &self.published()));
+        explained.err().unwrap_or(error)
     }
 
     /// Adds the part of one segment; `true` if the read may go on with the next one.

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -210,9 +209,7 @@ impl PartitionLog {
     /// Whether a file was not there because retention has taken that segment meanwhile: it leaves the list
     /// before its file goes.
     fn has_lost(&self, base_offset: Offset, error: &LogError) -> bool {
-        let is_missing =
-            matches!(error, LogError::Read { source, .. } if source.kind() == ErrorKind::NotFound);
-        is_missing && self.published().segments[0].base_offset > base_offset
+        error.is_missing_file() && self.published().segments[0].base_offset > base_offset
     }
 
     /// Opens a segment for a cleaning: under the lock that a deletion needs, so that the file is not one of a
