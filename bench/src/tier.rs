@@ -16,7 +16,7 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, ensure};
 use compat::broker::{self, Broker, Flavor, Settings, tied_to_this_process};
-use compat::bucket::{ACCESS_KEY, BUCKET, Kind, SECRET_KEY, Server};
+use compat::bucket::{Bucket, Kind};
 use compat::process::{Process, run as run_program};
 use compat::tools::Tools;
 use compat::wait::eventually;
@@ -93,8 +93,7 @@ impl Amounts {
 struct Round<'a> {
     tools: &'a Tools,
     folder: PathBuf,
-    /// What the bucket is on; `None`: a directory.
-    server: Option<Server>,
+    bucket: Bucket,
     amounts: Amounts,
     figures: Figures,
 }
@@ -109,7 +108,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     for number in 1..=options.rounds {
         let folder = folder.join(number.to_string());
         let amounts = Amounts::of(options.scale);
-        let mut round = Round { tools: &tools, folder, server: None, amounts, figures: Figures::new() };
+        let bucket = Bucket::in_directory(&folder)?;
+        let mut round = Round { tools: &tools, folder, bucket, amounts, figures: Figures::new() };
         round.take().with_context(|| format!("round {number}"))?;
         eprintln!("{number}/{}: {}", options.rounds, serde_json::to_string(&round.figures)?);
         fs::remove_dir_all(&round.folder)?;
@@ -133,7 +133,6 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 
 impl Round<'_> {
     fn take(&mut self) -> Result<()> {
-        fs::create_dir_all(self.bucket())?;
         // Nothing is copied while this one runs.
         let mut broker = self.start("before", "3600000")?;
         topics::create(broker.bootstrap(), COLD, COLD_PARTITIONS)?;
@@ -167,7 +166,7 @@ impl Round<'_> {
     fn beside_readers_of_s3(&mut self) -> Result<()> {
         let folder = self.folder.join("s3");
         fs::create_dir_all(&folder)?;
-        let server = Server::start(Kind::Minio, self.tools, &folder, "minio", &[])?;
+        let bucket = Bucket::on(Kind::Minio, self.tools, &folder)?;
         let amounts = Amounts {
             cold_records: u64::from(COLD_PARTITIONS) * self.amounts.s3_mib * 1024,
             turns: 1,
@@ -175,7 +174,7 @@ impl Round<'_> {
             ..self.amounts
         };
         let figures = Figures::new();
-        let mut round = Round { tools: self.tools, folder, server: Some(server), amounts, figures };
+        let mut round = Round { tools: self.tools, folder, bucket, amounts, figures };
         let mut broker = round.start("before", "3600000")?;
         topics::create(broker.bootstrap(), COLD, COLD_PARTITIONS)?;
         round.produce(&broker)?;
@@ -216,30 +215,18 @@ impl Round<'_> {
         broker.stop()
     }
 
-    /// Where its objects lie on the disk.
-    fn bucket(&self) -> PathBuf {
-        self.folder.join(if self.server.is_some() { "s3-minio" } else { "bucket" })
-    }
-
-    fn store(&self) -> Settings {
-        let settings = Settings { log_dir: Some(self.folder.join("data")), ..Settings::default() };
-        let Some(server) = &self.server else {
-            return settings.with("highwater.tier.store", &format!("file://{}", self.bucket().display()));
-        };
-        let mut settings = settings
-            .with("highwater.tier.store", &format!("s3://{BUCKET}/tier"))
-            .with("highwater.tier.endpoint", &format!("http://{}", server.address()))
-            .with("highwater.tier.allow.http", "true");
-        for (name, value) in [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)] {
-            settings.environment.push((name.to_owned(), value.to_owned()));
+    /// Where its objects lie on the disk; MinIO's folder is as large as what lies in it.
+    fn objects(&self) -> PathBuf {
+        match &self.bucket {
+            Bucket::Directory(directory) => directory.clone(),
+            Bucket::S3 { .. } => self.folder.join("s3-tier"),
         }
-        settings
     }
 
     fn start(&self, name: &str, interval_ms: &str) -> Result<Broker> {
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder)?;
-        let mut settings = self.store();
+        let mut settings = Settings { log_dir: Some(self.folder.join("data")), ..self.bucket.store() };
         for (key, value) in [
             ("highwater.tier.default.enable", "true"),
             ("remote.log.manager.task.interval.ms", interval_ms),
@@ -295,7 +282,7 @@ impl Round<'_> {
         let start = Instant::now();
         let copied = || {
             let starts = topics::local_starts(broker.bootstrap(), COLD, COLD_PARTITIONS)?;
-            let contents = Contents::of(&self.bucket())?;
+            let contents = Contents::of(&self.objects())?;
             Ok(starts.iter().all(|start| *start > 0).then_some((starts, contents)))
         };
         let what = "closed segments to be copied";
@@ -320,7 +307,7 @@ impl Round<'_> {
 
     /// MiB a second of plain reads of all objects, as many at a time as there are readers.
     fn read_bucket(&self) -> Result<f64> {
-        let files = files_below(&self.bucket())?;
+        let files = files_below(&self.objects())?;
         let start = Instant::now();
         let bytes = plain_reads::all(&files, COLD_PARTITIONS as usize)?;
         Ok(bytes as f64 / f64::from(1 << 20) / start.elapsed().as_secs_f64())
@@ -363,7 +350,7 @@ impl Round<'_> {
     /// What the disk's own syncs do, as many a second as the producer sends requests, beside the same reads
     /// of the same files as files are usually read: a broker may make better or worse of the same disk.
     fn disk_beside_readers(&mut self) -> Result<()> {
-        let files = files_below(&self.bucket())?;
+        let files = files_below(&self.objects())?;
         let per_second = f64::from(HOT_RATE) / f64::from(HOT_PER_BATCH);
         let syncs = || disk::overwritten(&self.folder, self.amounts.syncs, Some(per_second));
         drop_page_cache()?;

@@ -14,6 +14,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use self::faults::Faults;
 use crate::broker::{Settings, binary};
 use crate::tools::Tools;
 
@@ -42,6 +43,13 @@ impl Bucket {
         Ok(Bucket::S3 { endpoint: server.address(), server })
     }
 
+    /// A new server, behind a network that can fail.
+    pub fn behind_faults(kind: Kind, tools: &Tools, folder: &Path) -> Result<(Bucket, Faults)> {
+        let server = Server::start(kind, tools, folder, "tier", &[])?;
+        let faults = Faults::start(server.address())?;
+        Ok((Bucket::S3 { server, endpoint: faults.address() }, faults))
+    }
+
     /// A new directory.
     pub fn in_directory(folder: &Path) -> Result<Bucket> {
         let directory = folder.join("bucket");
@@ -49,16 +57,9 @@ impl Bucket {
         Ok(Bucket::Directory(directory))
     }
 
-    /// Settings of a broker that keeps its tier there and is in a hurry with all of it.
-    pub fn settings(&self) -> Settings {
-        let settings = Settings::default()
-            .with("remote.log.manager.task.interval.ms", "300")
-            .with("log.retention.check.interval.ms", "300")
-            .with("highwater.checkpoint.interval.ms", "300")
-            .with("highwater.tier.grace.ms", "3000")
-            .with("highwater.tier.catalogue.interval.ms", "1000")
-            .with("highwater.tier.memory.bytes", "33554432");
-        let mut settings = settings.with("highwater.tier.store", &self.url());
+    /// Settings of a broker that keeps its tier there.
+    pub fn store(&self) -> Settings {
+        let mut settings = Settings::default().with("highwater.tier.store", &self.url());
         if let Bucket::S3 { endpoint, .. } = self {
             settings = settings
                 .with("highwater.tier.endpoint", &format!("http://{endpoint}"))
@@ -68,6 +69,17 @@ impl Bucket {
             }
         }
         settings
+    }
+
+    /// The same, of one that is in a hurry with all of it.
+    pub fn settings(&self) -> Settings {
+        self.store()
+            .with("remote.log.manager.task.interval.ms", "300")
+            .with("log.retention.check.interval.ms", "300")
+            .with("highwater.checkpoint.interval.ms", "300")
+            .with("highwater.tier.grace.ms", "3000")
+            .with("highwater.tier.catalogue.interval.ms", "1000")
+            .with("highwater.tier.memory.bytes", "33554432")
     }
 
     /// As `highwater.tier.store` has it.

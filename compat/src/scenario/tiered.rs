@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{CLIENT_DEADLINE, Context, create_topics, kcat_command};
 use crate::broker::Broker;
 use crate::bucket::faults::{Fault, Faults, READS, Strike};
-use crate::bucket::{Bucket, Kind, Server};
+use crate::bucket::{Bucket, Kind};
 use crate::feeding::{Feeding, Input, digest_of_output, digest_of_rest};
 use crate::process::run as run_program;
 use crate::stream::Digest;
@@ -60,9 +60,7 @@ pub struct Plan {
 /// In a bucket on an S3 server.
 pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     let plan = context.scale.tiered;
-    let server = Server::start(kind, context.tools, &context.folder, "tier", &[])?;
-    let faults = Faults::start(server.address())?;
-    let bucket = Bucket::S3 { server, endpoint: faults.address() };
+    let (bucket, faults) = Bucket::behind_faults(kind, context.tools, &context.folder)?;
     let mut broker = context.start_with(&bucket.settings().with("log.cleaner.backoff.ms", "300"))?;
     let topics = [
         compacted::topic(),

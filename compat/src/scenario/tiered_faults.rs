@@ -14,7 +14,7 @@ use super::tiered::{await_tier, see_memory, tiered_topic};
 use super::{Context, create_topics, kcat_command};
 use crate::broker::{Broker, Settings};
 use crate::bucket::faults::{ALL, Fault, Faults, READS, Strike, WRITES};
-use crate::bucket::{Bucket, Kind, Server};
+use crate::bucket::{Bucket, Kind};
 use crate::numbered::{self, Numbered};
 use crate::process::Process;
 use crate::wait::eventually;
@@ -73,9 +73,7 @@ const HINDERED_EVERY: u64 = 3;
 /// One fault after the other.
 pub fn run(context: &mut Context) -> Result<()> {
     let plan = context.scale.tiered_faults;
-    let server = Server::start(Kind::Moto, context.tools, &context.folder, "tier", &[])?;
-    let faults = Faults::start(server.address())?;
-    let bucket = Bucket::S3 { server, endpoint: faults.address() };
+    let (bucket, faults) = Bucket::behind_faults(Kind::Moto, context.tools, &context.folder)?;
     let mut broker = context.start_with(&hasty(&bucket))?;
     let topic = tiered_topic(SEGMENT_BYTES, LOCAL_BYTES);
     create_topics(context, &broker, &format!("{} {} {topic}", TOPIC, PARTITIONS))?;

@@ -10,8 +10,8 @@ use super::tiered::{await_tier, local_segments, offsets, tiered_topic};
 use super::tiered_faults::hasty;
 use super::{CLIENT_DEADLINE, Context, create_topics};
 use crate::broker::{Broker, Settings, binary};
-use crate::bucket::faults::{ALL, Fault, Faults, Strike};
-use crate::bucket::{Bucket, Kind, Server};
+use crate::bucket::faults::{ALL, Fault, Strike};
+use crate::bucket::{Bucket, Kind};
 use crate::namespace;
 use crate::numbered::{self, Numbered};
 use crate::process::run as run_program;
@@ -45,9 +45,7 @@ pub fn run(context: &mut Context) -> Result<()> {
 pub fn inside(context: &mut Context) -> Result<()> {
     let disk = namespace::small_disk(&context.folder, DISK_BYTES)?;
 
-    let server = Server::start(Kind::Moto, context.tools, &context.folder, "tier", &[])?;
-    let faults = Faults::start(server.address())?;
-    let bucket = Bucket::S3 { server, endpoint: faults.address() };
+    let (bucket, faults) = Bucket::behind_faults(Kind::Moto, context.tools, &context.folder)?;
     let settings = Settings { log_dir: Some(disk.join("data")), ..hasty(&bucket) }
         .with("highwater.wal.file.bytes", &WAL_FILE_BYTES.to_string())
         .with("highwater.wal.capacity.bytes", &(4 * WAL_FILE_BYTES).to_string())

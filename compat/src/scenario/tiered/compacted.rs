@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{TIER_DEADLINE, await_tier};
+use super::{TIER_DEADLINE, await_tier, kcat_reader};
 use crate::broker::Broker;
 use crate::bucket::Bucket;
 use crate::process::run as run_program;
@@ -56,8 +56,7 @@ pub fn await_compaction(context: &Context, broker: &Broker, bucket: &Bucket) -> 
     await_tier(broker, bucket, context, TOPIC, 1)?;
     let mut left = usize::MAX;
     let compacted = eventually(TIER_DEADLINE, "the tier to be compacted", || {
-        let words = format!(r"-C -t {TOPIC} -p 0 -o beginning -e -q -X check.crcs=true -f %k\t%s\n");
-        let said = context.kcat(broker, &words, "")?.success()?.stdout;
+        let said = read_by_kcat(broker)?;
         left = said.lines().count();
         check(&said)?;
         Ok((left <= LEFT_MAX).then_some(()))
@@ -67,9 +66,18 @@ pub fn await_compaction(context: &Context, broker: &Broker, bucket: &Bucket) -> 
 
 /// By Java.
 pub fn compare(context: &Context, broker: &Broker) -> Result<()> {
+    check(&read_by_java(context, broker)?)
+}
+
+/// A line for each record: key, tab, value.
+fn read_by_kcat(broker: &Broker) -> Result<String> {
+    Ok(run_program(kcat_reader(broker, TOPIC, 0), b"", CLIENT_DEADLINE)?.success()?.stdout)
+}
+
+fn read_by_java(context: &Context, broker: &Broker) -> Result<String> {
     let mut java = context.tools.java("LogConsumer");
     java.args(["--bootstrap-server", broker.bootstrap(), TOPIC, "0"]);
-    check(&run_program(java, b"", CLIENT_DEADLINE)?.success()?.stdout)
+    Ok(run_program(java, b"", CLIENT_DEADLINE)?.success()?.stdout)
 }
 
 /// The newest value of each key below the end of the tier: what a restored node is to have.
@@ -93,11 +101,7 @@ pub fn compare_restored(
     broker: &Broker,
     expected: &BTreeMap<String, String>,
 ) -> Result<()> {
-    let words = format!(r"-C -t {TOPIC} -p 0 -o beginning -e -q -X check.crcs=true -f %k\t%s\n");
-    let mut java = context.tools.java("LogConsumer");
-    java.args(["--bootstrap-server", broker.bootstrap(), TOPIC, "0"]);
-    let java = run_program(java, b"", CLIENT_DEADLINE)?.success()?.stdout;
-    for (client, said) in [("kcat", context.kcat(broker, &words, "")?.success()?.stdout), ("Java", java)] {
+    for (client, said) in [("kcat", read_by_kcat(broker)?), ("Java", read_by_java(context, broker)?)] {
         let mut values = BTreeMap::new();
         said.lines().for_each(|record| take(&mut values, record));
         let keys = |values: &BTreeMap<String, String>| values.keys().cloned().collect::<Vec<_>>();
