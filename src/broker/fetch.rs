@@ -213,13 +213,18 @@ impl Fetched {
     }
 }
 
-fn is_enough(read: &[FetchedPartition], bytes_min: i64) -> bool {
+/// Bytes of all together, as limits count them.
+pub(super) fn bytes_of(read: &[FetchedPartition]) -> i64 {
     let bytes: u64 = read.iter().map(|fetched| fetched.bytes).sum();
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn is_enough(read: &[FetchedPartition], bytes_min: i64) -> bool {
     let ends_the_wait = |fetched: &FetchedPartition| match &fetched.result {
         Ok(fetched) => fetched.diverging.is_some(),
         Err(_) => true,
     };
-    i64::try_from(bytes).unwrap_or(i64::MAX) >= bytes_min || read.iter().any(ends_the_wait)
+    bytes_of(read) >= bytes_min || read.iter().any(ends_the_wait)
 }
 
 /// As clients want them: they take them up one after the other as they walk through the records.

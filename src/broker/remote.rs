@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::fetch::Looked;
+use super::fetch::{Looked, bytes_of};
 use super::tiering::{Tiering, TieringError};
 use super::{Broker, FetchFailure, FetchLimits, Fetched, FetchedPartition, PartitionFetch};
 use crate::env::time::Deadline;
@@ -109,7 +109,7 @@ impl Broker {
         let mut deadline = Deadline::after(self.config().tiering.fetch_wait);
         let enough = limits.bytes_min.max(1);
         // What the disk gave counts, too.
-        let mut bytes = results.iter().map(|read| i64::try_from(read.bytes).unwrap_or(i64::MAX)).sum::<i64>();
+        let mut bytes = bytes_of(results);
         if bytes >= enough {
             deadline.move_to(READY_TOGETHER);
         }

@@ -62,8 +62,8 @@ struct Staged {
 }
 
 impl Staged {
-    fn forget_pages(&self, offset: u64, length: u64) {
-        forget_pages(&*self.file, &self.path, offset, length);
+    fn forget_pages(&self, length: u64) {
+        forget_pages(&*self.file, &self.path, 0, length);
     }
 }
 
@@ -131,7 +131,7 @@ impl Shared {
         let written = staged.file.write_all_vectored_at(&pieces, 0).and_then(|()| staged.file.sync_data());
         match written {
             Ok(()) => {
-                staged.forget_pages(0, body.iter().map(|piece| piece.len() as u64).sum());
+                staged.forget_pages(body.iter().map(|piece| piece.len() as u64).sum());
                 Ok(staged)
             }
             Err(error) => {
@@ -326,7 +326,7 @@ impl Backend for Directory {
                 shared.drop_staged(&staged);
                 return Err(failed(&staged.path, &error));
             }
-            staged.forget_pages(0, staged.ends.last().copied().unwrap_or(0));
+            staged.forget_pages(staged.ends.last().copied().unwrap_or(0));
             shared.publish(&staged, &upload.key, false).map(|_| ())
         })
         .await

@@ -460,13 +460,43 @@ fn is_marked(world: &SimulatedWorld) -> bool {
     world.files.exists(&PathBuf::from(DATA).join("restore.unfinished")).unwrap()
 }
 
-/// Two transactions with records in the segment that is copied, and markers behind it, as the coordinator
-/// ended them.
+/// As it is, but no segment is closed for its age.
+fn without_rolling(config: LogConfig) -> LogConfig {
+    LogConfig { segment_age_max: Duration::MAX, ..config }
+}
+
+/// Closes the active segment of a log whose segments are otherwise left open; `config` has them closed.
+async fn close_segment(broker: &Broker, partition: &Arc<Partition>, config: LogConfig) {
+    broker.storage().flush_step(0).unwrap();
+    partition.log().set_config(config);
+    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
+    partition.log().set_config(without_rolling(config));
+}
+
+/// Markers of producers' transactions, as their coordinator ended them: on the disk, below a checkpoint.
+async fn end_transactions(
+    broker: &Broker,
+    partition: &Arc<Partition>,
+    ended: impl Iterator<Item = (i64, TransactionResult)>,
+) {
+    let storage = broker.storage();
+    let end = partition.watermarks().log_end_offset;
+    let markers: Vec<_> =
+        ended.map(|(producer_id, result)| (partition.clone(), marker((producer_id, 0), result, 1))).collect();
+    let payloads = vec![TransactionMarker::PAYLOAD_BYTES; markers.len()];
+    let mut credits = storage.admit(Purpose::Records, &payloads, PATIENCE).await.unwrap();
+    assert!(storage.append_markers(&mut credits, &markers).iter().all(Result::is_ok));
+    drop(credits);
+    partition.committed(end.plus(markers.len() as i64)).await.unwrap();
+    storage.flush_step(0).unwrap();
+    storage.checkpoint_step(CheckpointReach::All).unwrap();
+}
+
+/// Two transactions with records in the segment that is copied, and markers behind it.
 async fn torn(broker: &Broker, partition: &Arc<Partition>) {
     let storage = broker.storage();
     let config = partition.log().config();
-    let no_rolling = LogConfig { segment_age_max: Duration::MAX, ..config };
-    partition.log().set_config(no_rolling);
+    partition.log().set_config(without_rolling(config));
     let appender = Appender { is_client: true, verification: Verification::NotRequired };
     for producer_id in [7, 8] {
         let batch = transactional((producer_id, 0), 0);
@@ -474,20 +504,9 @@ async fn torn(broker: &Broker, partition: &Arc<Partition>) {
         storage.append_by(appender, partition, &mut credits, &batch).unwrap();
     }
     partition.committed(Offset(2)).await.unwrap();
-    storage.flush_step(0).unwrap();
-    partition.log().set_config(config);
-    eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
-    partition.log().set_config(no_rolling);
+    close_segment(broker, partition, config).await;
     let ended = [(7, TransactionResult::Commit), (8, TransactionResult::Abort)];
-    let markers: Vec<_> =
-        ended.map(|(producer_id, result)| (partition.clone(), marker((producer_id, 0), result, 1))).into();
-    let payloads = [TransactionMarker::PAYLOAD_BYTES; 2];
-    let mut credits = storage.admit(Purpose::Records, &payloads, PATIENCE).await.unwrap();
-    assert!(storage.append_markers(&mut credits, &markers).iter().all(Result::is_ok));
-    drop(credits);
-    partition.committed(Offset(4)).await.unwrap();
-    storage.flush_step(0).unwrap();
-    storage.checkpoint_step(CheckpointReach::All).unwrap();
+    end_transactions(broker, partition, ended.into_iter()).await;
 }
 
 /// The catalogue knows how they had ended, as long as it is as old as the manifest.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::cluster::{Change, EmbeddedMetadata, MetadataError, Transaction};
+use crate::config::ServerConfig;
 use crate::env::simulated::SimulatedWorld;
-use crate::env::{Env, Files};
+use crate::env::{Env, Files, RealFiles};
 use crate::log::{Compaction, LogConfig, Tiering};
 use crate::metadata::{BrokerConfigs, TierRecord, Tombstone, TopicImage, TopicRecord, keys};
 use crate::model::{NodeId, Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicPartition};
@@ -55,6 +56,17 @@ pub(crate) fn options(sync: SyncMode) -> StorageOptions {
         disk_reserve_bytes: 0,
         handles_max: 8,
     }
+}
+
+/// Of a whole broker on a simulated disk.
+pub(crate) fn broker_config(settings: &[(&str, &str)]) -> ServerConfig {
+    let all = [("log.dirs", ROOT), ("highwater.segment.disk.reserve.bytes", "0")];
+    let all = all.iter().chain(settings);
+    let flags: Vec<_> = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut config = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap().0;
+    // Less than may be configured: it is copied at each crash.
+    (config.wal.file_bytes, config.wal.capacity_bytes) = (4 << 20, 8 << 20);
+    config
 }
 
 /// Small segments; those that clients alter are some bytes larger, so that one can tell what a log follows.

@@ -9,13 +9,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::crash_points::{crash_points, tasks_crash_at_every_operation};
-use super::machine::{Batch, Ended, ROOT, read_all};
+use super::machine::{Batch, Ended, broker_config, read_all};
 use super::transactions::settled;
 use crate::broker::{Broker, BrokerError, NewTopic, OFFSETS_TOPIC, TransactionCheck, TransactionRefused};
 use crate::config::ServerConfig;
 use crate::coordinator::TransactionPass;
 use crate::env::simulated::{CrashPlan, SeededRandom, SimulatedWorld};
-use crate::env::{Random, RealFiles, time};
+use crate::env::{Random, time};
 use crate::group::{
     Caller, GroupReply, GroupRequest, OffsetCommit, OffsetCommitPartition, OffsetCommitTopic, OffsetFetch,
     OffsetFetchTopic,
@@ -76,18 +76,11 @@ struct Stage {
 }
 
 fn config() -> ServerConfig {
-    let settings = [
-        ("log.dirs", ROOT),
-        ("highwater.segment.disk.reserve.bytes", "0"),
+    broker_config(&[
         ("transaction.state.log.num.partitions", "1"),
         ("offsets.topic.num.partitions", "1"),
         ("log.cleaner.enable", "false"),
-    ];
-    let flags = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let mut config = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap().0;
-    // Less than may be configured: it is copied at each crash.
-    (config.wal.file_bytes, config.wal.capacity_bytes) = (4 << 20, 8 << 20);
-    config
+    ])
 }
 
 fn try_open(world: &SimulatedWorld) -> Result<Arc<Broker>, BrokerError> {

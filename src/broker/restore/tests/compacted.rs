@@ -9,44 +9,37 @@ use crate::broker::tiering::tests::compacted::{
 };
 use crate::model::{ProducerEpoch, ProducerId};
 
+/// A node with a compacted topic of which the catalogue knows nothing else.
+async fn old_node(bucket: &SimulatedBucket) -> (tempfile::TempDir, Arc<Broker>, Arc<Partition>) {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = open_quiet(directory.path(), bucket).await;
+    let partition = compacted_topic(&broker).await;
+    broker.put_catalogue().await.unwrap();
+    (directory, broker, partition)
+}
+
 type Torn<'a> = (i64, Written<'a>, TransactionResult);
 
 /// Batches of producers' transactions in one closed segment, cleaned and copied; their markers behind it, on
 /// the disk alone. Where `is_followed`, a segment is between that is copied as it is.
 async fn torn(broker: &Broker, partition: &Arc<Partition>, written: &[Torn<'_>], is_followed: bool) {
-    let storage = broker.storage();
     let config = partition.log().config();
-    let no_rolling = LogConfig { segment_age_max: Duration::MAX, ..config };
-    let close = async || {
-        storage.flush_step(0).unwrap();
-        partition.log().set_config(config);
-        eventually(|| partition.log().roll_if_due().unwrap().then_some(())).await;
-        partition.log().set_config(no_rolling);
-        partition.watermarks().log_end_offset
-    };
-    partition.log().set_config(no_rolling);
+    partition.log().set_config(without_rolling(config));
     for (producer_id, record, _) in written {
         let producer = (ProducerId(*producer_id), ProducerEpoch(0));
         append_in_transaction(broker, partition, producer, batch(&[*record])).await;
     }
-    let clean_end = close().await;
-    let mut end = clean_end;
+    close_segment(broker, partition, config).await;
+    let clean_end = partition.watermarks().log_end_offset;
     if is_followed {
         append_records(broker, partition, 1).await;
-        end = close().await;
+        close_segment(broker, partition, config).await;
     }
-    let markers = written.iter().map(|(id, _, result)| (partition.clone(), marker((*id, 0), *result, 1)));
-    let markers: Vec<_> = markers.collect();
-    let payloads = vec![TransactionMarker::PAYLOAD_BYTES; markers.len()];
-    let mut credits = storage.admit(Purpose::Records, &payloads, PATIENCE).await.unwrap();
-    assert!(storage.append_markers(&mut credits, &markers).iter().all(Result::is_ok));
-    drop(credits);
-    partition.committed(end.plus(written.len() as i64)).await.unwrap();
-    storage.flush_step(0).unwrap();
-    storage.checkpoint_step(CheckpointReach::All).unwrap();
+    let end = partition.watermarks().log_end_offset;
+    end_transactions(broker, partition, written.iter().map(|(id, _, result)| (*id, *result))).await;
     clean_below(broker, partition, clean_end);
     if is_followed {
-        partition.log().set_config(LogConfig { compaction: None, ..no_rolling });
+        partition.log().set_config(LogConfig { compaction: None, ..without_rolling(config) });
     }
     while broker.image().tier(partition.topic_partition()).is_none_or(|tier| tier.remote_end_offset < end) {
         broker.see_to_the_tier().await;
@@ -59,11 +52,8 @@ async fn torn(broker: &Broker, partition: &Arc<Partition>, written: &[Torn<'_>],
 async fn what_a_cleaning_left_of_a_torn_transaction_stays() {
     use TransactionResult::{Abort, Commit};
     let bucket = bucket();
-    let old_directory = tempfile::tempdir().unwrap();
-    let old = open_quiet(old_directory.path(), &bucket).await;
-    let partition = compacted_topic(&old).await;
+    let (_old_directory, old, partition) = old_node(&bucket).await;
     let id = partition.topic_partition();
-    old.put_catalogue().await.unwrap();
     three_leave_the_disk(&old, &partition).await;
     let (kept, taken_back) = (("a", Some("committed")), ("b", Some("aborted")));
     torn(&old, &partition, &[(7, kept, Commit), (8, taken_back, Abort)], false).await;
@@ -94,10 +84,7 @@ async fn what_a_cleaning_left_of_a_torn_transaction_stays() {
 async fn nobody_knows_of_a_transaction_that_a_segment_follows_which_was_not_cleaned() {
     use TransactionResult::Abort;
     let bucket = bucket();
-    let old_directory = tempfile::tempdir().unwrap();
-    let old = open_quiet(old_directory.path(), &bucket).await;
-    let partition = compacted_topic(&old).await;
-    old.put_catalogue().await.unwrap();
+    let (_old_directory, old, partition) = old_node(&bucket).await;
     torn(&old, &partition, &[(8, ("b", Some("aborted")), Abort)], true).await;
     old.close().await.unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ use super::compacted::{batch, cleanable};
 use super::*;
 use crate::broker::cleaning::limits;
 use crate::broker::testing::{append_batch, append_in_transaction};
+use crate::broker::tests::machine::broker_config;
 use crate::broker::tiering::removing::named;
 use crate::config::ServerConfig;
 use crate::env::simulated::{CrashPlan, SimulatedWorld};
@@ -18,7 +19,6 @@ use crate::protocol::batch::{BatchBuilder, DecompressionCaps, records};
 use crate::tier::topic_folder;
 use crate::transaction::NamedPartition;
 
-const ROOT: &str = "/data";
 /// One that loses records by retention alone, and one that is compacted.
 const TOPICS: [&str; 2] = ["plain", "compacted"];
 const GRACE: Duration = Duration::from_secs(1);
@@ -52,18 +52,11 @@ struct Stage {
 }
 
 fn config() -> ServerConfig {
-    let settings = [
-        ("log.dirs", ROOT),
+    broker_config(&[
         ("highwater.tier.store", "file:///simulated"),
         ("highwater.tier.grace.ms", "1000"),
-        ("highwater.segment.disk.reserve.bytes", "0"),
         ("log.cleaner.dedupe.buffer.size", "2097152"),
-    ];
-    let flags = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let mut config = ServerConfig::load(&RealFiles, None, std::iter::empty(), &flags).unwrap().0;
-    // Less than may be configured: it is copied at each crash.
-    (config.wal.file_bytes, config.wal.capacity_bytes) = (4 << 20, 8 << 20);
-    config
+    ])
 }
 
 async fn open_at(world: &SimulatedWorld, bucket: &SimulatedBucket) -> Arc<Broker> {
