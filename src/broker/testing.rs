@@ -15,7 +15,8 @@ use crate::group::{
 use crate::model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp, TopicPartition};
 use crate::partition::{Appender, CheckpointReach, Partition, Purpose, Verification};
 use crate::protocol::batch::{BatchBuilder, NewRecord, ProduceRules, ProducedBatch, validate_produced};
-use crate::store::simulated::SimulatedBucket;
+use crate::store::Operation;
+use crate::store::simulated::{Fault, SimulatedBucket, Strike};
 use crate::telemetry::Metrics;
 
 /// Longest wait for something that tasks do.
@@ -37,6 +38,26 @@ pub(crate) fn open(directory: &Path, settings: &[(&str, &str)]) -> Arc<Broker> {
 /// The same with a bucket.
 pub(crate) fn open_with(directory: &Path, settings: &[(&str, &str)], tier: Option<Tier>) -> Arc<Broker> {
     try_open(directory, settings, tier).unwrap()
+}
+
+/// A small broker with a bucket, and the bucket; copies are made, and removed, when it is asked to.
+pub(crate) async fn open_tiered(
+    directory: &Path,
+    settings: &[(&str, &str)],
+) -> (Arc<Broker>, SimulatedBucket) {
+    let bucket = SimulatedBucket::new(Env::real().clock, 1);
+    let tiered =
+        [("highwater.tier.store", "file:///simulated"), ("remote.log.manager.task.interval.ms", "3600000")];
+    let settings: Vec<_> = tiered.iter().chain(settings).copied().collect();
+    let broker = open_with(directory, &settings, Some(bucket_tier(&bucket).await));
+    broker.own_tier().await.unwrap();
+    (broker, bucket)
+}
+
+/// None of the next hundred reads of what the bucket has of a partition comes to an end.
+pub(crate) fn hang_reads(bucket: &SimulatedBucket, partition: &TopicPartition) {
+    let hangs = Fault::Slow(Duration::from_secs(3600));
+    bucket.strike(Strike::next(Operation::Get, hangs).of(&partition.topic_id.to_string()).times(100));
 }
 
 fn try_open(

@@ -355,6 +355,8 @@ pub const BROKER: &[Definition] = &[
         "Bandwidth of copies to the tier; 0 sets no bound."),
     live("remote.fetch.max.wait.ms", Int, Some("500"), AtLeast(1),
         "Longest time for which a fetch waits for records from the tier; what comes later is there for the next."),
+    live("remote.list.offsets.request.timeout.ms", Long, Some("30000"), AtLeast(1),
+        "Longest time for which ListOffsets waits for the tier, where the request does not say how long."),
     key("remote.log.manager.task.interval.ms", Long, Some("30000"), AtLeast(1),
         "How often closed segments are copied to the tier, and removed from it that count no longer."),
     live("highwater.scrub.bytes.per.second", Long, Some("4194304"), AtLeast(0),

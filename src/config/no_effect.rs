@@ -81,7 +81,7 @@ const SHARE: Group = ("share groups are not served yet", &[
 #[rustfmt::skip]
 const TIERING: Group = ("tiering is built in, and highwater.tier.* is how it is configured", &[
     "follower.fetch.last.tiered.offset.enable",
-    "remote.list.offsets.request.timeout.ms", "remote.log.index.file.cache.total.size.bytes",
+    "remote.log.index.file.cache.total.size.bytes",
     "remote.log.manager.copier.thread.pool.size", "remote.log.manager.copy.max.bytes.per.second",
     "remote.log.manager.copy.quota.window.num", "remote.log.manager.copy.quota.window.size.seconds",
     "remote.log.manager.expiration.thread.pool.size", "remote.log.manager.fetch.max.bytes.per.second",

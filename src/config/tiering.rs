@@ -32,6 +32,8 @@ pub struct TieringConfig {
     pub default_enable: bool,
     /// `remote.fetch.max.wait.ms`.
     pub fetch_wait: Duration,
+    /// `remote.list.offsets.request.timeout.ms`.
+    pub list_offsets_wait: Duration,
     /// `highwater.tier.memory.bytes`: of everything that is on its way to the tier or from there.
     pub memory_bytes: usize,
 }
@@ -44,6 +46,7 @@ pub(super) fn tiering(settings: &Settings) -> TieringConfig {
         upload_bytes_per_second: number(settings, "highwater.tier.upload.bytes.per.second"),
         default_enable: settings.boolean(DEFAULT_ENABLE),
         fetch_wait: duration(settings, "remote.fetch.max.wait.ms"),
+        list_offsets_wait: duration(settings, "remote.list.offsets.request.timeout.ms"),
         memory_bytes: number(settings, "highwater.tier.memory.bytes"),
     }
 }

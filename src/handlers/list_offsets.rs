@@ -5,7 +5,9 @@
 //! A reader of committed transactions is told of nothing at or above the last stable offset.
 //! What has left the local disk for the tier is looked for there; "earliest local" is where the disk begins,
 //! "latest tiered" the last offset of which the metadata store knows that it is in the tier, -1 without one.
-//! Left out: `timeout_ms`, which bounds look-ups in tiered storage only.
+//! Partitions are looked up side by side; one whose look-up takes longer than `timeout_ms`, or, where that is
+//! not said, than `remote.list.offsets.request.timeout.ms`, is answered REQUEST_TIMED_OUT. What it asked the
+//! store for comes all the same, and is there for the next request.
 //!
 //! v1: one offset for each partition (KIP-79). v2: isolation level (KIP-98). v3: throttling. v4: leader
 //! epochs (KIP-320). v5: OFFSET_NOT_AVAILABLE. v6: flexible. v7: largest timestamp (KIP-734). v8: earliest
@@ -13,10 +15,12 @@
 
 mod by_time;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -27,6 +31,7 @@ use self::by_time::Sought;
 use super::exchange::{Failure, answer, decode};
 use super::view::{TopicKey, check_leader_epoch, check_online, open_partition};
 use super::{Api, Reply, RequestContext};
+use crate::env::time::Deadline;
 use crate::handlers::errors::KafkaError;
 use crate::log::TimestampAndOffset;
 use crate::metadata::ClusterImage;
@@ -45,6 +50,9 @@ const VERSION_WITH_LEADER_EPOCH: i16 = 4;
 const READ_UNCOMMITTED: i8 = 0;
 /// `isolation_level` of readers that want committed transactions only.
 const READ_COMMITTED: i8 = 1;
+
+/// Partitions of a request that are looked up at once.
+const LOOK_UPS_AT_ONCE: usize = 16;
 
 /// Times that tier and disk are asked while records leave the disk.
 const LOOKS_IN_BOTH_MAX: usize = 5;
@@ -104,30 +112,65 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
 async fn topics(context: &RequestContext, request: &ListOffsetsRequest) -> Vec<ListOffsetsTopicResponse> {
     // Measured against Kafka 4.3: it fails at the number, for all partitions.
     let is_known_level = [READ_UNCOMMITTED, READ_COMMITTED].contains(&request.isolation_level);
-    let times = times_named(&request.topics);
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    let mut answered: HashSet<(&str, i32)> = HashSet::new();
-    let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
+    let mut times = times_named(&request.topics);
+    let read_committed = request.isolation_level == READ_COMMITTED;
+    let mut asked: Vec<(&ListOffsetsTopic, i32)> = Vec::new();
+    let mut look_ups = Vec::new();
     for topic in &request.topics {
-        let name = topic.name.as_str();
-        for asked in &topic.partitions {
-            let named = (name, asked.partition_index);
-            if !answered.insert(named) {
+        for partition in &topic.partitions {
+            let named = (topic.name.as_str(), partition.partition_index);
+            let Some(times) = times.remove(&named) else {
                 continue;
-            }
-            let found = match times.get(&named) {
-                _ if !is_known_level => Err(ErrorCode::UnknownServerError.into()),
-                Some(2..) => Err(ErrorCode::InvalidRequest.into()),
-                _ => look_up(context, name, asked, request.isolation_level == READ_COMMITTED).await,
             };
-            let place = *places.entry(name).or_insert_with(|| {
-                topics.push(ListOffsetsTopicResponse::default().with_name(topic.name.clone()));
-                topics.len() - 1
+            asked.push((topic, partition.partition_index));
+            look_ups.push(async move {
+                match times {
+                    _ if !is_known_level => Err(ErrorCode::UnknownServerError.into()),
+                    2.. => Err(ErrorCode::InvalidRequest.into()),
+                    _ => look_up(context, &topic.name, partition, read_committed).await,
+                }
             });
-            topics[place].partitions.push(partition_response(context, asked.partition_index, found));
         }
     }
+    let found = in_time(look_ups, wait(context, request)).await;
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
+    for ((topic, partition), found) in asked.into_iter().zip(found) {
+        let found = found.unwrap_or_else(|| Err(ErrorCode::RequestTimedOut.into()));
+        let place = *places.entry(topic.name.as_str()).or_insert_with(|| {
+            topics.push(ListOffsetsTopicResponse::default().with_name(topic.name.clone()));
+            topics.len() - 1
+        });
+        topics[place].partitions.push(partition_response(context, partition, found));
+    }
     topics
+}
+
+/// How long the tier is waited for: as in Kafka, as the request says, if it does.
+fn wait(context: &RequestContext, request: &ListOffsetsRequest) -> Duration {
+    match u64::try_from(request.timeout_ms) {
+        Ok(wait @ 1..) => Duration::from_millis(wait),
+        _ => context.broker.config().tiering.list_offsets_wait,
+    }
+}
+
+/// What came in time, in its place; `None`: it did not.
+async fn in_time<F: Future>(look_ups: Vec<F>, wait: Duration) -> Vec<Option<F::Output>> {
+    let mut found: Vec<Option<F::Output>> = look_ups.iter().map(|_| None).collect();
+    let look_ups = look_ups.into_iter().enumerate().map(|(at, look_up)| async move { (at, look_up.await) });
+    let mut look_ups =
+        std::pin::pin!(futures_util::stream::iter(look_ups).buffer_unordered(LOOK_UPS_AT_ONCE));
+    let mut deadline = Deadline::after(wait);
+    loop {
+        tokio::select! {
+            biased;
+            look_up = look_ups.next() => match look_up {
+                Some((at, result)) => found[at] = Some(result),
+                None => return found,
+            },
+            () = deadline.passed() => return found,
+        }
+    }
 }
 
 fn times_named(topics: &[ListOffsetsTopic]) -> HashMap<(&str, i32), u32> {

@@ -53,6 +53,11 @@ impl TestBroker {
 
     fn open(directory: Arc<tempfile::TempDir>, settings: &[(&str, &str)]) -> TestBroker {
         let broker = testing::open(directory.path(), settings);
+        TestBroker::of(broker, directory)
+    }
+
+    /// Of a broker that was opened in some other way.
+    pub(super) fn of(broker: Arc<Broker>, directory: Arc<tempfile::TempDir>) -> TestBroker {
         TestBroker { broker, connection: connection(), directory }
     }
 

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, TopicName};
 
+use crate::broker::testing::{PATIENCE, hang_reads, open_tiered, segments, tiered_topic};
+use crate::env::time::timeout;
 use crate::handlers::testing::{
     TestBroker, batch, build, damage, end_transaction, produce, produce_in_transaction, str_bytes,
 };
@@ -198,4 +202,29 @@ async fn trap_53_nothing_beyond_the_last_stable_offset_is_told_to_a_reader_of_co
     assert_eq!(offsets(1).await, [1, -1, 0, -1]);
     end_transaction(&test, "t", 7, TransactionResult::Commit).await;
     assert_eq!(offsets(1).await[..2], [4, offsets(0).await[1]]);
+}
+
+/// As Kafka's REQUEST_TIMED_OUT: of those that had to be looked for in the tier, and of no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_hangs_times_out_for_its_partitions_alone() {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let settings = [("remote.list.offsets.request.timeout.ms", "200")];
+    let (broker, bucket) = open_tiered(directory.path(), &settings).await;
+    let test = TestBroker::of(broker, directory);
+    let [slow, quick] = [tiered_topic(&test.broker, "slow").await, tiered_topic(&test.broker, "t").await];
+    segments(&test.broker, &slow, 2).await;
+    segments(&test.broker, &quick, 1).await;
+    test.broker.see_to_the_tier().await;
+    test.broker.retain().await.unwrap();
+    hang_reads(&bucket, &slow.topic_partition());
+    let mut both = request("slow", &[(0, 1)]);
+    both.topics.extend(request("t", &[(0, 1)]).topics);
+    // As the request says, and as is configured where it says nothing.
+    for (version, timeout_ms) in [(10, 200), (10, 0), (9, 0)] {
+        both.timeout_ms = timeout_ms;
+        let response = timeout(PATIENCE, test.ask(version, &both)).await.expect("it is answered in time");
+        let shown: Vec<_> = response.topics.iter().map(|topic| shown(&topic.partitions[0])).collect();
+        assert_eq!(shown[0], (7, -1, -1, -1), "version {version}, timeout_ms {timeout_ms}");
+        assert_eq!((shown[1].0, shown[1].2), (0, 0), "that one is found in its tier");
+    }
 }
