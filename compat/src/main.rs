@@ -237,6 +237,7 @@ fn inside(name: &str, folder: PathBuf) -> Result<ExitCode> {
         "newcomer" => scenario::newcomer::inside(&mut context)?,
         "container" => scenario::container::inside(&mut context)?,
         "disk-full" => scenario::disk_full::inside(&mut context)?,
+        "object-store-identity" => scenario::object_store::identity::inside(&mut context)?,
         "tiered-reserve" => scenario::tiered_reserve::inside(&mut context)?,
         other => bail!("{other} has no inner part"),
     }

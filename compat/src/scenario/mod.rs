@@ -41,7 +41,7 @@ mod lives;
 mod log_dirs;
 mod mirror;
 pub mod newcomer;
-mod object_store;
+pub mod object_store;
 mod offsets;
 pub mod outbox;
 mod produce_refusals;
@@ -94,6 +94,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "newcomer", oracle: false, run: newcomer::run },
     Scenario { name: "differential", oracle: true, run: differential::run },
     Scenario { name: "object-store", oracle: false, run: object_store::run },
+    Scenario { name: "object-store-azure", oracle: false, run: object_store::azure::run },
+    Scenario { name: "object-store-identity", oracle: false, run: object_store::identity::run },
     Scenario { name: "wire", oracle: true, run: wire::run },
     Scenario { name: "kcat-metadata", oracle: true, run: kcat::metadata },
     Scenario { name: "kcat-codecs", oracle: true, run: kcat::codecs },

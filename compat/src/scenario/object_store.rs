@@ -1,6 +1,9 @@
 //! `highwater tier probe` on real S3 servers that are not ours (moto's, MinIO), and on a directory: the store
 //! does what it must, and what cannot be is refused in words that say what to do.
 
+pub mod azure;
+pub mod identity;
+
 use std::fs;
 use std::process::Command;
 use std::time::Duration;

@@ -131,6 +131,16 @@ impl Tools {
         Ok(command)
     }
 
+    /// Azurite, with its blobs in a folder and on a port.
+    pub fn azurite(&self, folder: &Path, port: u16) -> Result<Command> {
+        let mut command = Command::new("node");
+        command.arg(node::install_azurite(&self.cache)?).arg("--location").arg(folder);
+        command.args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string()]);
+        // It may be older than what a client asks for.
+        command.args(["--skipApiVersionCheck", "--disableTelemetry"]);
+        Ok(command)
+    }
+
     /// One of our Go programs.
     pub fn go(&self, program: &str) -> Result<Command> {
         Ok(Command::new(go::build(&self.cache)?.join(program)))
@@ -139,7 +149,7 @@ impl Tools {
     /// One of our JavaScript programs.
     pub fn node(&self, script: &str) -> Result<Command> {
         let mut command = Command::new("node");
-        command.arg(node::install(&self.cache)?.join(script));
+        command.arg(node::install_clients(&self.cache)?.join(script));
         Ok(command)
     }
 

@@ -8,9 +8,10 @@ use super::INSTALL_DEADLINE;
 use crate::process::run;
 
 /// What every run needs, each with the Debian package that brings it.
-const ALWAYS: [(&str, &str); 12] = [
+const ALWAYS: [(&str, &str); 13] = [
     ("kcat", "kcat"),
     ("curl", "curl"),
+    ("openssl", "openssl"),
     ("script", "bsdutils"),
     ("java", "default-jdk-headless"),
     ("javac", "default-jdk-headless"),

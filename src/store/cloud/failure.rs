@@ -16,6 +16,8 @@ pub(super) enum Absent {
     Object,
 }
 
+/// Of an object that cannot be all there.
+const SHORTER: &str = "it is shorter than the range that is asked for";
 /// Longest message that is passed on.
 const MESSAGE_CHARS_MAX: usize = 400;
 
@@ -42,17 +44,17 @@ pub(super) fn failed(key: &str, absent: Absent, error: &Error) -> StoreError {
 
 fn by_status(key: &str, error: &Error, text: &str, status: Option<u16>, code: &str) -> StoreError {
     match status {
-        Some(416) => StoreError::corrupt(key, "it is shorter than the range that is asked for"),
+        Some(416) => StoreError::corrupt(key, SHORTER),
         // S3 says so of a body that did not come in time.
         Some(400) if code == "RequestTimeout" => StoreError::Unavailable(plain(text, status)),
         Some(408 | 425 | 429 | 500 | 502..=599) => StoreError::Unavailable(plain(text, status)),
         Some(200..=299) => StoreError::Unavailable(plain(text, status)),
         Some(_) => StoreError::Denied(plain(text, status)),
-        None => without_answer(error, text),
+        None => without_answer(key, error, text),
     }
 }
 
-fn without_answer(error: &Error, text: &str) -> StoreError {
+fn without_answer(key: &str, error: &Error, text: &str) -> StoreError {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if has(&["169.254.", "metadata.google"]) {
         return StoreError::Denied(format!(
@@ -64,6 +66,10 @@ fn without_answer(error: &Error, text: &str) -> StoreError {
     // In the client's words: it came, and was no answer. Some of it was lost or changed on the way.
     if has(&["Got invalid "]) {
         return StoreError::Unavailable(plain(text, None));
+    }
+    // Azure's answer to a range behind the end is read by the client, which says so.
+    if has(&["Wanted range starting at"]) {
+        return StoreError::corrupt(key, SHORTER);
     }
     if has(&["redirect"]) {
         let plain = plain(text, None);

@@ -35,6 +35,8 @@ fn a_caller_is_told_what_to_do_and_a_person_why() {
     assert_eq!(status("400 Bad Request", "ExpiredToken"), denied("400 ExpiredToken: In words."));
     assert_eq!(status("501 Not Implemented", "NotImplemented"), denied("501 NotImplemented: In words."));
     assert!(matches!(status("416 Range", "InvalidRange"), StoreError::Corrupt { .. }));
+    let behind = "Wanted range starting at 100000, but object was only 100000 bytes long";
+    assert!(matches!(failed("k", Absent::Object, &generic(behind)), StoreError::Corrupt { .. }));
     let garbled = "Got invalid list response: ill-formed document: expected `</Key>`, but `</Kex>` was found";
     assert_eq!(failed("k", Absent::Bucket, &generic(garbled)), unavailable(&format!("{GENERIC}{garbled}")));
 }

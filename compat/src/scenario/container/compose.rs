@@ -11,6 +11,7 @@ use serde_yaml_ng::Value;
 use super::{Image, kcat, stop};
 use crate::bucket::{BUCKET, Kind, Server};
 use crate::scenario::Context;
+use crate::scenario::tiered::local_segments;
 use crate::tools::repository;
 use crate::wait::eventually;
 
@@ -18,14 +19,18 @@ use crate::wait::eventually;
 const ENDPOINT: &str = "http://minio:9000";
 const COPY_DEADLINE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "kept";
+/// The folder that is its volume.
+const DATA: &str = "composed";
 /// Two segments of the smallest size and more.
 const VALUES: usize = 300;
 const VALUE_BYTES: usize = 10_000;
-/// So that closed segments are copied within a second.
-const HASTE: [(&str, &str); 3] = [
+/// So that closed segments are copied, and leave the disk, within a second.
+const HASTE: [(&str, &str); 5] = [
     ("KAFKA_LOG_SEGMENT_BYTES", "1048576"),
     ("KAFKA_REMOTE_LOG_MANAGER_TASK_INTERVAL_MS", "300"),
     ("HIGHWATER_CHECKPOINT_INTERVAL_MS", "300"),
+    ("KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS", "300"),
+    ("KAFKA_LOG_LOCAL_RETENTION_MS", "300"),
 ];
 
 /// The services by their names.
@@ -72,6 +77,7 @@ fn fits_together(services: &Value) -> Result<()> {
     ensure!(of_broker["HIGHWATER_TIER_ENDPOINT"] == ENDPOINT, "{of_broker:?}");
     let makes = bucket["command"][0].as_str().context("a command")?;
     ensure!(makes.contains(&format!("mc mb --ignore-existing tier/{BUCKET};")), "{makes}");
+    ensure!(of_broker.contains_key(HASTE[4].0), "nothing leaves its disk: {of_broker:?}");
     ensure!(environment(alone)?.keys().all(|name| !name.contains("TIER")), "broker-alone has a tier");
     Ok(())
 }
@@ -84,13 +90,15 @@ pub(super) fn inside(context: &Context, image: &Image) -> Result<()> {
     let mut variables = environment(&services["broker"])?;
     variables.insert("HIGHWATER_TIER_ENDPOINT".to_owned(), format!("http://{}", server.address()));
     variables.extend(HASTE.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let mut broker = image.start(context, "composed", &variables)?;
+    let mut broker = image.start(context, DATA, &variables)?;
     let lines = format!("{}\n", "v".repeat(VALUE_BYTES)).repeat(VALUES);
     kcat(&format!("-P -t {TOPIC} -p 0"), &lines)?;
-    eventually(COPY_DEADLINE, "a segment in the bucket", || {
-        let keys = server.keys("tier/")?;
-        Ok(keys.iter().any(|key| key.ends_with(".segment")).then_some(()))
+    let data = context.folder.join(DATA);
+    eventually(COPY_DEADLINE, "a segment in the bucket, and no longer on the disk", || {
+        let first = local_segments(&data, TOPIC, 0)?.first().map(|(base, _)| *base);
+        Ok(first.filter(|first| *first > 0).map(|_| ()))
     })?;
+    ensure!(server.keys("tier/")?.iter().any(|key| key.ends_with(".segment")), "it is not in the bucket");
     let read = kcat(&format!(r"-C -t {TOPIC} -p 0 -o beginning -e -q -f %S\n"), "")?;
     ensure!(read == format!("{VALUE_BYTES}\n").repeat(VALUES), "what was produced");
     stop(&mut broker)
