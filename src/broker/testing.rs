@@ -46,12 +46,21 @@ pub(crate) async fn open_tiered(
     settings: &[(&str, &str)],
 ) -> (Arc<Broker>, SimulatedBucket) {
     let bucket = SimulatedBucket::new(Env::real().clock, 1);
+    (open_on(&bucket, directory, settings).await, bucket)
+}
+
+/// The same on a bucket that is there.
+pub(crate) async fn open_on(
+    bucket: &SimulatedBucket,
+    directory: &Path,
+    settings: &[(&str, &str)],
+) -> Arc<Broker> {
     let tiered =
         [("highwater.tier.store", "file:///simulated"), ("remote.log.manager.task.interval.ms", "3600000")];
     let settings: Vec<_> = tiered.iter().chain(settings).copied().collect();
-    let broker = open_with(directory, &settings, Some(bucket_tier(&bucket).await));
+    let broker = open_with(directory, &settings, Some(bucket_tier(bucket).await));
     broker.own_tier().await.unwrap();
-    (broker, bucket)
+    broker
 }
 
 /// None of the next hundred reads of what the bucket has of a partition comes to an end.

@@ -184,6 +184,7 @@ pub const SOAK: &[Scenario] = &[
     Scenario { name: "container", oracle: false, run: container::run },
     Scenario { name: "group-load-one-by-one", oracle: false, run: group_load::one_by_one },
     Scenario { name: "object-store-minio", oracle: false, run: object_store::run_minio },
+    Scenario { name: "tiered-latency", oracle: false, run: tiered_faults::latency::run },
     Scenario { name: "tiered-minio", oracle: false, run: |c| tiered::run(c, Kind::Minio) },
     Scenario { name: "mirror-maker", oracle: true, run: mirror::run },
     Scenario { name: "mirror-maker-from-kafka", oracle: true, run: mirror::from_kafka },

@@ -3,6 +3,7 @@
 //! copied afterwards.
 
 mod follower;
+pub mod latency;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -582,3 +582,4 @@ async fn a_restored_node_that_is_lost_at_once_is_restored_further_on() {
 }
 
 mod compacted;
+mod settings;

@@ -4,7 +4,7 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, TopicName};
 
-use crate::broker::testing::{PATIENCE, hang_reads, open_tiered, segments, tiered_topic};
+use crate::broker::testing::{PATIENCE, hang_reads, open_on, open_tiered, segments, tiered_topic};
 use crate::env::time::timeout;
 use crate::handlers::testing::{
     TestBroker, batch, build, damage, end_transaction, produce, produce_in_transaction, str_bytes,
@@ -202,6 +202,38 @@ async fn trap_53_nothing_beyond_the_last_stable_offset_is_told_to_a_reader_of_co
     assert_eq!(offsets(1).await, [1, -1, 0, -1]);
     end_transaction(&test, "t", 7, TransactionResult::Commit).await;
     assert_eq!(offsets(1).await[..2], [4, offsets(0).await[1]]);
+}
+
+/// Each start is an epoch. That of what the tier alone has is known too, also after a start.
+#[tokio::test]
+async fn sentinels_of_a_tiered_log_have_the_epoch_of_their_offset() {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    let (broker, bucket) = open_tiered(directory.path(), &[]).await;
+    let id = tiered_topic(&broker, "t").await.topic_partition();
+    let mut test = TestBroker::of(broker, Arc::clone(&directory));
+    let mut expected = vec![
+        [(0, -1, 0, 0), (0, -1, 10, 0), (0, -1, 9, 0), (0, -1, 15, 0)],
+        [(0, -1, 0, 0), (0, -1, 25, 1), (0, -1, 24, 1), (0, -1, 30, 1)],
+        [(0, -1, 0, 0), (0, -1, 40, 2), (0, -1, 39, 2), (0, -1, 45, 2)],
+    ];
+    expected.reverse();
+    while let Some(expected) = expected.pop() {
+        segments(&test.broker, &test.broker.partition(id).unwrap(), 1).await;
+        test.broker.see_to_the_tier().await;
+        test.broker.retain().await.unwrap();
+        let mut of_log = [NOTHING; 4];
+        for (shown_as, timestamp) in of_log.iter_mut().zip([-2, -4, -5, -1]) {
+            *shown_as = shown(&ask(&test, 10, timestamp).await);
+        }
+        assert_eq!(of_log, expected);
+        assert_eq!(shown(&ask(&test, 10, 0).await).3, 0, "the first record is of the first start");
+        test.broker.close().await.unwrap();
+        drop(test);
+        let broker = open_on(&bucket, directory.path(), &[]).await;
+        test = TestBroker::of(broker, Arc::clone(&directory));
+        let [local, tiered] = [shown(&ask(&test, 10, -4).await), shown(&ask(&test, 10, -5).await)];
+        assert_eq!([local, tiered], [expected[1], expected[2]], "after a start");
+    }
 }
 
 /// As Kafka's REQUEST_TIMED_OUT: of those that had to be looked for in the tier, and of no others.
