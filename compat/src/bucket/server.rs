@@ -28,6 +28,8 @@ const IN_MEMORY_BYTES: &str = "262144";
 /// Keys of a page, and pages that are asked for at most.
 const PAGE_KEYS: usize = 1_000;
 const PAGES_MAX: usize = 1_000;
+/// How often a page is asked for.
+const PAGE_TRIES_MAX: usize = 5;
 
 /// Which one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,20 +103,21 @@ impl Server {
         Ok(run_program(command, b"", ASK_DEADLINE)?.success()?.stdout)
     }
 
+    /// moto answers 500 where an object goes away while it lists: then it is asked again.
+    fn page(&self, prefix: &str, after: &str) -> Result<String> {
+        let target =
+            format!("/{BUCKET}?list-type=2&max-keys={PAGE_KEYS}&prefix={prefix}&start-after={after}");
+        let mut tries = (1..PAGE_TRIES_MAX).map(|_| self.ask("GET", &target));
+        tries.find(Result::is_ok).unwrap_or_else(|| self.ask("GET", &target))
+    }
+
     /// Keys that begin with `prefix`, without it.
     pub fn keys(&self, prefix: &str) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         let mut after = String::new();
         let escaped = |key: &str| key.replace('/', "%2F");
         for _ in 0..PAGES_MAX {
-            let page = self.ask(
-                "GET",
-                &format!(
-                    "/{BUCKET}?list-type=2&max-keys={PAGE_KEYS}&prefix={}&start-after={}",
-                    escaped(prefix),
-                    escaped(&after)
-                ),
-            )?;
+            let page = self.page(&escaped(prefix), &escaped(&after))?;
             let on_page = keys.len();
             for piece in page.split("<Key>").skip(1) {
                 let key = piece.split("</Key>").next().unwrap_or_default();

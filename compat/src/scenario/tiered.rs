@@ -80,7 +80,7 @@ pub fn run(context: &mut Context, kind: Kind) -> Result<()> {
     await_tier(&broker, &bucket, context, transactional::TOPIC, transactional::PARTITIONS)?;
     let local = see_offsets(context, &broker, &sent)?;
     context.transcript.add("kafka-get-offsets tells where the disk and the tier end");
-    compacted::await_compaction(context, &broker, &bucket)?;
+    compacted::await_compaction(context, &broker)?;
     context.transcript.add("a compacted topic is compacted in the tier, too");
 
     see_memory(&broker, "copying")?;

@@ -64,10 +64,10 @@ pub fn run(context: &mut Context) -> Result<()> {
     let sent = transactional::produce(context, &broker, content.transactions, Vec::new())?;
     compacted::produce(context, &broker)?;
     let mut groups = Groups::start(context, &broker)?;
-    for (topic, partitions) in topics_here() {
+    for (topic, partitions) in topics_here().filter(|(topic, _)| *topic != compacted::TOPIC) {
         super::await_tier(&broker, &bucket, context, topic, partitions)?;
     }
-    compacted::await_compaction(context, &broker, &bucket)?;
+    compacted::await_compaction(context, &broker)?;
     let newest = newest(context, &broker)?;
     let values = compacted::values_up_to(context, &broker, newest[newest.len() - 1])?;
     let before = transactional::told_up_to(&broker, &sent, &newest[PARTITIONS as usize..])?;
