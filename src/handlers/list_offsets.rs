@@ -5,22 +5,21 @@
 //! A reader of committed transactions is told of nothing at or above the last stable offset.
 //! What has left the local disk for the tier is looked for there; "earliest local" is where the disk begins,
 //! "latest tiered" the last offset of which the metadata store knows that it is in the tier, -1 without one.
-//! Partitions are looked up side by side; one whose look-up takes longer than `timeout_ms`, or, where that is
-//! not said, than `remote.list.offsets.request.timeout.ms`, is answered REQUEST_TIMED_OUT. What it asked the
-//! store for comes all the same, and is there for the next request.
+//! Times that may lie in the tier are looked up side by side, once all others have their answers. What takes
+//! longer than `timeout_ms`, or, where that is not said, than `remote.list.offsets.request.timeout.ms`, is
+//! answered REQUEST_TIMED_OUT; what it asked the store for comes all the same, for the next request.
 //!
 //! v1: one offset for each partition (KIP-79). v2: isolation level (KIP-98). v3: throttling. v4: leader
 //! epochs (KIP-320). v5: OFFSET_NOT_AVAILABLE. v6: flexible. v7: largest timestamp (KIP-734). v8: earliest
 //! local (KIP-405). v9: latest tiered (KIP-1005). v10: timeout (KIP-1075).
 
 mod by_time;
+mod look_up;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -28,12 +27,10 @@ use kafka_protocol::messages::list_offsets_response::{
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use self::by_time::Sought;
+use self::look_up::LookUp;
 use super::exchange::{Failure, answer, decode};
 use super::view::{TopicKey, check_leader_epoch, check_online, open_partition};
 use super::{Api, Reply, RequestContext};
-use crate::env::time::Deadline;
-use crate::handlers::errors::KafkaError;
-use crate::log::TimestampAndOffset;
 use crate::metadata::ClusterImage;
 use crate::model::{LeaderEpoch, Offset, Timestamp, TopicId};
 use crate::partition::Partition;
@@ -50,12 +47,6 @@ const VERSION_WITH_LEADER_EPOCH: i16 = 4;
 const READ_UNCOMMITTED: i8 = 0;
 /// `isolation_level` of readers that want committed transactions only.
 const READ_COMMITTED: i8 = 1;
-
-/// Partitions of a request that are looked up at once.
-const LOOK_UPS_AT_ONCE: usize = 16;
-
-/// Times that tier and disk are asked while records leave the disk.
-const LOOKS_IN_BOTH_MAX: usize = 5;
 
 /// An offset as it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,34 +99,49 @@ fn handle(context: RequestContext, body: Bytes) -> Reply {
     })
 }
 
+/// A partition that is named, and its answer, once it has one.
+struct Asked<'a> {
+    topic: &'a ListOffsetsTopic,
+    partition: i32,
+    found: Option<Result<Found, Failure>>,
+}
+
 /// One result for each topic and partition that is named, also if it is named twice: that is refused.
 async fn topics(context: &RequestContext, request: &ListOffsetsRequest) -> Vec<ListOffsetsTopicResponse> {
     // Measured against Kafka 4.3: it fails at the number, for all partitions.
     let is_known_level = [READ_UNCOMMITTED, READ_COMMITTED].contains(&request.isolation_level);
     let mut times = times_named(&request.topics);
     let read_committed = request.isolation_level == READ_COMMITTED;
-    let mut asked: Vec<(&ListOffsetsTopic, i32)> = Vec::new();
-    let mut look_ups = Vec::new();
+    let mut asked: Vec<Asked<'_>> = Vec::new();
+    let mut in_tier = Vec::new();
     for topic in &request.topics {
         for partition in &topic.partitions {
             let named = (topic.name.as_str(), partition.partition_index);
-            let Some(times) = times.remove(&named) else {
-                continue;
+            let begun = match times.remove(&named) {
+                None => continue,
+                Some(_) if !is_known_level => Err(ErrorCode::UnknownServerError.into()),
+                Some(2..) => Err(ErrorCode::InvalidRequest.into()),
+                Some(_) => begin(context, &topic.name, partition, read_committed),
             };
-            asked.push((topic, partition.partition_index));
-            look_ups.push(async move {
-                match times {
-                    _ if !is_known_level => Err(ErrorCode::UnknownServerError.into()),
-                    2.. => Err(ErrorCode::InvalidRequest.into()),
-                    _ => look_up(context, &topic.name, partition, read_committed).await,
+            let at = asked.len();
+            let found = match begun {
+                Ok(Begun::Found(found)) => Some(Ok(found)),
+                Ok(Begun::ByTime(look_up)) if look_up.reaches_into_tier() => {
+                    in_tier.push(async move { (at, look_up.find(context).await) });
+                    None
                 }
-            });
+                Ok(Begun::ByTime(look_up)) => Some(look_up.find(context).await),
+                Err(failure) => Some(Err(failure)),
+            };
+            asked.push(Asked { topic, partition: partition.partition_index, found });
         }
     }
-    let found = in_time(look_ups, wait(context, request)).await;
+    for (at, found) in look_up::in_time(in_tier, wait(context, request)).await {
+        asked[at].found = Some(found);
+    }
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut topics: Vec<ListOffsetsTopicResponse> = Vec::new();
-    for ((topic, partition), found) in asked.into_iter().zip(found) {
+    for Asked { topic, partition, found } in asked {
         let found = found.unwrap_or_else(|| Err(ErrorCode::RequestTimedOut.into()));
         let place = *places.entry(topic.name.as_str()).or_insert_with(|| {
             topics.push(ListOffsetsTopicResponse::default().with_name(topic.name.clone()));
@@ -154,25 +160,6 @@ fn wait(context: &RequestContext, request: &ListOffsetsRequest) -> Duration {
     }
 }
 
-/// What came in time, in its place; `None`: it did not.
-async fn in_time<F: Future>(look_ups: Vec<F>, wait: Duration) -> Vec<Option<F::Output>> {
-    let mut found: Vec<Option<F::Output>> = look_ups.iter().map(|_| None).collect();
-    let look_ups = look_ups.into_iter().enumerate().map(|(at, look_up)| async move { (at, look_up.await) });
-    let mut look_ups =
-        std::pin::pin!(futures_util::stream::iter(look_ups).buffer_unordered(LOOK_UPS_AT_ONCE));
-    let mut deadline = Deadline::after(wait);
-    loop {
-        tokio::select! {
-            biased;
-            look_up = look_ups.next() => match look_up {
-                Some((at, result)) => found[at] = Some(result),
-                None => return found,
-            },
-            () = deadline.passed() => return found,
-        }
-    }
-}
-
 fn times_named(topics: &[ListOffsetsTopic]) -> HashMap<(&str, i32), u32> {
     let mut times: HashMap<(&str, i32), u32> = HashMap::new();
     for topic in topics {
@@ -183,12 +170,18 @@ fn times_named(topics: &[ListOffsetsTopic]) -> HashMap<(&str, i32), u32> {
     times
 }
 
-async fn look_up(
+/// A look-up as far as it goes without a wait.
+enum Begun {
+    Found(Found),
+    ByTime(LookUp),
+}
+
+fn begin(
     context: &RequestContext,
     name: &str,
     asked: &ListOffsetsPartition,
     read_committed: bool,
-) -> Result<Found, Failure> {
+) -> Result<Begun, Failure> {
     let Some(query) = Query::of(asked.timestamp, context.header.api_version) else {
         return Err(ErrorCode::UnsupportedVersion.into());
     };
@@ -198,21 +191,17 @@ async fn look_up(
     check_online(&partition)?;
     check_leader_epoch(&partition, asked.current_leader_epoch)?;
     let watermarks = partition.watermarks();
-    let end = match read_committed {
-        true => watermarks.last_stable_offset,
-        false => watermarks.high_watermark,
-    };
-    match query {
-        Query::Latest => Ok(latest(&partition, end)),
-        Query::Earliest => Ok(earliest(&partition, watermarks.log_start_offset)),
-        Query::EarliestLocal => Ok(earliest(&partition, watermarks.local_log_start_offset)),
-        Query::LatestTiered => Ok(latest_tiered(&partition, &image)),
+    Ok(Begun::Found(match query {
+        Query::Latest if read_committed => latest(&partition, watermarks.last_stable_offset),
+        Query::Latest => latest(&partition, watermarks.high_watermark),
+        Query::Earliest => earliest(&partition, watermarks.log_start_offset),
+        Query::EarliestLocal => earliest(&partition, watermarks.local_log_start_offset),
+        Query::LatestTiered => latest_tiered(&partition, &image),
         Query::ByTime(sought) => {
-            let found = by_time_in_both(context, &partition, sought).await?;
-            // As Kafka 4.3: what is found beyond is not shown, and nothing else is looked for.
-            Ok(if read_committed && found.offset >= end { NOTHING } else { found })
+            let end = read_committed.then_some(watermarks.last_stable_offset);
+            return Ok(Begun::ByTime(LookUp { partition, sought, end }));
         }
-    }
+    }))
 }
 
 fn latest(partition: &Partition, offset: Offset) -> Found {
@@ -236,44 +225,6 @@ fn latest_tiered(partition: &Partition, image: &ClusterImage) -> Found {
     }
     let offset = tier.remote_end_offset.plus(-1);
     Found { timestamp: Timestamp::NONE, offset, leader_epoch: partition.leader_epoch_at(offset) }
-}
-
-/// The tier is asked for what lies below the local log start, then the disk for what lies above. What leaves
-/// the disk in between would be searched by nobody: then both are asked again.
-async fn by_time_in_both(
-    context: &RequestContext,
-    partition: &Arc<Partition>,
-    sought: Sought,
-) -> Result<Found, Failure> {
-    for _ in 0..LOOKS_IN_BOTH_MAX {
-        let local_start = partition.watermarks().local_log_start_offset;
-        if let Some(found) = in_tier(context, partition, sought).await? {
-            return Ok(found);
-        }
-        let found = by_time::find(Arc::clone(partition), sought).await?;
-        if partition.watermarks().local_log_start_offset == local_start {
-            return Ok(found);
-        }
-    }
-    // Of all versions, and clients ask again.
-    Err(ErrorCode::LeaderNotAvailable.into())
-}
-
-/// What the tier knows of a time, where it alone has the oldest records. As in Kafka, it is not asked for the
-/// largest one.
-async fn in_tier(
-    context: &RequestContext,
-    partition: &Arc<Partition>,
-    sought: Sought,
-) -> Result<Option<Found>, Failure> {
-    let Sought::AtOrAfter(timestamp) = sought else { return Ok(None) };
-    let found = context.broker.find_remote_by_timestamp(partition, timestamp).await;
-    let found = found.map_err(|error| error.failure())?;
-    Ok(found.map(|TimestampAndOffset { timestamp, offset, leader_epoch }| Found {
-        timestamp,
-        offset,
-        leader_epoch,
-    }))
 }
 
 fn partition_response(

@@ -10,7 +10,7 @@ use super::batch_run::{BlockRun, block_of};
 use super::blocks::BlockSource;
 use super::error::TierError;
 use super::manifest_entry::ManifestEntry;
-use super::remote_reader::{RemoteReader, SERVED_UNIT_BYTES};
+use super::remote_reader::{LOOK_UP_BYTES, RemoteReader, SERVED_UNIT_BYTES};
 use super::segment_head::BLOCK_BYTES;
 use super::sequences::WINDOW_BLOCKS_MAX;
 use crate::log::TimestampAndOffset;
@@ -228,7 +228,8 @@ impl RemoteReader {
             return Ok(None);
         }
         let source = self.source(partition, entry).await?;
-        let _permit = self.permit(2 * BLOCK_BYTES as u64).await;
+        let _turn = self.look_ups.acquire().await.expect("the semaphore is never closed");
+        let _permit = self.permit(LOOK_UP_BYTES as u64).await;
         let head = Arc::clone(&source.head);
         let floor = head.floor_of_timestamp(timestamp).max(head.floor_of_offset(range.start));
         let mut walk = Walk { reader: self, source, run: BlockRun::default(), window: 1 };

@@ -26,6 +26,8 @@ use crate::store::ObjectStore;
 
 /// Bytes that permits of `served` stand for, one each.
 pub(super) const SERVED_UNIT_BYTES: usize = 4 << 10;
+/// What a look-up by time holds of the memory for answers: a batch may lie in two blocks.
+pub(super) const LOOK_UP_BYTES: usize = 2 * BLOCK_BYTES;
 /// Below it no block would fit its share.
 const MEMORY_BYTES_MIN: usize = 16 << 20;
 
@@ -69,6 +71,9 @@ pub struct RemoteReader {
     pub(super) sequences: Mutex<Sequences>,
     pub(super) served: Arc<Semaphore>,
     pub(super) served_permits: u32,
+    /// Look-ups by time at once: together they hold at most half of the memory for answers, so that those
+    /// whose store hangs leave some to fetches.
+    pub(super) look_ups: Semaphore,
     counters: Arc<Counters>,
 }
 
@@ -95,6 +100,7 @@ impl RemoteReader {
             sequences: Mutex::default(),
             served: Arc::new(Semaphore::new(served_permits as usize)),
             served_permits,
+            look_ups: Semaphore::new((shares.served / 2 / LOOK_UP_BYTES).max(1)),
             counters,
         }
     }

@@ -239,24 +239,37 @@ async fn sentinels_of_a_tiered_log_have_the_epoch_of_their_offset() {
 /// As Kafka's REQUEST_TIMED_OUT: of those that had to be looked for in the tier, and of no others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_hangs_times_out_for_its_partitions_alone() {
-    let directory = Arc::new(tempfile::tempdir().unwrap());
-    let settings = [("remote.list.offsets.request.timeout.ms", "200")];
-    let (broker, bucket) = open_tiered(directory.path(), &settings).await;
-    let test = TestBroker::of(broker, directory);
-    let [slow, quick] = [tiered_topic(&test.broker, "slow").await, tiered_topic(&test.broker, "t").await];
-    segments(&test.broker, &slow, 2).await;
-    segments(&test.broker, &quick, 1).await;
-    test.broker.see_to_the_tier().await;
-    test.broker.retain().await.unwrap();
-    hang_reads(&bucket, &slow.topic_partition());
-    let mut both = request("slow", &[(0, 1)]);
-    both.topics.extend(request("t", &[(0, 1)]).topics);
+    const HOUR: i32 = 3_600_000;
     // As the request says, and as is configured where it says nothing.
-    for (version, timeout_ms) in [(10, 200), (10, 0), (9, 0)] {
-        both.timeout_ms = timeout_ms;
-        let response = timeout(PATIENCE, test.ask(version, &both)).await.expect("it is answered in time");
-        let shown: Vec<_> = response.topics.iter().map(|topic| shown(&topic.partitions[0])).collect();
-        assert_eq!(shown[0], (7, -1, -1, -1), "version {version}, timeout_ms {timeout_ms}");
-        assert_eq!((shown[1].0, shown[1].2), (0, 0), "that one is found in its tier");
+    for (version, timeout_ms, configured) in [(10, 200, HOUR), (10, 0, 200), (9, 0, 200), (10, 1, HOUR)] {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let settings = [("remote.list.offsets.request.timeout.ms", &*configured.to_string())];
+        let (broker, bucket) = open_tiered(directory.path(), &settings).await;
+        let test = TestBroker::of(broker, directory);
+        let [slow, quick] =
+            [tiered_topic(&test.broker, "slow").await, tiered_topic(&test.broker, "quick").await];
+        segments(&test.broker, &slow, 2).await;
+        segments(&test.broker, &quick, 1).await;
+        test.topic("t", 1, &[]).await;
+        produce(&test, "t", batch(&[10, 30, 20])).await;
+        test.broker.see_to_the_tier().await;
+        test.broker.retain().await.unwrap();
+        hang_reads(&bucket, &slow.topic_partition());
+        let mut all = request("slow", &[(0, 1)]);
+        for (topic, asked) in [("quick", (0, 1)), ("slow", (1, 1)), ("t", (0, 20)), ("quick", (1, -1))] {
+            all.topics.extend(request(topic, &[asked]).topics);
+        }
+        all.timeout_ms = timeout_ms;
+        let response = timeout(PATIENCE, test.ask(version, &all)).await.expect("it is answered in time");
+        let what = format!("version {version}, timeout_ms {timeout_ms}, configured {configured}");
+        let found: Vec<Vec<_>> =
+            response.topics.iter().map(|topic| topic.partitions.iter().map(shown).collect()).collect();
+        assert_eq!(found[0], [(7, -1, -1, -1), (3, -1, -1, -1)], "{what}");
+        // A millisecond may be too short for that one.
+        if timeout_ms != 1 {
+            assert_eq!((found[1][0].0, found[1][0].2), (0, 0), "found in its tier: {what}");
+        }
+        assert_eq!((found[1][1].0, found[2][0]), (3, (0, 30, 1, 0)), "neither asks the tier: {what}");
+        test.broker.close().await.unwrap();
     }
 }

@@ -297,3 +297,23 @@ async fn heads_leaves_and_states_are_read_once() {
     let other = TopicPartition { partition: 9, ..PARTITION };
     assert!(reader.state(other, &entry).await.is_err());
 }
+
+/// A store that hangs holds up who asks for what it does not give, and nobody else.
+#[tokio::test]
+async fn look_ups_that_hang_leave_memory_to_reads() {
+    let filled = filled(&[8, 2]).await;
+    let reader = filled.reader(16 * MIB).await;
+    let log = RemoteLog::new(Arc::clone(&reader), Arc::clone(&filled.root));
+    let entry = log.segment_of(Offset(0)).await.unwrap().unwrap();
+    reader.head(PARTITION, &entry).await.unwrap();
+    log.read(bounds(8, 1000)).await.unwrap();
+    filled.bucket.strike(Strike::next(Operation::Get, Fault::Slow(Duration::from_secs(3600))).times(100));
+    let look_up = || reader.find_in_segment(PARTITION, &entry, entry.max_timestamp, Offset(0)..Offset(8));
+    let look_ups = futures_util::future::join_all((0..8).map(|_| look_up()));
+    let read = time::timeout(Duration::from_secs(20), log.read(bounds(8, 1000)));
+    tokio::select! {
+        biased;
+        found = look_ups => panic!("their blocks never come: {found:?}"),
+        read = read => assert!(read.expect("it is in memory").unwrap().bytes > 0),
+    }
+}
