@@ -56,7 +56,7 @@ fn by_status(key: &str, error: &Error, text: &str, status: Option<u16>, code: &s
 
 fn without_answer(key: &str, error: &Error, text: &str) -> StoreError {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if has(&["169.254.", "metadata.google"]) {
+    if has(&["169.254.169.254", "metadata.google"]) {
         return StoreError::Denied(format!(
             "no credentials are found: none in the environment or a profile, and there is no instance \
              metadata service here ({})",
@@ -67,16 +67,16 @@ fn without_answer(key: &str, error: &Error, text: &str) -> StoreError {
     if has(&["Got invalid "]) {
         return StoreError::Unavailable(plain(text, None));
     }
-    // Azure's answer to a range behind the end is read by the client, which says so.
+    // An answer that gives what there is of a range, as Azure's does, is read by the client, which says so.
     if has(&["Wanted range starting at"]) {
         return StoreError::corrupt(key, SHORTER);
     }
-    if has(&["redirect"]) {
+    if has(&["Received redirect"]) {
         let plain = plain(text, None);
         let message = format!("the bucket is in another region (highwater.tier.region): {plain}");
         return StoreError::Denied(message);
     }
-    if has(&["certificate", "scheme is not allowed"]) || !is_network(error) {
+    if has(&["invalid peer certificate", "scheme is not allowed"]) || !is_network(error) {
         return StoreError::Denied(plain(text, None));
     }
     StoreError::Unavailable(plain(text, None))

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use object_store::Error;
+use object_store::client::{HttpError, HttpErrorKind};
 
 use super::failure::{Absent, failed};
 use super::profile::{Profile, Section};
@@ -64,6 +65,19 @@ fn refusals_without_an_answer_say_why() {
     assert!(denied("PUT http://169.254.169.254/latest/api/token").contains("no credentials are found"));
     assert!(denied("Received redirect without LOCATION").contains("highwater.tier.region"));
     assert!(denied("builder error: URL scheme is not allowed").contains("scheme"));
+    let untrusted = "GET https://s3/b/k - client error (Connect): invalid peer certificate: UnknownIssuer";
+    assert!(denied(untrusted).contains("UnknownIssuer"));
+}
+
+/// Addresses of objects stand in what went wrong on the way.
+#[test]
+fn words_of_an_address_say_nothing() {
+    for url in ["https://acme-certificate.s3/redirect", "http://169.254.170.2/task"] {
+        let refused = std::io::Error::other(format!("error sending request for url ({url})"));
+        let source = Box::new(HttpError::new(HttpErrorKind::Connect, refused));
+        let failed = failed("k", Absent::Object, &Error::Generic { store: "S3", source });
+        assert!(matches!(&failed, StoreError::Unavailable(_)), "{failed}");
+    }
 }
 
 const CREDENTIALS: &str = "
