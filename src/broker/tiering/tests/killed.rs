@@ -336,7 +336,7 @@ impl Stage {
             assert_eq!(remote_end(&self.broker, &partition), Some(watermarks.high_watermark.0));
             assert_eq!(watermarks.local_log_start_offset, watermarks.high_watermark, "all has left the disk");
             let root = tiering.partition(id).root(tiering.reader(), record).await.unwrap();
-            kept.extend(named(tiering, &root).await.unwrap());
+            named(tiering, &root, |key| kept.extend([key])).await.unwrap();
             let log = RemoteLog::new(tiering.reader().clone(), root.clone());
             let mut next = watermarks.log_start_offset;
             while let Some(entry) = log.segment_of(next).await.unwrap() {
