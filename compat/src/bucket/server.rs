@@ -28,7 +28,7 @@ const IN_MEMORY_BYTES: &str = "262144";
 /// Keys of a page, and pages that are asked for at most.
 const PAGE_KEYS: usize = 1_000;
 const PAGES_MAX: usize = 1_000;
-/// How often a page is asked for.
+/// How often a page is asked for at most.
 const PAGE_TRIES_MAX: usize = 5;
 
 /// Which one.
@@ -103,7 +103,8 @@ impl Server {
         Ok(run_program(command, b"", ASK_DEADLINE)?.success()?.stdout)
     }
 
-    /// moto answers 500 where an object goes away while it lists: then it is asked again.
+    /// moto answers 500 where an object goes away while it lists: then, and whatever else it says, it is
+    /// asked again.
     fn page(&self, prefix: &str, after: &str) -> Result<String> {
         let target =
             format!("/{BUCKET}?list-type=2&max-keys={PAGE_KEYS}&prefix={prefix}&start-after={after}");

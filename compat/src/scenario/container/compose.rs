@@ -9,14 +9,15 @@ use anyhow::{Context as _, Result, ensure};
 use serde_yaml_ng::Value;
 
 use super::{Image, kcat, stop};
-use crate::bucket::{BUCKET, Kind, Server};
+use crate::bucket::{BUCKET, Kind, SECRET_KEY, Server};
 use crate::scenario::Context;
 use crate::scenario::tiered::local_segments;
 use crate::tools::repository;
 use crate::wait::eventually;
 
-/// MinIO as its service is called there: here it is another server, on a port of its own.
+/// MinIO as its service is called there: here it is on a port of its own, with another secret.
 const ENDPOINT: &str = "http://minio:9000";
+const LOCAL_RETENTION: &str = "KAFKA_LOG_LOCAL_RETENTION_MS";
 const COPY_DEADLINE: Duration = Duration::from_secs(60);
 const TOPIC: &str = "kept";
 /// The folder that is its volume.
@@ -30,7 +31,7 @@ const HASTE: [(&str, &str); 5] = [
     ("KAFKA_REMOTE_LOG_MANAGER_TASK_INTERVAL_MS", "300"),
     ("HIGHWATER_CHECKPOINT_INTERVAL_MS", "300"),
     ("KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS", "300"),
-    ("KAFKA_LOG_LOCAL_RETENTION_MS", "300"),
+    (LOCAL_RETENTION, "300"),
 ];
 
 /// The services by their names.
@@ -77,7 +78,7 @@ fn fits_together(services: &Value) -> Result<()> {
     ensure!(of_broker["HIGHWATER_TIER_ENDPOINT"] == ENDPOINT, "{of_broker:?}");
     let makes = bucket["command"][0].as_str().context("a command")?;
     ensure!(makes.contains(&format!("mc mb --ignore-existing tier/{BUCKET};")), "{makes}");
-    ensure!(of_broker.contains_key(HASTE[4].0), "nothing leaves its disk: {of_broker:?}");
+    ensure!(of_broker[LOCAL_RETENTION] == "3600000", "README says an hour: {of_broker:?}");
     ensure!(environment(alone)?.keys().all(|name| !name.contains("TIER")), "broker-alone has a tier");
     Ok(())
 }
@@ -86,9 +87,10 @@ fn fits_together(services: &Value) -> Result<()> {
 pub(super) fn inside(context: &Context, image: &Image) -> Result<()> {
     let services = services()?;
     fits_together(&services)?;
-    let server = Server::start(Kind::Moto, context.tools, &context.folder, "compose", &[])?;
+    let server = Server::start(Kind::Minio, context.tools, &context.folder, "compose", &[])?;
     let mut variables = environment(&services["broker"])?;
     variables.insert("HIGHWATER_TIER_ENDPOINT".to_owned(), format!("http://{}", server.address()));
+    variables.insert("AWS_SECRET_ACCESS_KEY".to_owned(), SECRET_KEY.to_owned());
     variables.extend(HASTE.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let mut broker = image.start(context, DATA, &variables)?;
     let lines = format!("{}\n", "v".repeat(VALUE_BYTES)).repeat(VALUES);

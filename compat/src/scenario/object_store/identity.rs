@@ -1,9 +1,10 @@
 //! Who we are to S3, in each way that clouds have for that, over https: session tokens, profiles, web
 //! identity, the agents beside containers, the metadata of instances. And a bucket in the host's name.
 //!
-//! moto's server stands for S3, STS and the metadata of instances, and asks for signatures and tokens; the
-//! agent beside containers is ours, and what stands before its STS (`python/identity.py`). Names and
-//! addresses are AWS's own, so it runs in a network and with an `/etc/hosts` of its own.
+//! moto's server stands for S3 and STS, and asks for signatures and tokens. Another one has the metadata of
+//! instances, and a store that takes what these give (and anything else). The agent beside containers is
+//! ours, and what stands before STS (`python/identity.py`). Names and addresses are AWS's own, so it runs in
+//! a network and with an `/etc/hosts` of its own.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -87,6 +88,11 @@ pub fn inside(context: &mut Context) -> Result<()> {
     let token_file = context.folder.join("pod-token").display().to_string();
     let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token_file.as_str());
     conforms(context, "a pod", &there, &[pod, token, trusted])?;
+    let other = context.folder.join("other-word");
+    fs::write(&other, "another-word")?;
+    let other = other.display().to_string();
+    let wrong = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", other.as_str());
+    refused(context, "a pod with another word", &there, &[pod, wrong, trusted], 78, "403")?;
 
     // STS's request is not signed, of which moto knows nothing: it lets one through.
     let_through(&certificate, 1)?;

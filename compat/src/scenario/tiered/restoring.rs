@@ -168,6 +168,7 @@ fn take_over(bucket: &Bucket, broker: &Broker, dead: bool, newest: &[i64]) -> Re
     ] {
         ensure!(said.contains(words), "not said: {words:?}; {said}");
     }
+    ensure!(torn > 0, "no transaction was torn: {said}");
     Ok(told)
 }
 

@@ -20,7 +20,7 @@ const LATENCIES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(20
 /// Some ten requests, one after the other.
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// All is copied, and read, as late as the store answers; each time by a broker that has none of it yet.
+/// All is copied with the first, and read with each; each time by a broker that has none of it yet.
 pub fn run(context: &mut Context) -> Result<()> {
     let (bucket, faults) = Bucket::behind_faults(Kind::Moto, context.tools, &context.folder)?;
     let mut broker = context.start_with(&bucket.settings())?;
@@ -44,6 +44,8 @@ pub fn run(context: &mut Context) -> Result<()> {
         broker.stop()?;
         broker.restart()?;
     }
-    context.transcript.add("what takes 2 s, or 20, is waited for: copied, and read whole and in order");
+    context
+        .transcript
+        .add("with answers 2 s late all is copied; with those and with 20 s it is read whole and in order");
     broker.stop()
 }
