@@ -95,7 +95,8 @@ fn in_batch(batch: &Bytes, timestamp: Timestamp, start: Offset) -> Option<Found>
     read.unwrap_or_else(|_| Some(TimestampAndOffset::of_unreadable(&header, start))).map(as_found)
 }
 
-fn as_found(found: TimestampAndOffset) -> Found {
+/// As it is answered.
+pub(super) fn as_found(found: TimestampAndOffset) -> Found {
     let TimestampAndOffset { timestamp, offset, leader_epoch } = found;
     Found { timestamp, offset, leader_epoch }
 }

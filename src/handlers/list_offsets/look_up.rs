@@ -11,7 +11,6 @@ use crate::env::time::Deadline;
 use crate::handlers::RequestContext;
 use crate::handlers::errors::KafkaError;
 use crate::handlers::exchange::Failure;
-use crate::log::TimestampAndOffset;
 use crate::model::Offset;
 use crate::partition::Partition;
 use crate::protocol::ErrorCode;
@@ -39,9 +38,34 @@ impl LookUp {
     }
 
     pub(super) async fn find(&self, context: &RequestContext) -> Result<Found, Failure> {
-        let found = by_time_in_both(context, &self.partition, self.sought).await?;
+        let found = self.find_in_both(context).await?;
         // As Kafka 4.3: what is found beyond is not shown, and nothing else is looked for.
         Ok(if self.end.is_some_and(|end| found.offset >= end) { NOTHING } else { found })
+    }
+
+    /// The tier is asked for what lies below the local log start, then the disk for what lies above. What
+    /// leaves the disk in between would be searched by nobody: then both are asked again.
+    async fn find_in_both(&self, context: &RequestContext) -> Result<Found, Failure> {
+        for _ in 0..LOOKS_IN_BOTH_MAX {
+            let local_start = self.partition.watermarks().local_log_start_offset;
+            if let Some(found) = self.find_in_tier(context).await? {
+                return Ok(found);
+            }
+            let found = by_time::find(Arc::clone(&self.partition), self.sought).await?;
+            if self.partition.watermarks().local_log_start_offset == local_start {
+                return Ok(found);
+            }
+        }
+        // Of all versions, and clients ask again.
+        Err(ErrorCode::LeaderNotAvailable.into())
+    }
+
+    /// What the tier knows of a time, where it alone has the oldest records. As in Kafka, it is not asked for
+    /// the largest one.
+    async fn find_in_tier(&self, context: &RequestContext) -> Result<Option<Found>, Failure> {
+        let Sought::AtOrAfter(timestamp) = self.sought else { return Ok(None) };
+        let found = context.broker.find_remote_by_timestamp(&self.partition, timestamp).await;
+        Ok(found.map_err(|error| error.failure())?.map(by_time::as_found))
     }
 }
 
@@ -61,42 +85,4 @@ pub(super) async fn in_time<F: Future>(look_ups: Vec<F>, wait: Duration) -> Vec<
             () = deadline.passed() => return results,
         }
     }
-}
-
-/// The tier is asked for what lies below the local log start, then the disk for what lies above. What leaves
-/// the disk in between would be searched by nobody: then both are asked again.
-async fn by_time_in_both(
-    context: &RequestContext,
-    partition: &Arc<Partition>,
-    sought: Sought,
-) -> Result<Found, Failure> {
-    for _ in 0..LOOKS_IN_BOTH_MAX {
-        let local_start = partition.watermarks().local_log_start_offset;
-        if let Some(found) = in_tier(context, partition, sought).await? {
-            return Ok(found);
-        }
-        let found = by_time::find(Arc::clone(partition), sought).await?;
-        if partition.watermarks().local_log_start_offset == local_start {
-            return Ok(found);
-        }
-    }
-    // Of all versions, and clients ask again.
-    Err(ErrorCode::LeaderNotAvailable.into())
-}
-
-/// What the tier knows of a time, where it alone has the oldest records. As in Kafka, it is not asked for the
-/// largest one.
-async fn in_tier(
-    context: &RequestContext,
-    partition: &Arc<Partition>,
-    sought: Sought,
-) -> Result<Option<Found>, Failure> {
-    let Sought::AtOrAfter(timestamp) = sought else { return Ok(None) };
-    let found = context.broker.find_remote_by_timestamp(partition, timestamp).await;
-    let found = found.map_err(|error| error.failure())?;
-    Ok(found.map(|TimestampAndOffset { timestamp, offset, leader_epoch }| Found {
-        timestamp,
-        offset,
-        leader_epoch,
-    }))
 }

@@ -211,13 +211,11 @@ async fn sentinels_of_a_tiered_log_have_the_epoch_of_their_offset() {
     let (broker, bucket) = open_tiered(directory.path(), &[]).await;
     let id = tiered_topic(&broker, "t").await.topic_partition();
     let mut test = TestBroker::of(broker, Arc::clone(&directory));
-    let mut expected = vec![
+    for expected in [
         [(0, -1, 0, 0), (0, -1, 10, 0), (0, -1, 9, 0), (0, -1, 15, 0)],
         [(0, -1, 0, 0), (0, -1, 25, 1), (0, -1, 24, 1), (0, -1, 30, 1)],
         [(0, -1, 0, 0), (0, -1, 40, 2), (0, -1, 39, 2), (0, -1, 45, 2)],
-    ];
-    expected.reverse();
-    while let Some(expected) = expected.pop() {
+    ] {
         segments(&test.broker, &test.broker.partition(id).unwrap(), 1).await;
         test.broker.see_to_the_tier().await;
         test.broker.retain().await.unwrap();
