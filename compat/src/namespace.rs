@@ -11,6 +11,7 @@ use crate::process::run;
 use crate::scenario::Context;
 
 const DEADLINE: Duration = Duration::from_secs(300);
+const IP_DEADLINE: Duration = Duration::from_secs(60);
 const MOUNT_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A file system of so many bytes in memory, `disk` in the folder: gone with the namespace.
@@ -21,6 +22,14 @@ pub fn small_disk(folder: &Path, bytes: u64) -> Result<PathBuf> {
     mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&disk);
     run(mount, b"", MOUNT_DEADLINE)?.success()?;
     Ok(disk)
+}
+
+/// In a network of its own: one finds oneself.
+pub fn loopback_up() -> Result<()> {
+    let mut up = Command::new("ip");
+    up.args(["link", "set", "lo", "up"]);
+    run(up, b"", IP_DEADLINE)?.success()?;
+    Ok(())
 }
 
 /// Runs the inner part of a scenario under `unshare <what>`; gives what it wrote into its transcript.

@@ -68,9 +68,7 @@ fn build(images: &Images) -> Result<()> {
 
 /// The scenario proper.
 pub fn inside(context: &mut Context) -> Result<()> {
-    let mut up = Command::new("ip");
-    up.args(["link", "set", "lo", "up"]);
-    run_program(up, b"", CLIENT_DEADLINE)?.success()?;
+    namespace::loopback_up()?;
 
     let image = Image::read(context)?;
     let user = image.run(&["id".to_owned(), "-u".to_owned()])?.success()?.stdout;

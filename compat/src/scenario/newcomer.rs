@@ -28,9 +28,7 @@ pub fn run(context: &mut Context) -> Result<()> {
 
 /// The scenario proper.
 pub fn inside(context: &mut Context) -> Result<()> {
-    let mut up = Command::new("ip");
-    up.args(["link", "set", "lo", "up"]);
-    run_program(up, b"", CLIENT_DEADLINE)?.success()?;
+    namespace::loopback_up()?;
 
     let mut broker = start(context)?;
     kcat(context, "-L", "")?;

@@ -5,16 +5,20 @@ pub mod azure;
 pub mod identity;
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use super::Context;
-use crate::broker::binary;
+use crate::broker::{binary, tied_to_this_process};
 use crate::bucket::{ACCESS_KEY, BUCKET, Kind, SECRET_KEY, Server};
-use crate::process::{Outcome, run as run_program};
+use crate::process::{Outcome, Process, run as run_program};
+use crate::wait::eventually;
 
+const READY_DEADLINE: Duration = Duration::from_secs(60);
 const PROBE_DEADLINE: Duration = Duration::from_secs(120);
 /// What the program asks of a store, each a line that begins with `ok`.
 const EXPECTED: usize = 10;
@@ -68,6 +72,16 @@ fn knows_nobody(context: &mut Context, server: &Server) -> Result<()> {
 
 fn keys(access_key: &str) -> [(&str, &str); 2] {
     [("AWS_ACCESS_KEY_ID", access_key), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
+}
+
+/// A server, once it takes connections at its address.
+fn listening(command: &Command, log: &Path, at: SocketAddr) -> Result<Process> {
+    let mut process = Process::spawn_logged(tied_to_this_process(command), log)?;
+    eventually(READY_DEADLINE, "a server to listen", || {
+        ensure!(process.exited()?.is_none(), "it ended: {}", fs::read_to_string(log)?);
+        Ok(TcpStream::connect(at).ok())
+    })?;
+    Ok(process)
 }
 
 /// `highwater tier probe` with those settings of `highwater.tier.`, and no variables but those.

@@ -1,19 +1,15 @@
 //! The same on Azurite, which speaks Azure's protocol.
 
-use std::fs;
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::super::{CLIENT_DEADLINE, Context};
-use super::{conforms, refused};
-use crate::broker::{free_port, tied_to_this_process};
+use super::{conforms, listening, refused};
+use crate::broker::free_port;
 use crate::bucket::BUCKET;
-use crate::process::{Process, run as run_program};
-use crate::wait::eventually;
+use crate::process::run as run_program;
 
-const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// What Azurite knows from the start, as its documentation says.
 const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
@@ -23,13 +19,8 @@ const WRONG_KEY: &str = "bm90IHRoZSBrZXk=";
 pub fn run(context: &mut Context) -> Result<()> {
     let port = free_port()?;
     let command = context.tools.azurite(&context.folder.join("azurite"), port)?;
-    let log = context.folder.join("azurite.log");
-    let mut server = Process::spawn_logged(tied_to_this_process(&command), &log)?;
     let at = SocketAddr::from(([127, 0, 0, 1], port));
-    eventually(READY_DEADLINE, "Azurite", || {
-        ensure!(server.exited()?.is_none(), "it ended: {}", fs::read_to_string(&log)?);
-        Ok(TcpStream::connect(at).ok())
-    })?;
+    let _server = listening(&command, &context.folder.join("azurite.log"), at)?;
     let endpoint = format!("http://{at}/{ACCOUNT}");
     let mut make = context.tools.python("azure_container.py");
     make.args([&endpoint, ACCOUNT, KEY, BUCKET]);

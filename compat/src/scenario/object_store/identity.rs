@@ -7,7 +7,7 @@
 //! a network and with an `/etc/hosts` of its own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::super::Context;
-use super::{conforms, refused};
+use super::{READY_DEADLINE, conforms, listening, refused};
 use crate::broker::tied_to_this_process;
 use crate::bucket::BUCKET;
 use crate::namespace;
@@ -25,7 +25,6 @@ use crate::tools::Tools;
 use crate::wait::eventually;
 
 const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
-const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// Where instances ask who they are, and containers.
 const METADATA: &str = "169.254.169.254";
 const AGENT: &str = "169.254.170.2";
@@ -130,12 +129,12 @@ fn profiles(
 }
 
 fn addresses_and_names(context: &Context) -> Result<()> {
+    namespace::loopback_up()?;
     let hosts = context.folder.join("hosts");
     fs::write(&hosts, HOSTS)?;
     let hosts = hosts.display().to_string();
     for words in [
-        &["ip", "link", "set", "lo", "up"][..],
-        &["ip", "addr", "add", METADATA, "dev", "lo"],
+        &["ip", "addr", "add", METADATA, "dev", "lo"][..],
         &["ip", "addr", "add", AGENT, "dev", "lo"],
         &["mount", "--bind", &hosts, "/etc/hosts"],
     ] {
@@ -165,13 +164,7 @@ fn moto(context: &Context, at: &str, words: &[&str], variables: &[(&str, &str)])
     let mut command = context.tools.moto()?;
     command.args(["-H", &at.ip().to_string(), "-p", &at.port().to_string()]).args(words);
     command.envs(variables.iter().copied());
-    let log = context.folder.join(format!("moto-{}.log", at.ip()));
-    let mut process = Process::spawn_logged(tied_to_this_process(&command), &log)?;
-    eventually(READY_DEADLINE, "moto's server", || {
-        ensure!(process.exited()?.is_none(), "it ended: {}", fs::read_to_string(&log)?);
-        Ok(TcpStream::connect(at).ok())
-    })?;
-    Ok(process)
+    listening(&command, &context.folder.join(format!("moto-{}.log", at.ip())), at)
 }
 
 /// Who we are, and the agent that tells it to containers.

@@ -64,7 +64,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     let sent = transactional::produce(context, &broker, content.transactions, Vec::new())?;
     compacted::produce(context, &broker)?;
     let mut groups = Groups::start(context, &broker)?;
-    for (topic, partitions) in topics_here().filter(|(topic, _)| *topic != compacted::TOPIC) {
+    for (topic, partitions) in kept_whole() {
         super::await_tier(&broker, &bucket, context, topic, partitions)?;
     }
     compacted::await_compaction(context, &broker)?;
@@ -98,7 +98,7 @@ pub fn run(context: &mut Context) -> Result<()> {
     broker.restart()?;
     context.transcript.add("the lost node stops when it comes back, and writes nothing");
     // Of the compacted one what is not dirty enough to be cleaned stays on the disk.
-    for (topic, partitions) in topics_here().filter(|(topic, _)| *topic != compacted::TOPIC) {
+    for (topic, partitions) in kept_whole() {
         super::await_tier(&broker, &bucket, context, topic, partitions)?;
     }
     run_program(bucket.command(&["tier", "verify"])?, b"", RESTORE_DEADLINE)?.success()?;
@@ -117,6 +117,11 @@ fn topics_here() -> impl Iterator<Item = (&'static str, u32)> {
         (compacted::TOPIC, 1),
     ]
     .into_iter()
+}
+
+/// Those whose copies are known by their names: all but the compacted one.
+fn kept_whole() -> impl Iterator<Item = (&'static str, u32)> {
+    topics_here().filter(|(topic, _)| *topic != compacted::TOPIC)
 }
 
 /// The last offset in the tier, of each partition.
