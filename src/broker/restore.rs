@@ -313,7 +313,7 @@ impl<'a> Restoration<'a> {
             log_start_offset: self.known.image.log_start(id),
             committed: self.known.committed.get(&id).copied().unwrap_or_default(),
             catalogued: &catalogued,
-            root: found.as_ref(),
+            root: found.as_deref(),
             cleaned_from,
         };
         let (partition, restored) = ends.plan(state, self.env.clock.now());

@@ -227,7 +227,7 @@ impl Broker {
         let mut writer = remote.writer.lock().await;
         let look = Look { broker: self, tiering, partition, remote: &remote };
         // What cannot be copied does not keep what counts no longer from going, which makes room.
-        let copied = look.copy(&mut writer).await.inspect_err(|_| self.metrics.tier().copy_failed());
+        let copied = look.copy().await.inspect_err(|_| self.metrics.tier().copy_failed());
         let removed = async {
             look.remove_below_log_start().await?;
             look.collect_orphans(&mut writer).await

@@ -17,6 +17,11 @@ pub struct CarriedState {
 }
 
 impl CarriedState {
+    /// What it takes in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<CarriedState>() + self.producers.memory_bytes() + size_of_val(self.leader_epochs.entries())
+    }
+
     /// Takes one more batch, whole and with its final offsets. `batch` is looked at only where it is a
     /// control batch. Tells of a transaction that it ended without effect.
     pub fn apply_batch(

@@ -152,6 +152,15 @@ impl ProducerStates {
         self.entries.len()
     }
 
+    /// What they take in memory, about: nodes of the map are half full at worst.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let entry = 2 * size_of::<(ProducerId, ProducerEntry)>();
+        let open = 2 * size_of::<(Offset, ProducerId)>();
+        let batches = |entry: &ProducerEntry| entry.batches.capacity() * size_of::<AppendedBatch>();
+        self.entries.values().map(|producer| entry + batches(producer)).sum::<usize>()
+            + self.open.len() * open
+    }
+
     /// Whether no producer is known.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

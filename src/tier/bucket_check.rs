@@ -251,7 +251,7 @@ impl<'a> BucketCheck<'a> {
         root: &Root,
         from: Offset,
         named: &mut HashSet<ObjectKey>,
-    ) -> Result<Option<(Root, Offset)>, BucketCheckError> {
+    ) -> Result<Option<(Arc<Root>, Offset)>, BucketCheckError> {
         let partition = root.partition;
         named.extend(root.named().filter_map(|key| ObjectKey::parse(&key)));
         for reference in root.leaves.iter().filter(|leaf| leaf.end_offset > from) {
@@ -340,7 +340,7 @@ enum Current {
     /// That one.
     Same,
     /// A newer one.
-    Other(Root),
+    Other(Arc<Root>),
     /// The topic was deleted, or left the tier.
     Gone,
 }

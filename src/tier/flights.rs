@@ -18,7 +18,7 @@ type UnderWay<K, T> = Arc<Mutex<HashMap<K, watch::Receiver<Landed<T>>>>>;
 /// What is being loaded: each thing once at a time. A load ends as its requests to the store do, at the
 /// latest when these run out of time. There are at most as many as there are things that readers stand
 /// before.
-pub(crate) struct Flights<K, T>(UnderWay<K, T>);
+pub(super) struct Flights<K, T>(UnderWay<K, T>);
 
 impl<K, T> Default for Flights<K, T> {
     fn default() -> Flights<K, T> {
@@ -29,7 +29,7 @@ impl<K, T> Default for Flights<K, T> {
 impl<K: Eq + Hash + Clone + Send + 'static, T: Send + Sync + 'static> Flights<K, T> {
     /// What `load` gives, or what a load of the same that is under way will give. What is to be kept of it
     /// must be kept by `load` itself: who asked may be gone by then.
-    pub(crate) async fn join(
+    pub(super) async fn join(
         &self,
         key: K,
         load: impl Future<Output = Result<Arc<T>, TierError>> + Send + 'static,

@@ -57,6 +57,11 @@ pub(super) fn ascend(entries: &[ManifestEntry]) -> bool {
 }
 
 impl Leaf {
+    /// What it takes in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Leaf>() + self.entries.capacity() * size_of::<ManifestEntry>()
+    }
+
     /// Its object.
     pub fn encode(&self, partition: TopicPartition) -> Vec<u8> {
         let mut to = Writer::begin(MAGIC, VERSION, self.nonce, partition);

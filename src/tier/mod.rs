@@ -64,7 +64,6 @@ pub use catalogue_writer::{CatalogueDraft, CatalogueStamp, CatalogueWriter};
 pub use catalogued_partition::{CATALOGUED_ABORTED_MAX, CataloguedPartition};
 pub use counters::RemoteReads;
 pub use error::TierError;
-pub(crate) use flights::Flights;
 pub use keys::{Nonce, ObjectKey, ObjectName, TOPICS, partition_folder, topic_folder};
 pub use leaf::{LEAF_ENTRIES_MAX, Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX};
 pub use manifest_entry::ManifestEntry;

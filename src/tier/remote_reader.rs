@@ -11,7 +11,7 @@ use super::block_cache::{BlockCache, DISK_BUFFER_BYTES, DiskCache};
 use super::blocks::{BlockSource, Blocks};
 use super::counters::{Counters, RemoteReads};
 use super::error::TierError;
-use super::keys::ObjectKey;
+use super::keys::{Nonce, ObjectKey};
 use super::known_damage::KnownDamage;
 use super::lazy::LazyCache;
 use super::leaf::{Leaf, LeafReference, MANIFEST_OBJECT_BYTES_MAX};
@@ -21,7 +21,7 @@ use super::segment_head::{BLOCK_BYTES, PRODUCERS_BYTES_MAX, SegmentHead};
 use super::sequences::Sequences;
 use crate::env::Env;
 use crate::log::CarriedState;
-use crate::model::TopicPartition;
+use crate::model::{Offset, TopicPartition};
 use crate::store::ObjectStore;
 
 /// Bytes that permits of `served` stand for, one each.
@@ -50,6 +50,8 @@ struct Shares {
     served: usize,
     /// Heads; leaves.
     decoded: usize,
+    /// Roots; producers' states as of where a partition's copy ends.
+    newest: usize,
 }
 
 impl Shares {
@@ -57,8 +59,8 @@ impl Shares {
         let all = options.memory_bytes.max(MEMORY_BYTES_MIN);
         // A buffer that fills while another is written.
         let disk = if options.disk.is_some() { 2 * DISK_BUFFER_BYTES } else { 0 };
-        let eighth = all.saturating_sub(disk).max(MEMORY_BYTES_MIN / 2) / 8;
-        Shares { cache: 3 * eighth, ahead: 2 * eighth, served: 2 * eighth, decoded: eighth / 2 }
+        let unit = all.saturating_sub(disk).max(MEMORY_BYTES_MIN / 2) / 32;
+        Shares { cache: 10 * unit, ahead: 8 * unit, served: 8 * unit, decoded: 2 * unit, newest: unit }
     }
 }
 
@@ -66,8 +68,11 @@ impl Shares {
 pub struct RemoteReader {
     loader: Arc<Loader>,
     pub(super) blocks: Arc<Blocks>,
-    heads: LazyCache<SegmentHead>,
-    leaves: LazyCache<Leaf>,
+    roots: LazyCache<(TopicPartition, u64), Root>,
+    heads: LazyCache<Nonce, SegmentHead>,
+    leaves: LazyCache<Nonce, Leaf>,
+    /// By the offset as of which they are.
+    states: LazyCache<(TopicPartition, Offset), CarriedState>,
     pub(super) sequences: Mutex<Sequences>,
     pub(super) served: Arc<Semaphore>,
     pub(super) served_permits: u32,
@@ -95,8 +100,10 @@ impl RemoteReader {
                 blocks_ahead,
             ),
             loader: Arc::new(Loader { store, damage }),
-            heads: LazyCache::new(shares.decoded),
-            leaves: LazyCache::new(shares.decoded),
+            roots: LazyCache::new(shares.newest, Root::memory_bytes),
+            heads: LazyCache::new(shares.decoded, SegmentHead::memory_bytes),
+            leaves: LazyCache::new(shares.decoded, Leaf::memory_bytes),
+            states: LazyCache::new(shares.newest, CarriedState::memory_bytes),
             sequences: Mutex::default(),
             served: Arc::new(Semaphore::new(served_permits as usize)),
             served_permits,
@@ -116,10 +123,20 @@ impl RemoteReader {
     }
 
     /// The root of that number.
-    pub async fn root(&self, partition: TopicPartition, number: u64) -> Result<Root, TierError> {
-        let key = ObjectKey::Root(partition, number).to_string();
-        let decode = |bytes: Bytes| Root::decode(&bytes, partition, number);
-        self.loader.load(key, None, MANIFEST_OBJECT_BYTES_MAX, decode).await
+    pub async fn root(&self, partition: TopicPartition, number: u64) -> Result<Arc<Root>, TierError> {
+        let loader = Arc::clone(&self.loader);
+        let load = async move {
+            let key = ObjectKey::Root(partition, number).to_string();
+            let decode = |bytes: Bytes| Root::decode(&bytes, partition, number);
+            loader.load(key, None, MANIFEST_OBJECT_BYTES_MAX, decode).await
+        };
+        self.roots.get((partition, number), load).await
+    }
+
+    /// Takes note of a root that took the place of the one numbered `former`: nobody need read it.
+    pub fn replaced_root(&self, former: u64, root: &Arc<Root>) {
+        self.roots.forget((root.partition, former));
+        self.roots.keep((root.partition, root.number), root);
     }
 
     /// A leaf of a manifest. One that stands in the root is there already.
@@ -133,7 +150,7 @@ impl RemoteReader {
             let decode = move |bytes: Bytes| Leaf::decode(&bytes, partition, &named);
             loader.load(named.key(partition), None, MANIFEST_OBJECT_BYTES_MAX, decode).await
         };
-        let leaf = self.leaves.get(reference.nonce, 2 * reference.bytes as usize, load).await?;
+        let leaf = self.leaves.get(reference.nonce, load).await?;
         // A leaf is kept by its own name, and a root may say other things of it than the one before.
         let count = reference.skipped as usize + reference.count as usize;
         if leaf.entries.len() == count {
@@ -154,7 +171,19 @@ impl RemoteReader {
             let decode = move |bytes: Bytes| SegmentHead::decode_of(&bytes, &named, partition);
             loader.load(named.key(partition), Some(range), named.head_bytes as usize, decode).await
         };
-        self.heads.get(entry.object.nonce, 2 * entry.head_bytes as usize, load).await
+        self.heads.get(entry.object.nonce, load).await
+    }
+
+    /// Producers and leader epochs of a partition as of `offset`, if [`RemoteReader::keep_state`] was told of
+    /// them and they are not forgotten.
+    pub fn known_state(&self, partition: TopicPartition, offset: Offset) -> Option<Arc<CarriedState>> {
+        self.states.known((partition, offset))
+    }
+
+    /// Remembers a state, in the place of the one as of `former`.
+    pub fn keep_state(&self, partition: TopicPartition, former: Offset, state: CarriedState) {
+        self.states.forget((partition, former));
+        self.states.keep((partition, state.offset), &Arc::new(state));
     }
 
     /// Producers and leader epochs as of the segment's end.

@@ -224,6 +224,15 @@ impl Root {
         self.leaves.get(self.leaves.partition_point(|leaf| leaf.end_offset <= offset))
     }
 
+    /// What it takes in memory, its tail included.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let tail = self.tail.as_ref().map_or(0, |tail| tail.memory_bytes());
+        size_of::<Root>()
+            + self.leaves.capacity() * size_of::<LeafReference>()
+            + self.retired.capacity() * size_of::<Retired>()
+            + tail
+    }
+
     /// Segments that count.
     pub fn segments(&self) -> u64 {
         self.leaves.iter().map(|leaf| u64::from(leaf.count)).sum()

@@ -84,6 +84,14 @@ pub struct SegmentHead {
 }
 
 impl SegmentHead {
+    /// What it takes in memory.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<SegmentHead>()
+            + self.index.capacity() * size_of::<IndexEntry>()
+            + self.blocks.capacity() * size_of::<u32>()
+            + self.aborted.capacity() * size_of::<AbortedTransaction>()
+    }
+
     /// What stands in an object before the producers.
     pub fn encode(&self) -> Vec<u8> {
         let sections = [self.encode_index(), self.encode_blocks(), self.encode_aborted()];

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::log::CarriedState;
 use crate::model::{Offset, TopicId, TopicPartition};
@@ -66,7 +67,7 @@ pub(super) async fn newest(
     id: TopicPartition,
     numbers: impl Iterator<Item = u64>,
     (recorded, known_end): (u64, Offset),
-) -> Result<Option<Root>, TierError> {
+) -> Result<Option<Arc<Root>>, TierError> {
     let mut first_error = None;
     let mut is_bad = |error: TierError| match error.is_damage() || error.is_absence() {
         true => {

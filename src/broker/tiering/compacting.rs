@@ -72,7 +72,11 @@ impl Broker {
         let Some(compaction) = partition.log().config().compaction else { return Ok(()) };
         let remote = tiering.partition(partition.topic_partition());
         let look = Look { broker: self, tiering, partition, remote: &remote };
-        let root = look.root().await?;
+        let record = look.record();
+        if remote.summary_of(record).is_some_and(|known| known.clean_offset >= known.end_offset) {
+            return Ok(());
+        }
+        let root = remote.root(tiering.reader(), record).await?;
         let cleanable = look.cleanable(&root, &compaction).await?;
         if !cleanable.is_due(&compaction) {
             return Ok(());
@@ -103,9 +107,8 @@ impl Broker {
             return None;
         }
         // One that is known may be of before the topic left the tier, and came back.
-        let holds = |root: &Arc<Root>| record.is_some_and(|record| record.manifest == root.number);
-        let known = tiering.partition(id).known_root().filter(holds);
-        Some(known.map_or(Offset(0), |root| root.clean_offset))
+        let known = tiering.partition(id).summary_of(record);
+        Some(known.map_or(Offset(0), |known| known.clean_offset))
     }
 }
 

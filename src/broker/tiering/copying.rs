@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
-use super::manifest::Writer;
 use super::{Look, Tiering, TieringError, aside, upload_memory_bytes};
 use crate::cluster::MetadataError;
 use crate::env::{BackgroundError, FileExtent, time};
@@ -22,27 +21,15 @@ use crate::tier::{
 const SEGMENTS_PER_UPDATE_MAX: usize = 8;
 /// Updates of one manifest in a row before others get their turn.
 const UPDATES_PER_TURN_MAX: u32 = 16;
-/// Producers that are remembered from one turn to the next, some 300 bytes each: of more the state is read
-/// again, which is a request.
-const PRODUCERS_KEPT_MAX: usize = 100;
 /// Blocks between who reads a segment and who sends it.
 const BLOCKS_IN_FLIGHT: usize = 2;
 
 impl Look<'_> {
-    /// Copies what may be copied, up to a bound, after which others get their turn.
-    pub(super) async fn copy(&self, writer: &mut Writer) -> Result<(), TieringError> {
-        let copied = self.copy_in_turn(writer).await;
-        // The partition has its producers twice already.
-        if writer.carried.as_ref().is_some_and(|carried| carried.producers.len() > PRODUCERS_KEPT_MAX) {
-            writer.carried = None;
-        }
-        copied
-    }
-
-    async fn copy_in_turn(&self, writer: &mut Writer) -> Result<(), TieringError> {
+    /// Copies what may be copied, up to a bound, after which others get their turn. For the writer alone.
+    pub(super) async fn copy(&self) -> Result<(), TieringError> {
         if self.partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
             for _ in 0..UPDATES_PER_TURN_MAX {
-                if !self.copy_some(writer).await? {
+                if !self.copy_some().await? {
                     break;
                 }
             }
@@ -52,14 +39,17 @@ impl Look<'_> {
 
     /// Copies the next closed segments of a partition, some at a time, as far as they are decided and below
     /// the checkpoint. Whether there was any: then there may be more.
-    async fn copy_some(&self, writer: &mut Writer) -> Result<bool, TieringError> {
-        let root = self.root().await?;
-        let segments = self.tierable(root.end_offset).await?;
+    async fn copy_some(&self) -> Result<bool, TieringError> {
+        let Look { tiering, remote, .. } = self;
+        let record = self.record();
+        let remote_end = record.map_or(Offset(0), |record| record.remote_end_offset);
+        let segments = self.tierable(remote_end).await?;
         if segments.is_empty() {
             return Ok(false);
         }
-        let mut state = match writer.carried.take().filter(|state| state.offset == root.end_offset) {
-            Some(state) => state,
+        let root = remote.root(tiering.reader(), record).await?;
+        let mut state = match tiering.reader().known_state(self.id(), root.end_offset) {
+            Some(state) => CarriedState::clone(&state),
             None => self.carried(&root, segments[0].base_offset).await?,
         };
         let mut entries = Vec::with_capacity(segments.len());
@@ -79,7 +69,7 @@ impl Look<'_> {
         }
         if !entries.is_empty() {
             self.name(&root, &entries).await?;
-            writer.carried = Some(state);
+            tiering.reader().keep_state(self.id(), root.end_offset, state);
         }
         failed.map_or(Ok(true), Err)
     }

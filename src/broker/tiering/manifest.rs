@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use super::progress::Progress;
 use super::{Look, TieringError};
 use crate::cluster::MetadataError;
-use crate::log::CarriedState;
 use crate::metadata::{TierRecord, keys};
-use crate::model::{Offset, TopicPartition};
+use crate::model::{Offset, Timestamp, TopicPartition};
 use crate::store::Created;
-use crate::tier::{Flights, RemoteReader, Root, Stamp, TierError, Update, newest_manifest};
+use crate::tier::{RemoteReader, Retired, Root, Stamp, TierError, Update, newest_manifest};
 
 /// Numbers that a crash before the metadata store knew of a root may have left behind, one each.
 pub(in crate::broker) const MANIFESTS_TRIED_MAX: u32 = 64;
@@ -22,21 +21,70 @@ const RECORDS_TRIED_MAX: u32 = 5;
 /// What is known of a partition in the tier.
 pub(in crate::broker) struct RemotePartition {
     id: TopicPartition,
-    /// The manifest that was read last.
-    root: RwLock<Option<Arc<Root>>>,
-    /// By its number, the one that is being read.
-    coming: Flights<u64, Root>,
+    /// Of the newest manifest that was read or made.
+    summary: Mutex<Option<RootSummary>>,
     /// How it goes, for whoever runs the broker.
     pub(super) progress: Mutex<Progress>,
     /// Held by who changes the manifest, or what it names.
     pub(super) writer: tokio::sync::Mutex<Writer>,
 }
 
+/// What is remembered of a manifest for as long as its partition is here. All of the root is kept by the
+/// [`RemoteReader`], as far as its memory reaches: an idle partition must not need it at every look, or as
+/// many as do not fit would be read again each time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct RootSummary {
+    /// Of the root; 0: nothing was ever copied.
+    pub number: u64,
+    /// The manifest's.
+    pub log_start_offset: Offset,
+    /// Where its first segment begins, if there is one.
+    pub first_base_offset: Option<Offset>,
+    /// The manifest's.
+    pub end_offset: Offset,
+    /// The manifest's.
+    pub clean_offset: Offset,
+    /// Segments that count.
+    pub segments: u64,
+    /// Log bytes of these.
+    pub log_bytes: u64,
+    /// Objects that wait for the end of a reader's grace.
+    pub retired: u64,
+    /// The one of these that goes last.
+    pub retired_last: Option<Retired>,
+}
+
+impl RootSummary {
+    pub(super) fn of(root: &Root) -> RootSummary {
+        RootSummary {
+            number: root.number,
+            log_start_offset: root.log_start_offset,
+            first_base_offset: root.leaves.first().map(|leaf| leaf.base_offset),
+            end_offset: root.end_offset,
+            clean_offset: root.clean_offset,
+            segments: root.segments(),
+            log_bytes: root.log_bytes(),
+            retired: root.retired.len() as u64,
+            retired_last: root.retired.last().copied(),
+        }
+    }
+
+    /// Whether segments begin below `log_start` that a removal did not yet see.
+    pub(super) fn has_some_below(&self, log_start: Offset) -> bool {
+        self.log_start_offset < log_start && self.first_base_offset.is_some_and(|base| base < log_start)
+    }
+
+    /// Objects that wait for the end of a reader's grace: all that the manifest tells of, until the last one
+    /// of them may go.
+    pub(super) fn waiting(&self, now: Timestamp, grace: Duration) -> u64 {
+        let last = self.retired_last.filter(|last| !last.is_over(now, grace));
+        last.map_or(0, |_| self.retired)
+    }
+}
+
 /// What the one that changes a manifest remembers.
 #[derive(Default)]
 pub(super) struct Writer {
-    /// As of the end of the manifest, if it is known.
-    pub carried: Option<CarriedState>,
     /// Monotonic time of the last look for orphans.
     pub collected: Option<Duration>,
 }
@@ -45,37 +93,42 @@ impl RemotePartition {
     pub(super) fn new(id: TopicPartition) -> RemotePartition {
         RemotePartition {
             id,
-            root: RwLock::default(),
-            coming: Flights::default(),
+            summary: Mutex::default(),
             progress: Mutex::default(),
             writer: Default::default(),
         }
     }
 
-    /// The manifest that was read last, if one was: what can be told of it without a request.
-    pub(super) fn known_root(&self) -> Option<Arc<Root>> {
-        self.root.read().clone()
+    /// Of the newest manifest that was read or made, if one was: what can be told of it without a request.
+    pub(super) fn summary(&self) -> Option<RootSummary> {
+        *self.summary.lock()
     }
 
-    /// The manifest of that record; an empty one if there is none. It is read, and known from then on, even
-    /// if whoever asked does not wait for it.
+    /// Of the manifest of that record, if it is known; of an empty one if there is none.
+    pub(super) fn summary_of(&self, record: Option<TierRecord>) -> Option<RootSummary> {
+        let Some(record) = record else { return Some(RootSummary::default()) };
+        self.summary().filter(|known| known.number == record.manifest)
+    }
+
+    /// The manifest of that record; an empty one if there is none.
     pub(in crate::broker) async fn root(
-        self: &Arc<Self>,
-        reader: &Arc<RemoteReader>,
+        &self,
+        reader: &RemoteReader,
         record: Option<TierRecord>,
     ) -> Result<Arc<Root>, TierError> {
         let Some(record) = record else { return Ok(Arc::new(Root::empty(self.id, Offset(0)))) };
-        let known = self.root.read().clone();
-        if let Some(known) = known.filter(|known| known.number == record.manifest) {
-            return Ok(known);
+        let root = reader.root(self.id, record.manifest).await?;
+        self.note_root(&root);
+        Ok(root)
+    }
+
+    /// Takes note of a root, if it is no older than the one that is known: numbers ascend, and who asked for
+    /// an earlier one may get it late.
+    fn note_root(&self, root: &Root) {
+        let mut summary = self.summary.lock();
+        if summary.is_none_or(|known| known.number <= root.number) {
+            *summary = Some(RootSummary::of(root));
         }
-        let (this, reader) = (Arc::clone(self), Arc::clone(reader));
-        let load = async move {
-            let root = Arc::new(reader.root(this.id, record.manifest).await?);
-            *this.root.write() = Some(root.clone());
-            Ok(root)
-        };
-        self.coming.join(record.manifest, load).await
     }
 }
 
@@ -160,7 +213,8 @@ impl Look<'_> {
                 Ok(()) => break,
             }
         }
-        *remote.root.write() = Some(Arc::new(update.next.clone()));
+        remote.note_root(&update.next);
+        tiering.reader().replaced_root(root.number, &Arc::new(update.next.clone()));
         // What stays because of an error, the collector finds.
         if let Err(error) = tiering.store().delete(&update.garbage).await {
             tracing::debug!(%error, "objects that nothing names stay in the tier for now");

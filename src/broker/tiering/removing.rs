@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 
-use super::manifest::Writer;
+use super::manifest::{RootSummary, Writer};
 use super::progress::DeleteLag;
 use super::{Look, Tiering, TieringError};
 use crate::broker::Broker;
@@ -21,10 +20,13 @@ impl Look<'_> {
     /// answered with them, even where they are still named.
     pub(super) async fn remove_below_log_start(&self) -> Result<(), TieringError> {
         let log_start = self.partition.watermarks().log_start_offset;
-        let mut root = self.root().await?;
         for _ in 0..REMOVALS_PER_TURN_MAX {
-            let is_concerned = root.leaves.first().is_some_and(|leaf| leaf.base_offset < log_start);
-            if root.log_start_offset >= log_start || !is_concerned {
+            let record = self.record();
+            if self.remote.summary_of(record).is_some_and(|known| !known.has_some_below(log_start)) {
+                break;
+            }
+            let root = self.remote.root(self.tiering.reader(), record).await?;
+            if !RootSummary::of(&root).has_some_below(log_start) {
                 break;
             }
             let mut leaves = Vec::new();
@@ -33,10 +35,9 @@ impl Look<'_> {
             }
             let lag = DeleteLag::of(root.leaves_below(log_start), &leaves, log_start);
             self.remote.progress.lock().delete_lag = lag;
-            let update = self.commit(&root, |stamp| root.remove_below(log_start, &leaves, stamp)).await?;
+            self.commit(&root, |stamp| root.remove_below(log_start, &leaves, stamp)).await?;
             self.remote.progress.lock().delete_lag = DeleteLag::default();
             self.broker.metrics.tier().deleted(lag.segments);
-            root = Arc::new(update.next);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Tiering;
+use super::manifest::RootSummary;
 use super::progress::{DeleteLag, Failing};
 use crate::broker::Broker;
 use crate::log::CopyLag;
@@ -15,7 +16,7 @@ use crate::model::{Offset, Timestamp, TopicId, TopicPartition};
 use crate::partition::{Partition, Watermarks};
 use crate::store::{Operation, Outcome};
 use crate::telemetry::{TierPartitionSnapshot, TierSnapshot, TierVisitor};
-use crate::tier::{ManifestEntry, Root, TierError};
+use crate::tier::{ManifestEntry, TierError};
 
 /// Partitions of one answer.
 const PARTITIONS_MAX: usize = 5_000;
@@ -337,12 +338,12 @@ impl Broker {
             false => CopyLag::default(),
         };
         let known = tiering.partitions.get(&id).map(|remote| remote.value().clone());
-        let root = known.as_ref().and_then(|remote| remote.known_root());
+        let summary = known.as_ref().and_then(|remote| remote.summary());
         let stored = match record {
             None => Some(Stored::default()),
             Some(_) => {
                 let now = self.storage.believed_now();
-                root.as_deref().map(|root| Stored::of(root, now, tiering.config.grace))
+                summary.map(|summary| Stored::of(&summary, now, tiering.config.grace))
             }
         };
         let (failing, compaction_failing, delete_lag) =
@@ -435,10 +436,9 @@ struct Stored {
 }
 
 impl Stored {
-    fn of(root: &Root, now: Timestamp, grace: Duration) -> Stored {
-        let retired_objects =
-            root.retired.iter().filter(|retired| !retired.is_over(now, grace)).count() as u64;
-        Stored { bytes: root.log_bytes(), segments: root.segments(), retired_objects }
+    fn of(summary: &RootSummary, now: Timestamp, grace: Duration) -> Stored {
+        let RootSummary { log_bytes, segments, .. } = *summary;
+        Stored { bytes: log_bytes, segments, retired_objects: summary.waiting(now, grace) }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::protocol::batch::{BatchHeader, verify_crc};
 use crate::store::Operation as Request;
 use crate::store::simulated::{Fault, SimulatedBucket, Strike};
 use crate::telemetry::Metrics;
-use crate::tier::{ObjectKey, Owner, RemoteLog};
+use crate::tier::{ObjectKey, Owner, RETIRED_MAX, RemoteLog, Retired, RetiredObject};
 
 use super::*;
 
@@ -89,6 +89,18 @@ async fn settled(broker: &Broker, partition: &Partition, is_done: impl Fn() -> b
         is_done().then_some(())
     })
     .await;
+}
+
+/// Roots of others take the memory that there is for roots.
+fn forget_roots(broker: &Broker) {
+    let reader = broker.tiering.as_ref().unwrap().reader();
+    let retired = Retired { what: RetiredObject::Root(1), since: Timestamp(0) };
+    let mut root = Root::empty(TopicPartition { topic_id: TopicId::ZERO, partition: 0 }, Offset(0));
+    root.retired = vec![retired; RETIRED_MAX];
+    for number in 1..=200 {
+        root.number = number;
+        reader.replaced_root(0, &Arc::new(root.clone()));
+    }
 }
 
 fn from_offset(partition: &Arc<Partition>, offset: i64, bytes_max: i32) -> PartitionFetch {
@@ -568,6 +580,36 @@ async fn a_bucket_that_fails_costs_nothing_but_time() {
             }
         }
     }
+}
+
+/// More partitions than there is memory for roots must not cost a request each at every look.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_partition_needs_its_manifest_once() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = with_segments(directory.path(), &bucket, 3).await;
+    broker.see_to_the_tier().await;
+    broker.retain().await.unwrap();
+    let (broker, partition) = restarted(open, (broker, partition), directory.path(), &bucket).await;
+    let asked = async || {
+        let before = bucket.requests(Request::Get);
+        broker.see_to_the_tier().await;
+        broker.compact_tier().await;
+        bucket.requests(Request::Get) - before
+    };
+    assert!(asked().await > 0, "what is there");
+    assert_eq!(asked().await, 0, "it is known");
+    forget_roots(&broker);
+    assert_eq!(asked().await, 0, "nothing is to be done");
+    // What needs it has it.
+    broker.fetch(&[from_offset(&partition, 0, 1 << 20)], ALL).await.remove(0).result.unwrap();
+    append_records(&broker, &partition, 1).await;
+    forget_roots(&broker);
+    settled(&broker, &partition, || {
+        !partition.log().tierable(Offset(30), Offset(30), Offset(40), 1).unwrap().is_empty()
+    })
+    .await;
+    assert!(asked().await > 0);
+    assert!(remote_end(&broker, &partition) > Some(30));
 }
 
 async fn fails_once(strike: Strike, starts_again: bool, words: &str) {

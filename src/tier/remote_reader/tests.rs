@@ -2,11 +2,13 @@ use std::time::Duration;
 
 use super::super::remote_log::RemoteLog;
 use super::super::remote_read::ReadBounds;
+use super::super::root::{LEAVES_MAX, RETIRED_MAX, Retired, RetiredObject};
 use super::super::tests::bucket::FilledBucket;
 use super::super::tests::fixture::{MadeSegment, PARTITION};
 use super::*;
 use crate::env::time;
-use crate::model::Offset;
+use crate::model::{Offset, ProducerEpoch, ProducerId, Timestamp};
+use crate::protocol::batch::{BatchBuilder, BatchHeader, NewRecord};
 use crate::store::Operation;
 use crate::store::StoreError;
 use crate::store::simulated::{Fault, Strike};
@@ -179,7 +181,7 @@ async fn what_the_way_damaged_is_fetched_once_more() {
         filled.bucket.strike(Strike::next(Operation::Get, Fault::Corrupted).after(skip));
         let reader = filled.reader(16 * MIB).await;
         let root = reader.root(PARTITION, filled.root.number).await.unwrap();
-        let log = RemoteLog::new(Arc::clone(&reader), Arc::new(root));
+        let log = RemoteLog::new(Arc::clone(&reader), root);
         assert_eq!(read_all(&log).await as usize, filled.segments[0].bytes.len());
         assert_eq!(reader.counters().damaged, 1, "{skip}");
         filled.bucket.clear_faults();
@@ -316,4 +318,81 @@ async fn look_ups_that_hang_leave_memory_to_reads() {
         found = look_ups => panic!("their blocks never come: {found:?}"),
         read = read => assert!(read.expect("it is in memory").unwrap().bytes > 0),
     }
+}
+
+/// A root as large as one may be.
+fn large_root(number: u64) -> Root {
+    let reference = LeafReference {
+        nonce: Nonce([1; 16]),
+        base_offset: Offset(0),
+        end_offset: Offset(1),
+        skipped: 0,
+        count: 1,
+        log_bytes: 1,
+        max_timestamp: Timestamp(0),
+        bytes: 1,
+        crc: 0,
+    };
+    let retired = Retired { what: RetiredObject::Root(1), since: Timestamp(0) };
+    Root {
+        number,
+        leaves: vec![reference; LEAVES_MAX],
+        retired: vec![retired; RETIRED_MAX],
+        ..Root::empty(PARTITION, Offset(0))
+    }
+}
+
+/// A root of 64 KiB for each of ten thousand partitions would be 640 MiB.
+#[tokio::test]
+async fn roots_of_many_partitions_take_no_more_than_their_share() {
+    let filled = filled(&[2]).await;
+    let reader = filled.reader(16 * MIB).await;
+    let share = 16 * MIB / 32;
+    let made = large_root(1).memory_bytes();
+    assert!(made > 64 << 10 && made < share / 4, "{made}");
+    for number in 2..50 {
+        reader.replaced_root(0, &Arc::new(large_root(number)));
+        assert!(reader.roots.bytes() <= share, "{}", reader.roots.bytes());
+    }
+    assert!(reader.roots.bytes() > share / 2, "{}", reader.roots.bytes());
+    // The newest is here; one that was replaced is not, nor one that others drove out.
+    let gets = filled.gets();
+    assert_eq!(reader.root(PARTITION, 49).await.unwrap().number, 49);
+    reader.replaced_root(49, &Arc::new(large_root(50)));
+    for former in [49, 2] {
+        assert!(matches!(
+            reader.root(PARTITION, former).await,
+            Err(TierError::Store(StoreError::NotFound(_)))
+        ));
+    }
+    assert_eq!(filled.gets() - gets, 2);
+    // And is read where it lies.
+    let root = reader.root(PARTITION, filled.root.number).await.unwrap();
+    assert_eq!(root, filled.root);
+}
+
+/// One partition's producers do not drive out those of all others.
+#[tokio::test]
+async fn states_of_many_producers_are_not_kept() {
+    let filled = filled(&[2]).await;
+    let reader = filled.reader(16 * MIB).await;
+    let state = |offset: i64, producers: i64| {
+        let mut state = CarriedState { offset: Offset(offset), ..CarriedState::default() };
+        for producer in 0..producers {
+            let mut builder = BatchBuilder::new();
+            (builder.producer_id, builder.producer_epoch) = (ProducerId(producer), ProducerEpoch(0));
+            builder.base_sequence = 0;
+            builder.push(NewRecord { timestamp: Timestamp(1), ..NewRecord::default() });
+            let batch = builder.build();
+            state.apply_batch(&BatchHeader::parse(&batch).unwrap(), &batch, Timestamp(1)).unwrap();
+        }
+        CarriedState { offset: Offset(offset), ..state }
+    };
+    reader.keep_state(PARTITION, Offset(0), state(7, 50));
+    reader.keep_state(PARTITION, Offset(1), state(8, 2_000));
+    assert_eq!(reader.known_state(PARTITION, Offset(7)).unwrap().producers.len(), 50);
+    assert_eq!(reader.known_state(PARTITION, Offset(8)), None);
+    reader.keep_state(PARTITION, Offset(7), state(9, 1));
+    assert_eq!(reader.known_state(PARTITION, Offset(7)), None, "it was replaced");
+    assert_eq!(reader.known_state(PARTITION, Offset(9)).unwrap().producers.len(), 1);
 }

@@ -69,8 +69,8 @@ impl FilledBucket {
     pub(in crate::tier) async fn log(&self, memory_bytes: usize) -> Result<RemoteLog, TierError> {
         let reader = self.reader(memory_bytes).await;
         let root = reader.root(PARTITION, self.root.number).await?;
-        assert_eq!(root, *self.root);
-        Ok(RemoteLog::new(reader, Arc::new(root)))
+        assert_eq!(root, self.root);
+        Ok(RemoteLog::new(reader, root))
     }
 
     pub(in crate::tier) fn gets(&self) -> u64 {

@@ -247,7 +247,7 @@ async fn open_in_a_second(filled: &Bucket) {
     let options = RemoteReaderOptions { memory_bytes: 16 << 20, disk: None };
     let reader = Arc::new(RemoteReader::open(bucket.open(&env), &env, &options).await);
     let begun = env.clock.monotonic();
-    let root = Arc::new(reader.root(PARTITION, filled.root.number).await.unwrap());
+    let root = reader.root(PARTITION, filled.root.number).await.unwrap();
     let found = RemoteLog::new(reader, root).segment_of(Offset(5_000_050)).await.unwrap().unwrap();
     let took = env.clock.monotonic() - begun;
     assert_eq!((found.base_offset, bucket.requests(Operation::Get)), (Offset(5_000_000), 2));

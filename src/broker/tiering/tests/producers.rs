@@ -1,6 +1,7 @@
 //! What is remembered of a partition's producers between two copies.
 
 use super::*;
+use crate::log::CarriedState;
 use crate::model::{ProducerEpoch, ProducerId};
 use crate::protocol::batch::{BatchBuilder, NewRecord};
 
@@ -21,28 +22,41 @@ async fn segment_of(broker: &Broker, partition: &Arc<Partition>, producers: std:
     .await;
 }
 
-/// The producers that the newest copied segment tells of, and whether they are remembered.
-async fn known(broker: &Broker, partition: &Partition) -> (usize, bool) {
+/// The producers that the newest copied segment tells of.
+async fn copied(broker: &Broker, partition: &Partition) -> usize {
     let tiering = broker.tiering.as_ref().unwrap();
     let remote = tiering.partition(partition.topic_partition());
-    let root = remote.known_root().unwrap();
+    let root = remote.root(tiering.reader(), record(broker, partition)).await.unwrap();
     let leaf = tiering.reader().leaf(&root, root.leaves.last().unwrap()).await.unwrap();
     let state = tiering.reader().state(root.partition, leaf.entries.last().unwrap()).await.unwrap();
-    let is_remembered = remote.writer.lock().await.carried.is_some();
-    (state.producers.len(), is_remembered)
+    state.producers.len()
 }
 
-/// A partition has its producers twice; a third copy is kept where it is small.
+/// From one copy to the next they are remembered; once others have taken that memory, or after a start, they
+/// are read where they were put.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_producers_are_read_again_instead_of_kept() {
+async fn the_next_copy_knows_the_producers_of_the_one_before() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let broker = open(directory.path(), &bucket).await;
     let partition = tiered(&broker).await;
-    for (producers, expected) in [(0..100, (100, true)), (100..101, (101, false)), (101..110, (110, false))] {
+    for (producers, gets) in [(0..3, 0), (3..5, 0), (5..6, 1)] {
+        let expected = producers.end as usize;
         segment_of(&broker, &partition, producers).await;
+        if gets > 0 {
+            let remote_end = record(&broker, &partition).unwrap().remote_end_offset;
+            let forgotten = CarriedState::default();
+            let reader = broker.tiering.as_ref().unwrap().reader();
+            reader.keep_state(partition.topic_partition(), remote_end, forgotten);
+        }
+        let before = bucket.requests(Request::Get);
         broker.see_to_the_tier().await;
-        assert_eq!(known(&broker, &partition).await, expected);
+        assert_eq!(bucket.requests(Request::Get) - before, gets, "where they were put");
+        assert_eq!(copied(&broker, &partition).await, expected);
     }
+    segment_of(&broker, &partition, 6..8).await;
+    let (broker, partition) = restarted(open, (broker, partition), directory.path(), &bucket).await;
+    broker.see_to_the_tier().await;
+    assert_eq!(copied(&broker, &partition).await, 8);
     drop(partition);
     broker.close().await.unwrap();
 }
