@@ -178,7 +178,7 @@ impl Sitting<'_> {
         let topic = self.topic_for(case, label, case.records)?;
         self.client(case, label, &topic, case.records)?;
         self.kept.remove(&(label.name, case.topic));
-        topics::delete(self.broker(label)?.bootstrap(), &topic)
+        topics::delete(self.broker(label)?, &topic)
     }
 
     fn run_case(&mut self, case: &'static Case, label: &'static Label, round: u32) -> Result<()> {
@@ -256,7 +256,7 @@ impl Sitting<'_> {
             figures.insert(format!("{what}_ms"), (time.as_secs_f64() * 1e6).round() / 1e3);
         }
         if let Some(earlier) = self.kept.insert((label.name, Topic::Thousand), name) {
-            topics::delete(self.broker(label)?.bootstrap(), &earlier)?;
+            topics::delete(self.broker(label)?, &earlier)?;
         }
         Ok(figures)
     }
@@ -277,7 +277,7 @@ impl Sitting<'_> {
         match kept {
             Some(name) if reads || case.topic == Topic::Thousand => return Ok(name.clone()),
             // Filled anew.
-            Some(name) => topics::delete(self.broker(label)?.bootstrap(), &name.clone())?,
+            Some(name) => topics::delete(self.broker(label)?, &name.clone())?,
             None => {}
         }
         let name = self.new_name();
@@ -296,7 +296,7 @@ impl Sitting<'_> {
         if topic != Topic::Own {
             return Ok(());
         }
-        topics::delete(self.broker(label)?.bootstrap(), name)
+        topics::delete(self.broker(label)?, name)
     }
 
     /// A kept topic goes when no later case of the round works on it.
@@ -306,7 +306,7 @@ impl Sitting<'_> {
             return Ok(());
         }
         match self.kept.remove(&(label.name, case.topic)) {
-            Some(name) => topics::delete(self.broker(label)?.bootstrap(), &name),
+            Some(name) => topics::delete(self.broker(label)?, &name),
             None => Ok(()),
         }
     }

@@ -41,6 +41,8 @@ pub fn empty(tools: &Tools, label: &Label, folder: &Path) -> Result<(Broker, f64
         Settings { java_options: KAFKA_OPTIONS.map(str::to_owned).to_vec(), ..Settings::default() };
     // As in Kafka's own config/server.properties: groups that are measured do not wait for more members.
     settings = settings.with("group.initial.rebalance.delay.ms", "0");
+    // After a minute, as by default, files of one case would go while the next ones run.
+    settings = settings.with("log.segment.delete.delay.ms", "500");
     for (key, value) in label.properties {
         settings = settings.with(key, value);
     }

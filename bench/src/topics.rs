@@ -1,8 +1,11 @@
 //! Topics, made and deleted over one connection each.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use compat::broker::Broker;
 use compat::wait::eventually;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -59,16 +62,30 @@ pub fn create(broker: &str, name: &str, partitions: u32) -> Result<Created> {
     Ok(Created { call, led, serving: start.elapsed() })
 }
 
-/// Deletes a topic and waits until it is gone from the metadata.
-pub fn delete(broker: &str, name: &str) -> Result<()> {
-    let mut client = Client::connect(resolve(broker)?)?;
+/// Deletes a topic and waits until it is gone from the metadata, and its files from the disk: the disk would
+/// give their blocks back in the middle of the next case, whosever that is.
+pub fn delete(broker: &Broker, name: &str) -> Result<()> {
+    let mut client = Client::connect(resolve(broker.bootstrap())?)?;
     let request = DeleteTopicsRequest::default()
         .with_topic_names(vec![TopicName(text(name))])
         .with_timeout_ms(TIMEOUT_MS);
     let response = client.ask::<DeleteTopicsRequest>(DELETE_VERSION, &request)?;
     let error_code = response.responses.first().context("an answer without the topic")?.error_code;
     ensure!(error_code == 0, "DeleteTopics {name}: error code {error_code}");
-    eventually(DEADLINE, "the topic to be gone", || Ok((leaders(&mut client, name)? == 0).then_some(())))
+    eventually(DEADLINE, "the topic to be gone", || Ok((leaders(&mut client, name)? == 0).then_some(())))?;
+    let gone = || Ok((!has_folders(broker.log_dir(), name)?).then_some(()));
+    eventually(DEADLINE, "the topic's files to be gone", gone)
+}
+
+/// Whether a partition of that topic has a folder, under its own name or that of a deleted one.
+fn has_folders(log_dir: &Path, topic: &str) -> Result<bool> {
+    let prefix = format!("{topic}-");
+    for entry in fs::read_dir(log_dir)? {
+        if entry?.file_name().to_string_lossy().starts_with(&prefix) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Partitions that have a leader.
