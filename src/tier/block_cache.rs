@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use foyer::{
@@ -42,7 +43,12 @@ pub(super) struct BlockKey {
 }
 
 /// Its bytes, at most [`BLOCK_BYTES`].
-struct CachedBlock(Bytes);
+struct CachedBlock {
+    bytes: Bytes,
+    /// What comes from the disk is not, until somebody has compared its checksum: who had it loaded may have
+    /// given up waiting, and others find it in memory.
+    is_verified: AtomicBool,
+}
 
 impl Code for BlockKey {
     fn encode(&self, writer: &mut impl Write) -> Result<(), Error> {
@@ -64,8 +70,8 @@ impl Code for BlockKey {
 
 impl Code for CachedBlock {
     fn encode(&self, writer: &mut impl Write) -> Result<(), Error> {
-        writer.write_all(&(self.0.len() as u32).to_be_bytes()).map_err(Error::io_error)?;
-        writer.write_all(&self.0).map_err(Error::io_error)
+        writer.write_all(&(self.bytes.len() as u32).to_be_bytes()).map_err(Error::io_error)?;
+        writer.write_all(&self.bytes).map_err(Error::io_error)
     }
 
     fn decode(reader: &mut impl Read) -> Result<CachedBlock, Error> {
@@ -75,11 +81,11 @@ impl Code for CachedBlock {
         let length = (u32::from_be_bytes(length) as usize).min(BLOCK_BYTES);
         let mut bytes = vec![0; length];
         reader.read_exact(&mut bytes).map_err(Error::io_error)?;
-        Ok(CachedBlock(Bytes::from(bytes)))
+        Ok(CachedBlock { bytes: Bytes::from(bytes), is_verified: AtomicBool::new(false) })
     }
 
     fn estimated_size(&self) -> usize {
-        4 + self.0.len()
+        4 + self.bytes.len()
     }
 }
 
@@ -159,16 +165,17 @@ impl BlockCache {
                 return None;
             }
         };
-        let bytes = entry.value().0.clone();
-        if entry.source() != Source::Disk {
-            return Some((bytes, FoundIn::Memory));
+        let block = entry.value();
+        if !block.is_verified.load(Ordering::Relaxed) {
+            if crc32c::crc32c(&block.bytes) != crc {
+                tracing::warn!(block = key.block, "a block of the disk cache is damaged");
+                self.hybrid.remove(&key);
+                return None;
+            }
+            block.is_verified.store(true, Ordering::Relaxed);
         }
-        if crc32c::crc32c(&bytes) != crc {
-            tracing::warn!(block = key.block, "a block of the disk cache is damaged");
-            self.hybrid.remove(&key);
-            return None;
-        }
-        Some((bytes, FoundIn::Disk))
+        let found_in = if entry.source() == Source::Disk { FoundIn::Disk } else { FoundIn::Memory };
+        Some((block.bytes.clone(), found_in))
     }
 
     /// Keeps a verified block that was fetched.
@@ -176,7 +183,8 @@ impl BlockCache {
         let again = self.fetched.lock().again(key);
         let location = if again { Location::Default } else { Location::InMem };
         let properties = HybridCacheProperties::default().with_location(location);
-        drop(self.hybrid.insert_with_properties(key, CachedBlock(bytes), properties));
+        let block = CachedBlock { bytes, is_verified: AtomicBool::new(true) };
+        drop(self.hybrid.insert_with_properties(key, block, properties));
     }
 
     /// Bytes in memory.
@@ -201,7 +209,7 @@ async fn open(
         // A shard has to hold several blocks.
         .with_shards(1)
         .with_eviction_config(LruConfig::default())
-        .with_weighter(|_, block: &CachedBlock| block.0.len())
+        .with_weighter(|_, block: &CachedBlock| block.bytes.len())
         .storage()
         // What was kept by an earlier run is let go: reading it all would take longer than it saves.
         .with_recover_mode(RecoverMode::None);

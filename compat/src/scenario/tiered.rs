@@ -38,9 +38,13 @@ const PARTS_SEGMENT_BYTES: u64 = 24 << 20;
 const TIER_DEADLINE: Duration = Duration::from_secs(600);
 
 /// What a broker may take under load, what `highwater.tier.memory.bytes` allows the tier of these tests
-/// (`Bucket::settings`), and what is outside of that: manifests' roots, and states of producers between
-/// copies.
+/// (`Bucket::settings`), and what is outside of that: a summary of each partition, and the hashes
+/// of a look for objects that nothing names.
 const MEMORY_MIB_MAX: u64 = 150 + 32 + 16;
+/// The least that may be configured.
+const DISK_CACHE_BYTES: u64 = 64 << 20;
+const DISK_HITS: &str = "highwater_tier_cache_hits_total{in=\"disk\"}";
+
 /// One answer of so many.
 const HINDERED_EVERY: u64 = 3;
 
@@ -134,21 +138,37 @@ pub fn see_memory(broker: &Broker, while_what: &str) -> Result<()> {
     Ok(())
 }
 
-/// In a directory: the same without transactions and without what tools do.
+/// In a directory, and with a cache on disk: the same without transactions and without what tools do.
 pub fn run_directory(context: &mut Context) -> Result<()> {
     let plan = context.scale.tiered;
     let bucket = Bucket::in_directory(&context.folder)?;
-    let mut broker = context.start_with(&bucket.settings())?;
+    let settings = bucket.settings().with("highwater.tier.cache.bytes", &DISK_CACHE_BYTES.to_string());
+    let mut broker = context.start_with(&settings)?;
     let topic = tiered_topic(plan.segment_bytes, plan.local_bytes);
     create_topics(context, &broker, &format!("{STREAM} {PARTITIONS} {topic}"))?;
     let sent = produce(context, &broker, plan.stream_bytes / 2)?;
     await_tier(&broker, &bucket, context, STREAM, PARTITIONS)?;
     broker.kill()?;
     broker.restart()?;
+    // The second client fetches what the first one has: then it may go to the disk.
     compare(context, &broker, &sent)?;
+    compare(context, &broker, &sent)?;
+    let cached = cached_on_disk(&broker)?;
+    ensure!(cached > 0, "nothing came from the cache on disk");
+    see_memory(&broker, "reading with a cache on disk")?;
+    context.transcript.add("what is read again comes from the cache on disk");
     delete_topics(context, &broker, &bucket, &[STREAM])?;
     context.transcript.add("as it was sent, and of the deleted topic nothing is left");
     broker.stop()
+}
+
+/// Blocks that were found in the cache on disk, by the broker's metrics.
+fn cached_on_disk(broker: &Broker) -> Result<u64> {
+    let mut command = std::process::Command::new("curl");
+    command.args(["-sS", "--fail", &format!("http://{}/metrics", broker.admin()?)]);
+    let metrics = run_program(command, b"", CLIENT_DEADLINE)?.success()?.stdout;
+    let hits = metrics.lines().find_map(|line| line.strip_prefix(DISK_HITS));
+    Ok(hits.context("no metric of the cache on disk")?.trim().parse()?)
 }
 
 /// Configurations of a tiered topic, as `create_topics` takes them.

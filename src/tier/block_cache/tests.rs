@@ -16,11 +16,11 @@ fn keys_and_blocks_are_coded() {
     key.encode(&mut bytes).unwrap();
     assert_eq!(bytes.len(), key.estimated_size());
     assert_eq!(BlockKey::decode(&mut bytes.as_slice()).unwrap(), key);
-    let block = CachedBlock(Bytes::from_static(b"block"));
+    let block = CachedBlock { bytes: Bytes::from_static(b"block"), is_verified: true.into() };
     let mut bytes = Vec::new();
     block.encode(&mut bytes).unwrap();
     assert_eq!(bytes.len(), block.estimated_size());
-    assert_eq!(CachedBlock::decode(&mut bytes.as_slice()).unwrap().0, block.0);
+    assert_eq!(CachedBlock::decode(&mut bytes.as_slice()).unwrap().bytes, block.bytes);
     // A length from a damaged disk takes no memory beyond a block's.
     bytes[..4].copy_from_slice(&[0xff; 4]);
     assert!(CachedBlock::decode(&mut bytes.as_slice()).is_err());
@@ -80,6 +80,26 @@ async fn what_is_read_again_comes_from_the_disk_and_is_checked() {
         });
     }
     assert!(read_all(&log).await == filled.segments[0].bytes);
+}
+
+/// A reader had it loaded and was gone when it came: the next one finds it in memory, whatever the disk made
+/// of it.
+#[tokio::test]
+async fn what_another_reader_had_loaded_is_checked_too() {
+    let cache = BlockCache::open(&RealFiles, 4 << 20, None).await;
+    let key = |block| BlockKey { nonce: nonce(1), block };
+    let bytes = Bytes::from_static(b"block");
+    let mut stored = Vec::new();
+    CachedBlock { bytes: bytes.clone(), is_verified: true.into() }.encode(&mut stored).unwrap();
+    for block in [0, 1] {
+        drop(cache.hybrid.insert(key(block), CachedBlock::decode(&mut stored.as_slice()).unwrap()));
+    }
+    let crc = crc32c::crc32c(&bytes);
+    assert_eq!(cache.get(key(0), crc).await, Some((bytes.clone(), FoundIn::Memory)));
+    assert_eq!(cache.get(key(1), crc ^ 1).await, None);
+    assert_eq!(cache.get(key(1), crc).await, None, "it stays");
+    // Once is enough.
+    assert_eq!(cache.get(key(0), crc ^ 1).await, Some((bytes, FoundIn::Memory)));
 }
 
 #[tokio::test]
