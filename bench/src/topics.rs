@@ -73,7 +73,11 @@ pub fn delete(broker: &Broker, name: &str) -> Result<()> {
     let error_code = response.responses.first().context("an answer without the topic")?.error_code;
     ensure!(error_code == 0, "DeleteTopics {name}: error code {error_code}");
     eventually(DEADLINE, "the topic to be gone", || Ok((leaders(&mut client, name)? == 0).then_some(())))?;
-    let gone = || Ok((!has_folders(broker.log_dir(), name)?).then_some(()));
+    // Twice: one that is just being renamed may be missed.
+    let gone = || {
+        let is_there = has_folders(broker.log_dir(), name)? || has_folders(broker.log_dir(), name)?;
+        Ok((!is_there).then_some(()))
+    };
     eventually(DEADLINE, "the topic's files to be gone", gone)
 }
 

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::fetch::{Looked, bytes_of};
-use super::tiering::{Tiering, TieringError};
+use super::tiering::{DatedSegment, OldestSegment, Tiering, TieringError};
 use super::{Broker, FetchFailure, FetchLimits, Fetched, FetchedPartition, PartitionFetch};
 use crate::env::time::Deadline;
 use crate::log::retention::SegmentSummary;
@@ -15,7 +15,7 @@ use crate::log::{AbortedTransaction, TimestampAndOffset};
 use crate::model::{LeaderEpoch, Offset, Timestamp};
 use crate::partition::{Partition, ReadError, Watermarks};
 use crate::protocol::Piece;
-use crate::tier::{ManifestEntry, ReadBounds, RemoteLog};
+use crate::tier::{ReadBounds, RemoteLog};
 
 /// Said where nothing is tiered any more, and something was.
 const NO_STORE: &str = "these records are in the tier, and no highwater.tier.store is configured";
@@ -55,6 +55,7 @@ impl Broker {
         let root = log.root();
         let mut bytes = root.log_bytes();
         let mut oldest = Vec::new();
+        let mut first = None;
         // The first leaf that counts is enough: more than it names goes at another time.
         for reference in &root.leaves {
             let leaf = tiering.reader().leaf(root, reference).await.map_err(unreadable)?;
@@ -62,14 +63,37 @@ impl Broker {
                 match entry.end_offset <= log_start {
                     // Not yet removed.
                     true => bytes = bytes.saturating_sub(entry.log_bytes),
-                    false => oldest.push(summary(entry, now)),
+                    false => {
+                        let segment = DatedSegment::of(entry);
+                        first.get_or_insert(segment);
+                        oldest.push(segment.summary(now));
+                    }
                 }
             }
             if !oldest.is_empty() {
                 break;
             }
         }
+        let found = OldestSegment { log_start_offset: log_start, segment: first, log_bytes: bytes };
+        let remote = tiering.partition(partition.topic_partition());
+        remote.note_found(root.number, |known| known.oldest = Some(found));
         Ok(Some(OldestRemote { oldest, bytes, end_offset: root.end_offset }))
+    }
+
+    /// The same with one segment at most, as far as it was found before and nothing has changed since: where
+    /// that one stays, all stay, and nobody need ask the store.
+    pub(super) fn known_oldest_remote(&self, partition: &Partition) -> Option<OldestRemote> {
+        let id = partition.topic_partition();
+        let record = self.image().tier(id)?;
+        let known = self.tiering.as_ref()?.partition(id).summary_of(Some(record))?;
+        let found = known.oldest?;
+        let now = self.storage.believed_now();
+        let is_still = found.log_start_offset == partition.watermarks().log_start_offset;
+        is_still.then(|| OldestRemote {
+            oldest: found.segment.iter().map(|segment| segment.summary(now)).collect(),
+            bytes: found.log_bytes,
+            end_offset: known.end_offset,
+        })
     }
 
     /// What the tier has of a partition; `None`: nothing.
@@ -260,16 +284,6 @@ pub(super) async fn aborted_in(
         }
     }
     Ok(aborted)
-}
-
-pub(super) fn summary(entry: &ManifestEntry, now: Timestamp) -> SegmentSummary {
-    let newest = if entry.max_timestamp == Timestamp::NONE { entry.uploaded_at } else { entry.max_timestamp };
-    SegmentSummary {
-        base_offset: entry.base_offset,
-        end_offset: entry.end_offset,
-        bytes: entry.log_bytes,
-        age: SegmentSummary::age_at(now, newest),
-    }
 }
 
 fn unreadable(error: impl Into<TieringError>) -> FetchFailure {

@@ -76,7 +76,11 @@ impl Broker {
     /// The log starts of partitions of which the tier has a part, as far as it says in time what it has: what
     /// comes later is there for the next look.
     async fn plan_over_tiers(&self, tiered: Vec<Arc<Partition>>) -> Vec<(Arc<Partition>, Offset)> {
-        let looks = tiered.into_iter().map(|partition| async move {
+        let may_move = |partition: &Arc<Partition>| {
+            let known = self.known_oldest_remote(partition);
+            known.is_none_or(|remote| next_over(partition, &remote).is_some())
+        };
+        let looks = tiered.into_iter().filter(may_move).map(|partition| async move {
             let looked = time::timeout(TIER_LOOK_MAX, self.oldest_remote(&partition)).await;
             (partition, looked)
         });
@@ -139,10 +143,13 @@ impl Broker {
 }
 
 fn start_over(partition: &Partition, remote: &OldestRemote) -> Option<Offset> {
+    report_move(partition, "the log start", next_over(partition, remote))
+}
+
+fn next_over(partition: &Partition, remote: &OldestRemote) -> Option<(Offset, Reason)> {
     let part = RemotePart { oldest: &remote.oldest, bytes: remote.bytes, end_offset: remote.end_offset };
     let high_watermark = partition.watermarks().high_watermark;
-    let next = partition.log().next_log_start_over_tiers(high_watermark, &part);
-    report_move(partition, "the log start", next)
+    partition.log().next_log_start_over_tiers(high_watermark, &part)
 }
 
 /// Unlinks what lies below the local log starts, which are durable. Waits for the disk.

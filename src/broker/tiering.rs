@@ -35,7 +35,7 @@ use crate::tier::{
     CatalogueWriter, DiskCache, OwnedStore, Ownership, RemoteReader, RemoteReaderOptions, Root, TierError,
 };
 
-pub(super) use manifest::{MANIFESTS_TRIED_MAX, RemotePartition};
+pub(super) use manifest::{DatedSegment, MANIFESTS_TRIED_MAX, OldestSegment, RemotePartition};
 pub use status::{
     SegmentsPage, TierFailure, TierLookError, TierPartition, TierRequests, TierSegment, TierStatus,
 };

@@ -11,6 +11,8 @@ use parking_lot::Mutex;
 use super::error::TierError;
 use super::flights::Flights;
 
+/// What the cache itself takes for one, about.
+const ENTRY_BYTES: usize = 200;
 /// The part of all room that an object which was made here may take.
 const MADE_SHARE: usize = 4;
 
@@ -71,8 +73,9 @@ impl<K: Key, T: Send + Sync + 'static> LazyCache<K, T> {
     /// Keeps what was not loaded but made here; not what would leave little room for anything else.
     pub(super) fn keep(&self, key: K, object: &Arc<T>) {
         let weight = (self.weigh)(object);
-        if weight <= self.bytes_max / MADE_SHARE {
-            keep(&self.kept, key, weight, object);
+        match weight <= self.bytes_max / MADE_SHARE {
+            true => keep(&self.kept, key, weight, object),
+            false => self.forget(key),
         }
     }
 
@@ -94,5 +97,6 @@ fn keep<K: Key, T: Send + Sync + 'static>(
     weight: usize,
     object: &Arc<T>,
 ) {
-    drop(kept.lock().insert(key, Arc::new(Kept { weight, object: Arc::clone(object) })));
+    let kept_object = Kept { weight: weight + ENTRY_BYTES, object: Arc::clone(object) };
+    drop(kept.lock().insert(key, Arc::new(kept_object)));
 }

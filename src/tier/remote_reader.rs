@@ -181,9 +181,9 @@ impl RemoteReader {
     }
 
     /// Remembers a state, in the place of the one as of `former`.
-    pub fn keep_state(&self, partition: TopicPartition, former: Offset, state: CarriedState) {
+    pub fn keep_state(&self, partition: TopicPartition, former: Offset, state: &Arc<CarriedState>) {
         self.states.forget((partition, former));
-        self.states.keep((partition, state.offset), &Arc::new(state));
+        self.states.keep((partition, state.offset), state);
     }
 
     /// Producers and leader epochs as of the segment's end.

@@ -11,12 +11,13 @@ mod rest;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::manifest::{DatedSegment, Dirty, RootSummary};
 use super::{Look, Tiering, TieringError, next_look};
-use crate::broker::remote::summary;
 use crate::broker::{Broker, cleaning};
 use crate::cluster::MetadataError;
+use crate::log::retention::SegmentSummary;
 use crate::log::{Cleanable, Compaction};
-use crate::model::Offset;
+use crate::model::{Offset, Timestamp};
 use crate::partition::{Partition, PartitionStatus};
 use crate::tier::{ManifestEntry, Root, TierError};
 use pass::Pass;
@@ -73,14 +74,16 @@ impl Broker {
         let remote = tiering.partition(partition.topic_partition());
         let look = Look { broker: self, tiering, partition, remote: &remote };
         let record = look.record();
-        if remote.summary_of(record).is_some_and(|known| known.clean_offset >= known.end_offset) {
-            return Ok(());
-        }
-        let root = remote.root(tiering.reader(), record).await?;
-        let cleanable = look.cleanable(&root, &compaction).await?;
+        let known = remote.summary_of(record).filter(|known| known.dirty.is_some());
+        let known = match known {
+            Some(known) => known,
+            None => look.dirty(&*remote.root(tiering.reader(), record).await?).await?,
+        };
+        let cleanable = known.cleanable(&compaction, self.storage.believed_now());
         if !cleanable.is_due(&compaction) {
             return Ok(());
         }
+        let root = remote.root(tiering.reader(), record).await?;
         let begun_at = self.env.clock.monotonic();
         let mut pass = Pass::begin(look, &compaction, &cleanable);
         let Some(clean_end) = pass.map(root).await? else { return Ok(()) };
@@ -112,30 +115,36 @@ impl Broker {
     }
 }
 
+impl RootSummary {
+    /// How much is worth cleaning: of one whose dirty part was looked at.
+    fn cleanable(&self, compaction: &Compaction, now: Timestamp) -> Cleanable {
+        let cleanable_bytes = self.dirty.map_or(0, |dirty| dirty.log_bytes);
+        let age = self.dirty.and_then(|dirty| dirty.oldest).map(|oldest| SegmentSummary::age_at(now, oldest));
+        Cleanable {
+            first_dirty_offset: self.clean_offset,
+            first_uncleanable_offset: self.end_offset,
+            clean_bytes: self.log_bytes.saturating_sub(cleanable_bytes),
+            cleanable_bytes,
+            overdue: age.map_or(Duration::ZERO, |age| age.saturating_sub(compaction.max_compaction_lag)),
+        }
+    }
+}
+
 impl Look<'_> {
-    /// How much of the part in the tier was added since the last pass.
-    async fn cleanable(&self, root: &Root, compaction: &Compaction) -> Result<Cleanable, TierError> {
-        let first_dirty_offset = root.clean_offset;
-        let at = root.leaves.partition_point(|leaf| leaf.end_offset <= first_dirty_offset);
-        let mut cleanable_bytes = root.leaves.iter().skip(at + 1).map(|leaf| leaf.log_bytes).sum();
-        let mut overdue = Duration::ZERO;
+    /// Finds how much of the part in the tier was added since the last pass, which is remembered.
+    async fn dirty(&self, root: &Root) -> Result<RootSummary, TierError> {
+        let at = root.leaves.partition_point(|leaf| leaf.end_offset <= root.clean_offset);
+        let log_bytes = root.leaves.iter().skip(at + 1).map(|leaf| leaf.log_bytes).sum();
+        let mut found = Dirty { log_bytes, oldest: None };
         if let Some(reference) = root.leaves.get(at) {
             let leaf = self.tiering.reader().leaf(root, reference).await?;
             let live = leaf.live(reference);
-            let dirty = &live[live.partition_point(|entry| entry.end_offset <= first_dirty_offset)..];
-            cleanable_bytes += dirty.iter().map(|entry| entry.log_bytes).sum::<u64>();
-            if let Some(oldest) = dirty.first() {
-                let age = summary(oldest, self.broker.storage.believed_now()).age;
-                overdue = age.saturating_sub(compaction.max_compaction_lag);
-            }
+            let dirty = &live[live.partition_point(|entry| entry.end_offset <= root.clean_offset)..];
+            found.log_bytes += dirty.iter().map(|entry| entry.log_bytes).sum::<u64>();
+            found.oldest = dirty.first().map(|entry| DatedSegment::of(entry).newest);
         }
-        Ok(Cleanable {
-            first_dirty_offset,
-            first_uncleanable_offset: root.end_offset,
-            clean_bytes: root.log_bytes().saturating_sub(cleanable_bytes),
-            cleanable_bytes,
-            overdue,
-        })
+        self.remote.note_found(root.number, |known| known.dirty = Some(found));
+        Ok(RootSummary { dirty: Some(found), ..RootSummary::of(root) })
     }
 
     /// The next neighbours from `at` on that become one segment: in one leaf, and by their sizes before.

@@ -1,5 +1,6 @@
 //! Closed segments on their way to the tier.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -28,8 +29,10 @@ impl Look<'_> {
     /// Copies what may be copied, up to a bound, after which others get their turn. For the writer alone.
     pub(super) async fn copy(&self) -> Result<(), TieringError> {
         if self.partition.log().config().tiering.is_some_and(|tiering| tiering.copies) {
+            // Also of more producers than are remembered between turns.
+            let mut carried = None;
             for _ in 0..UPDATES_PER_TURN_MAX {
-                if !self.copy_some().await? {
+                if !self.copy_some(&mut carried).await? {
                     break;
                 }
             }
@@ -39,7 +42,7 @@ impl Look<'_> {
 
     /// Copies the next closed segments of a partition, some at a time, as far as they are decided and below
     /// the checkpoint. Whether there was any: then there may be more.
-    async fn copy_some(&self) -> Result<bool, TieringError> {
+    async fn copy_some(&self, carried: &mut Option<Arc<CarriedState>>) -> Result<bool, TieringError> {
         let Look { tiering, remote, .. } = self;
         let record = self.record();
         let remote_end = record.map_or(Offset(0), |record| record.remote_end_offset);
@@ -48,7 +51,8 @@ impl Look<'_> {
             return Ok(false);
         }
         let root = remote.root(tiering.reader(), record).await?;
-        let mut state = match tiering.reader().known_state(self.id(), root.end_offset) {
+        let known = carried.take().filter(|state| state.offset == root.end_offset);
+        let mut state = match known.or_else(|| tiering.reader().known_state(self.id(), root.end_offset)) {
             Some(state) => CarriedState::clone(&state),
             None => self.carried(&root, segments[0].base_offset).await?,
         };
@@ -69,6 +73,7 @@ impl Look<'_> {
         }
         if !entries.is_empty() {
             self.name(&root, &entries).await?;
+            let state = carried.insert(Arc::new(state));
             tiering.reader().keep_state(self.id(), root.end_offset, state);
         }
         failed.map_or(Ok(true), Err)

@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 use super::progress::Progress;
 use super::{Look, TieringError};
 use crate::cluster::MetadataError;
+use crate::log::retention::SegmentSummary;
 use crate::metadata::{TierRecord, keys};
 use crate::model::{Offset, Timestamp, TopicPartition};
 use crate::store::Created;
-use crate::tier::{RemoteReader, Retired, Root, Stamp, TierError, Update, newest_manifest};
+use crate::tier::{ManifestEntry, RemoteReader, Retired, Root, Stamp, TierError, Update, newest_manifest};
 
 /// Numbers that a crash before the metadata store knew of a root may have left behind, one each.
 pub(in crate::broker) const MANIFESTS_TRIED_MAX: u32 = 64;
@@ -33,7 +34,7 @@ pub(in crate::broker) struct RemotePartition {
 /// [`RemoteReader`], as far as its memory reaches: an idle partition must not need it at every look, or as
 /// many as do not fit would be read again each time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct RootSummary {
+pub(in crate::broker) struct RootSummary {
     /// Of the root; 0: nothing was ever copied.
     pub number: u64,
     /// The manifest's.
@@ -52,6 +53,66 @@ pub(super) struct RootSummary {
     pub retired: u64,
     /// The one of these that goes last.
     pub retired_last: Option<Retired>,
+    /// What retention found in the first leaf, once it has read it.
+    pub oldest: Option<OldestSegment>,
+    /// What compaction found, once it has looked.
+    pub(super) dirty: Option<Dirty>,
+}
+
+/// The first segment from a log start on, and what there is in all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::broker) struct OldestSegment {
+    /// The log start at which it was the first.
+    pub log_start_offset: Offset,
+    /// `None`: there is none.
+    pub segment: Option<DatedSegment>,
+    /// Log bytes from the log start on.
+    pub log_bytes: u64,
+}
+
+/// A segment in the tier, as its entry tells of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::broker) struct DatedSegment {
+    /// Its first offset.
+    pub base_offset: Offset,
+    /// Exclusive end.
+    pub end_offset: Offset,
+    /// Of its records.
+    pub log_bytes: u64,
+    /// Of its newest record; of one whose records have no timestamp, when it was uploaded.
+    pub newest: Timestamp,
+}
+
+/// What was added since the last compaction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Dirty {
+    /// Log bytes of it.
+    pub log_bytes: u64,
+    /// [`DatedSegment::newest`] of its first segment; `None`: there is none.
+    pub oldest: Option<Timestamp>,
+}
+
+impl DatedSegment {
+    /// As retention and compaction have it.
+    pub(in crate::broker) fn of(entry: &ManifestEntry) -> DatedSegment {
+        let has_time = entry.max_timestamp != Timestamp::NONE;
+        DatedSegment {
+            base_offset: entry.base_offset,
+            end_offset: entry.end_offset,
+            log_bytes: entry.log_bytes,
+            newest: if has_time { entry.max_timestamp } else { entry.uploaded_at },
+        }
+    }
+
+    /// How it looks now.
+    pub(in crate::broker) fn summary(&self, now: Timestamp) -> SegmentSummary {
+        SegmentSummary {
+            base_offset: self.base_offset,
+            end_offset: self.end_offset,
+            bytes: self.log_bytes,
+            age: SegmentSummary::age_at(now, self.newest),
+        }
+    }
 }
 
 impl RootSummary {
@@ -66,6 +127,8 @@ impl RootSummary {
             log_bytes: root.log_bytes(),
             retired: root.retired.len() as u64,
             retired_last: root.retired.last().copied(),
+            oldest: None,
+            dirty: (root.clean_offset >= root.end_offset).then_some(Dirty { log_bytes: 0, oldest: None }),
         }
     }
 
@@ -105,7 +168,7 @@ impl RemotePartition {
     }
 
     /// Of the manifest of that record, if it is known; of an empty one if there is none.
-    pub(super) fn summary_of(&self, record: Option<TierRecord>) -> Option<RootSummary> {
+    pub(in crate::broker) fn summary_of(&self, record: Option<TierRecord>) -> Option<RootSummary> {
         let Some(record) = record else { return Some(RootSummary::default()) };
         self.summary().filter(|known| known.number == record.manifest)
     }
@@ -122,12 +185,19 @@ impl RemotePartition {
         Ok(root)
     }
 
-    /// Takes note of a root, if it is no older than the one that is known: numbers ascend, and who asked for
-    /// an earlier one may get it late.
+    /// Takes note of a root, if it is newer than the one that is known: numbers ascend, and who asked for an
+    /// earlier one may get it late.
     fn note_root(&self, root: &Root) {
         let mut summary = self.summary.lock();
-        if summary.is_none_or(|known| known.number <= root.number) {
+        if summary.is_none_or(|known| known.number < root.number) {
             *summary = Some(RootSummary::of(root));
+        }
+    }
+
+    /// Adds to the summary of that root what else was found, unless a newer one has come.
+    pub(in crate::broker) fn note_found(&self, number: u64, add: impl FnOnce(&mut RootSummary)) {
+        if let Some(known) = self.summary.lock().as_mut().filter(|known| known.number == number) {
+            add(known);
         }
     }
 }
@@ -176,13 +246,16 @@ impl Look<'_> {
         Err(TieringError::NumbersTaken(stamp.number))
     }
 
-    /// The number of a first manifest: above all that lie there, and above all of those that are to go where
-    /// the topic was tiered before. Who restores takes the highest for the newest.
+    /// The number of a first manifest: above all that lie there, above all of those that are to go where the
+    /// topic was tiered before, and above all that this process knew. Who restores takes the highest for the
+    /// newest.
     async fn first_number(&self) -> Result<u64, TieringError> {
         let deletion = self.broker.metadata.image().tier_deletion(self.id().topic_id);
         let former = deletion.and_then(|deletion| deletion.manifest_max);
         let listed = newest_manifest(self.tiering.store(), self.id()).await?;
-        Ok(former.max(listed).unwrap_or(0) + 1)
+        // What is remembered goes by number, too.
+        let remembered = self.remote.summary().map(|known| known.number);
+        Ok(former.max(listed).max(remembered).unwrap_or(0) + 1)
     }
 
     async fn make_current(&self, root: &Root, update: &Update) -> Result<(), TieringError> {

@@ -338,13 +338,14 @@ impl Broker {
             false => CopyLag::default(),
         };
         let known = tiering.partitions.get(&id).map(|remote| remote.value().clone());
-        let summary = known.as_ref().and_then(|remote| remote.summary());
-        let stored = match record {
-            None => Some(Stored::default()),
-            Some(_) => {
-                let now = self.storage.believed_now();
+        let now = self.storage.believed_now();
+        let stored = match (record, &known) {
+            (None, _) => Some(Stored::default()),
+            (record, Some(remote)) => {
+                let summary = remote.summary_of(record);
                 summary.map(|summary| Stored::of(&summary, now, tiering.config.grace))
             }
+            (Some(_), None) => None,
         };
         let (failing, compaction_failing, delete_lag) =
             known.as_ref().map_or_else(Default::default, |remote| {

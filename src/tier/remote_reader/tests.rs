@@ -386,13 +386,13 @@ async fn states_of_many_producers_are_not_kept() {
             let batch = builder.build();
             state.apply_batch(&BatchHeader::parse(&batch).unwrap(), &batch, Timestamp(1)).unwrap();
         }
-        CarriedState { offset: Offset(offset), ..state }
+        Arc::new(CarriedState { offset: Offset(offset), ..state })
     };
-    reader.keep_state(PARTITION, Offset(0), state(7, 50));
-    reader.keep_state(PARTITION, Offset(1), state(8, 2_000));
+    reader.keep_state(PARTITION, Offset(0), &state(7, 50));
+    reader.keep_state(PARTITION, Offset(1), &state(8, 2_000));
     assert_eq!(reader.known_state(PARTITION, Offset(7)).unwrap().producers.len(), 50);
     assert_eq!(reader.known_state(PARTITION, Offset(8)), None);
-    reader.keep_state(PARTITION, Offset(7), state(9, 1));
+    reader.keep_state(PARTITION, Offset(7), &state(9, 1));
     assert_eq!(reader.known_state(PARTITION, Offset(7)), None, "it was replaced");
     assert_eq!(reader.known_state(PARTITION, Offset(9)).unwrap().producers.len(), 1);
 }

@@ -152,6 +152,25 @@ pub(in crate::broker) async fn three_leave_the_disk(broker: &Broker, partition: 
     }
 }
 
+/// What is dirty, and not dirty enough, is the ordinary state of a topic: it costs no request at each look.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_due_yet_is_not_asked_for_again() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let broker = open_quiet(directory.path(), &bucket).await;
+    let partition = compacted_topic(&broker).await;
+    three_leave_the_disk(&broker, &partition).await;
+    alter(&broker, &[("min.cleanable.dirty.ratio", "1")]).await;
+    broker.compact_tier().await;
+    forget_roots(&broker);
+    let gets = bucket.requests(Request::Get);
+    broker.compact_tier().await;
+    assert_eq!(bucket.requests(Request::Get), gets);
+    alter(&broker, &[("min.cleanable.dirty.ratio", "0.01")]).await;
+    broker.compact_tier().await;
+    assert!(bucket.requests(Request::Get) > gets);
+    assert_eq!(offsets(&read(&broker, &partition).await), [1, 3, 4, 5]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_leaves_the_disk_and_stays_compacted() {
     let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());

@@ -1,7 +1,6 @@
 //! What is remembered of a partition's producers between two copies.
 
 use super::*;
-use crate::log::CarriedState;
 use crate::model::{ProducerEpoch, ProducerId};
 use crate::protocol::batch::{BatchBuilder, NewRecord};
 
@@ -44,9 +43,9 @@ async fn the_next_copy_knows_the_producers_of_the_one_before() {
         segment_of(&broker, &partition, producers).await;
         if gets > 0 {
             let remote_end = record(&broker, &partition).unwrap().remote_end_offset;
-            let forgotten = CarriedState::default();
+            let forgotten = Arc::default();
             let reader = broker.tiering.as_ref().unwrap().reader();
-            reader.keep_state(partition.topic_partition(), remote_end, forgotten);
+            reader.keep_state(partition.topic_partition(), remote_end, &forgotten);
         }
         let before = bucket.requests(Request::Get);
         broker.see_to_the_tier().await;
