@@ -187,7 +187,7 @@ impl RemotePartition {
 
     /// Takes note of a root, if it is newer than the one that is known: numbers ascend, and who asked for an
     /// earlier one may get it late.
-    fn note_root(&self, root: &Root) {
+    pub(super) fn note_root(&self, root: &Root) {
         let mut summary = self.summary.lock();
         if summary.is_none_or(|known| known.number < root.number) {
             *summary = Some(RootSummary::of(root));

@@ -341,8 +341,9 @@ impl Broker {
         let now = self.storage.believed_now();
         let stored = match (record, &known) {
             (None, _) => Some(Stored::default()),
-            (record, Some(remote)) => {
-                let summary = remote.summary_of(record);
+            // The newest one: the image may be older than a copy that is under way.
+            (Some(_), Some(remote)) => {
+                let summary = remote.summary();
                 summary.map(|summary| Stored::of(&summary, now, tiering.config.grace))
             }
             (Some(_), None) => None,

@@ -48,6 +48,20 @@ fn requests(bucket: &SimulatedBucket) -> u64 {
     Request::ALL.iter().map(|kind| bucket.requests(*kind)).sum()
 }
 
+/// Who looks at many partitions does so by an image that a copy has overtaken when their turn comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_ends_meanwhile_hides_nothing() {
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
+    let (broker, partition) = counted(directory.path(), &bucket, 2).await;
+    broker.see_to_the_tier().await;
+    let tiering = broker.tiering.as_ref().unwrap();
+    let (id, record) = (partition.topic_partition(), record(&broker, &partition).unwrap());
+    let root = tiering.reader().root(id, record.manifest).await.unwrap();
+    tiering.partition(id).note_root(&Root { number: record.manifest + 1, ..Root::clone(&root) });
+    assert_eq!(told(&broker).remote_segments, Some(2));
+    has(&broker, &["highwater_tier_segments 2"]);
+}
+
 /// What it has in the tier is as good as any other's, and `tier verify` is to look at it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_partition_is_told_of() {
