@@ -40,12 +40,17 @@ pub(crate) fn open_with(directory: &Path, settings: &[(&str, &str)], tier: Optio
     try_open(directory, settings, tier).unwrap()
 }
 
+/// An empty bucket that goes by the machine's clock.
+pub(crate) fn bucket() -> SimulatedBucket {
+    SimulatedBucket::new(Env::real().clock, 1)
+}
+
 /// A small broker with a bucket, and the bucket; copies are made, and removed, when it is asked to.
 pub(crate) async fn open_tiered(
     directory: &Path,
     settings: &[(&str, &str)],
 ) -> (Arc<Broker>, SimulatedBucket) {
-    let bucket = SimulatedBucket::new(Env::real().clock, 1);
+    let bucket = bucket();
     (open_on(&bucket, directory, settings).await, bucket)
 }
 

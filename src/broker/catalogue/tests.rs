@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::broker::testing::{bucket_tier, commit_offset, open_with, tiered_topic, two_segments};
+use crate::broker::testing::{bucket, bucket_tier, commit_offset, open_with, tiered_topic, two_segments};
 use crate::env::{Env, Files, RealFiles};
 use crate::group::GroupRecord;
 use crate::metadata::TierOwner;
@@ -30,8 +30,7 @@ async fn newest(bucket: &SimulatedBucket) -> Found {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_tells_topics_ends_and_offsets() {
-    let directory = tempfile::tempdir().unwrap();
-    let bucket = SimulatedBucket::new(Env::real().clock, 1);
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let broker = open_with(directory.path(), &SETTINGS, Some(bucket_tier(&bucket).await));
     let partition = two_segments(&broker).await;
     drop(tiered_topic(&broker, "tiered").await);
@@ -85,8 +84,7 @@ fn groups(found: &Found) -> BTreeMap<String, i64> {
 /// One partition that is stopped freezes nothing, and what was known of it stays known.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_partition_of_the_groups_keeps_its_last_known_offsets() {
-    let directory = tempfile::tempdir().unwrap();
-    let bucket = SimulatedBucket::new(Env::real().clock, 1);
+    let (directory, bucket) = (tempfile::tempdir().unwrap(), bucket());
     let broker = open_with(directory.path(), &SETTINGS, Some(bucket_tier(&bucket).await));
     drop(two_segments(&broker).await);
     let of = |group: &str| broker.group_partition(group).unwrap().partition;

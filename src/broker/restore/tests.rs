@@ -3,7 +3,8 @@ use std::path::{Path, PathBuf};
 use super::ends::GAP;
 use super::*;
 use crate::broker::testing::{
-    PATIENCE, append_records, bucket_tier, commit_offset, eventually, open_with, segments, tiered_topic,
+    PATIENCE, append_records, bucket, bucket_tier, commit_offset, eventually, open_with, segments,
+    tiered_topic,
 };
 use crate::broker::tests::machine::options;
 use crate::broker::tests::transactions::{marker, transactional};
@@ -82,10 +83,6 @@ async fn lost_node(bucket: &SimulatedBucket) -> (tempfile::TempDir, Arc<Broker>,
     commit_offset(&broker, "g", "t", 0, 33).await;
     broker.put_catalogue().await.unwrap();
     (directory, broker, partition)
-}
-
-fn bucket() -> SimulatedBucket {
-    SimulatedBucket::new(Env::real().clock, 1)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::testing::{bucket_tier, bucket_tier_at, open_with, segments, small_config, tiered_topic};
+use crate::broker::testing::{
+    bucket, bucket_tier, bucket_tier_at, open_with, segments, small_config, tiered_topic,
+};
 use crate::broker::{Broker, TierOwnerError};
 use crate::cluster::{Change, MetadataStore, Transaction};
 use crate::env::simulated::{CrashPlan, SimulatedClock, SimulatedWorld};
@@ -32,10 +34,6 @@ async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
 
 fn known(broker: &Broker) -> Option<TierOwner> {
     TierOwner::decode(&broker.metadata.get(keys::TIER_OWNER)?.value)
-}
-
-fn bucket() -> SimulatedBucket {
-    SimulatedBucket::new(Env::real().clock, 1)
 }
 
 fn words(error: TierOwnerError) -> String {

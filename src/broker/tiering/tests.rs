@@ -3,8 +3,8 @@ use std::path::Path;
 use crate::broker::remote::aborted_in;
 use crate::broker::retention::remove_old_segments;
 use crate::broker::testing::{
-    PATIENCE, append_batch, append_records, bucket_tier, bucket_tier_at, eventually, open_with, segments,
-    small_config, tiered_topic,
+    PATIENCE, append_batch, append_records, bucket, bucket_tier, bucket_tier_at, eventually, open_with,
+    segments, small_config, tiered_topic,
 };
 use crate::broker::{
     Broker, ConfigAlteration, ConfigTarget, FetchFailure, FetchLimits, Fetched, NewTopic, PartitionFetch,
@@ -36,10 +36,6 @@ const SETTINGS: [(&str, &str); 3] = [
     ("highwater.tier.grace.ms", "1000"),
     ("remote.log.manager.task.interval.ms", "3600000"),
 ];
-
-fn bucket() -> SimulatedBucket {
-    SimulatedBucket::new(Env::real().clock, 1)
-}
 
 async fn open(directory: &Path, bucket: &SimulatedBucket) -> Arc<Broker> {
     let broker = open_with(directory, &SETTINGS, Some(bucket_tier(bucket).await));
