@@ -58,7 +58,7 @@ const CI: Scale = Scale {
     crowd_rounds: 2,
     crowd_time: Duration::from_secs(5),
     compacted_messages: 150_000,
-    tiered: Tiered { stream_bytes: 96 << 20, segment_bytes: 1 << 20, local_bytes: 2 << 20, transactions: 30 },
+    tiered: Tiered { stream_bytes: 72 << 20, segment_bytes: 1 << 20, local_bytes: 2 << 20, transactions: 30 },
     tiered_restore: TieredRestore {
         content: Tiered {
             stream_bytes: 48 << 20,
