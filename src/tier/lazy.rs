@@ -16,15 +16,9 @@ const ENTRY_BYTES: usize = 200;
 /// The part of all room that an object which was made here may take.
 const MADE_SHARE: usize = 4;
 
-/// One object, and how many bytes it is charged with.
-struct Kept<T> {
-    weight: usize,
-    object: Arc<T>,
-}
-
 /// Objects by what tells one from all others, for ever: what a key stood for once, it stands for again.
 pub(super) struct LazyCache<K: Key, T: Send + Sync + 'static> {
-    kept: Arc<Mutex<Cache<K, Arc<Kept<T>>>>>,
+    kept: Arc<Mutex<Cache<K, Arc<T>>>>,
     coming: Flights<K, T>,
     weigh: fn(&T) -> usize,
     bytes_max: usize,
@@ -41,7 +35,7 @@ impl<K: Key, T: Send + Sync + 'static> LazyCache<K, T> {
         let cache = CacheBuilder::new(bytes_max)
             .with_shards(1)
             .with_eviction_config(LruConfig::default())
-            .with_weighter(|_, kept: &Arc<Kept<T>>| kept.weight)
+            .with_weighter(move |_, object: &Arc<T>| weigh(object) + ENTRY_BYTES)
             .build();
         LazyCache { kept: Arc::new(Mutex::new(cache)), coming: Flights::default(), weigh, bytes_max }
     }
@@ -56,10 +50,10 @@ impl<K: Key, T: Send + Sync + 'static> LazyCache<K, T> {
         if let Some(object) = self.known(key) {
             return Ok(object);
         }
-        let (kept, weigh) = (Arc::clone(&self.kept), self.weigh);
+        let kept = Arc::clone(&self.kept);
         let load = async move {
             let object = Arc::new(load.await?);
-            keep(&kept, key, weigh(&object), &object);
+            drop(kept.lock().insert(key, Arc::clone(&object)));
             Ok(object)
         };
         self.coming.join(key, load).await
@@ -67,14 +61,13 @@ impl<K: Key, T: Send + Sync + 'static> LazyCache<K, T> {
 
     /// The object if it is here.
     pub(super) fn known(&self, key: K) -> Option<Arc<T>> {
-        self.kept.lock().get(&key).map(|entry| Arc::clone(&entry.value().object))
+        self.kept.lock().get(&key).map(|entry| Arc::clone(entry.value()))
     }
 
     /// Keeps what was not loaded but made here; not what would leave little room for anything else.
     pub(super) fn keep(&self, key: K, object: &Arc<T>) {
-        let weight = (self.weigh)(object);
-        match weight <= self.bytes_max / MADE_SHARE {
-            true => keep(&self.kept, key, weight, object),
+        match (self.weigh)(object) <= self.bytes_max / MADE_SHARE {
+            true => drop(self.kept.lock().insert(key, Arc::clone(object))),
             false => self.forget(key),
         }
     }
@@ -89,14 +82,4 @@ impl<K: Key, T: Send + Sync + 'static> LazyCache<K, T> {
     pub(super) fn bytes(&self) -> usize {
         self.kept.lock().usage()
     }
-}
-
-fn keep<K: Key, T: Send + Sync + 'static>(
-    kept: &Mutex<Cache<K, Arc<Kept<T>>>>,
-    key: K,
-    weight: usize,
-    object: &Arc<T>,
-) {
-    let kept_object = Kept { weight: weight + ENTRY_BYTES, object: Arc::clone(object) };
-    drop(kept.lock().insert(key, Arc::new(kept_object)));
 }
