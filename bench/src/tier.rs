@@ -10,7 +10,7 @@ mod plain_reads;
 pub mod report;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -417,9 +417,7 @@ struct Counted {
 
 impl Counted {
     fn by(broker: &Broker, operations: &[&str]) -> Result<Counted> {
-        let mut command = Command::new("curl");
-        command.args(["-sS", "--fail", &format!("http://{}/metrics", broker.admin()?)]);
-        let text = run_program(command, b"", DEADLINE)?.success()?.stdout;
+        let text = broker.metrics()?;
         let counted = Counted::of(&text, operations);
         ensure!(counted.requests > 0.0 || operations == GETS, "no request in {text}");
         Ok(counted)

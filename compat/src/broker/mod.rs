@@ -26,6 +26,7 @@ use crate::wait::eventually;
 
 /// How long a start may take; Apache Kafka after a crash is the slow one.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
+const METRICS_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Which broker.
@@ -140,6 +141,13 @@ impl Broker {
         let listeners: serde_json::Value = serde_json::from_slice(&file)?;
         let port = listeners.pointer("/admin/port").context("no port in listeners.json")?;
         Ok(format!("127.0.0.1:{port}"))
+    }
+
+    /// What Highwater's admin listener says at `/metrics`.
+    pub fn metrics(&self) -> Result<String> {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "--fail", &format!("http://{}/metrics", self.admin()?)]);
+        Ok(crate::process::run(command, b"", METRICS_DEADLINE)?.success()?.stdout)
     }
 
     /// Process id of the current run.

@@ -168,9 +168,7 @@ pub fn run_directory(context: &mut Context) -> Result<()> {
 
 /// Blocks that were found in the cache on disk, by the broker's metrics.
 fn cached_on_disk(broker: &Broker) -> Result<u64> {
-    let mut command = std::process::Command::new("curl");
-    command.args(["-sS", "--fail", &format!("http://{}/metrics", broker.admin()?)]);
-    let metrics = run_program(command, b"", CLIENT_DEADLINE)?.success()?.stdout;
+    let metrics = broker.metrics()?;
     let hits = metrics.lines().find_map(|line| line.strip_prefix(DISK_HITS));
     Ok(hits.context("no metric of the cache on disk")?.trim().parse()?)
 }
